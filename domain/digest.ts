@@ -1,0 +1,31 @@
+import { sha256, sha512 } from '@noble/hashes/sha2.js';
+import { bytesToHex } from '@noble/hashes/utils.js';
+import { HoubaError } from './report/errors.js';
+
+/** A content digest, checked once where it enters (conventions S2) and carried as its own type from there. */
+export type Digest = string & { readonly __brand: 'Digest' };
+
+const SHAPE = /^(?:sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})$/;
+
+export function isDigest(text: string): text is Digest {
+  return SHAPE.test(text);
+}
+
+/**
+ * @returns the digest, `algorithm:hex` in lower case
+ * @throws HoubaError `ReferenceInvalid` when the text is anything else
+ */
+export function parseDigest(text: string): Digest {
+  if (!isDigest(text)) {
+    throw new HoubaError('ReferenceInvalid', `not a digest: ${JSON.stringify(text.slice(0, 100))}`, {
+      hint: 'a digest is sha256: and 64, or sha512: and 128, lower-case hexadecimal digits',
+    });
+  }
+  return text;
+}
+
+/** The digest of these bytes, by the same algorithm as `like` (default sha256). */
+export function digestOf(bytes: Uint8Array, like?: Digest): Digest {
+  const sha512Wanted = like?.startsWith('sha512:') ?? false;
+  return (sha512Wanted ? `sha512:${bytesToHex(sha512(bytes))}` : `sha256:${bytesToHex(sha256(bytes))}`) as Digest;
+}

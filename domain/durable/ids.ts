@@ -1,0 +1,39 @@
+import { sha256 } from '@noble/hashes/sha2.js';
+import { bytesToHex, utf8ToBytes } from '@noble/hashes/utils.js';
+import { formatTagged, type Repository } from '../reference.js';
+
+/** Workflow ids are the locks of the product (Temporal guide, rule 1); every one is built here. */
+const LONGEST = 200;
+
+export function fleetId(at: Date): string {
+  return `reconcile-fleet-${compactTime(at)}`;
+}
+
+export function planFleetId(at: Date): string {
+  return `plan-fleet-${compactTime(at)}`;
+}
+
+export function policyId(policy: string): string {
+  return bounded(`reconcile/${policy}`);
+}
+
+/** A dry run takes no lock, hence a name of its own for every run. */
+export function planId(policy: string, at: Date): string {
+  return bounded(`plan/${policy}-${compactTime(at)}`);
+}
+
+export function placementId(repository: Repository, tag: string): string {
+  return bounded(`place/${formatTagged(repository, tag)}`);
+}
+
+/** Cuts what some servers would refuse, and keeps it unique with a hash (guide, section 2). */
+function bounded(id: string): string {
+  if (id.length <= LONGEST) return id;
+  const hash = bytesToHex(sha256(utf8ToBytes(id))).slice(0, 16);
+  return `${id.slice(0, LONGEST - hash.length - 1)}~${hash}`;
+}
+
+/** `2026-03-02T05-00-11.204Z`: sorts by time and is safe in an id. */
+function compactTime(at: Date): string {
+  return at.toISOString().replaceAll(':', '-');
+}

@@ -1,0 +1,73 @@
+import type { MirrorPolicy } from '../policy/schema.js';
+import type { ReportedError } from '../report/errors.js';
+import type { Counts, NodeStatus, PolicyNode } from '../report/run-report.js';
+
+/** What clients send to `reconcileFleet` and what they get back. Plain JSON: it is what a history holds. */
+export interface RunOptions {
+  readonly dryRun: boolean;
+  /** Placements in flight per policy; null takes the worker's `HOUBA_MAX_CONCURRENCY`. */
+  readonly concurrency: number | null;
+  /** Ignore the local cache of what digests carry and look at the registry again. */
+  readonly recheck: boolean;
+  /** Lift the cap on the share of tags one run may mark or delete, for this run (`--allow-mass-deletion`). */
+  readonly allowMassDeletion: boolean;
+}
+
+/** A policy as written, and the file it came from. */
+export interface PolicySource {
+  readonly file: string;
+  readonly policy: MirrorPolicy;
+}
+
+export interface FleetInput {
+  /** null: read `POLICY_DIR` on the worker (a scheduled run). */
+  readonly policies: readonly PolicySource[] | null;
+  readonly shard: { readonly index: number; readonly count: number };
+  /** Work on this policy alone; the whole set is still checked. null: all. */
+  readonly only: string | null;
+  readonly options: RunOptions;
+}
+
+/** One policy of a fleet's outcome; its operations are the result of the child workflow named here. */
+export interface FleetPolicy {
+  readonly name: string;
+  readonly source: string;
+  readonly workflowId: string;
+  /** null when no child was started. */
+  readonly runId: string | null;
+  readonly status: NodeStatus;
+  readonly totals: Counts;
+  readonly error: ReportedError | null;
+  /** Why nothing was done, such as `already running`, or null. */
+  readonly skipped: string | null;
+}
+
+export interface FleetResult {
+  readonly mode: 'apply' | 'dry-run';
+  readonly status: NodeStatus;
+  readonly totals: Counts;
+  readonly policies: readonly FleetPolicy[];
+}
+
+/** What `reconcilePolicy` returns: its node of the run report, and how many operations it had to leave out. */
+export interface PolicyResult {
+  readonly node: PolicyNode;
+  readonly operationsCut: number;
+}
+
+/** The `progress` query, of a fleet (policies) or of a policy (placements). `total` is 0 until it is known. */
+export interface Progress {
+  readonly done: number;
+  readonly total: number;
+  /** What is being worked on now: policy names, or tags. At most 20. */
+  readonly current: readonly string[];
+}
+
+/** The `status` query of every workflow. */
+export interface Status {
+  readonly phase: string;
+  /** RFC 3339. */
+  readonly since: string;
+  readonly digest?: string;
+  readonly lastError?: string;
+}

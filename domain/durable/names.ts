@@ -1,0 +1,30 @@
+/** Task queues, message names and search attributes: the vocabulary shared by workflows, workers and clients. */
+export const QUEUES = {
+  flow: 'houba-flow',
+  registry: 'houba-registry',
+  build: 'houba-build',
+  sign: 'houba-sign',
+} as const;
+
+export const WORKFLOWS = {
+  fleet: 'reconcileFleet',
+  policy: 'reconcilePolicy',
+  placement: 'placeImage',
+} as const;
+
+export const QUERIES = { status: 'status', progress: 'progress' } as const;
+
+/** Name and type of each search attribute, as a server must know them (guide, section 8). */
+export const SEARCH_ATTRIBUTES = {
+  HoubaPolicy: 'Keyword',
+  HoubaRepository: 'Keyword',
+  HoubaTag: 'Keyword',
+  HoubaDigest: 'Keyword',
+  HoubaPhase: 'Keyword',
+  HoubaOutcome: 'Keyword',
+  HoubaDueAt: 'Datetime',
+  HoubaNeedsHuman: 'Bool',
+} as const;
+
+/** The memo field that says which input a running workflow works on; equal inputs may be joined. */
+export const MEMO_INPUT_DIGEST = 'houbaInputDigest';

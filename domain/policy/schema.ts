@@ -1,0 +1,1 @@
+export type MirrorPolicy = unknown; // replaced by the zod schema

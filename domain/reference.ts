@@ -1,0 +1,87 @@
+import { type Digest, parseDigest } from './digest.js';
+import { HoubaError } from './report/errors.js';
+
+/** A repository: the registry's host (with port) and the path under it, `docker.io` + `library/redis`. */
+export interface Repository {
+  readonly host: string;
+  readonly path: string;
+}
+
+/** A repository with a tag, a digest, or both. */
+export interface Reference extends Repository {
+  readonly tag: string | null;
+  readonly digest: Digest | null;
+}
+
+const HOST = /^(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9a-fA-F:]+\])(?::[0-9]{1,5})?$/;
+const PATH = /^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:\/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*$/;
+const TAG = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/;
+
+/** Tags that hold evidence by name where a registry has no referrers API, `sha256-<hex>[.sig|.att|.sbom]` (L24). */
+const EVIDENCE_TAG = /^sha256-[0-9a-f]{64}(?:\.(?:sig|att|sbom))?$/;
+
+/** Whether the text is a tag by the grammar of the distribution specification (conventions C12). */
+export function isTag(text: string): boolean {
+  return TAG.test(text);
+}
+
+export function isEvidenceTag(tag: string): boolean {
+  return EVIDENCE_TAG.test(tag);
+}
+
+/** Whether the first part of a reference names a registry rather than a folder (section 3, lookups). */
+export function isHost(text: string): boolean {
+  return (text.includes('.') || text.includes(':') || text === 'localhost') && HOST.test(text);
+}
+
+/**
+ * Joins a host and a path; `docker.io` paths of one part get their `library/` here and nowhere else.
+ * @throws HoubaError `ReferenceInvalid`
+ */
+export function parseRepository(host: string, path: string): Repository {
+  if (!HOST.test(host)) throw invalid(`${host}/${path}`, `${JSON.stringify(host)} is not a registry host`);
+  const full = host === 'docker.io' && !path.includes('/') ? `library/${path}` : path;
+  if (!PATH.test(full) || full.length > 255)
+    throw invalid(`${host}/${path}`, `${JSON.stringify(path)} is not a repository name`);
+  return { host, path: full };
+}
+
+/**
+ * Reads `host/path[:tag][@digest]`. The host is required: houba never guesses a registry.
+ * @throws HoubaError `ReferenceInvalid`
+ */
+export function parseReference(text: string): Reference {
+  const [named = '', digestText, ...rest] = text.split('@');
+  if (rest.length > 0) throw invalid(text, 'more than one @');
+  const slash = named.indexOf('/');
+  const host = slash < 0 ? '' : named.slice(0, slash);
+  if (!isHost(host)) throw invalid(text, 'it must start with a registry host, as in docker.io/library/redis:7');
+  const tail = named.slice(slash + 1);
+  const colon = tail.indexOf(':');
+  const path = colon < 0 ? tail : tail.slice(0, colon);
+  const tag = colon < 0 ? null : tail.slice(colon + 1);
+  if (tag !== null && !isTag(tag)) throw invalid(text, `${JSON.stringify(tag)} is not a tag`);
+  const digest = digestText === undefined ? null : parseDigest(digestText);
+  return { ...parseRepository(host, path), tag, digest };
+}
+
+export function formatRepository(repository: Repository): string {
+  return `${repository.host}/${repository.path}`;
+}
+
+export function formatTagged(repository: Repository, tag: string): string {
+  return `${formatRepository(repository)}:${tag}`;
+}
+
+export function formatPinned(repository: Repository, digest: Digest): string {
+  return `${formatRepository(repository)}@${digest}`;
+}
+
+/** The reference's repository pinned to a digest: a tag or another digest on it is dropped. */
+export function pinToDigest(reference: Repository, digest: Digest): Reference {
+  return { host: reference.host, path: reference.path, tag: null, digest };
+}
+
+function invalid(text: string, why: string): HoubaError {
+  return new HoubaError('ReferenceInvalid', `not a usable reference: ${JSON.stringify(text.slice(0, 300))}: ${why}`);
+}

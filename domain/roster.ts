@@ -1,0 +1,58 @@
+import { parseRepository, type Repository } from './reference.js';
+import { HoubaError } from './report/errors.js';
+
+/** One registry that houba may write to, as far as planning needs to know it: never a credential. */
+export interface RosterEntry {
+  readonly name: string;
+  /** Host and port, without the namespace. */
+  readonly host: string;
+  /** The path every repository lives under (`ghcr.io/acme` → `acme`), or null. */
+  readonly namespace: string | null;
+  /** false: plain HTTP (section 3). */
+  readonly tlsVerify: boolean;
+  readonly deletionMode: 'purge' | 'mark' | null;
+}
+
+export type Roster = ReadonlyMap<string, RosterEntry>;
+
+/**
+ * The entry a destination names; a name may be left out only when the roster has one entry (section 3, lookups).
+ * @throws HoubaError `ConfigInvalid`
+ */
+export function rosterByName<Entry extends RosterEntry>(
+  roster: ReadonlyMap<string, Entry>,
+  name: string | null,
+): Entry {
+  const known = [...roster.keys()].join(', ') || 'none';
+  if (name === null) {
+    const [only, ...others] = roster.values();
+    if (only !== undefined && others.length === 0) return only;
+    throw new HoubaError(
+      'ConfigInvalid',
+      `a destination without a registry needs a roster of exactly one entry; it has: ${known}`,
+      {
+        hint: 'name the registry in the destination, or set HOUBA_REGISTRIES',
+      },
+    );
+  }
+  const entry = roster.get(name);
+  if (entry !== undefined) return entry;
+  throw new HoubaError('ConfigInvalid', `registry ${JSON.stringify(name)} is not in the roster; it has: ${known}`, {
+    hint: 'add it to HOUBA_REGISTRIES',
+  });
+}
+
+/** The first entry with this host, or null: a source outside the roster is read with ambient credentials. */
+export function rosterByHost<Entry extends RosterEntry>(
+  roster: ReadonlyMap<string, Entry>,
+  host: string,
+): Entry | null {
+  for (const entry of roster.values()) if (entry.host === host) return entry;
+  return null;
+}
+
+/** `{host}[/{namespace}]/{project}/{repository}` of section 2.2. */
+export function destinationRepository(entry: RosterEntry, project: string, repository: string): Repository {
+  const path = [entry.namespace, project, repository].filter((part) => part !== null && part !== '').join('/');
+  return parseRepository(entry.host, path);
+}

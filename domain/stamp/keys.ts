@@ -1,0 +1,35 @@
+/** The annotation keys houba writes (section 6). Built here and typed nowhere else. */
+const OCI = 'org.opencontainers.image';
+
+export const OCI_KEYS = {
+  title: `${OCI}.title`,
+  source: `${OCI}.source`,
+  baseName: `${OCI}.base.name`,
+  baseDigest: `${OCI}.base.digest`,
+  created: `${OCI}.created`,
+  revision: `${OCI}.revision`,
+  vendor: `${OCI}.vendor`,
+} as const;
+
+/** Keys under the organisation's own prefix; null when the prefix is empty (`HOUBA_LABEL_PREFIX=`). */
+export function prefixedKeys(prefix: string) {
+  if (prefix === '') return null;
+  return {
+    artifactType: `${prefix}.artifact.type`,
+    policy: `${prefix}.policy`,
+    import: `${prefix}.import`,
+    variant: `${prefix}.variant`,
+    owners: `${prefix}.owners`,
+    transformSteps: `${prefix}.transform.steps`,
+    transformVersion: `${prefix}.transform.version`,
+    platforms: `${prefix}.platforms`,
+    supersedes: `${prefix}.supersedes`,
+    sbomTool: `${prefix}.sbom.tool`,
+    sbomToolVersion: `${prefix}.sbom.tool.version`,
+    sbomFormat: `${prefix}.sbom.format`,
+    sbomTimestamp: `${prefix}.sbom.timestamp`,
+    sbomSubject: `${prefix}.sbom.subject`,
+    sbomPlatform: `${prefix}.sbom.platform`,
+    operation: `${prefix}.operation`,
+  } as const;
+}
