@@ -1,0 +1,182 @@
+import { basename } from 'node:path';
+import type { Readable } from 'node:stream';
+import { execa } from 'execa';
+import { type ErrorCode, HoubaError } from '../domain/report/errors.js';
+
+export interface CommandOptions {
+  /** Absolute path of the program. */
+  readonly file: string;
+  /** Handed over as they are: there is no shell (conventions S9). Never a credential (S6). */
+  readonly args: readonly string[];
+  readonly input?: string | Uint8Array;
+  /** The whole environment of the child; nothing is inherited (S6). */
+  readonly env: Readonly<Record<string, string>>;
+  readonly timeoutMs: number;
+  readonly signal?: AbortSignal | undefined;
+  readonly cwd?: string;
+  /** Called with each piece of standard output as it comes. */
+  readonly onStdout?: (chunk: string) => void;
+  /** Texts that must not be seen in an error, such as the password in the child's configuration file. */
+  readonly secrets?: readonly string[];
+  /** The code of a non-zero exit, from what the program said; null: `ToolFailed`. */
+  readonly classify?: (stderr: string, exitCode: number) => ErrorCode | null;
+}
+
+export interface CommandResult {
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+const LARGEST_OUTPUT = 16 * 1024 * 1024;
+const GRACE_MS = 5000;
+const STDERR_TAIL = 2048;
+
+/**
+ * Runs one program to its end. The only place that spawns a process.
+ *
+ * The child leads a process group of its own, and cancellation or timeout ends the whole group (SIGTERM, 5 s, SIGKILL):
+ * execa's own `cancelSignal` ends the child alone and then waits for whoever still holds its output (guide, section 4).
+ * @throws the signal's reason when cancelled; HoubaError `ToolMissing`, `ToolFailed`, or what `classify` says
+ */
+export async function runCommand(options: CommandOptions): Promise<CommandResult> {
+  const { file, signal } = options;
+  const name = basename(file);
+  signal?.throwIfAborted();
+
+  const child = execa(file, options.args, {
+    env: options.env,
+    extendEnv: false,
+    detached: true,
+    cleanup: false,
+    reject: false,
+    stripFinalNewline: false,
+    maxBuffer: LARGEST_OUTPUT,
+    ...(options.input === undefined ? { stdin: 'ignore' as const } : { input: options.input }),
+    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+  });
+  const { onStdout } = options;
+  if (onStdout !== undefined) child.stdout.on('data', (chunk: Buffer) => onStdout(chunk.toString('utf8')));
+
+  let timedOut = false;
+  let ending: Promise<void> | undefined;
+  const end = () => {
+    ending ??= endGroup(child);
+  };
+  const timer = setTimeout(() => {
+    timedOut = true;
+    end();
+  }, options.timeoutMs);
+  signal?.addEventListener('abort', end, { once: true });
+  track(child.pid);
+  const result = await child;
+  clearTimeout(timer);
+  signal?.removeEventListener('abort', end);
+  await ending;
+  untrack(child.pid);
+
+  signal?.throwIfAborted();
+  if (timedOut) throw failed(`${name} did not finish within ${options.timeoutMs / 1000} s and was ended`);
+  if (result.isMaxBuffer) {
+    killGroup(child.pid, 'SIGKILL');
+    throw failed(`${name} wrote more than ${LARGEST_OUTPUT / 1024 / 1024} MiB and was ended`);
+  }
+  if (!result.failed) return { stdout: result.stdout, stderr: result.stderr };
+  if (child.pid === undefined) throw notStarted(file, result.code);
+
+  const said = quoteTail(result.stderr, options.secrets ?? []);
+  const how = result.signal === undefined ? `failed with exit ${result.exitCode}` : `was ended by ${result.signal}`;
+  const code = result.exitCode === undefined ? null : (options.classify?.(result.stderr, result.exitCode) ?? null);
+  throw new HoubaError(code ?? 'ToolFailed', `${name} ${how}${said === '' ? '' : `: ${said}`}`, {
+    facts: { program: name, ...(result.exitCode === undefined ? {} : { exitCode: result.exitCode }) },
+  });
+
+  function failed(message: string): HoubaError {
+    return new HoubaError('ToolFailed', message, { facts: { program: name } });
+  }
+}
+
+/** Ends every child that still runs, at once: for a worker that gives up waiting, and on exit. */
+export function killLiveCommands(): void {
+  for (const pid of live) killGroup(pid, 'SIGKILL');
+}
+
+/**
+ * The last 2 KB of what a program said, fit for a log, a report or a history: one line, control characters escaped (S9),
+ * credentials cut out (S6).
+ */
+export function quoteTail(text: string, secrets: readonly string[] = []): string {
+  let quoted = text;
+  for (const secret of secrets) if (secret !== '') quoted = quoted.replaceAll(secret, '***');
+  quoted = quoted
+    .replace(/\/\/[^/\s@]+@/g, '//***@')
+    .replace(/\b(bearer|basic)\s+[\w.~+/=-]{16,}/gi, '$1 ***')
+    .replace(/\b(password|passwd|token|secret|signature|x-amz-[a-z-]+)=[^\s&"']+/gi, '$1=***')
+    .trim();
+  if (quoted.length > STDERR_TAIL) quoted = `…${quoted.slice(-STDERR_TAIL)}`;
+  return quoted.replace(/\s*\n\s*/g, ' | ').replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, escapeSign);
+}
+
+function escapeSign(sign: string): string {
+  return `\\u{${(sign.codePointAt(0) ?? 0).toString(16)}}`;
+}
+
+interface Child extends PromiseLike<unknown> {
+  readonly pid?: number | undefined;
+  readonly exitCode: number | null;
+  readonly signalCode: NodeJS.Signals | null;
+  readonly stdout: Readable;
+  readonly stderr: Readable;
+  once(event: 'exit', listener: () => void): unknown;
+}
+
+/** SIGTERM; when the leader is gone or 5 s are over, SIGKILL for the rest of the group. */
+async function endGroup(child: Child): Promise<void> {
+  if (child.pid === undefined) return;
+  if (child.exitCode === null && child.signalCode === null) {
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, GRACE_MS);
+      child.once('exit', () => {
+        clearTimeout(timer);
+        resolve();
+      });
+      killGroup(child.pid, 'SIGTERM');
+    });
+  }
+  killGroup(child.pid, 'SIGKILL');
+  // A descendant that left the group may still hold these; nobody waits for it.
+  child.stdout.destroy();
+  child.stderr.destroy();
+}
+
+const live = new Set<number>();
+let exitHooked = false;
+
+/** `detached` ends execa's own cleanup on exit, so the live groups are remembered here. */
+function track(pid: number | undefined): void {
+  if (pid === undefined) return;
+  live.add(pid);
+  if (exitHooked) return;
+  exitHooked = true;
+  process.on('exit', killLiveCommands);
+}
+
+function untrack(pid: number | undefined): void {
+  if (pid !== undefined) live.delete(pid);
+}
+
+function killGroup(pid: number | undefined, signal: NodeJS.Signals): void {
+  if (pid === undefined) return;
+  try {
+    process.kill(-pid, signal);
+  } catch {
+    // The group is gone already, which is what was wanted.
+  }
+}
+
+function notStarted(file: string, code: string | undefined): HoubaError {
+  const name = basename(file);
+  return new HoubaError('ToolMissing', `${name} cannot be started${code === undefined ? '' : ` (${code})`}: ${file}`, {
+    hint: `run make setup, or put ${name} on PATH; houba doctor shows what is missing`,
+    facts: { program: name },
+  });
+}

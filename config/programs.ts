@@ -1,0 +1,58 @@
+import { accessSync, constants, existsSync, readFileSync, statSync } from 'node:fs';
+import { delimiter, dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { z } from 'zod';
+import { readEnvironment } from './environment.js';
+
+/**
+ * Where a program is: `<package>/.tools/bin/<name>`, else the first on `PATH` (absolute), else null.
+ * @param root the package's folder; found by itself when left out
+ */
+export function programPath(name: string, root: string = packageRoot()): string | null {
+  const bundled = join(root, '.tools', 'bin', name);
+  if (isExecutable(bundled)) return bundled;
+  for (const folder of (readEnvironment().PATH ?? '').split(delimiter)) {
+    const path = resolve(folder, name);
+    if (folder !== '' && isExecutable(path)) return path;
+  }
+  return null;
+}
+
+/** One pinned program of `tools/programs.json`. */
+const Program = z.object({
+  module: z.string(),
+  package: z.string(),
+  /** The version that `tools/` builds, `v0.11.7`. */
+  version: z.string(),
+  /** The oldest version that is safe to use (conventions S16); absent: any. */
+  floor: z.string().optional(),
+  /** How to ask the program for its version. */
+  versionArgs: z.array(z.string()).default(['version']),
+  /** A regular expression whose first group is the version, for programs that print more around it. */
+  versionPattern: z.string().optional(),
+  /** What needs it, for a person. */
+  asks: z.string().optional(),
+});
+export type Program = z.infer<typeof Program>;
+
+/** The pins, by program name. */
+export function readPrograms(root: string = packageRoot()): ReadonlyMap<string, Program> {
+  const text = readFileSync(join(root, 'tools', 'programs.json'), 'utf8');
+  return new Map(Object.entries(z.record(z.string(), Program).parse(JSON.parse(text))));
+}
+
+/** The folder with `package.json`: one up from `config/`, two from `dist/config/`. */
+export function packageRoot(): string {
+  let folder = dirname(fileURLToPath(import.meta.url));
+  while (!existsSync(join(folder, 'package.json')) && folder !== dirname(folder)) folder = dirname(folder);
+  return folder;
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return statSync(path).isFile();
+  } catch {
+    return false;
+  }
+}
