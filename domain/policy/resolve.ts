@@ -1,3 +1,4 @@
+import { parseDuration } from '../duration.js';
 import type { MirrorPolicy } from './schema.js';
 
 /** A transform step as written: its name and its parameters. */
@@ -58,4 +59,91 @@ export interface ResolvedPolicy {
   readonly imports: readonly ResolvedImport[];
 }
 
-export declare function resolvePolicy(policy: MirrorPolicy): ResolvedPolicy;
+/**
+ * Merges the defaults into every import (section 2.3). What is *present in the document* decides: a key that the import writes
+ * wins, also when it is null or empty.
+ */
+export function resolvePolicy(policy: MirrorPolicy): ResolvedPolicy {
+  const { artifactType, source, deletionMode, defaults, imports } = policy.spec;
+  return {
+    name: policy.metadata.name,
+    labels: policy.metadata.labels ?? {},
+    artifactType,
+    source,
+    deletionMode: deletionMode ?? null,
+    imports: imports.map((written) => resolveImport(written, defaults ?? {})),
+  };
+}
+
+function resolveImport(written: WrittenImport, defaults: WrittenDefaults): ResolvedImport {
+  const transform = toSteps(written.transform ?? defaults.transform ?? []);
+  return {
+    name: written.name,
+    tags: resolveTags({ ...defaults.tags, ...written.tags }),
+    destinations: (written.destinations ?? defaults.destinations ?? []).map((destination) => ({
+      registry: destination.registry ?? null,
+      project: destination.project,
+      repository: destination.repository,
+    })),
+    transform,
+    archive: resolveArchive(defaults.archive, written.archive),
+    platforms: emptyToNull(written.platforms ?? defaults.platforms),
+    variants: (written.variants ?? [{ name: 'default' }]).map((variant) => ({
+      name: variant.name,
+      suffix: variant.suffix ?? '',
+      transform: variant.transform == null ? transform : toSteps(variant.transform),
+    })),
+    owners: written.owners ?? defaults.owners ?? [],
+    vendor: (written.vendor ?? defaults.vendor) || null,
+    stability: resolveStability(defaults.stability, written.stability),
+    stamp: written.stamp ?? defaults.stamp ?? 'annotations',
+    keepUpstreamEvidence: written.keepUpstreamEvidence ?? defaults.keepUpstreamEvidence ?? false,
+    verifyUpstream: written.verifyUpstream ?? defaults.verifyUpstream ?? null,
+  };
+}
+
+type WrittenImport = MirrorPolicy['spec']['imports'][number];
+type WrittenDefaults = NonNullable<MirrorPolicy['spec']['defaults']>;
+
+function resolveTags(tags: WrittenImport['tags']): TagSelection {
+  return {
+    includeRegex: tags.includeRegex ?? null,
+    excludeRegex: tags.excludeRegex ?? [],
+    semverOnly: tags.semverOnly ?? true,
+    names: tags.names ?? [],
+    aliases: tags.aliases ?? [],
+  };
+}
+
+/** null when neither level says anything: retention may then still come from the configuration. */
+function resolveArchive(
+  defaults: WrittenImport['archive'],
+  written: WrittenImport['archive'],
+): ResolvedImport['archive'] {
+  if (defaults == null && written == null) return null;
+  const merged = { ...defaults, ...written };
+  return { keep: merged.keep ?? null, olderThanDays: merged.olderThanDays ?? null };
+}
+
+function resolveStability(
+  defaults: WrittenImport['stability'],
+  written: WrittenImport['stability'],
+): ResolvedImport['stability'] {
+  if (defaults == null && written == null) return null;
+  const merged = { ...defaults, ...written };
+  return { windowMs: toMs(merged.window), maxWaitMs: toMs(merged.maxWait), newTags: merged.newTags ?? null };
+}
+
+/** YAML reads a bare `0` as a number. */
+function toMs(duration: string | 0 | null | undefined): number | null {
+  return duration == null ? null : parseDuration(String(duration));
+}
+
+/** `platforms: []` takes a default back: the whole index. */
+function emptyToNull<Item>(list: readonly Item[] | null | undefined): readonly Item[] | null {
+  return list == null || list.length === 0 ? null : list;
+}
+
+function toSteps(transform: NonNullable<WrittenImport['transform']>): TransformStep[] {
+  return transform.flatMap((step) => Object.entries(step).map(([name, params]) => ({ name, params: params ?? {} })));
+}

@@ -1,0 +1,243 @@
+import { closest, distance } from 'fastest-levenshtein';
+import { z } from 'zod';
+import { type DocumentIssue, formatPath } from './issues.js';
+import { MirrorPolicy } from './schema.js';
+
+export type CheckedPolicy =
+  | { readonly policy: MirrorPolicy; readonly issues: readonly [] }
+  | { readonly policy: null; readonly issues: readonly DocumentIssue[] };
+
+/** Checks a document against the schema and the rules across its fields, and reports everything that is wrong at once. */
+export function checkPolicy(document: unknown): CheckedPolicy {
+  const parsed = MirrorPolicy.safeParse(document);
+  const issues = [
+    ...(parsed.error?.issues.flatMap((issue) => schemaIssues(issue, document)) ?? []),
+    ...crossIssues(document),
+  ];
+  return parsed.success && issues.length === 0 ? { policy: parsed.data, issues: [] } : { policy: null, issues };
+}
+
+/** The rules that look at several fields: unique names and suffixes, destinations, transforms (section 14, L10 and L30). */
+export function policyIssues(policy: MirrorPolicy): DocumentIssue[] {
+  return crossIssues(policy);
+}
+
+/** Works on a document that may be wrong elsewhere, so that one mistake does not hide another. */
+function crossIssues(document: unknown): DocumentIssue[] {
+  const spec = asMap(asMap(document)?.spec);
+  if (spec === null) return [];
+  const defaults = asMap(spec.defaults);
+  const imports = asList(spec.imports);
+  const issues = [
+    ...duplicates(imports, 'name', ['spec', 'imports'], 'import'),
+    ...transformIssues(spec.artifactType, spec.defaults, ['spec', 'defaults']),
+  ];
+  imports.forEach((entry, index) => {
+    const path = ['spec', 'imports', index];
+    issues.push(...transformIssues(spec.artifactType, entry, path), ...importIssues(asMap(entry), defaults, path));
+  });
+  return issues;
+}
+
+type Path = readonly (string | number)[];
+type Loose = Readonly<Record<string, unknown>>;
+
+function importIssues(entry: Loose | null, defaults: Loose | null, path: Path): DocumentIssue[] {
+  if (entry === null) return [];
+  const issues: DocumentIssue[] = [];
+  const destinations = entry.destinations ?? defaults?.destinations;
+  if (destinations == null || (Array.isArray(destinations) && destinations.length === 0)) {
+    const where = entry.destinations == null ? path : [...path, 'destinations'];
+    issues.push(
+      at(where, 'the import has no destinations, so nothing would be done', {
+        hint: 'add destinations to the import or to spec.defaults',
+      }),
+    );
+  }
+  issues.push(...repeatedDestinations(asList(entry.destinations), [...path, 'destinations']));
+  if (Array.isArray(entry.variants) && entry.variants.length === 0) {
+    issues.push(
+      at([...path, 'variants'], 'variants is empty, so the import would have no output', {
+        hint: 'leave variants out for one variant without a suffix',
+      }),
+    );
+  }
+  const variants = asList(entry.variants);
+  issues.push(...duplicates(variants, 'name', [...path, 'variants'], 'variant'));
+  issues.push(...duplicates(variants, 'suffix', [...path, 'variants'], 'variant', ''));
+  return issues;
+}
+
+/** Only images can be rebuilt (L10): not in the defaults, not in an import, not in a variant. */
+function transformIssues(artifactType: unknown, holder: unknown, path: Path): DocumentIssue[] {
+  const map = asMap(holder);
+  if (map === null || (artifactType !== 'generic' && artifactType !== 'helmChart')) return [];
+  const holders = [{ map, path }];
+  asList(map.variants).forEach((variant, index) => {
+    const inner = asMap(variant);
+    if (inner !== null) holders.push({ map: inner, path: [...path, 'variants', index] });
+  });
+  return holders
+    .filter((one) => asList(one.map.transform).length > 0)
+    .map((one) =>
+      at([...one.path, 'transform'], `artifactType ${artifactType} cannot be transformed`, {
+        hint: 'remove the transform, or use artifactType: image',
+        atKey: true,
+      }),
+    );
+}
+
+/** Equal names or suffixes would overwrite each other's output (L9, L10). */
+function duplicates(list: readonly unknown[], key: string, path: Path, what: string, absent?: string): DocumentIssue[] {
+  const seen = new Map<unknown, number>();
+  const issues: DocumentIssue[] = [];
+  list.forEach((entry, index) => {
+    const map = asMap(entry);
+    if (map === null) return;
+    const value = map[key] ?? absent;
+    if (typeof value !== 'string') return;
+    const first = seen.get(value);
+    if (first === undefined) {
+      seen.set(value, index);
+      return;
+    }
+    const where = key in map ? [...path, index, key] : [...path, index];
+    const other = formatPath([...path, first]);
+    issues.push(at(where, `two ${what}s have the ${key} ${JSON.stringify(value)}: this one and ${other}`));
+  });
+  return issues;
+}
+
+function repeatedDestinations(destinations: readonly unknown[], path: Path): DocumentIssue[] {
+  const seen = new Set<string>();
+  const issues: DocumentIssue[] = [];
+  destinations.forEach((entry, index) => {
+    const map = asMap(entry);
+    if (map === null) return;
+    const key = JSON.stringify([map.registry ?? null, map.project, map.repository]);
+    if (seen.has(key)) issues.push(at([...path, index], 'the same destination stands here twice'));
+    seen.add(key);
+  });
+  return issues;
+}
+
+/** One zod issue as ours: one for each unknown key, with the key it was probably meant to be. */
+function schemaIssues(issue: z.core.$ZodIssue, document: unknown): DocumentIssue[] {
+  const path = issue.path.filter((step) => typeof step !== 'symbol');
+  if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => unknownKey(path, key));
+  const name = formatPath(path) || 'the document';
+  if (issue.code === 'invalid_type' || issue.code === 'invalid_value') {
+    const parent = valueAt(document, path.slice(0, -1));
+    const key = path.at(-1);
+    if (typeof key === 'string' && asMap(parent)?.[key] === undefined) {
+      return [at(path.slice(0, -1), `the required key ${JSON.stringify(key)} is missing`)];
+    }
+  }
+  const hint = issue.code === 'custom' && typeof issue.params?.hint === 'string' ? issue.params.hint : undefined;
+  return [at(path, `${name}: ${messageOf(issue, valueAt(document, path))}`, { hint })];
+}
+
+/** zod's words for what a person typed; ours where the schema has them. */
+function messageOf(issue: z.core.$ZodIssue, value: unknown): string {
+  switch (issue.code) {
+    case 'invalid_type':
+      return `must be ${TYPE_NAMES[issue.expected] ?? issue.expected}, not ${describe(value)}`;
+    case 'invalid_value':
+      return `must be ${issue.values.map((one) => JSON.stringify(one)).join(' or ')}, not ${describe(value)}`;
+    case 'too_small':
+      return issue.origin === 'array' || issue.origin === 'string'
+        ? issue.message
+        : `must be at least ${issue.minimum}`;
+    case 'too_big':
+      return `is longer or larger than ${issue.maximum}`;
+    case 'invalid_format':
+    case 'invalid_union':
+      return `${describe(value)} ${issue.message}`;
+    default:
+      return typeof value === 'string' && issue.message.startsWith('is ')
+        ? `${describe(value)} ${issue.message}`
+        : issue.message;
+  }
+}
+
+const TYPE_NAMES: Readonly<Record<string, string>> = {
+  array: 'a list',
+  object: 'a mapping',
+  record: 'a mapping',
+  string: 'text (in quotes if it looks like a number)',
+  boolean: 'true or false',
+  int: 'a whole number',
+  number: 'a number',
+};
+
+function describe(value: unknown): string {
+  if (Array.isArray(value)) return 'a list';
+  if (typeof value === 'object' && value !== null) return 'a mapping';
+  const text = JSON.stringify(value) ?? 'nothing';
+  return text.length > 80 ? `${text.slice(0, 80)}…` : text;
+}
+
+/** An unknown key, here and where the reader of files finds one: the same words, so that it is reported once. */
+export function unknownKey(path: Path, key: string): DocumentIssue {
+  const known = knownKeys(path);
+  return at([...path, key], `unknown key ${JSON.stringify(key)} in ${formatPath(path) || 'the document'}`, {
+    hint: keyHint(key, known),
+    atKey: true,
+  });
+}
+
+function keyHint(key: string, known: readonly string[]): string | undefined {
+  if (known.length === 0) return undefined;
+  if (known.includes(key)) return 'it does not go together with the other keys here';
+  const nearest = closest(
+    key.toLowerCase(),
+    known.map((one) => one.toLowerCase()),
+  );
+  const original = known.find((one) => one.toLowerCase() === nearest) ?? nearest;
+  if (distance(key.toLowerCase(), nearest) <= Math.max(2, Math.ceil(nearest.length / 2))) {
+    return `did you mean ${JSON.stringify(original)}?`;
+  }
+  return `known keys: ${known.join(', ')}; nearest: ${JSON.stringify(original)}`;
+}
+
+/** The keys that the schema knows at a path; none where anything goes. */
+function knownKeys(path: Path): string[] {
+  let types: z.core.$ZodType[] = [MirrorPolicy];
+  for (const step of path) types = types.flatMap(alternatives).flatMap((type) => childTypes(type, step));
+  return types.flatMap(alternatives).flatMap((type) => (type instanceof z.ZodObject ? Object.keys(type.shape) : []));
+}
+
+function alternatives(type: z.core.$ZodType): z.core.$ZodType[] {
+  if (type instanceof z.ZodOptional || type instanceof z.ZodNullable) return alternatives(type.unwrap());
+  return type instanceof z.ZodUnion ? type.options.flatMap(alternatives) : [type];
+}
+
+function childTypes(type: z.core.$ZodType, step: string | number): z.core.$ZodType[] {
+  if (type instanceof z.ZodArray) return [type.element];
+  if (!(type instanceof z.ZodObject)) return [];
+  const child: unknown = Object.hasOwn(type.shape, step) ? type.shape[step] : undefined;
+  return child instanceof z.core.$ZodType ? [child] : [];
+}
+
+function at(
+  path: Path,
+  message: string,
+  more: { readonly hint?: string | undefined; readonly atKey?: boolean } = {},
+): DocumentIssue {
+  return { path, atKey: more.atKey ?? false, message, hint: more.hint ?? null };
+}
+
+function valueAt(document: unknown, path: Path): unknown {
+  return path.reduce<unknown>((value, step) => {
+    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, step)) return undefined;
+    return (value as Record<string | number, unknown>)[step];
+  }, document);
+}
+
+function asMap(value: unknown): Loose | null {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Loose) : null;
+}
+
+function asList(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : [];
+}

@@ -1,0 +1,77 @@
+import { sha256 } from '@noble/hashes/sha2.js';
+import { utf8ToBytes } from '@noble/hashes/utils.js';
+import { compareText } from '../selection/version.js';
+
+/** One destination repository claimed by policies of different names (section 2.4, L9). */
+export interface RepositoryClash {
+  readonly repository: string;
+  /** Two names or more, sorted. */
+  readonly policies: readonly string[];
+}
+
+/**
+ * A destination repository belongs to one policy; several imports of that policy may share it (section 2.4, rule 1).
+ * Look at the whole set, before sharding.
+ */
+export function repositoryClashes(
+  entries: Iterable<{ readonly policy: string; readonly repository: string }>,
+): RepositoryClash[] {
+  const owners = new Map<string, Set<string>>();
+  for (const { policy, repository } of entries) {
+    owners.set(repository, (owners.get(repository) ?? new Set()).add(policy));
+  }
+  return [...owners]
+    .filter(([, policies]) => policies.size > 1)
+    .map(([repository, policies]) => ({ repository, policies: [...policies].sort(compareText) }))
+    .sort((a, b) => compareText(a.repository, b.repository));
+}
+
+/** A tag of a repository, concrete or alias, with more than one writer. */
+export interface TagCollision {
+  readonly repository: string;
+  readonly tag: string;
+  /** Two or more, in the order given. */
+  readonly writers: readonly string[];
+}
+
+/** An alias has one writer: a second one is an error even with the same target, even within a policy (section 2.4, D13). */
+export function aliasCollisions(
+  entries: Iterable<{ readonly repository: string; readonly alias: string; readonly target: string }>,
+): TagCollision[] {
+  return collisions(
+    Array.from(entries, ({ repository, alias, target }) => ({ repository, tag: alias, writer: target })),
+  );
+}
+
+/** So has a concrete output tag: `writer` names its import and variant (L10). */
+export function outputCollisions(
+  entries: Iterable<{ readonly repository: string; readonly tag: string; readonly writer: string }>,
+): TagCollision[] {
+  return collisions(entries);
+}
+
+/**
+ * The shard a policy belongs to: the first 8 bytes of SHA-256 of its UTF-8 name, big-endian and unsigned, modulo the count
+ * (section 11).
+ */
+export function shardOf(name: string, count: number): number {
+  let value = 0n;
+  for (const byte of sha256(utf8ToBytes(name)).subarray(0, 8)) value = (value << 8n) | BigInt(byte);
+  return Number(value % BigInt(count));
+}
+
+function collisions(
+  entries: Iterable<{ readonly repository: string; readonly tag: string; readonly writer: string }>,
+): TagCollision[] {
+  const written = new Map<string, { repository: string; tag: string; writers: string[] }>();
+  for (const { repository, tag, writer } of entries) {
+    // A colon is in no tag, so the key is one of a kind.
+    const key = `${repository}:${tag}`;
+    const known = written.get(key);
+    if (known === undefined) written.set(key, { repository, tag, writers: [writer] });
+    else known.writers.push(writer);
+  }
+  return [...written.values()]
+    .filter(({ writers }) => writers.length > 1)
+    .sort((a, b) => compareText(a.repository, b.repository) || compareText(a.tag, b.tag));
+}

@@ -1,0 +1,84 @@
+import { RE2JS } from 're2js';
+import { HoubaError } from '../report/errors.js';
+
+/** A policy's regular expression: searched, not anchored, in linear time (section 4, conventions S10). */
+export interface Pattern {
+  readonly source: string;
+  matches(text: string): boolean;
+  /** The named groups of the first match that took part in it; null when nothing matches. */
+  groups(text: string): ReadonlyMap<string, string> | null;
+  /** Where the first match ends in the text, or -1. */
+  endOfMatch(text: string): number;
+}
+
+export const LONGEST_PATTERN = 1_000;
+
+/** Instructions of a compiled pattern: `x{1000}` has a thousand. Linear time still multiplies by this. */
+const LARGEST_PROGRAM = 3_000;
+
+const COMPILED = new Map<string, Pattern>();
+const REMEMBERED = 500;
+
+/**
+ * Compiles a pattern, or hands back the one compiled before.
+ * @throws HoubaError `PolicyInvalid`
+ */
+export function compilePattern(source: string): Pattern {
+  const known = COMPILED.get(source);
+  if (known !== undefined) return known;
+  if (source.length > LONGEST_PATTERN) throw invalid(source, `longer than ${LONGEST_PATTERN} characters`);
+  const regex = compile(source);
+  if (regex.programSize() > LARGEST_PROGRAM) throw invalid(source, 'its repetitions multiply to too large a program');
+  const pattern = patternOf(source, regex);
+  if (COMPILED.size >= REMEMBERED) COMPILED.clear();
+  COMPILED.set(source, pattern);
+  return pattern;
+}
+
+function patternOf(source: string, regex: RE2JS): Pattern {
+  const names = Object.keys(regex.namedGroups());
+  return {
+    source,
+    matches: (text) => regex.test(text),
+    groups(text) {
+      const matcher = regex.matcher(text);
+      if (!matcher.find()) return null;
+      const found = new Map<string, string>();
+      for (const name of names) {
+        const value: string | null = matcher.group(name);
+        if (value !== null) found.set(name, value);
+      }
+      return found;
+    },
+    endOfMatch(text) {
+      const matcher = regex.matcher(text);
+      return matcher.find() ? matcher.end() : -1;
+    },
+  };
+}
+
+function compile(source: string): RE2JS {
+  try {
+    return RE2JS.compile(source);
+  } catch (error) {
+    const why = error instanceof Error ? error.message.replace(/^error parsing regexp: /, '') : String(error);
+    throw invalid(source, why, error);
+  }
+}
+
+const LOOKAROUND = /\(\?<?[=!]/;
+const BACKREFERENCE = /\\[1-9]|\\[kg]|\(\?P=/;
+
+function invalid(source: string, why: string, cause?: unknown): HoubaError {
+  return new HoubaError('PolicyInvalid', `not a usable pattern: ${JSON.stringify(source.slice(0, 100))}: ${why}`, {
+    hint: hintFor(source),
+    cause,
+  });
+}
+
+function hintFor(source: string): string {
+  if (LOOKAROUND.test(source)) return 'lookaround is not supported; use excludeRegex for what must not match';
+  if (BACKREFERENCE.test(source)) return 'back-references are not supported; use excludeRegex, or one pattern per case';
+  if (source.includes('\\Z')) return 'write $ or \\z for the end of the tag';
+  return 'patterns are RE2: Python syntax without lookaround and back-references; use excludeRegex to leave tags out';
+}

@@ -1,0 +1,43 @@
+import type { TagSelection } from '../policy/resolve.js';
+import { isEvidenceTag } from '../reference.js';
+import { compilePattern } from './pattern.js';
+import { parseVersion, sortTags } from './version.js';
+
+/** The rule that leaves a tag out, as `policy test` names it. */
+export type RejectionRule = 'evidence-tag' | 'includeRegex' | `excludeRegex[${number}]` | 'semverOnly';
+
+export interface SelectedTags {
+  /** In the order of section 4, lowest first, each once. */
+  readonly selected: string[];
+  /** Entries of `names` that the upstream does not have (D5). */
+  readonly missingNames: string[];
+}
+
+/** The concrete tags of an import (section 4): a pure function of what exists and of what the policy says. */
+export function selectTags(upstream: Iterable<string>, selection: TagSelection): SelectedTags {
+  const existing = new Set(upstream);
+  const reject = rejectionRule(selection);
+  const selected: string[] = [];
+  for (const tag of existing) if (reject(tag) === null) selected.push(tag);
+  const missingNames = [...new Set(selection.names)].filter((name) => !existing.has(name));
+  return { selected: sortTags(selected), missingNames };
+}
+
+/**
+ * The first rule that leaves a tag out, or null for a selected one. Evidence stored under a tag name is never selected (L24);
+ * `names` come before every other rule.
+ * @throws HoubaError `PolicyInvalid` for a pattern that does not compile
+ */
+export function rejectionRule(selection: TagSelection): (tag: string) => RejectionRule | null {
+  const names = new Set(selection.names);
+  const include = selection.includeRegex === null ? null : compilePattern(selection.includeRegex);
+  const excludes = selection.excludeRegex.map(compilePattern);
+  return (tag) => {
+    if (isEvidenceTag(tag)) return 'evidence-tag';
+    if (names.has(tag)) return null;
+    if (include !== null && !include.matches(tag)) return 'includeRegex';
+    const excluded = excludes.findIndex((pattern) => pattern.matches(tag));
+    if (excluded >= 0) return `excludeRegex[${excluded}]`;
+    return selection.semverOnly && parseVersion(tag) === null ? 'semverOnly' : null;
+  };
+}

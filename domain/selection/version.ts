@@ -1,0 +1,74 @@
+/**
+ * A tag read as a version (section 4). Numbers are digit strings without leading zeros, so that a build number of thirty
+ * digits keeps its order and renders as written.
+ */
+export interface Version {
+  readonly major: string;
+  readonly minor: string;
+  readonly patch: string;
+  /** null for a final; never empty. */
+  readonly prerelease: string | null;
+}
+
+const VERSION = /^v?(\d+)(?:\.(\d+))?(?:\.(\d+))?(?:-([0-9A-Za-z.-]+))?$/;
+
+/** The version a tag stands for, or null. Lenient on purpose: `7`, `01.2`, `7-alpine` and `20240101` are versions (D4). */
+export function parseVersion(tag: string): Version | null {
+  const match = VERSION.exec(tag.trim());
+  if (match === null) return null;
+  const [, major, minor, patch, prerelease] = match;
+  return { major: digits(major), minor: digits(minor), patch: digits(patch), prerelease: prerelease ?? null };
+}
+
+/** Major, minor, patch, then prereleases before the final, then their text: `rc.10` before `rc.2`. */
+export function compareVersions(a: Version, b: Version): number {
+  return (
+    compareDigits(a.major, b.major) ||
+    compareDigits(a.minor, b.minor) ||
+    compareDigits(a.patch, b.patch) ||
+    comparePrereleases(a.prerelease, b.prerelease)
+  );
+}
+
+/** Ascending order of tags: versions first, other tags after them; what is left equal is decided by the text. */
+export function compareTags(a: string, b: string): number {
+  return compareParsed({ tag: a, version: parseVersion(a) }, { tag: b, version: parseVersion(b) });
+}
+
+/** The tags in the order of section 4, lowest first. */
+export function sortTags(tags: Iterable<string>): string[] {
+  const parsed = Array.from(tags, (tag) => ({ tag, version: parseVersion(tag) }));
+  return parsed.sort(compareParsed).map(({ tag }) => tag);
+}
+
+/** By UTF-16 code unit, never by locale: the same on every machine. */
+export function compareText(a: string, b: string): number {
+  if (a === b) return 0;
+  return a < b ? -1 : 1;
+}
+
+interface ParsedTag {
+  readonly tag: string;
+  readonly version: Version | null;
+}
+
+function compareParsed(a: ParsedTag, b: ParsedTag): number {
+  if (a.version !== null && b.version !== null)
+    return compareVersions(a.version, b.version) || compareText(a.tag, b.tag);
+  if (a.version !== null) return -1;
+  if (b.version !== null) return 1;
+  return compareText(a.tag, b.tag);
+}
+
+function digits(text = '0'): string {
+  return text.replace(/^0+(?=\d)/, '');
+}
+
+function compareDigits(a: string, b: string): number {
+  return a.length - b.length || compareText(a, b);
+}
+
+function comparePrereleases(a: string | null, b: string | null): number {
+  if (a === null || b === null) return Number(a === null) - Number(b === null);
+  return compareText(a, b);
+}
