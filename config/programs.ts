@@ -18,20 +18,18 @@ export function programPath(name: string, root: string = packageRoot()): string 
   return null;
 }
 
-/** One pinned program of `tools/programs.json`. */
+/** As much of a pinned program in `tools/programs.json` as the doctor looks at. */
 const Program = z.object({
-  module: z.string(),
-  package: z.string(),
-  /** The version that `tools/` builds, `v0.11.7`. */
+  /** The version that `tools/` builds. */
   version: z.string(),
   /** The oldest version that is safe to use (conventions S16); absent: any. */
   floor: z.string().optional(),
-  /** How to ask the program for its version. */
-  versionArgs: z.array(z.string()).default(['version']),
-  /** A regular expression whose first group is the version, for programs that print more around it. */
+  /** How to ask for the version; absent: it cannot be asked. */
+  versionArgs: z.array(z.string()).optional(),
+  /** A regular expression whose first group is the version, for programs that print other versions before it. */
   versionPattern: z.string().optional(),
-  /** What needs it, for a person. */
-  asks: z.string().optional(),
+  /** What it is for, for a person. */
+  purpose: z.string(),
 });
 export type Program = z.infer<typeof Program>;
 

@@ -1,0 +1,230 @@
+import { createHash } from 'node:crypto';
+import { homedir } from 'node:os';
+import { join, resolve } from 'node:path';
+import envPaths from 'env-paths';
+import type { SbomFormat } from '../domain/evidence/sbom.js';
+import { HoubaError } from '../domain/report/errors.js';
+import { loadTemporal, type TemporalSettings } from './connection.js';
+import { childEnvironment, type Environment } from './environment.js';
+import { nearest } from './nearest.js';
+import type { RegistryAccess } from './roster.js';
+import { type CaSource, type PackageMirror, VARIABLES, type Values, type VariableKey } from './variables.js';
+
+/** Everything houba is told from outside (section 3), parsed. Holds credentials: it never leaves the process. */
+export interface Settings {
+  /** Empty: only OCI's own keys. */
+  readonly labelPrefix: string;
+  /** By roster name. */
+  readonly registries: ReadonlyMap<string, RegistryAccess>;
+  readonly logFormat: 'text' | 'json';
+  readonly logLevel: 'debug' | 'info' | 'warn' | 'error';
+  readonly dryRunTags: boolean;
+  readonly dryRunDeletions: boolean;
+  readonly deletionMode: 'purge' | 'mark';
+  /** 0 to 1. */
+  readonly maxDeletionShare: number;
+  readonly stability: { readonly windowMs: number; readonly maxWaitMs: number; readonly newTags: boolean };
+  readonly retention: { readonly keep: number | null; readonly olderThanDays: number | null } | null;
+  readonly purgeMinIdleMs: number | null;
+  readonly usageOracle: { readonly command: string | null; readonly timeoutMs: number };
+  /** Absolute. */
+  readonly workDir: string;
+  readonly caCerts: Readonly<Record<string, CaSource>>;
+  readonly packageMirrors: Readonly<Record<string, PackageMirror>>;
+  readonly buildPlatform: string;
+  readonly sbomFormats: readonly SbomFormat[];
+  readonly maxConcurrency: number;
+  readonly attest: {
+    readonly signer: '' | 'keyless' | 'kms' | 'key';
+    readonly keyRef: string;
+    readonly fulcioUrl: string;
+    readonly rekorUrl: string;
+    readonly builderId: string;
+    readonly verifyIdentity: string;
+    readonly verifyOidcIssuer: string;
+  };
+  /** Absolute, or null. */
+  readonly policyDir: string | null;
+  /** Absolute: the folder of the embedded stack. */
+  readonly home: string;
+  readonly temporal: TemporalSettings;
+  /** Where the Docker `config.json` is. */
+  readonly dockerConfigDir: string;
+  /** The containers `auth.json` files to ask after Docker's, in order. */
+  readonly authFiles: readonly string[];
+  /** What outside programs inherit: `PATH`, `HOME`, proxies, CA bundles. */
+  readonly childEnvironment: Readonly<Record<string, string>>;
+  /** Every variable's effective value as it may be shown, by variable; null: unset. */
+  readonly shown: Readonly<Record<string, string | null>>;
+}
+
+export type Origin = 'flag' | 'environment' | 'default';
+
+export interface LoadedSettings {
+  readonly settings: Settings;
+  /** Where each variable's value comes from. */
+  readonly origins: ReadonlyMap<string, Origin>;
+  /** One sentence each, such as a misspelt variable. */
+  readonly warnings: readonly string[];
+}
+
+/**
+ * Reads all settings: flag, then environment, then default (conventions C5).
+ * @param flags texts given on the command line instead of a variable
+ * @throws HoubaError `ConfigInvalid` that names every invalid variable at once
+ */
+export function loadSettings(
+  environment: Environment,
+  flags: Partial<Record<VariableKey, string>> = {},
+): LoadedSettings {
+  const problems: string[] = [];
+  const { values, shown, origins } = readVariables(environment, flags, problems);
+  const temporal = loadTemporal(environment, problems);
+  checkTogether(values, problems);
+  if (problems.length > 0) {
+    const head = problems.length === 1 ? '' : `${problems.length} settings are invalid:\n  `;
+    throw new HoubaError('ConfigInvalid', `${head}${problems.join('\n  ')}`, {
+      hint: 'docs/reference/configuration.md tells what each variable takes',
+    });
+  }
+
+  const home = resolve(values.home ?? envPaths('houba', { suffix: '' }).data);
+  const runtimeDir = environment.XDG_RUNTIME_DIR;
+  const authFile =
+    environment.REGISTRY_AUTH_FILE || (runtimeDir ? join(runtimeDir, 'containers', 'auth.json') : undefined);
+  const settings: Settings = {
+    labelPrefix: values.labelPrefix,
+    registries: values.registries,
+    logFormat: values.logFormat,
+    logLevel: values.logLevel,
+    dryRunTags: values.dryRunTags,
+    dryRunDeletions: values.dryRunDeletions,
+    deletionMode: values.deletionMode,
+    maxDeletionShare: values.maxDeletionShare,
+    stability: values.stability,
+    retention: values.retention,
+    purgeMinIdleMs: values.purgeMinIdleDays === null ? values.purgeMinIdleMs : values.purgeMinIdleDays * 86_400_000,
+    usageOracle: { command: values.usageOracleCommand, timeoutMs: values.usageOracleTimeoutSeconds * 1000 },
+    workDir: resolve(values.workDir),
+    caCerts: values.caCerts,
+    packageMirrors: values.packageMirrors,
+    buildPlatform: values.buildPlatform,
+    sbomFormats: values.sbomFormats,
+    maxConcurrency: values.maxConcurrency,
+    attest: {
+      signer: values.attestSigner,
+      keyRef: values.attestKeyRef,
+      fulcioUrl: values.attestFulcioUrl,
+      rekorUrl: values.attestRekorUrl,
+      builderId: values.attestBuilderId,
+      verifyIdentity: values.attestVerifyIdentity,
+      verifyOidcIssuer: values.attestVerifyOidcIssuer,
+    },
+    policyDir: values.policyDir === null ? null : resolve(values.policyDir),
+    home,
+    temporal,
+    dockerConfigDir: environment.DOCKER_CONFIG || join(environment.HOME || homedir(), '.docker'),
+    authFiles: authFile ? [authFile] : [],
+    childEnvironment: childEnvironment(environment),
+    shown: { ...shown, [VARIABLES.home.name]: home },
+  };
+  return { settings, origins, warnings: misspelt(environment) };
+}
+
+/**
+ * What a running stack and a command that joins it must agree on, by variable: no secret, and nothing that concerns one
+ * command only, such as its logging.
+ */
+export function publicSettings(settings: Settings): Record<string, string> {
+  const shared: Record<string, string> = {
+    DOCKER_CONFIG: settings.dockerConfigDir,
+    REGISTRY_AUTH_FILE: settings.authFiles.join(', ') || '(unset)',
+  };
+  for (const { name, local } of Object.values(VARIABLES) as { name: string; local?: true }[]) {
+    if (local !== true) shared[name] = settings.shown[name] ?? '(unset)';
+  }
+  return shared;
+}
+
+/** A hash of `publicSettings`: equal settings, equal text. */
+export function settingsDigest(settings: Settings): string {
+  const entries = Object.entries(publicSettings(settings)).sort(([a], [b]) => (a < b ? -1 : 1));
+  return `sha256:${createHash('sha256').update(JSON.stringify(entries)).digest('hex')}`;
+}
+
+/** The variables in which two results of `publicSettings` differ, one sentence each. */
+export function describeDifference(
+  theirs: Readonly<Record<string, string>>,
+  ours: Readonly<Record<string, string>>,
+): string[] {
+  const names = [...new Set([...Object.keys(theirs), ...Object.keys(ours)])].sort();
+  return names
+    .filter((name) => theirs[name] !== ours[name])
+    .map((name) => `${name} is ${theirs[name] ?? '(unset)'} there and ${ours[name] ?? '(unset)'} here`);
+}
+
+interface Read {
+  readonly values: Values;
+  readonly shown: Record<string, string | null>;
+  readonly origins: Map<string, Origin>;
+}
+
+function readVariables(
+  environment: Environment,
+  flags: Partial<Record<VariableKey, string>>,
+  problems: string[],
+): Read {
+  const values: Partial<Record<VariableKey, unknown>> = {};
+  const shown: Record<string, string | null> = {};
+  const origins = new Map<string, Origin>();
+  for (const key of Object.keys(VARIABLES) as VariableKey[]) {
+    const variable = VARIABLES[key];
+    const set = environment[variable.name];
+    const fromEnvironment = set === '' && variable.emptyIsValue !== true ? undefined : set;
+    const text = flags[key] ?? fromEnvironment ?? variable.default;
+    origins.set(variable.name, key in flags ? 'flag' : fromEnvironment === undefined ? 'default' : 'environment');
+    values[key] = null;
+    shown[variable.name] = null;
+    if (text === null) continue;
+    const parsed = variable.schema.safeParse(text);
+    if (!parsed.success) {
+      for (const issue of parsed.error.issues) {
+        const path = issue.path.length === 0 ? '' : ` ${issue.path.join('.')}`;
+        problems.push(`${variable.name}:${path} ${issue.message}`);
+      }
+      continue;
+    }
+    values[key] = parsed.data;
+    const show = variable.show as ((value: unknown) => string) | undefined;
+    shown[variable.name] = (show ?? asText)(parsed.data);
+  }
+  // Every key was visited; a value that could not be read has left a problem, and then nobody looks at the values.
+  return { values: values as Values, shown, origins };
+}
+
+function asText(value: unknown): string {
+  return typeof value === 'string' ? value : JSON.stringify(value);
+}
+
+/** Rules that look at more than one variable. */
+function checkTogether(values: Values, problems: string[]): void {
+  if (values.purgeMinIdleMs !== null && values.purgeMinIdleDays !== null) {
+    problems.push('HOUBA_PURGE_MIN_IDLE: set either this or HOUBA_PURGE_MIN_IDLE_DAYS, not both');
+  }
+  if ((values.attestSigner === 'kms' || values.attestSigner === 'key') && values.attestKeyRef === '') {
+    problems.push(`HOUBA_ATTEST_KEY_REF: is needed with HOUBA_ATTEST_SIGNER=${values.attestSigner}`);
+  }
+}
+
+/** Section 3 ignores unknown variables; a misspelt one must not go unnoticed. `HOUBA_SCAN_*` belongs to the original's queue. */
+function misspelt(environment: Environment): string[] {
+  const known = Object.values(VARIABLES).map((variable) => variable.name);
+  const warnings: string[] = [];
+  for (const name of Object.keys(environment).sort()) {
+    if (!name.startsWith('HOUBA_') || name.startsWith('HOUBA_SCAN_') || known.includes(name)) continue;
+    const meant = nearest(name, known);
+    const advice = meant === null ? 'houba config show lists those that are' : `did you mean ${meant}?`;
+    warnings.push(`${name} is not a variable of houba; ${advice}`);
+  }
+  return warnings;
+}
