@@ -22,7 +22,16 @@ const TOOLS = join(ROOT, '.tools');
 const BIN = join(TOOLS, 'bin');
 const STAMPS = join(TOOLS, 'stamps');
 const LOCK = join(TOOLS, 'lock');
-const PROGRAMS = JSON.parse(readFileSync(join(ROOT, 'tools', 'programs.json'), 'utf8'));
+const PROGRAMS = {
+  ...JSON.parse(readFileSync(join(ROOT, 'tools', 'programs.json'), 'utf8')),
+  // The Temporal server whose clock skips, for workflow tests: the one program that is not Go.
+  'temporal-test-server': {
+    maven: 'io.temporal:temporal-test-server',
+    main: 'io.temporal.testserver.TestServer',
+    version: '1.31.0',
+    system: ['java', 'mvn'],
+  },
+};
 const GO_HELP = 'see https://go.dev/dl (on Debian: golang-go from backports)';
 /** A link step takes about 1 GiB and every core: more than two at a time only thrash. */
 const AT_ONCE = 2;

@@ -1,0 +1,102 @@
+// The import rules of docs/architecture.md, one rule a folder: what a folder may reach is listed, all else is refused.
+// Paths of npm packages are those of node_modules; Node's own modules have the type `core`.
+
+/** An npm package, with its types. */
+const npm = (...names) => names.map((name) => `^node_modules/(@types/)?${name.replace('/', '(/|__)')}/`);
+
+/** Everything that `folder` imports must match one of `allowed`. */
+const only = (folder, allowed, more = {}) => ({
+  name: `${folder}-imports`,
+  severity: 'error',
+  comment: `see docs/architecture.md: what ${folder}/ may import`,
+  from: { path: `^${folder}/`, ...more.from },
+  to: { pathNot: allowed, ...more.to },
+});
+
+module.exports = {
+  forbidden: [
+    only('domain', ['^domain/', ...npm('zod', 're2js', '@noble/hashes', 'semver', 'fastest-levenshtein')]),
+    only('workflows', [
+      '^workflows/',
+      '^domain/',
+      '^activities/',
+      ...npm('@temporalio/workflow', '@temporalio/common'),
+    ]),
+    {
+      name: 'workflows-see-types-of-activities',
+      severity: 'error',
+      comment: 'a workflow asks for steps by their types; their code would enter the sandbox',
+      from: { path: '^workflows/' },
+      to: { path: '^activities/', dependencyTypesNot: ['type-only'] },
+    },
+    only('activities', [
+      '^activities/',
+      '^domain/',
+      '^adapters/',
+      ...npm('@temporalio/activity', '@temporalio/common'),
+    ]),
+    {
+      name: 'activities-see-interfaces-of-adapters',
+      severity: 'error',
+      comment: 'adapters are handed in by the worker, which composes them',
+      from: { path: '^activities/' },
+      to: { path: '^adapters/', dependencyTypesNot: ['type-only'] },
+    },
+    only('adapters', ['^adapters/', '^domain/', '^node_modules/(?!@temporalio/)'], {
+      to: { dependencyTypesNot: ['core'] },
+    }),
+    {
+      name: 'adapters-stand-apart',
+      severity: 'error',
+      comment:
+        'an adapter is one outside thing (a file, or a folder); shared are command, credentials and what these read',
+      from: { path: '^adapters/([^/.]+)' },
+      to: { path: '^adapters/', pathNot: ['^adapters/(command|credentials|docker-config)\\.ts$', '^adapters/$1[/.]'] },
+    },
+    only('config', ['^config/', '^domain/', ...npm('zod', 'fastest-levenshtein', '@temporalio/envconfig')], {
+      to: { dependencyTypesNot: ['core'] },
+    }),
+    {
+      name: 'worker-knows-no-client',
+      severity: 'error',
+      comment: 'the worker is composed of everything but the client',
+      from: { path: '^worker/' },
+      to: { path: '^client/' },
+    },
+    {
+      name: 'client-sees-types-of-workflows',
+      severity: 'error',
+      comment: 'a client names a workflow by its type; the code belongs to the worker',
+      from: { path: '^client/' },
+      to: { path: '^workflows/', dependencyTypesNot: ['type-only'] },
+    },
+    {
+      name: 'client-drives-by-messages',
+      severity: 'error',
+      comment: 'only the embedded stack and doctor reach the worker and the adapters; verbs read policy files',
+      from: { path: '^client/', pathNot: ['^client/embedded', '^client/cli/(up|doctor|worker)\\.ts$'] },
+      to: { path: '^(worker|adapters|activities)/', pathNot: '^adapters/policy-files' },
+    },
+    {
+      name: 'product-needs-no-tooling',
+      severity: 'error',
+      comment: 'what ships does not import what tests, demonstrates or builds it',
+      from: { path: '^(activities|adapters|client|config|domain|worker|workflows)/' },
+      to: { path: '^(test|tools|demo|bench|examples)/' },
+    },
+    { name: 'no-circle', severity: 'error', comment: 'a circle hides an idea', from: {}, to: { circular: true } },
+    {
+      name: 'resolvable',
+      severity: 'error',
+      comment: 'an import that leads nowhere would escape every other rule',
+      from: {},
+      to: { couldNotResolve: true },
+    },
+  ],
+  options: {
+    doNotFollow: { path: '^(node_modules|dist)/' },
+    tsConfig: { fileName: 'tsconfig.json' },
+    tsPreCompilationDeps: true,
+    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'node', 'types', 'default'] },
+  },
+};

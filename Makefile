@@ -1,0 +1,50 @@
+# What a person or CI asks of this repository. Every target sets up what it needs by itself.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+
+RUNTIME := regctl syft temporal
+TESTING := olareg registry temporal-test-server
+# Settings of the demo, such as UPSTREAM=docker.io or DEMO_REGISTRY_PORT=5050, may stand behind `make demo`.
+export UPSTREAM DEMO_UPSTREAM_PORT DEMO_REGISTRY_PORT DEMO_TEMPORAL_PORT DEMO_UI_PORT DEMO_BUILDKIT
+
+.PHONY: help setup build check test demo demo-run logs down bench clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: node_modules/.package-lock.json ## install packages and build the outside programs into .tools/bin
+	node tools/system.mjs java mvn
+	node tools/setup.mjs $(RUNTIME) $(TESTING)
+
+build: node_modules/.package-lock.json ## compile to dist/ and bundle the workflows
+	node tools/build.mjs
+
+check: node_modules/.package-lock.json ## format, lint, types, import rules, unused code
+	npm run --silent check
+
+test: setup build ## all tests with coverage gates
+	node tools/test.mjs
+
+demo: node_modules/.package-lock.json ## a local stack with real images, reconciled; it stays up
+	node demo/demo.mjs up
+
+demo-run: ## reconcile the demo again: nothing changes
+	node demo/demo.mjs again
+
+logs: ## follow the logs of the demo's stack
+	node demo/demo.mjs logs
+
+down: ## end the demo and remove what it left
+	node demo/demo.mjs down
+
+bench: build ## compare with regsync (and skopeo) in one run
+	node tools/setup.mjs $(RUNTIME) olareg regsync
+	node bench/run.mjs
+
+clean: ## remove what was built here, but for packages and programs
+	rm -rf dist dist.* coverage
+
+node_modules/.package-lock.json: package-lock.json
+	npm ci
+	@touch $@
