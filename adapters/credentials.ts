@@ -1,0 +1,52 @@
+import { type RosterEntry, rosterByHost } from '../domain/roster.js';
+import { type AmbientOptions, ambientCredentials, type Credentials } from './docker-config.js';
+
+export type { BasicCredentials, Credentials, IdentityToken } from './docker-config.js';
+
+/** A roster entry with what it takes to talk to the registry. Never leaves the process (conventions S6). */
+export interface RegistryAccess extends RosterEntry {
+  /** Both or neither. */
+  readonly username: string | null;
+  readonly password: string | null;
+  /** Path of a PEM file with the registry's own CA, trusted beside the well-known ones. */
+  readonly caCert: string | null;
+}
+
+export interface CredentialSource {
+  /**
+   * What to present to a registry, from the roster, else from the Docker and containers files; null: anonymous.
+   * @param host as in references: `docker.io`, `registry.example.com:5000`
+   * @throws HoubaError `ConfigInvalid` (a file cannot be read), `ToolMissing`, `ToolFailed` (a credential helper)
+   */
+  credentialsFor(host: string): Promise<Credentials | null>;
+}
+
+export interface CredentialOptions extends AmbientOptions {
+  readonly access: ReadonlyMap<string, RegistryAccess>;
+  /** Milliseconds since the epoch. Default: the clock. */
+  readonly now?: () => number;
+}
+
+/** Helpers answer in tenths of a second, and what they answer (ECR: 12 h) outlives this by far. */
+const KEPT_MS = 5 * 60_000;
+
+export function createCredentialSource(options: CredentialOptions): CredentialSource {
+  const now = options.now ?? Date.now;
+  const asked = new Map<string, { readonly answer: Promise<Credentials | null>; readonly until: number }>();
+
+  async function credentialsFor(host: string): Promise<Credentials | null> {
+    const entry = rosterByHost(options.access, host);
+    if (entry?.username != null && entry.password !== null) {
+      return { username: entry.username, password: entry.password };
+    }
+    const known = asked.get(host);
+    if (known !== undefined && now() < known.until) return known.answer;
+    const answer = ambientCredentials(host, options);
+    asked.set(host, { answer, until: now() + KEPT_MS });
+    // A failure is not an answer to keep.
+    answer.catch(() => asked.delete(host));
+    return answer;
+  }
+
+  return { credentialsFor };
+}

@@ -1,0 +1,302 @@
+import { createHash } from 'node:crypto';
+import { type Digest, isDigest } from '../domain/digest.js';
+import { bareMediaType, MANIFEST_MEDIA_TYPES, MAX_MANIFEST_BYTES, parseManifest } from '../domain/manifest.js';
+import { isTag, type Repository } from '../domain/reference.js';
+import { HoubaError } from '../domain/report/errors.js';
+import { type Answer, createRegistryClient, type RegistryClientOptions } from './registry/client.js';
+import { readPages } from './registry/pages.js';
+
+export type { RegistryClientOptions as RegistryReaderOptions } from './registry/client.js';
+
+export interface ManifestHead {
+  readonly digest: Digest;
+  readonly mediaType: string;
+  /** Bytes, when the registry says. */
+  readonly size: number | null;
+}
+
+export interface Manifest {
+  readonly digest: Digest;
+  readonly mediaType: string;
+  readonly bytes: Uint8Array;
+}
+
+export interface ReferrerDescriptor {
+  readonly digest: Digest;
+  /** Empty when there is none. */
+  readonly artifactType: string;
+  readonly mediaType: string;
+  readonly size: number;
+  readonly annotations: Readonly<Record<string, string>>;
+}
+
+/**
+ * Reads from registries over HTTP (distribution specification). Everything read is checked against its digest
+ * (conventions S2) and bounded (S3). Every method throws the signal's reason when it is aborted, and HoubaError with
+ * `Unauthorized`, `Denied`, `RateLimited`, `RegistryUnavailable`, `DigestMismatch`, `Unsupported` or `ConfigInvalid`.
+ */
+export interface RegistryReader {
+  /** Names that are no tags are left out. null: the registry does not know the repository. */
+  listTags(repository: Repository, signal?: AbortSignal): Promise<string[] | null>;
+  /** @param reference a tag or a digest. null: absent */
+  headManifest(repository: Repository, reference: string, signal?: AbortSignal): Promise<ManifestHead | null>;
+  /** @param reference a tag or a digest. null: absent */
+  getManifest(repository: Repository, reference: string, signal?: AbortSignal): Promise<Manifest | null>;
+  /** @throws also `NotFound` */
+  getBlob(repository: Repository, digest: Digest, maxBytes: number, signal?: AbortSignal): Promise<Uint8Array>;
+  /** By the referrers API; where there is none, by the tag `sha256-<hex>` (conventions C17). */
+  listReferrers(
+    repository: Repository,
+    digest: Digest,
+    options?: { readonly artifactType?: string },
+    signal?: AbortSignal,
+  ): Promise<ReferrerDescriptor[]>;
+  /** The paths of all repositories of a host that has a catalogue. */
+  listRepositories(host: string, signal?: AbortSignal): Promise<string[]>;
+  /** That the registry answers and lets us in. */
+  ping(host: string, signal?: AbortSignal): Promise<void>;
+  /** Requests sent so far, by `METHOD host`, tokens and redirects included. */
+  requestCounts(): ReadonlyMap<string, number>;
+  close(): Promise<void>;
+}
+
+const ACCEPT_MANIFESTS = MANIFEST_MEDIA_TYPES.join(', ');
+const INDEX_MEDIA_TYPE = 'application/vnd.oci.image.index.v1+json';
+
+const MAX_PAGE_BYTES = 32 * 1024 * 1024;
+const MAX_TAGS = 200_000;
+const MAX_REPOSITORIES = 100_000;
+const MAX_REFERRERS = 1000;
+
+export function createRegistryReader(options: RegistryClientOptions): RegistryReader {
+  const client = createRegistryClient(options);
+
+  async function listTags(repository: Repository, signal?: AbortSignal): Promise<string[] | null> {
+    const { host, path } = repository;
+    const first = { path: `/v2/${path}/tags/list?n=1000`, scope: pullScope(repository), ...JSON_PAGE };
+    const tags = new Set<string>();
+    const known = await readPages(client, host, first, signal, (answer) => {
+      for (const tag of namesIn(answer, 'tags')) if (isTag(tag)) tags.add(tag);
+      if (tags.size > MAX_TAGS) throw tooMany(`${host}/${path}`, MAX_TAGS, 'tags');
+    });
+    return known ? [...tags] : null;
+  }
+
+  async function listRepositories(host: string, signal?: AbortSignal): Promise<string[]> {
+    const first = { path: '/v2/_catalog?n=1000', scope: 'registry:catalog:*', ...JSON_PAGE };
+    const paths = new Set<string>();
+    const known = await readPages(client, host, first, signal, (answer) => {
+      for (const path of namesIn(answer, 'repositories')) paths.add(path);
+      if (paths.size > MAX_REPOSITORIES) throw tooMany(host, MAX_REPOSITORIES, 'repositories');
+    });
+    if (!known) throw new HoubaError('Unsupported', `${host} has no catalogue`, { facts: { registry: host } });
+    return [...paths];
+  }
+
+  async function headManifest(
+    repository: Repository,
+    reference: string,
+    signal?: AbortSignal,
+  ): Promise<ManifestHead | null> {
+    const answer = await askManifest('HEAD', repository, reference, signal);
+    if (answer.status === 404) return null;
+    const said = answer.headers['docker-content-digest'];
+    if (typeof said !== 'string' || !isDigest(said)) {
+      const manifest = await getManifest(repository, reference, signal);
+      return manifest && { digest: manifest.digest, mediaType: manifest.mediaType, size: manifest.bytes.length };
+    }
+    if (isDigest(reference) && algorithmOf(said) === algorithmOf(reference) && said !== reference) {
+      throw mismatch(repository, reference, reference, said);
+    }
+    const length = answer.headers['content-length'];
+    return {
+      digest: isDigest(reference) ? reference : said,
+      mediaType: bareMediaType(answer.headers['content-type'] ?? ''),
+      size: length === undefined ? null : Number(length),
+    };
+  }
+
+  async function getManifest(
+    repository: Repository,
+    reference: string,
+    signal?: AbortSignal,
+  ): Promise<Manifest | null> {
+    const answer = await askManifest('GET', repository, reference, signal);
+    if (answer.status === 404) return null;
+    const bytes = answer.body;
+    const said = answer.headers['docker-content-digest'];
+    if (typeof said === 'string') checkDigest(repository, reference, bytes, said);
+    if (isDigest(reference)) checkDigest(repository, reference, bytes, reference);
+    const digest = isDigest(reference) ? reference : typeof said === 'string' ? said : hash(bytes, 'sha256');
+    return { digest: digest as Digest, mediaType: bareMediaType(answer.headers['content-type'] ?? ''), bytes };
+  }
+
+  function askManifest(
+    method: 'HEAD' | 'GET',
+    repository: Repository,
+    reference: string,
+    signal: AbortSignal | undefined,
+  ): Promise<Answer> {
+    // It becomes part of a URL (conventions S2).
+    if (!isTag(reference) && !isDigest(reference)) {
+      throw new HoubaError(
+        'ReferenceInvalid',
+        `neither a tag nor a digest: ${JSON.stringify(reference.slice(0, 200))}`,
+      );
+    }
+    const path = `/v2/${repository.path}/manifests/${reference}`;
+    const scope = pullScope(repository);
+    return client.call(
+      repository.host,
+      { method, path, scope, accept: ACCEPT_MANIFESTS, maxBytes: MAX_MANIFEST_BYTES },
+      signal,
+    );
+  }
+
+  async function getBlob(
+    repository: Repository,
+    digest: Digest,
+    maxBytes: number,
+    signal?: AbortSignal,
+  ): Promise<Uint8Array> {
+    const { host, path } = repository;
+    const wanted = { method: 'GET' as const, path: `/v2/${path}/blobs/${digest}`, accept: '*/*', maxBytes };
+    const answer = await client.call(host, { ...wanted, scope: pullScope(repository) }, signal);
+    if (answer.status === 404) {
+      throw new HoubaError('NotFound', `${host}/${path} has no blob ${digest}`, { facts: { registry: host, digest } });
+    }
+    checkDigest(repository, digest, answer.body, digest);
+    return answer.body;
+  }
+
+  async function listReferrers(
+    repository: Repository,
+    digest: Digest,
+    filter: { readonly artifactType?: string } = {},
+    signal?: AbortSignal,
+  ): Promise<ReferrerDescriptor[]> {
+    const { host, path } = repository;
+    const { artifactType } = filter;
+    const query = artifactType === undefined ? '' : `?artifactType=${encodeURIComponent(artifactType)}`;
+    const first = {
+      path: `/v2/${path}/referrers/${digest}${query}`,
+      scope: pullScope(repository),
+      accept: INDEX_MEDIA_TYPE,
+      maxBytes: MAX_MANIFEST_BYTES,
+    };
+    let found: ReferrerDescriptor[] = [];
+    const hasApi = await readPages(client, host, first, signal, (answer) => {
+      for (const { annotations, ...descriptor } of childrenOf(answer.body, answer.headers['content-type'] ?? '')) {
+        found.push({ ...descriptor, artifactType: descriptor.artifactType ?? '', annotations: annotations ?? {} });
+      }
+      if (found.length > MAX_REFERRERS) throw tooMany(`${host}/${path}@${digest}`, MAX_REFERRERS, 'referrers');
+    });
+    if (!hasApi) found = await listReferrersByTag(repository, digest, signal);
+    // A registry is free to ignore the filter.
+    return artifactType === undefined ? found : found.filter((referrer) => referrer.artifactType === artifactType);
+  }
+
+  /** The index under the tag is written by clients, each in its own way: only the manifests it names are believed. */
+  async function listReferrersByTag(
+    repository: Repository,
+    digest: Digest,
+    signal: AbortSignal | undefined,
+  ): Promise<ReferrerDescriptor[]> {
+    const [algorithm = '', hex = ''] = digest.split(':');
+    const index = await getManifest(repository, `${algorithm}-${hex.slice(0, 64)}`, signal);
+    if (index === null) return [];
+    const listed = new Set(childrenOf(index.bytes, index.mediaType).map((child) => child.digest));
+    const read = await Promise.all([...listed].map((child) => readReferrer(repository, child, digest, signal)));
+    return read.filter((referrer) => referrer !== null);
+  }
+
+  async function readReferrer(
+    repository: Repository,
+    referrer: Digest,
+    subject: Digest,
+    signal: AbortSignal | undefined,
+  ): Promise<ReferrerDescriptor | null> {
+    const manifest = await getManifest(repository, referrer, signal);
+    if (manifest === null) return null;
+    const parsed = parseManifest(manifest.bytes, manifest.mediaType);
+    if (parsed.subject?.digest !== subject) return null;
+    const { mediaType, annotations } = parsed;
+    const artifactType = parsed.artifactType ?? (parsed.kind === 'image' ? parsed.config.mediaType : '');
+    return { digest: referrer, artifactType, mediaType, size: manifest.bytes.length, annotations };
+  }
+
+  async function ping(host: string, signal?: AbortSignal): Promise<void> {
+    const answer = await client.call(host, { method: 'GET', path: '/v2/', scope: '', ...JSON_PAGE }, signal);
+    if (answer.status !== 404) return;
+    throw new HoubaError('NotFound', `${host} answers, but not as a registry: there is no /v2/`, {
+      hint: 'check host and port in HOUBA_REGISTRIES',
+      facts: { registry: host, status: answer.status },
+    });
+  }
+
+  return {
+    listTags,
+    headManifest,
+    getManifest,
+    getBlob,
+    listReferrers,
+    listRepositories,
+    ping,
+    requestCounts: client.requestCounts,
+    close: async () => client.close(),
+  };
+}
+
+const JSON_PAGE = { accept: 'application/json', maxBytes: MAX_PAGE_BYTES };
+
+function pullScope(repository: Repository): string {
+  return `repository:${repository.path}:pull`;
+}
+
+/** The strings of one list in a JSON page; an empty list may be null (Go). */
+function namesIn(answer: Answer, key: 'tags' | 'repositories'): string[] {
+  let page: unknown;
+  try {
+    page = JSON.parse(Buffer.from(answer.body).toString('utf8'));
+  } catch {
+    page = undefined;
+  }
+  const list = typeof page === 'object' && page !== null ? ((page as Record<string, unknown>)[key] ?? []) : undefined;
+  if (Array.isArray(list)) return list.filter((name) => typeof name === 'string');
+  throw new HoubaError('RegistryUnavailable', `${answer.origin.url} answered a listing without a list of ${key}`, {
+    hint: 'a proxy or a login page may be in the way',
+  });
+}
+
+function childrenOf(bytes: Uint8Array, contentType: string) {
+  const parsed = parseManifest(bytes, contentType);
+  if (parsed.kind === 'index') return parsed.manifests;
+  throw new HoubaError('Unsupported', 'a list of referrers is not an index');
+}
+
+function algorithmOf(digest: Digest): 'sha256' | 'sha512' {
+  return digest.startsWith('sha512:') ? 'sha512' : 'sha256';
+}
+
+function hash(bytes: Uint8Array, algorithm: 'sha256' | 'sha512'): string {
+  return `${algorithm}:${createHash(algorithm).update(bytes).digest('hex')}`;
+}
+
+/** @throws HoubaError `DigestMismatch` when the bytes are not what the digest says, or the digest is none */
+function checkDigest(repository: Repository, reference: string, bytes: Uint8Array, expected: string): void {
+  const actual = isDigest(expected) ? hash(bytes, algorithmOf(expected)) : 'no digest';
+  if (actual !== expected) throw mismatch(repository, reference, expected, actual);
+}
+
+function mismatch(repository: Repository, reference: string, expected: string, actual: string): HoubaError {
+  const { host, path } = repository;
+  const said = JSON.stringify(expected.slice(0, 150));
+  return new HoubaError('DigestMismatch', `${host}/${path} ${reference}: expected ${said}, got ${actual}`, {
+    hint: 'the registry, or something between here and it, serves other content than was asked for',
+    facts: { registry: host, actual },
+  });
+}
+
+function tooMany(where: string, limit: number, what: string): HoubaError {
+  return new HoubaError('Unsupported', `${where} has more than ${limit} ${what}`);
+}

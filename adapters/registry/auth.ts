@@ -1,0 +1,236 @@
+import { z } from 'zod';
+import { HoubaError } from '../../domain/report/errors.js';
+import type { Credentials } from '../docker-config.js';
+import type { Reply } from './transport.js';
+
+/** How one registry host lets us in. Learnt from its first 401; tokens are kept per scope until shortly before they expire. */
+export interface Authorizer {
+  /**
+   * The `Authorization` for a request, or null: none known to be needed.
+   * @param scope `repository:<path>:pull`, `registry:catalog:*`, or empty for none
+   */
+  header(scope: string): string | null | Promise<string | null>;
+  /**
+   * After a 401: learns what the registry asks for.
+   * @param sent the header the refused request carried
+   * @returns a header worth trying, or null: what we have was refused
+   */
+  renew(challenge: string | undefined, scope: string, sent: string | null): Promise<string | null>;
+}
+
+export interface AuthorizerOptions {
+  readonly host: string;
+  /** The roster says plain HTTP: its token service may be plain as well (conventions S7). */
+  readonly plainHttp: boolean;
+  credentials(): Promise<Credentials | null>;
+  /** Asks the token service; redirects are not followed. */
+  fetch(url: URL, request: TokenRequest): Promise<Reply>;
+  /** Milliseconds since the epoch. */
+  now(): number;
+}
+
+export interface TokenRequest {
+  readonly method: 'GET' | 'POST';
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string | null;
+}
+
+type Scheme =
+  | { readonly kind: 'basic' }
+  | { readonly kind: 'bearer'; readonly realm: URL; readonly service: string | null };
+
+interface Token {
+  readonly header: string;
+  readonly renewAt: number;
+}
+
+/** A token is renewed with a quarter of its life left, at most this early. */
+const EARLIEST_RENEWAL_MS = 60_000;
+/** What the token specification says of a token without `expires_in`. */
+const DEFAULT_LIFE_S = 60;
+const MOST_TOKENS = 1000;
+
+export function createAuthorizer(options: AuthorizerOptions): Authorizer {
+  const { now } = options;
+  const tokens = new Map<string, Token>();
+  const pending = new Map<string, Promise<string | null>>();
+  /** Scopes that a challenge asked for beyond ours, such as Azure's `metadata_read`. */
+  const demanded = new Map<string, Set<string>>();
+  let scheme: Scheme | null = null;
+
+  function header(scope: string): string | null | Promise<string | null> {
+    if (scheme === null) return null;
+    const token = tokens.get(tokenKey(scope));
+    if (token !== undefined && now() < token.renewAt) return token.header;
+    return once(scope);
+  }
+
+  async function renew(challenge: string | undefined, scope: string, sent: string | null): Promise<string | null> {
+    const asked = readChallenge(challenge, options);
+    if (asked === null) return null;
+    scheme = asked.scheme;
+    if (asked.scope !== null && asked.scope !== scope) remember(scope, asked.scope);
+    const token = tokens.get(tokenKey(scope));
+    // Another request may have renewed it while this one was under way.
+    if (token !== undefined && token.header !== sent && now() < token.renewAt) return token.header;
+    if (token !== undefined && pending.get(scope) === undefined) tokens.delete(tokenKey(scope));
+    const fresh = await once(scope);
+    return fresh === sent ? null : fresh;
+  }
+
+  /** Basic is the same for every scope. */
+  function tokenKey(scope: string): string {
+    return scheme?.kind === 'basic' ? '' : scope;
+  }
+
+  function remember(scope: string, wanted: string): void {
+    const scopes = demanded.get(scope) ?? new Set<string>();
+    if (scopes.size < 4 && wanted.length <= 1000) scopes.add(wanted);
+    demanded.set(scope, scopes);
+  }
+
+  /** However many requests need a token for one scope, one fetches it. */
+  function once(scope: string): Promise<string | null> {
+    const running = pending.get(scope);
+    if (running !== undefined) return running;
+    const fetching = obtain(scope).finally(() => pending.delete(scope));
+    pending.set(scope, fetching);
+    return fetching;
+  }
+
+  async function obtain(scope: string): Promise<string | null> {
+    if (scheme === null) return null;
+    const credentials = await options.credentials();
+    if (scheme.kind === 'basic') {
+      if (credentials === null || 'identityToken' in credentials) return null;
+      return keep('', basic(credentials.username, credentials.password), Number.POSITIVE_INFINITY);
+    }
+    const scopes = [scope, ...(demanded.get(scope) ?? [])].filter((text) => text !== '');
+    const { token, lifeMs } = await fetchToken(scheme, scopes, credentials, options);
+    return keep(scope, `Bearer ${token}`, now() + lifeMs - Math.min(lifeMs / 4, EARLIEST_RENEWAL_MS));
+  }
+
+  function keep(key: string, value: string, renewAt: number): string {
+    if (tokens.size >= MOST_TOKENS) tokens.clear();
+    tokens.set(key, { header: value, renewAt });
+    return value;
+  }
+
+  return { header, renew };
+}
+
+const TokenAnswer = z.object({
+  token: z.string().optional(),
+  access_token: z.string().optional(),
+  expires_in: z.number().optional(),
+});
+
+async function fetchToken(
+  scheme: Extract<Scheme, { kind: 'bearer' }>,
+  scopes: readonly string[],
+  credentials: Credentials | null,
+  options: AuthorizerOptions,
+): Promise<{ token: string; lifeMs: number }> {
+  const { host } = options;
+  const reply = await options.fetch(...tokenRequest(scheme, scopes, credentials));
+  if (reply.status === 401 || reply.status === 403 || (reply.status >= 300 && reply.status < 500)) {
+    const who = credentials === null ? 'without credentials' : 'with the credentials for this host';
+    throw new HoubaError('Unauthorized', `${scheme.realm.host} gave no token for ${host} (${reply.status}) ${who}`, {
+      hint: `check the credentials for ${host}, and that they may read ${scopes.join(' ') || 'the registry'}`,
+      facts: { registry: host, status: reply.status },
+    });
+  }
+  const answer = TokenAnswer.safeParse(reply.status === 200 ? parseJson(reply.body) : undefined);
+  // oauth2 says access_token, the Docker specification token; a token is one header value, nothing else.
+  const token = answer.data?.token ?? answer.data?.access_token;
+  if (token === undefined || !/^[\x21-\x7e]+$/.test(token)) {
+    throw new HoubaError(
+      'RegistryUnavailable',
+      `${scheme.realm.host} answered a token request for ${host} without one`,
+      {
+        facts: { registry: host, status: reply.status },
+      },
+    );
+  }
+  return { token, lifeMs: (answer.data?.expires_in ?? DEFAULT_LIFE_S) * 1000 };
+}
+
+function tokenRequest(
+  scheme: Extract<Scheme, { kind: 'bearer' }>,
+  scopes: readonly string[],
+  credentials: Credentials | null,
+): [URL, TokenRequest] {
+  const url = new URL(scheme.realm);
+  if (credentials !== null && 'identityToken' in credentials) {
+    const form = new URLSearchParams({
+      grant_type: 'refresh_token',
+      client_id: 'houba',
+      refresh_token: credentials.identityToken,
+      ...(scheme.service === null ? {} : { service: scheme.service }),
+      ...(scopes.length === 0 ? {} : { scope: scopes.join(' ') }),
+    });
+    const headers = { 'content-type': 'application/x-www-form-urlencoded' };
+    return [url, { method: 'POST', headers, body: form.toString() }];
+  }
+  if (scheme.service !== null) url.searchParams.set('service', scheme.service);
+  for (const scope of scopes) url.searchParams.append('scope', scope);
+  const authorization = credentials === null ? null : basic(credentials.username, credentials.password);
+  return [url, { method: 'GET', headers: authorization === null ? {} : { authorization }, body: null }];
+}
+
+function basic(username: string, password: string): string {
+  return `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`;
+}
+
+function parseJson(body: Uint8Array): unknown {
+  try {
+    return JSON.parse(Buffer.from(body).toString('utf8'));
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Reads `WWW-Authenticate`: Bearer if it is offered, else Basic, else null.
+ * @throws HoubaError `Denied` when credentials would have to go where they may not (conventions S7)
+ */
+function readChallenge(
+  text: string | undefined,
+  options: AuthorizerOptions,
+): { readonly scheme: Scheme; readonly scope: string | null } | null {
+  const offers = parseChallenges(text ?? '');
+  const bearer = offers.get('bearer');
+  if (bearer === undefined) return offers.has('basic') ? { scheme: { kind: 'basic' }, scope: null } : null;
+  const realm = bearer.get('realm') ?? '';
+  const url = URL.canParse(realm) ? new URL(realm) : null;
+  const allowed = url?.protocol === 'https:' || (url?.protocol === 'http:' && options.plainHttp);
+  if (url === null || !allowed || url.username !== '' || url.password !== '') {
+    throw new HoubaError(
+      'Denied',
+      `${options.host} wants its tokens fetched from ${JSON.stringify(realm.slice(0, 200))}, which is not an https address`,
+      { hint: 'credentials are sent over https only', facts: { registry: options.host } },
+    );
+  }
+  return {
+    scheme: { kind: 'bearer', realm: url, service: bearer.get('service') ?? null },
+    scope: bearer.get('scope') ?? null,
+  };
+}
+
+/** `Bearer realm="…",service="…", Basic realm="…"` to parameters by scheme, both in lower case. */
+export function parseChallenges(text: string): Map<string, Map<string, string>> {
+  const offers = new Map<string, Map<string, string>>();
+  let current: Map<string, string> | undefined;
+  // A parameter (name="value" or name=value) or, where no = follows, the name of the next scheme.
+  const part = /([A-Za-z0-9!#$%&'*+.^_`|~-]+)(?:\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+)))?/g;
+  for (const [, name = '', quoted, plain] of text.slice(0, 8192).matchAll(part)) {
+    const value = quoted?.replace(/\\(.)/g, '$1') ?? plain;
+    if (value === undefined) {
+      current = new Map();
+      offers.set(name.toLowerCase(), current);
+    } else {
+      current?.set(name.toLowerCase(), value);
+    }
+  }
+  return offers;
+}

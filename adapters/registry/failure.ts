@@ -1,0 +1,61 @@
+import { z } from 'zod';
+import { type ErrorCode, HoubaError } from '../../domain/report/errors.js';
+import { escapeControls } from '../../domain/report/escape.js';
+import type { Reply } from './transport.js';
+
+const Errors = z.object({ errors: z.array(z.object({ code: z.string(), message: z.string().optional() })).min(1) });
+
+const LONGEST_QUOTE = 200;
+
+/**
+ * What an unwelcome answer means (architecture, "Errors are classified once"). Its body may be the specification's JSON,
+ * plain text, a page of HTML or nothing, and is data (conventions S9).
+ * @param asked `GET /v2/…`, without the query: it can carry a page's secret
+ */
+export function failureOf(registry: string, asked: string, reply: Reply, retryAfterMs: number | null): HoubaError {
+  const { status } = reply;
+  const said = readError(reply.body);
+  const code = classify(status, said.code);
+  const what = [`${registry} answered ${status}`, said.code, `to ${asked}`].filter((part) => part !== '').join(' ');
+  const hint = hintFor(code, registry);
+  return new HoubaError(code, said.message === '' ? what : `${what}: ${said.message}`, {
+    ...(hint === undefined ? {} : { hint }),
+    facts: { registry, status, ...(said.code === '' ? {} : { code: said.code }) },
+    ...(retryAfterMs === null ? {} : { retryAfterMs }),
+  });
+}
+
+function classify(status: number, code: string): ErrorCode {
+  if (status === 429 || code === 'TOOMANYREQUESTS') return 'RateLimited';
+  if (status >= 500 && status !== 501) return 'RegistryUnavailable';
+  if (status === 401) return 'Unauthorized';
+  if (status === 403) return 'Denied';
+  if (status === 404) return 'NotFound';
+  return 'Unsupported';
+}
+
+function hintFor(code: ErrorCode, registry: string): string | undefined {
+  if (code === 'Unauthorized')
+    return `check the credentials for ${registry}; some registries say this of what is not there`;
+  if (code === 'Denied') return `the credentials for ${registry} may not do this`;
+  return undefined;
+}
+
+function readError(body: Uint8Array): { readonly code: string; readonly message: string } {
+  const text = Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('utf8').trim();
+  const [first] = parse(text)?.errors ?? [];
+  if (first === undefined) return { code: '', message: quote(text) };
+  return { code: quote(first.code), message: quote(first.message ?? '') };
+}
+
+function parse(text: string): z.infer<typeof Errors> | undefined {
+  try {
+    return Errors.safeParse(JSON.parse(text)).data;
+  } catch {
+    return undefined;
+  }
+}
+
+function quote(text: string): string {
+  return escapeControls(text.slice(0, LONGEST_QUOTE));
+}

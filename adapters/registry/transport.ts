@@ -1,0 +1,307 @@
+import { lookup } from 'node:dns/promises';
+import http from 'node:http';
+import https from 'node:https';
+import { isIP } from 'node:net';
+import { createSecureContext, rootCertificates, type SecureContext } from 'node:tls';
+import { HttpsProxyAgent } from 'https-proxy-agent';
+import { HoubaError } from '../../domain/report/errors.js';
+import { publicLookup, refusePrivateLiteral } from './address.js';
+import { proxyFor } from './proxy.js';
+
+export interface Server {
+  readonly secure: boolean;
+  /** Without brackets, in lower case. */
+  readonly hostname: string;
+  readonly port: number;
+}
+
+/** One server with its pool of kept connections. The same object for the same scheme, host and port. */
+export interface Origin extends Server {
+  /** `https://host[:port]`, as `URL.origin` writes it. */
+  readonly url: string;
+  readonly agent: http.Agent;
+  /** Trusted in place of the well-known authorities alone; a context, because an agent compares options as text. */
+  readonly secureContext: SecureContext | undefined;
+  /** Requests sent, by method. */
+  readonly sent: Map<string, number>;
+}
+
+export interface Request {
+  readonly method: 'GET' | 'HEAD' | 'POST';
+  /** Path and query. */
+  readonly path: string;
+  readonly headers: http.OutgoingHttpHeaders;
+  readonly body?: string | null;
+  /** A longer body of a successful answer is refused; of an error, cut. */
+  readonly maxBytes: number;
+}
+
+export interface Reply {
+  readonly status: number;
+  readonly headers: http.IncomingHttpHeaders;
+  readonly body: Uint8Array;
+}
+
+export interface Transport {
+  /**
+   * Opens nothing yet; checks that the host may be talked to (conventions S8).
+   * @throws HoubaError `Denied`
+   */
+  origin(server: Server): Promise<Origin>;
+  /** @throws the signal's reason; HoubaError `RegistryUnavailable`, `Denied`, `Unsupported` (too large) */
+  exchange(origin: Origin, request: Request, signal: AbortSignal | undefined): Promise<Reply>;
+  /** By `METHOD host`. */
+  requestCounts(): ReadonlyMap<string, number>;
+  close(): void;
+}
+
+export interface TransportOptions {
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** For hosts of the roster: reachable wherever they are, over plain HTTP only if it says so. null: any other host. */
+  trusted(server: Server): Promise<{ readonly ca: string | null } | null>;
+  readonly timeouts?: Partial<Timeouts>;
+}
+
+interface Timeouts {
+  readonly connectMs: number;
+  /** Until the headers, and between two pieces of the body. */
+  readonly idleMs: number;
+  readonly totalMs: number;
+}
+
+const TIMEOUTS: Timeouts = { connectMs: 10_000, idleMs: 30_000, totalMs: 300_000 };
+const MAX_ERROR_BYTES = 16 * 1024;
+const EMPTY = new Uint8Array(0);
+
+interface Flight {
+  readonly outgoing: http.ClientRequest;
+  readonly started: number;
+  lastHeard: number;
+  fail(error: unknown): void;
+}
+
+interface SignalWatch {
+  readonly flights: Set<Flight>;
+  abort(): void;
+}
+
+export function createTransport(options: TransportOptions): Transport {
+  const timeouts = { ...TIMEOUTS, ...options.timeouts };
+  const origins = new Map<string, Promise<Origin>>();
+  const opened: Origin[] = [];
+  const flights = new Set<Flight>();
+  const watches = new Map<AbortSignal, SignalWatch>();
+  let watchdog: NodeJS.Timeout | undefined;
+
+  function origin(server: Server): Promise<Origin> {
+    const url = originUrl(server);
+    const known = origins.get(url);
+    if (known !== undefined) return known;
+    const opening = open(server, url);
+    origins.set(url, opening);
+    opening.catch(() => origins.delete(url));
+    return opening;
+  }
+
+  async function open(server: Server, url: string): Promise<Origin> {
+    const trust = await options.trusted(server);
+    if (trust === null) refusePrivateLiteral(server.hostname);
+    const proxy = proxyFor(server, options.environment);
+    if (proxy !== null && trust === null) await refusePrivateName(server.hostname);
+    const keep = { keepAlive: true, keepAliveMsecs: 30_000, scheduling: 'lifo' as const };
+    // How many at once is the budget's business; a second limit here could only disagree with it.
+    const direct = trust === null ? { ...keep, lookup: publicLookup } : keep;
+    const agent =
+      proxy !== null
+        ? new HttpsProxyAgent(proxy, keep)
+        : server.secure
+          ? new https.Agent(direct)
+          : new http.Agent(direct as http.AgentOptions);
+    const ca = trust?.ca ?? null;
+    const secureContext = ca === null ? undefined : createSecureContext({ ca: [...rootCertificates, ca] });
+    const made: Origin = { ...server, url, agent, secureContext, sent: new Map() };
+    opened.push(made);
+    return made;
+  }
+
+  function exchange(origin: Origin, request: Request, signal: AbortSignal | undefined): Promise<Reply> {
+    return new Promise((resolve, reject) => {
+      if (signal?.aborted === true) return reject(signal.reason);
+      origin.sent.set(request.method, (origin.sent.get(request.method) ?? 0) + 1);
+      const outgoing = (origin.secure ? https : http).request({
+        protocol: origin.secure ? 'https:' : 'http:',
+        host: origin.hostname,
+        port: origin.port,
+        method: request.method,
+        path: request.path,
+        headers: request.headers,
+        agent: origin.agent,
+        ...(origin.secure ? { rejectUnauthorized: true, secureContext: origin.secureContext } : {}),
+      });
+      const started = Date.now();
+      const flight: Flight = { outgoing, started, lastHeard: started, fail };
+      takeOff(flight, signal);
+      outgoing.on('error', (error) => fail(connectionError(origin, error)));
+      outgoing.on('response', (incoming) => {
+        flight.lastHeard = Date.now();
+        incoming.on('error', (error) => fail(connectionError(origin, error)));
+        readBody(incoming, request, flight, (body) => {
+          land(flight, signal);
+          resolve({ status: incoming.statusCode ?? 0, headers: incoming.headers, body });
+        });
+      });
+      outgoing.end(request.body ?? undefined);
+
+      function fail(error: unknown): void {
+        land(flight, signal);
+        reject(error);
+        outgoing.destroy();
+      }
+    });
+  }
+
+  function takeOff(flight: Flight, signal: AbortSignal | undefined): void {
+    flights.add(flight);
+    watchdog ??= setInterval(endSlow, Math.min(1000, timeouts.idleMs)).unref();
+    if (signal === undefined) return;
+    const watch = watches.get(signal);
+    if (watch !== undefined) {
+      watch.flights.add(flight);
+      return;
+    }
+    // One listener for all requests of a signal, for as long as it has any.
+    const together = new Set([flight]);
+    const abort = () => {
+      for (const each of together) each.fail(signal.reason);
+    };
+    watches.set(signal, { flights: together, abort });
+    signal.addEventListener('abort', abort, { once: true });
+  }
+
+  function land(flight: Flight, signal: AbortSignal | undefined): void {
+    flights.delete(flight);
+    const watch = signal === undefined ? undefined : watches.get(signal);
+    if (signal === undefined || watch === undefined) return;
+    watch.flights.delete(flight);
+    if (watch.flights.size > 0) return;
+    watches.delete(signal);
+    signal.removeEventListener('abort', watch.abort);
+  }
+
+  /** One timer for all requests instead of timers a request. */
+  function endSlow(): void {
+    const now = Date.now();
+    for (const flight of flights) {
+      const connecting = flight.outgoing.socket?.connecting ?? true;
+      if (connecting && now - flight.started > timeouts.connectMs) flight.fail(tooSlow(flight, 'did not connect'));
+      else if (now - flight.lastHeard > timeouts.idleMs) flight.fail(tooSlow(flight, 'sent nothing'));
+      else if (now - flight.started > timeouts.totalMs) flight.fail(tooSlow(flight, 'did not finish'));
+    }
+  }
+
+  function requestCounts(): ReadonlyMap<string, number> {
+    const counts = new Map<string, number>();
+    for (const { url, sent } of opened) {
+      const host = url.slice(url.indexOf('//') + 2);
+      for (const [method, count] of sent) {
+        counts.set(`${method} ${host}`, (counts.get(`${method} ${host}`) ?? 0) + count);
+      }
+    }
+    return counts;
+  }
+
+  function close(): void {
+    clearInterval(watchdog);
+    watchdog = undefined;
+    const closed = new HoubaError('Interrupted', 'the registry client was closed');
+    for (const flight of flights) flight.fail(closed);
+    for (const { agent } of opened) agent.destroy();
+  }
+
+  return { origin, exchange, requestCounts, close };
+}
+
+/** A connection that broke in the middle, or was closed by the server just when it was used again: worth another try. */
+export function isBrokenConnection(error: unknown): boolean {
+  return error instanceof HoubaError && BROKEN.has(String(error.facts.error));
+}
+
+const BROKEN: ReadonlySet<string> = new Set(['ECONNRESET', 'EPIPE', 'ECONNABORTED']);
+
+function readBody(
+  incoming: http.IncomingMessage,
+  request: Request,
+  flight: Flight,
+  done: (body: Uint8Array) => void,
+): void {
+  if (request.method === 'HEAD') {
+    incoming.on('end', () => done(EMPTY));
+    incoming.resume();
+    return;
+  }
+  const failed = (incoming.statusCode ?? 0) >= 300;
+  const limit = failed ? MAX_ERROR_BYTES : request.maxBytes;
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  if (!failed && Number(incoming.headers['content-length'] ?? 0) > limit) {
+    flight.fail(tooLarge(flight, limit));
+    return;
+  }
+  incoming.on('data', (chunk: Uint8Array) => {
+    flight.lastHeard = Date.now();
+    length += chunk.length;
+    if (length <= limit) chunks.push(chunk);
+    else if (!failed) flight.fail(tooLarge(flight, limit));
+    else {
+      done(Buffer.concat(chunks));
+      flight.outgoing.destroy();
+    }
+  });
+  incoming.on('end', () => done(Buffer.concat(chunks)));
+}
+
+function originUrl(server: Server): string {
+  const hostname = isIP(server.hostname) === 6 ? `[${server.hostname}]` : server.hostname;
+  const usual = server.port === (server.secure ? 443 : 80);
+  return `${server.secure ? 'https' : 'http'}://${hostname}${usual ? '' : `:${server.port}`}`;
+}
+
+/** Behind a proxy the proxy resolves the name; what it means here is checked all the same, if it means anything. */
+async function refusePrivateName(hostname: string): Promise<void> {
+  const addresses = await lookup(hostname, { all: true }).catch(() => []);
+  for (const { address } of addresses) refusePrivateLiteral(address);
+}
+
+const HINTS: Readonly<Record<string, string>> = {
+  ENOTFOUND: 'the name does not resolve; check its spelling and the DNS of this machine',
+  ECONNREFUSED: 'nothing listens there; check host and port',
+  EPROTO: 'it may speak plain HTTP; if it should, say tls_verify: false in its roster entry',
+  ERR_SSL_WRONG_VERSION_NUMBER: 'it may speak plain HTTP; if it should, say tls_verify: false in its roster entry',
+};
+
+const UNTRUSTED = /CERT|SIGNATURE|ISSUER/;
+
+function connectionError(origin: Origin, error: NodeJS.ErrnoException): HoubaError {
+  // `publicLookup` refused the address.
+  if (error instanceof HoubaError) return error;
+  const code = error.code ?? 'unknown';
+  const hint =
+    HINTS[code] ?? (UNTRUSTED.test(code) ? 'name the CA that signed it as ca_cert in its roster entry' : undefined);
+  return new HoubaError('RegistryUnavailable', `cannot talk to ${origin.url}: ${error.message || code}`, {
+    ...(hint === undefined ? {} : { hint }),
+    cause: error,
+    facts: { registry: origin.url, error: code },
+  });
+}
+
+function tooSlow({ outgoing, started }: Flight, what: string): HoubaError {
+  const seconds = Math.round((Date.now() - started) / 1000);
+  return new HoubaError('RegistryUnavailable', `${outgoing.protocol}//${outgoing.host} ${what} in ${seconds} s`, {
+    facts: { registry: outgoing.host, error: 'timeout' },
+  });
+}
+
+function tooLarge({ outgoing }: Flight, limit: number): HoubaError {
+  const what = `${outgoing.method} ${outgoing.protocol}//${outgoing.host}${outgoing.path}`;
+  return new HoubaError('Unsupported', `the answer to ${what} is larger than ${limit} bytes`);
+}

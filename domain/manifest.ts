@@ -1,0 +1,189 @@
+import { z } from 'zod';
+import { type Digest, isDigest } from './digest.js';
+import { HoubaError } from './report/errors.js';
+
+/** What a registry serves under a tag or digest: an index of children, or one image (or artifact). */
+export type ParsedManifest = ParsedIndex | ParsedImage;
+
+export interface ParsedIndex {
+  readonly kind: 'index';
+  readonly mediaType: string;
+  readonly artifactType: string | null;
+  readonly manifests: readonly Descriptor[];
+  readonly annotations: Readonly<Record<string, string>>;
+  readonly subject: Descriptor | null;
+}
+
+export interface ParsedImage {
+  readonly kind: 'image';
+  readonly mediaType: string;
+  readonly artifactType: string | null;
+  readonly config: Descriptor;
+  readonly layers: readonly Descriptor[];
+  readonly annotations: Readonly<Record<string, string>>;
+  readonly subject: Descriptor | null;
+}
+
+export interface Descriptor {
+  readonly mediaType: string;
+  readonly digest: Digest;
+  /** Bytes. */
+  readonly size: number;
+  readonly platform?: Platform | undefined;
+  readonly annotations?: Readonly<Record<string, string>> | undefined;
+  readonly artifactType?: string | undefined;
+}
+
+export interface Platform {
+  readonly os: string;
+  readonly architecture: string;
+  readonly variant?: string | undefined;
+}
+
+/** The largest manifest that is read (conventions S3). */
+export const MAX_MANIFEST_BYTES = 4 * 1024 * 1024;
+
+/** Children of an index, or layers of an image (conventions S3). */
+const MAX_DESCRIPTORS = 1000;
+
+const INDEX_TYPES: ReadonlySet<string> = new Set([
+  'application/vnd.oci.image.index.v1+json',
+  'application/vnd.docker.distribution.manifest.list.v2+json',
+]);
+
+const IMAGE_TYPES: ReadonlySet<string> = new Set([
+  'application/vnd.oci.image.manifest.v1+json',
+  'application/vnd.docker.distribution.manifest.v2+json',
+]);
+
+/** What to ask a registry for: everything `parseManifest` reads. */
+export const MANIFEST_MEDIA_TYPES: readonly string[] = [...INDEX_TYPES, ...IMAGE_TYPES];
+
+/**
+ * Reads an OCI or Docker schema-2 manifest or index. Fields that houba does not use may hold anything; those it does
+ * are checked, and a document that two readers could understand differently is refused (conventions S3).
+ *
+ * @param contentType the `Content-Type` it was served with, or the type its descriptor gives
+ * @throws HoubaError `Unsupported`
+ */
+export function parseManifest(bytes: Uint8Array, contentType: string): ParsedManifest {
+  if (bytes.length > MAX_MANIFEST_BYTES) throw unsupported(`it is larger than ${MAX_MANIFEST_BYTES} bytes`);
+  const document = readObject(bytes);
+  const mediaType = bareMediaType(contentType);
+  refuseDoubleMeaning(document, mediaType);
+  if (INDEX_TYPES.has(mediaType)) {
+    const { manifests, annotations, subject, artifactType } = check(Index, document);
+    return { kind: 'index', mediaType, artifactType: artifactType ?? null, manifests, annotations, subject };
+  }
+  if (IMAGE_TYPES.has(mediaType)) {
+    const { config, layers, annotations, subject, artifactType } = check(Image, document);
+    return { kind: 'image', mediaType, artifactType: artifactType ?? null, config, layers, annotations, subject };
+  }
+  throw unsupported(`its type is ${JSON.stringify(mediaType.slice(0, 200))}`, 'houba reads OCI and Docker schema 2');
+}
+
+/** A `Content-Type` without its parameters, in lower case. */
+export function bareMediaType(contentType: string): string {
+  return (contentType.split(';', 1)[0] ?? '').trim().toLowerCase();
+}
+
+/** Names with a meaning here. Go programs read them in any case, so another spelling would be read by them alone. */
+const MEANINGFUL = [
+  'schemaVersion',
+  'mediaType',
+  'manifests',
+  'config',
+  'layers',
+  'subject',
+  'artifactType',
+  'annotations',
+];
+const EXACT_NAME: ReadonlyMap<string, string> = new Map(MEANINGFUL.map((name) => [name.toLowerCase(), name]));
+
+function refuseDoubleMeaning(document: Record<string, unknown>, mediaType: string): void {
+  for (const key of Object.keys(document)) {
+    const name = EXACT_NAME.get(key.toLowerCase());
+    if (name !== undefined && name !== key) {
+      throw unsupported(`it writes ${name} as ${JSON.stringify(key)}, which programs read differently`);
+    }
+  }
+  if (document.schemaVersion === 1 || 'fsLayers' in document) {
+    throw unsupported('it is a Docker schema 1 manifest', 'push the image again with a current client');
+  }
+  if (document.schemaVersion !== 2) throw unsupported('its schemaVersion is not 2');
+  if ('manifests' in document && ('layers' in document || 'config' in document)) {
+    throw unsupported('it is an index and an image at once');
+  }
+  if (document.mediaType !== undefined && document.mediaType !== mediaType) {
+    const said = JSON.stringify(String(document.mediaType).slice(0, 200));
+    throw unsupported(`it calls itself ${said} but was served as ${JSON.stringify(mediaType.slice(0, 200))}`);
+  }
+}
+
+// Not `z.record`: it would copy, and `__proto__` is a key like any other here (conventions S11).
+const StringMap = z.custom<Readonly<Record<string, string>>>(isStringMap, 'not a map of strings');
+const Annotations = StringMap.nullish().transform((map) => map ?? {});
+const MediaType = z.string().min(1).max(255);
+
+const PlatformShape = z.object({
+  os: z.string().max(255),
+  architecture: z.string().max(255),
+  variant: z.string().max(255).optional(),
+});
+
+const DescriptorShape = z.object({
+  mediaType: MediaType,
+  digest: z.custom<Digest>((text) => typeof text === 'string' && isDigest(text), 'not a digest'),
+  size: z.int().min(0),
+  platform: PlatformShape.optional(),
+  annotations: StringMap.optional(),
+  artifactType: z.string().max(255).optional(),
+}) satisfies z.ZodType<Descriptor>;
+
+const Descriptors = z.array(DescriptorShape).max(MAX_DESCRIPTORS);
+const Subject = DescriptorShape.nullish().transform((subject) => subject ?? null);
+
+const Index = z.object({
+  // Go writes an empty list as null.
+  manifests: Descriptors.nullable().transform((list) => list ?? []),
+  artifactType: z.string().max(255).optional(),
+  annotations: Annotations,
+  subject: Subject,
+});
+
+const Image = z.object({
+  config: DescriptorShape,
+  layers: Descriptors.nullable().transform((list) => list ?? []),
+  artifactType: z.string().max(255).optional(),
+  annotations: Annotations,
+  subject: Subject,
+});
+
+function check<Shape extends z.ZodType>(shape: Shape, document: unknown): z.infer<Shape> {
+  const result = shape.safeParse(document);
+  if (result.success) return result.data;
+  const [issue] = result.error.issues;
+  throw unsupported(`${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'malformed'}`);
+}
+
+function readObject(bytes: Uint8Array): Record<string, unknown> {
+  let document: unknown;
+  try {
+    document = JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes));
+  } catch {
+    throw unsupported('it is not JSON');
+  }
+  if (typeof document === 'object' && document !== null && !Array.isArray(document)) {
+    return document as Record<string, unknown>;
+  }
+  throw unsupported('it is not a JSON object');
+}
+
+function isStringMap(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
+  return Object.values(value).every((text) => typeof text === 'string');
+}
+
+function unsupported(why: string, hint?: string): HoubaError {
+  return new HoubaError('Unsupported', `unusable manifest: ${why}`, hint === undefined ? {} : { hint });
+}
