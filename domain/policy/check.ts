@@ -17,12 +17,10 @@ export function checkPolicy(document: unknown): CheckedPolicy {
   return parsed.success && issues.length === 0 ? { policy: parsed.data, issues: [] } : { policy: null, issues };
 }
 
-/** The rules that look at several fields: unique names and suffixes, destinations, transforms (section 14, L10 and L30). */
-export function policyIssues(policy: MirrorPolicy): DocumentIssue[] {
-  return crossIssues(policy);
-}
-
-/** Works on a document that may be wrong elsewhere, so that one mistake does not hide another. */
+/**
+ * The rules that look at several fields: unique names and suffixes, destinations, transforms (section 14, L10 and L30).
+ * Works on a document that is wrong elsewhere, so that one mistake does not hide another.
+ */
 function crossIssues(document: unknown): DocumentIssue[] {
   const spec = asMap(asMap(document)?.spec);
   if (spec === null) return [];
@@ -51,6 +49,7 @@ function importIssues(entry: Loose | null, defaults: Loose | null, path: Path): 
     issues.push(
       at(where, 'the import has no destinations, so nothing would be done', {
         hint: 'add destinations to the import or to spec.defaults',
+        missing: true,
       }),
     );
   }
@@ -130,7 +129,7 @@ function schemaIssues(issue: z.core.$ZodIssue, document: unknown): DocumentIssue
     const parent = valueAt(document, path.slice(0, -1));
     const key = path.at(-1);
     if (typeof key === 'string' && asMap(parent)?.[key] === undefined) {
-      return [at(path.slice(0, -1), `the required key ${JSON.stringify(key)} is missing`)];
+      return [at(path.slice(0, -1), `the required key ${JSON.stringify(key)} is missing`, { missing: true })];
     }
   }
   const hint = issue.code === 'custom' && typeof issue.params?.hint === 'string' ? issue.params.hint : undefined;
@@ -222,9 +221,9 @@ function childTypes(type: z.core.$ZodType, step: string | number): z.core.$ZodTy
 function at(
   path: Path,
   message: string,
-  more: { readonly hint?: string | undefined; readonly atKey?: boolean } = {},
+  more: { readonly hint?: string | undefined; readonly atKey?: boolean; readonly missing?: boolean } = {},
 ): DocumentIssue {
-  return { path, atKey: more.atKey ?? false, message, hint: more.hint ?? null };
+  return { path, atKey: more.atKey ?? false, missing: more.missing ?? false, message, hint: more.hint ?? null };
 }
 
 function valueAt(document: unknown, path: Path): unknown {

@@ -1,4 +1,5 @@
 import { HoubaError } from '../report/errors.js';
+import { escapeControls } from '../report/escape.js';
 
 /** Something wrong with a policy: where in the document, and what. */
 export interface DocumentIssue {
@@ -6,6 +7,8 @@ export interface DocumentIssue {
   readonly path: readonly (string | number)[];
   /** Whether it is about the key at the end of the path, rather than its value. */
   readonly atKey: boolean;
+  /** Whether something that must be there is not. */
+  readonly missing: boolean;
   readonly message: string;
   readonly hint: string | null;
 }
@@ -37,7 +40,7 @@ export class PolicySetInvalid extends HoubaError {
 /** `file:line:column: message (hint)`, as editors and CI systems read it. */
 export function formatIssue(issue: PolicyIssue): string {
   const hint = issue.hint === null ? '' : ` (${issue.hint})`;
-  return oneLine(`${issue.file}:${issue.line}:${issue.column}: ${issue.message}${hint}`);
+  return escapeControls(`${issue.file}:${issue.line}:${issue.column}: ${issue.message}${hint}`);
 }
 
 /** `spec.imports[0].name`. */
@@ -46,12 +49,4 @@ export function formatPath(path: readonly (string | number)[]): string {
     if (typeof step === 'number') return `${text}[${step}]`;
     return text === '' ? step : `${text}.${step}`;
   }, '');
-}
-
-/** A file's content reaches terminals through these messages: control characters are shown, not obeyed (conventions S9). */
-function oneLine(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-  return text.replace(/[\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]/g, (character) => {
-    return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
-  });
 }

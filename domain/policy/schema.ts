@@ -35,7 +35,9 @@ const Tag = z.string().refine(isTag, 'is not a tag: letters, digits, _ . and -, 
 const AliasTemplate = z
   .string()
   .max(200)
-  .regex(ALIAS_TEMPLATE, 'is not an alias: tag characters and placeholders such as {major} or {name-of-a-group}');
+  .regex(ALIAS_TEMPLATE, 'is not an alias: tag characters and placeholders such as {major} or {flavour}');
+
+const DURATION_RULE = 'must be a whole number and d, h, m or s, as in 7d, 36h, 30m or 20s, or 0 (at most 36500d)';
 
 const Duration = z
   .union(
@@ -43,10 +45,10 @@ const Duration = z
       z.literal(0),
       z
         .string()
-        .regex(DURATION)
-        .refine((text) => durationMs(text) !== null),
+        .regex(DURATION, { message: DURATION_RULE, abort: true })
+        .refine((text) => durationMs(text) !== null, DURATION_RULE),
     ],
-    'must be a whole number and d, h, m or s, as in 7d, 36h, 30m or 20s, or 0 (at most 36500d)',
+    DURATION_RULE,
   )
   .nullish();
 

@@ -34,7 +34,7 @@ export function explainSelection(entry: ResolvedImport, upstream: Iterable<strin
     ...unanchoredWarning(entry, selected),
     ...(selected.length === 0 ? [] : unfilled.map((template) => `aliases: no selected tag fills ${template}`)),
     ...unusable.map((alias) => `aliases: ${JSON.stringify(alias)} is not a tag and is skipped`),
-    ...aliasClashes(selected, aliases.keys()).map(
+    ...aliasClashes(outputs(variants, selected), outputs(variants, aliases.keys())).map(
       (alias) =>
         `aliases: ${alias} is also a selected tag, which a run refuses; anchor includeRegex or change the template`,
     ),
@@ -48,6 +48,11 @@ export function explainSelection(entry: ResolvedImport, upstream: Iterable<strin
     aliases: Object.fromEntries(aliases),
     warnings,
   };
+}
+
+/** With the suffix of each variant: what is written. */
+function outputs(variants: ResolvedImport['variants'], tags: Iterable<string>): string[] {
+  return Array.from(tags).flatMap((tag) => variants.map(({ suffix }) => tag + suffix));
 }
 
 const STARTS_ANCHORED = /^(?:\(\?[a-zA-Z]+\)|\((?:\?:|\?P?<\w+>|\?[a-zA-Z]+:)?)*(?:\^|\\A)/;
