@@ -148,12 +148,12 @@ function messageOf(issue: z.core.$ZodIssue, value: unknown): string {
         ? issue.message
         : `must be at least ${issue.minimum}`;
     case 'too_big':
-      return `is longer or larger than ${issue.maximum}`;
+      return `must be at most ${issue.maximum}${issue.origin === 'string' ? ' characters' : ''}`;
     case 'invalid_format':
     case 'invalid_union':
       return `${describe(value)} ${issue.message}`;
     default:
-      return typeof value === 'string' && issue.message.startsWith('is ')
+      return typeof value === 'string' && /^(is|must) /.test(issue.message)
         ? `${describe(value)} ${issue.message}`
         : issue.message;
   }

@@ -20,7 +20,7 @@ function line(longest: number) {
 const Pattern = z
   .string()
   .min(1, 'must not be empty; leave the key out to match every tag')
-  .max(LONGEST_PATTERN)
+  .max(LONGEST_PATTERN, { abort: true })
   .superRefine((source, context) => {
     try {
       compilePattern(source);
@@ -72,9 +72,7 @@ const TransformStep = z
   .refine((step) => Object.keys(step).length === 1, 'a step is one key, its name, with its parameters below it')
   .describe('One step: its name, and its parameters (null: none). Steps are written as separate list items.');
 
-const Transform = z
-  .array(TransformStep)
-  .describe('Hardening steps, in order. Any step means a rebuild; none (the default) means a copy.');
+const Transform = z.array(TransformStep);
 
 const TagSelection = z
   .strictObject({
@@ -153,7 +151,9 @@ const Variant = z.strictObject({
 /** What an import says and `spec.defaults` may say for all of them. */
 const shared = {
   destinations: z.array(Destination).nullish().describe('Where the images go. At least one, here or in the defaults.'),
-  transform: Transform.nullish(),
+  transform: Transform.nullish().describe(
+    'Hardening steps, in order. Any step means a rebuild; none (the default) means a copy.',
+  ),
   archive: Archive.nullish().describe(
     'Retention: surplus tags are marked, never deleted at once. Default: HOUBA_RETENTION.',
   ),
@@ -183,7 +183,10 @@ const shared = {
   verifyUpstream: VerifyUpstream.nullish().describe('Demand a valid signature of the source digest. Default: none.'),
 };
 
-const Defaults = z.strictObject({ tags: TagSelection.nullish(), ...shared });
+const Defaults = z.strictObject({
+  tags: TagSelection.nullish().describe('Which tags are taken; a key that an import writes replaces this one.'),
+  ...shared,
+});
 
 const Import = z.strictObject({
   name: line(128).describe('Name of the import, unique in the policy; stamped.'),

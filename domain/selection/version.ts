@@ -21,7 +21,7 @@ export function parseVersion(tag: string): Version | null {
 }
 
 /** Major, minor, patch, then prereleases before the final, then their text: `rc.10` before `rc.2`. */
-export function compareVersions(a: Version, b: Version): number {
+function compareVersions(a: Version, b: Version): number {
   return (
     compareDigits(a.major, b.major) ||
     compareDigits(a.minor, b.minor) ||
