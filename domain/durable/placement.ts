@@ -1,0 +1,118 @@
+import type { Digest } from '../digest.js';
+import type { AliasMove } from '../plan/plan.js';
+import type { MirrorPolicy } from '../policy/schema.js';
+import type { Repository } from '../reference.js';
+import type { ReportedError } from '../report/errors.js';
+import type { Operation } from '../report/run-report.js';
+import type { RunOptions } from './messages.js';
+
+/** A destination repository: where it is, and the roster name under which the worker finds how to reach it (S6). */
+export interface DestinationRepository extends Repository {
+  readonly registry: string;
+}
+
+/** Where in a policy's report something belongs. `variant` is null for deletions and marks. */
+export interface Position {
+  readonly target: number;
+  readonly variant: number | null;
+}
+
+/** The input of `placeImage`: one image to bring to one tag. Equal inputs give equal bytes. */
+export interface Placement {
+  readonly kind: 'imported' | 'updated' | 'restamped';
+  readonly position: Position;
+  /** Where the unmodified manifest comes from. */
+  readonly source: Repository;
+  readonly sourceTag: string;
+  readonly baseDigest: Digest;
+  readonly destination: DestinationRepository;
+  readonly tag: string;
+  /** What the tag resolved to when this was planned; publishing over anything else is refused. */
+  readonly current: Digest | null;
+  readonly aliases: readonly AliasMove[];
+  /** The part of the stamp that the policy decides. */
+  readonly label: {
+    readonly created: string;
+    readonly artifactType: 'image' | 'helmChart' | 'generic';
+    readonly policy: string;
+    readonly import: string;
+    readonly variant: string;
+    readonly owners: readonly string[];
+    readonly vendor: string | null;
+  };
+}
+
+/** What `placeImage` returns; the aliases it moved and those it could not. */
+export interface PlacementResult {
+  readonly digest: Digest;
+  readonly aliases: readonly {
+    readonly alias: string;
+    readonly moved: boolean;
+    readonly error: ReportedError | null;
+  }[];
+}
+
+/** SBOMs to add to a tag that is kept. */
+export interface Backfill {
+  readonly position: Position;
+  readonly destination: DestinationRepository;
+  readonly tag: string;
+  readonly sourceTag: string;
+  readonly sourceDigest: Digest;
+  readonly subject: Digest;
+  readonly created: string;
+}
+
+/** An alias to point at a tag that is kept. */
+export interface AliasPlacement {
+  readonly position: Position;
+  readonly destination: DestinationRepository;
+  readonly alias: string;
+  readonly outTag: string;
+  readonly digest: Digest;
+  readonly current: Digest | null;
+}
+
+export interface PolicyInput {
+  readonly policy: MirrorPolicy;
+  /** The file it came from. */
+  readonly source: string;
+  readonly options: RunOptions;
+  /** The run's one `now`, RFC 3339. */
+  readonly now: string;
+}
+
+export interface PlanRequest extends PolicyInput {
+  /** `repository:tag` of what failed in this run and is not tried again. */
+  readonly failed: readonly string[];
+  /** Only the first page reports what needs nothing done. */
+  readonly first: boolean;
+}
+
+export interface PlannedOperation {
+  readonly position: Position;
+  readonly operation: Operation;
+}
+
+/** One page of a plan: what must be done now, and, on the first page, what was merely found. */
+export interface PlanPage {
+  readonly targets: readonly ReportTarget[];
+  readonly settled: readonly PlannedOperation[];
+  readonly skipped: readonly { readonly position: Position; readonly count: number }[];
+  readonly placements: readonly Placement[];
+  readonly backfills: readonly Backfill[];
+  readonly aliases: readonly AliasPlacement[];
+  /** Everything there is to do, this page included. */
+  readonly pending: number;
+  /** Operations of a dry run that were counted but not carried. */
+  readonly cut: number;
+  /** A target that could not be read; the others are planned all the same (L7). */
+  readonly error: ReportedError | null;
+  /** Placements in flight, from the run's options or the worker's setting. */
+  readonly concurrency: number;
+}
+
+export interface ReportTarget {
+  readonly dest_repo: string;
+  readonly variants: readonly { readonly name: string; readonly suffix: string }[];
+}

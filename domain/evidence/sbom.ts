@@ -1,0 +1,100 @@
+import { sha256 } from '@noble/hashes/sha2.js';
+import { bytesToHex, utf8ToBytes } from '@noble/hashes/utils.js';
+import type { Digest } from '../digest.js';
+import { prefixedKeys } from '../stamp/keys.js';
+
+export type SbomFormat = 'spdx-json' | 'cyclonedx-json';
+
+/** Each format's media type is also the artifact type of its referrer (section 7.1). */
+export const SBOM_MEDIA_TYPES: Readonly<Record<SbomFormat, string>> = {
+  'spdx-json': 'application/spdx+json',
+  'cyclonedx-json': 'application/vnd.cyclonedx+json',
+};
+
+export const SBOM_PREDICATE_TYPES: Readonly<Record<SbomFormat, string>> = {
+  'spdx-json': 'https://spdx.dev/Document',
+  'cyclonedx-json': 'https://cyclonedx.org/bom',
+};
+
+/** A runnable image inside what a tag resolves to: the image itself, or a child of an index. */
+export interface PlatformManifest {
+  readonly digest: Digest;
+  /** `os/architecture[/variant]`. */
+  readonly platform: string;
+}
+
+/** As much of a referrer as decides whether a document is there. */
+export interface SbomReferrer {
+  readonly artifactType: string;
+  readonly annotations: Readonly<Record<string, string>>;
+}
+
+/** One document that has to be attached: whose inventory, and to which manifest. */
+export interface MissingSbom {
+  readonly of: PlatformManifest;
+  readonly subject: Digest;
+  readonly format: SbomFormat;
+}
+
+/**
+ * What is missing so that a reader finds every platform's inventory both from the tag and from the digest that a
+ * runtime reports (L13; architecture, "Evidence for an index"). With an empty prefix a referrer names no platform,
+ * so any one of the format counts for all.
+ *
+ * @param subject what the tag resolves to
+ * @param platforms its platforms; for a single image, the image itself
+ * @param referrersOf the referrers of the subject and of each platform's manifest
+ */
+export function missingSboms(
+  subject: Digest,
+  platforms: readonly PlatformManifest[],
+  formats: readonly SbomFormat[],
+  referrersOf: ReadonlyMap<Digest, readonly SbomReferrer[]>,
+  prefix: string,
+): MissingSbom[] {
+  const platformKey = prefixedKeys(prefix)?.sbomPlatform;
+  const missing: MissingSbom[] = [];
+  for (const of of platforms) {
+    for (const format of formats) {
+      for (const target of new Set([of.digest, subject])) {
+        const found = (referrersOf.get(target) ?? []).some(
+          (referrer) =>
+            referrer.artifactType === SBOM_MEDIA_TYPES[format] &&
+            (target === of.digest || platformKey === undefined || referrer.annotations[platformKey] === of.platform),
+        );
+        if (!found) missing.push({ of, subject: target, format });
+      }
+    }
+  }
+  return missing;
+}
+
+/** What is written on an SBOM's referrer; nothing when the prefix is empty (section 7.1). */
+export function sbomAnnotations(
+  document: {
+    readonly format: SbomFormat;
+    readonly platform: string;
+    readonly subject: Digest;
+    readonly toolVersion: string | null;
+    /** ISO 8601 with `+00:00`; an input, so that a repeated step writes the same referrer. */
+    readonly timestamp: string;
+  },
+  prefix: string,
+): Record<string, string> {
+  const keys = prefixedKeys(prefix);
+  if (keys === null) return {};
+  return {
+    [keys.sbomTool]: 'syft',
+    ...(document.toolVersion === null ? {} : { [keys.sbomToolVersion]: document.toolVersion }),
+    [keys.sbomFormat]: document.format,
+    [keys.sbomTimestamp]: document.timestamp,
+    [keys.sbomSubject]: document.subject,
+    [keys.sbomPlatform]: document.platform,
+    [keys.operation]: operationKey('sbom', document.subject, document.platform, document.format, document.toolVersion),
+  };
+}
+
+/** Names an effect by everything that decides its outcome, so that a repetition can be recognised (guide, section 4). */
+function operationKey(...parts: (string | null)[]): string {
+  return `sha256:${bytesToHex(sha256(utf8ToBytes(JSON.stringify(parts))))}`;
+}

@@ -1,0 +1,219 @@
+import type { Digest } from '../digest.js';
+import type { ResolvedImport, ResolvedPolicy, ResolvedVariant } from '../policy/resolve.js';
+import { formatRepository, type Repository } from '../reference.js';
+import type { RecordedStamp } from '../stamp/annotations.js';
+import { classify } from './classify.js';
+import type { SeenRepository, SourceDigests } from './survey.js';
+
+/** One import at one destination repository: the unit that is planned and reported (glossary, "target"). */
+export interface Target {
+  readonly repository: Repository;
+  /** Roster name, so that no host has to be looked up again. */
+  readonly registry: string;
+  readonly import: ResolvedImport;
+  readonly deletionMode: 'purge' | 'mark';
+  readonly variants: readonly TargetVariant[];
+}
+
+export interface TargetVariant {
+  readonly variant: ResolvedVariant;
+  /** Source tags, in the order of section 4. */
+  readonly selected: readonly string[];
+  /** Alias to source tag, both without the suffix. */
+  readonly aliases: ReadonlyMap<string, string>;
+}
+
+/** What is to be done, or was found, about one output tag. */
+export interface TagDecision {
+  readonly kind: 'import' | 'update' | 'restamp' | 'held' | 'sbom' | 'keep' | 'gone';
+  readonly target: number;
+  readonly variant: number;
+  readonly sourceTag: string;
+  readonly outTag: string;
+  /** What the source tag resolves to now; null when it is gone although listed. */
+  readonly sourceDigest: Digest | null;
+  /** The digest to place: the source's on an import, else the recorded one, so that nothing waiting is smuggled in. */
+  readonly baseDigest: Digest | null;
+  /** What the output tag resolves to now. */
+  readonly current: Digest | null;
+  readonly recorded: RecordedStamp | null;
+  /** Output aliases to point here once the tag is published. */
+  readonly aliases: readonly AliasMove[];
+}
+
+/** An alias to point at a tag; `current` is what it resolves to now. */
+export interface AliasMove {
+  readonly alias: string;
+  readonly current: Digest | null;
+}
+
+/** An alias of a tag that stays as it is. */
+export interface AliasDecision extends AliasMove {
+  readonly target: number;
+  readonly variant: number;
+  readonly outTag: string;
+  /** What the alias shall resolve to. */
+  readonly digest: Digest;
+}
+
+export interface UnwantedTag {
+  readonly target: number;
+  readonly kind: 'deleted' | 'marked';
+  readonly tag: string;
+  readonly digest: Digest;
+  readonly baseDigest: Digest;
+}
+
+/** A repository in which more tags would go than one run may take away. */
+export interface MassDeletion {
+  readonly repository: string;
+  readonly unwanted: number;
+  readonly managed: number;
+}
+
+export interface PolicyPlan {
+  readonly tags: readonly TagDecision[];
+  readonly aliases: readonly AliasDecision[];
+  readonly unwanted: readonly UnwantedTag[];
+  readonly massDeletions: readonly MassDeletion[];
+}
+
+export interface PlanSettings {
+  readonly prefix: string;
+  /** 0 to 1; 1 lifts the cap. */
+  readonly maxDeletionShare: number;
+}
+
+/**
+ * Compares what a policy wants with what was seen (section 5). Pure: the same survey gives the same plan. What is
+ * wanted is computed per repository, over all imports that write there (L1).
+ *
+ * @param seen by `formatRepository`; every target's repository is there
+ */
+export function planPolicy(
+  policy: ResolvedPolicy,
+  targets: readonly Target[],
+  source: SourceDigests,
+  seen: ReadonlyMap<string, SeenRepository>,
+  settings: PlanSettings,
+): PolicyPlan {
+  const tags: TagDecision[] = [];
+  const aliases: AliasDecision[] = [];
+  targets.forEach((target, targetIndex) => {
+    const found = seenAt(seen, target.repository);
+    target.variants.forEach((wish, variantIndex) => {
+      const at = { target: targetIndex, variant: variantIndex };
+      const decided = new Map<string, TagDecision>();
+      const moves = aliasMoves(wish, found);
+      for (const sourceTag of wish.selected) {
+        const decision = decide(policy, target, wish, at, sourceTag, source.get(sourceTag) ?? null, found, settings);
+        const placed = decision.kind === 'import' || decision.kind === 'update' || decision.kind === 'restamp';
+        const whole = placed ? { ...decision, aliases: moves.get(sourceTag) ?? [] } : decision;
+        decided.set(sourceTag, whole);
+        tags.push(whole);
+      }
+      for (const [sourceTag, pointed] of moves) {
+        const aim = decided.get(sourceTag);
+        if (aim === undefined || aim.aliases.length > 0 || aim.current === null || aim.recorded === null) continue;
+        for (const move of pointed) {
+          if (move.current !== aim.current) aliases.push({ ...at, ...move, outTag: aim.outTag, digest: aim.current });
+        }
+      }
+    });
+  });
+  const { unwanted, massDeletions } = findUnwanted(policy, targets, seen, settings);
+  return { tags, aliases, unwanted, massDeletions };
+}
+
+/** The tags and aliases that a target writes, suffixes applied. */
+export function wantedTags(target: Target): string[] {
+  return target.variants.flatMap(({ variant, selected, aliases }) =>
+    [...selected, ...aliases.keys()].map((tag) => tag + variant.suffix),
+  );
+}
+
+function decide(
+  policy: ResolvedPolicy,
+  target: Target,
+  wish: TargetVariant,
+  at: { target: number; variant: number },
+  sourceTag: string,
+  sourceDigest: Digest | null,
+  found: SeenRepository,
+  settings: PlanSettings,
+): TagDecision {
+  const outTag = sourceTag + wish.variant.suffix;
+  const tag = found.tags.get(outTag);
+  const recorded = tag?.stamp ?? null;
+  const facts = { ...at, sourceTag, outTag, sourceDigest, current: tag?.digest ?? null, recorded, aliases: [] };
+  if (sourceDigest === null) return { ...facts, kind: 'gone', baseDigest: null };
+  const desired = {
+    policy: policy.name,
+    import: target.import.name,
+    variant: wish.variant.name,
+    owners: target.import.owners,
+    vendor: target.import.vendor,
+    // A transform is refused before planning until rebuilds are built.
+    transformVersion: null,
+    platforms: target.import.platforms,
+  };
+  const decision = classify(desired, sourceDigest, recorded, settings.prefix);
+  const baseDigest = recorded?.baseDigest ?? sourceDigest;
+  if (decision === 'moved') return { ...facts, kind: 'held', baseDigest };
+  if (decision !== 'keep') return { ...facts, kind: decision, baseDigest };
+  return { ...facts, kind: tag?.sbomComplete === false ? 'sbom' : 'keep', baseDigest };
+}
+
+/** The output aliases of a variant by the source tag they point to. */
+function aliasMoves(wish: TargetVariant, found: SeenRepository): Map<string, AliasMove[]> {
+  const moves = new Map<string, AliasMove[]>();
+  for (const [alias, sourceTag] of wish.aliases) {
+    const outAlias = alias + wish.variant.suffix;
+    const list = moves.get(sourceTag) ?? [];
+    list.push({ alias: outAlias, current: found.tags.get(outAlias)?.digest ?? null });
+    moves.set(sourceTag, list);
+  }
+  return moves;
+}
+
+/**
+ * Tags whose stamp names this policy and that no import of it wants here any more. More than the allowed share of a
+ * repository's managed tags is a mass deletion, which needs an explicit word (L4).
+ */
+function findUnwanted(
+  policy: ResolvedPolicy,
+  targets: readonly Target[],
+  seen: ReadonlyMap<string, SeenRepository>,
+  settings: PlanSettings,
+): Pick<PolicyPlan, 'unwanted' | 'massDeletions'> {
+  const unwanted: UnwantedTag[] = [];
+  const massDeletions: MassDeletion[] = [];
+  for (const [repository, found] of seen) {
+    const here = targets.flatMap((target, index) =>
+      formatRepository(target.repository) === repository ? [{ target, index }] : [],
+    );
+    const first = here[0];
+    if (first === undefined) continue;
+    const wanted = new Set(here.flatMap(({ target }) => wantedTags(target)));
+    const managed = [...found.tags].filter(([, tag]) => isOurs(tag.stamp, policy.name, settings.prefix));
+    const gone = managed.filter(([tag]) => !wanted.has(tag)).sort(([a], [b]) => (a < b ? -1 : 1));
+    for (const [tag, { digest, stamp }] of gone) {
+      if (stamp === null) continue;
+      const owner = here.find(({ target }) => target.import.name === stamp.import) ?? first;
+      const kind = owner.target.deletionMode === 'purge' ? 'deleted' : 'marked';
+      unwanted.push({ target: owner.index, kind, tag, digest, baseDigest: stamp.baseDigest });
+    }
+    if (gone.length > settings.maxDeletionShare * managed.length) {
+      massDeletions.push({ repository, unwanted: gone.length, managed: managed.length });
+    }
+  }
+  return { unwanted, massDeletions };
+}
+
+function isOurs(stamp: RecordedStamp | null, policy: string, prefix: string): boolean {
+  return stamp !== null && (prefix === '' || stamp.policy === policy);
+}
+
+function seenAt(seen: ReadonlyMap<string, SeenRepository>, repository: Repository): SeenRepository {
+  return seen.get(formatRepository(repository)) ?? { repository, tags: new Map() };
+}

@@ -1,0 +1,21 @@
+import type { Digest } from '../digest.js';
+import type { Repository } from '../reference.js';
+import type { RecordedStamp } from '../stamp/annotations.js';
+
+/** A tag of a destination repository as it was found. */
+export interface SeenTag {
+  readonly digest: Digest;
+  /** null: not houba's; never deleted, overwritten when its name is wanted (section 5). */
+  readonly stamp: RecordedStamp | null;
+  /** Whether every SBOM that the configuration asks for is attached. */
+  readonly sbomComplete: boolean;
+}
+
+/** What one destination repository holds. Evidence tags are left out before. */
+export interface SeenRepository {
+  readonly repository: Repository;
+  readonly tags: ReadonlyMap<string, SeenTag>;
+}
+
+/** The digests that the source's tags resolve to; null where a listed tag turned out to be gone. */
+export type SourceDigests = ReadonlyMap<string, Digest | null>;

@@ -1,0 +1,88 @@
+import { aliasCollisions, outputCollisions, type TagCollision } from '../policy/ownership.js';
+import type { ResolvedImport, ResolvedPolicy } from '../policy/resolve.js';
+import { formatRepository } from '../reference.js';
+import { HoubaError } from '../report/errors.js';
+import { destinationRepository, type Roster, rosterByName } from '../roster.js';
+import { aliasClashes, expandAliases } from '../selection/aliases.js';
+import { selectTags } from '../selection/select.js';
+import type { Target, TargetVariant } from './plan.js';
+
+/**
+ * Expands a policy over the source's tags: which tags and aliases each import writes to each of its destinations.
+ *
+ * @param upstream the source's tags, in any order
+ * @param fallbackMode the last level of the deletion mode's cascade (section 8.2)
+ * @throws HoubaError `PolicyInvalid` when two writers want one tag (section 2.4, L8, L10), `ConfigInvalid` for an unknown registry
+ */
+export function expandTargets(
+  policy: ResolvedPolicy,
+  upstream: readonly string[],
+  roster: Roster,
+  fallbackMode: 'purge' | 'mark',
+): Target[] {
+  const targets = policy.imports.flatMap((entry) => {
+    const variants = expandImport(entry, upstream);
+    return entry.destinations.map(({ registry, project, repository }): Target => {
+      const host = rosterByName(roster, registry);
+      return {
+        repository: destinationRepository(host, project, repository),
+        registry: host.name,
+        import: entry,
+        deletionMode: policy.deletionMode ?? host.deletionMode ?? fallbackMode,
+        variants,
+      };
+    });
+  });
+  refuseCollisions(policy, targets);
+  return targets;
+}
+
+/** Tags and aliases before suffixes; every variant has the same. */
+function expandImport(entry: ResolvedImport, upstream: readonly string[]): TargetVariant[] {
+  const { selected } = selectTags(upstream, entry.tags);
+  const aliases = expandAliases(entry.tags.aliases, selected, entry.tags.includeRegex);
+  return entry.variants.map((variant) => ({ variant, selected, aliases }));
+}
+
+function refuseCollisions(policy: ResolvedPolicy, targets: readonly Target[]): void {
+  const concrete: { repository: string; tag: string; writer: string }[] = [];
+  const aliased: { repository: string; alias: string; target: string }[] = [];
+  for (const { repository, import: entry, variants } of targets) {
+    const name = formatRepository(repository);
+    for (const { variant, selected, aliases } of variants) {
+      const writer = `${entry.name}/${variant.name}`;
+      for (const tag of selected) concrete.push({ repository: name, tag: tag + variant.suffix, writer });
+      for (const [alias, target] of aliases) {
+        aliased.push({
+          repository: name,
+          alias: alias + variant.suffix,
+          target: `${target + variant.suffix} of ${writer}`,
+        });
+      }
+    }
+  }
+  const problems = [
+    ...outputCollisions(concrete).map((collision) => describe('tag', collision)),
+    ...aliasCollisions(aliased).map((collision) => describe('alias', collision)),
+    ...clashes(concrete, aliased),
+  ];
+  if (problems.length === 0) return;
+  throw new HoubaError('PolicyInvalid', `policy ${policy.name}: ${problems.slice(0, 10).join('; ')}`, {
+    hint: 'give the imports disjoint tags, suffixes or repositories, and anchor patterns at both ends',
+  });
+}
+
+function describe(what: string, { repository, tag, writers }: TagCollision): string {
+  return `${what} ${repository}:${tag} has several writers: ${writers.join(', ')}`;
+}
+
+function clashes(
+  concrete: readonly { repository: string; tag: string }[],
+  aliased: readonly { repository: string; alias: string }[],
+): string[] {
+  return [...new Set(aliased.map(({ repository }) => repository))].flatMap((repository) => {
+    const tags = concrete.filter((entry) => entry.repository === repository).map(({ tag }) => tag);
+    const aliases = aliased.filter((entry) => entry.repository === repository).map(({ alias }) => alias);
+    return aliasClashes(tags, aliases).map((tag) => `alias ${repository}:${tag} is also a selected tag`);
+  });
+}

@@ -1,0 +1,129 @@
+import type { Position, ReportTarget } from '../durable/placement.js';
+import type { ReportedError } from './errors.js';
+import {
+  addCounts,
+  type Counts,
+  countOperation,
+  type NodeStatus,
+  noCounts,
+  type Operation,
+  type OperationKind,
+  type PolicyNode,
+  statusOf,
+  worstOf,
+} from './run-report.js';
+
+/** More operations than this are counted, not listed; failures have some room beyond (architecture, section 3). */
+const MOST_OPERATIONS = 5_000;
+const MOST_FAILURES = 500;
+const LONGEST_MESSAGE = 500;
+
+/** A policy's report in the making. Plain JSON: a run that continues as new carries it along. */
+export interface PolicyReport {
+  readonly name: string;
+  readonly source: string;
+  targets: ReportTarget[];
+  /** Per target: its own counts, then its variants'. */
+  counts: Counts[][];
+  readonly operations: { readonly position: Position; readonly operation: Operation }[];
+  failuresKept: number;
+  cut: number;
+  error: ReportedError | null;
+}
+
+export function startReport(name: string, source: string): PolicyReport {
+  return { name, source, targets: [], counts: [], operations: [], failuresKept: 0, cut: 0, error: null };
+}
+
+export function setTargets(report: PolicyReport, targets: readonly ReportTarget[]): void {
+  if (report.targets.length > 0) return;
+  report.targets = [...targets];
+  report.counts = targets.map((target) => [noCounts(), ...target.variants.map(noCounts)]);
+}
+
+export function addOperation(report: PolicyReport, position: Position, operation: Operation): void {
+  const counts = countsAt(report, position);
+  if (counts !== undefined) countOperation(counts, operation);
+  const room = report.operations.length - report.failuresKept < MOST_OPERATIONS;
+  if (operation.error === null && room) {
+    report.operations.push({ position, operation });
+  } else if (operation.error !== null && report.failuresKept < MOST_FAILURES) {
+    report.failuresKept += 1;
+    report.operations.push({ position, operation: { ...operation, error: shortened(operation.error) } });
+  } else {
+    report.cut += 1;
+  }
+}
+
+/** `skipped` is counted and not listed (section 10). */
+export function addSkipped(report: PolicyReport, position: Position, count: number): void {
+  const counts = countsAt(report, position);
+  if (counts !== undefined) counts.skipped += count;
+}
+
+/** The first failure of a whole target or policy; later ones do not hide it. */
+export function setError(report: PolicyReport, error: ReportedError): void {
+  report.error ??= shortened(error);
+}
+
+/** The policy's node of the run report, its operations in the order of section 10. */
+export function finishReport(report: PolicyReport): PolicyNode {
+  const totals = noCounts();
+  const targets = report.targets.map((target, index) => {
+    const [own = noCounts(), ...perVariant] = report.counts[index] ?? [];
+    const targetTotals = { ...own };
+    const variants = target.variants.map((variant, variantIndex) => {
+      const variantTotals = perVariant[variantIndex] ?? noCounts();
+      addCounts(targetTotals, variantTotals);
+      const operations = operationsAt(report, { target: index, variant: variantIndex });
+      return { ...variant, status: statusOf(variantTotals), totals: variantTotals, operations };
+    });
+    addCounts(totals, targetTotals);
+    const operations = operationsAt(report, { target: index, variant: null });
+    return { dest_repo: target.dest_repo, status: statusOf(targetTotals), totals: targetTotals, operations, variants };
+  });
+  return {
+    name: report.name,
+    source: report.source,
+    status: policyStatus(report, statusOf(totals)),
+    error: report.error,
+    totals,
+    targets,
+  };
+}
+
+/** A policy that throws is `failed` (D14); one whose other targets went on is `partial`. */
+function policyStatus(report: PolicyReport, status: NodeStatus): NodeStatus {
+  if (report.error === null) return status;
+  return report.targets.length === 0 ? 'failed' : worstOf(['failed', status]);
+}
+
+const ORDER: readonly OperationKind[] = [
+  'imported',
+  'updated',
+  'restamped',
+  'held',
+  'attested',
+  'sbom',
+  'skipped',
+  'aliased',
+  'deleted',
+  'marked',
+];
+const RANK = new Map(ORDER.map((kind, index) => [kind, index < 4 ? 0 : index]));
+
+function operationsAt(report: PolicyReport, { target, variant }: Position): Operation[] {
+  return report.operations
+    .filter(({ position }) => position.target === target && position.variant === variant)
+    .map(({ operation }) => operation)
+    .sort((a, b) => (RANK.get(a.kind) ?? 0) - (RANK.get(b.kind) ?? 0));
+}
+
+function countsAt(report: PolicyReport, position: Position): Counts | undefined {
+  return report.counts[position.target]?.[position.variant === null ? 0 : position.variant + 1];
+}
+
+function shortened(error: ReportedError): ReportedError {
+  if (error.message.length <= LONGEST_MESSAGE) return error;
+  return { ...error, message: `${error.message.slice(0, LONGEST_MESSAGE)}…` };
+}
