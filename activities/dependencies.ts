@@ -1,0 +1,39 @@
+import type { DigestMemory } from '../adapters/digest-memory.js';
+import type { Regctl } from '../adapters/regctl.js';
+import type { RegistryReader } from '../adapters/registry.js';
+import type { Syft } from '../adapters/syft.js';
+import type { PolicySource } from '../domain/durable/messages.js';
+import type { SbomFormat } from '../domain/evidence/sbom.js';
+import type { Roster } from '../domain/roster.js';
+
+/** What activities are made from; the worker puts it together. */
+export interface Dependencies {
+  readonly settings: ActivitySettings;
+  readonly roster: Roster;
+  readonly reader: RegistryReader;
+  readonly regctl: Regctl;
+  readonly syft: Syft;
+  readonly memory: DigestMemory;
+  readonly journal: Journal;
+  readonly readPolicies: (path: string) => Promise<PolicySource[]>;
+}
+
+export interface ActivitySettings {
+  readonly prefix: string;
+  readonly sbomFormats: readonly SbomFormat[];
+  readonly dryRunTags: boolean;
+  readonly dryRunDeletions: boolean;
+  readonly deletionMode: 'purge' | 'mark';
+  /** 0 to 1. */
+  readonly maxDeletionShare: number;
+  readonly maxConcurrency: number;
+  /** `''` when nothing is signed. */
+  readonly signer: string;
+  readonly policyDir: string | null;
+  readonly workDir: string;
+}
+
+/** One line of the journal (section 10). */
+export interface Journal {
+  event(name: string, fields: Readonly<Record<string, unknown>>): void;
+}

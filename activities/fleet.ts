@@ -1,0 +1,99 @@
+import { closest } from 'fastest-levenshtein';
+import type { FleetInput, PolicySource } from '../domain/durable/messages.js';
+import { repositoryClashes, shardOf } from '../domain/policy/ownership.js';
+import { resolvePolicy } from '../domain/policy/resolve.js';
+import { MirrorPolicy } from '../domain/policy/schema.js';
+import { formatRepository } from '../domain/reference.js';
+import { HoubaError } from '../domain/report/errors.js';
+import { destinationRepository, type Roster, rosterByName } from '../domain/roster.js';
+import type { Dependencies } from './dependencies.js';
+import { step } from './step.js';
+
+/** A fleet that has been checked: which policies are this shard's, and the policies where the worker read them. */
+export interface OpenedFleet {
+  /** Names, in the order of the set. */
+  readonly own: readonly string[];
+  /** null when they came with the input. */
+  readonly policies: readonly PolicySource[] | null;
+  /** `HOUBA_DRY_RUN_TAGS` or `HOUBA_DRY_RUN_DELETIONS` on the worker. */
+  readonly dryRun: boolean;
+  readonly concurrency: number;
+}
+
+/**
+ * Loads the policy set where the worker holds it, and checks what only the whole set and the roster can tell (section
+ * 2.4): unique names, known registries, one owner a repository. Nothing has been read or written by then.
+ *
+ * Throws `ConfigInvalid`, `PolicyInvalid`.
+ */
+export function createOpenFleet(deps: Dependencies) {
+  return step(async (input: FleetInput): Promise<OpenedFleet> => {
+    const policies = input.policies ?? (await loadPolicies(deps));
+    const checked = policies.map(recheckPolicy);
+    checkNames(checked);
+    checkOwnership(checked, deps.roster);
+    checkOnly(checked, input.only);
+    const own = checked
+      .map(({ policy }) => policy.metadata.name)
+      .filter((name) => shardOf(name, input.shard.count) === input.shard.index)
+      .filter((name) => input.only === null || name === input.only);
+    const dryRun = deps.settings.dryRunTags || deps.settings.dryRunDeletions;
+    deps.journal.event('run.started', {
+      policy_count: own.length,
+      mode: dryRun || input.options.dryRun ? 'dry-run' : 'apply',
+    });
+    return {
+      own,
+      policies: input.policies === null ? checked : null,
+      dryRun,
+      concurrency: input.options.concurrency ?? deps.settings.maxConcurrency,
+    };
+  });
+}
+
+async function loadPolicies(deps: Dependencies): Promise<PolicySource[]> {
+  const directory = deps.settings.policyDir;
+  if (directory !== null) return deps.readPolicies(directory);
+  throw new HoubaError('ConfigInvalid', 'a run without policies reads POLICY_DIR on the worker, which is not set');
+}
+
+/** A policy may have come from any client, so it is read again here. */
+function recheckPolicy({ file, policy }: PolicySource): PolicySource {
+  const read = MirrorPolicy.safeParse(policy);
+  if (read.success) return { file, policy: read.data };
+  const [issue] = read.error.issues;
+  throw new HoubaError('PolicyInvalid', `${file}: ${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'invalid'}`);
+}
+
+function checkNames(policies: readonly PolicySource[]): void {
+  const files = new Map<string, string>();
+  for (const { file, policy } of policies) {
+    const { name } = policy.metadata;
+    const other = files.get(name);
+    if (other !== undefined) throw new HoubaError('PolicyInvalid', `${file}: the name ${name} is taken by ${other}`);
+    files.set(name, file);
+  }
+}
+
+function checkOwnership(policies: readonly PolicySource[], roster: Roster): void {
+  const entries = policies.flatMap(({ policy }) => {
+    const resolved = resolvePolicy(policy);
+    return resolved.imports.flatMap((entry) =>
+      entry.destinations.map(({ registry, project, repository }) => ({
+        policy: resolved.name,
+        repository: formatRepository(destinationRepository(rosterByName(roster, registry), project, repository)),
+      })),
+    );
+  });
+  const clashes = repositoryClashes(entries);
+  if (clashes.length === 0) return;
+  const told = clashes.map(({ repository, policies: names }) => `${repository} is written by ${names.join(' and ')}`);
+  throw new HoubaError('PolicyInvalid', told.join('; '), { hint: 'give every repository one owner (section 2.4)' });
+}
+
+function checkOnly(policies: readonly PolicySource[], only: string | null): void {
+  const names = policies.map(({ policy }) => policy.metadata.name);
+  if (only === null || names.includes(only)) return;
+  const hint = names.length === 0 ? {} : { hint: `did you mean ${closest(only, names)}?` };
+  throw new HoubaError('ConfigInvalid', `no policy is named ${JSON.stringify(only)}`, hint);
+}

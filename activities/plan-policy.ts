@@ -1,0 +1,377 @@
+import pLimit from 'p-limit';
+import type {
+  AliasPlacement,
+  Backfill,
+  Placement,
+  PlannedOperation,
+  PlanPage,
+  PlanRequest,
+} from '../domain/durable/placement.js';
+import {
+  type MassDeletion,
+  type PolicyPlan,
+  planPolicy,
+  type TagDecision,
+  type Target,
+  type UnwantedTag,
+} from '../domain/plan/plan.js';
+import type { SeenRepository } from '../domain/plan/survey.js';
+import { expandTargets } from '../domain/plan/targets.js';
+import { refuseUnbuilt } from '../domain/plan/unbuilt.js';
+import { type ResolvedPolicy, resolvePolicy } from '../domain/policy/resolve.js';
+import {
+  formatRepository,
+  formatTagged,
+  parseReference,
+  parseRepository,
+  type Repository,
+} from '../domain/reference.js';
+import { HoubaError, type ReportedError, reportError } from '../domain/report/errors.js';
+import type { Operation, OperationKind } from '../domain/report/run-report.js';
+import type { Dependencies } from './dependencies.js';
+import { type StepContext, step } from './step.js';
+import { listSourceTags, surveyDestination, surveySource } from './survey.js';
+
+/** What one page of work may hold, in placements, backfills and alias moves together (architecture, section 3). */
+const PAGE = 200;
+
+/**
+ * Surveys at a time in one worker. More of them do not go faster: the requests in flight are bounded per host, and
+ * registries serve a repository's requests one after another (docs/performance.md).
+ */
+const SURVEYS = 3;
+
+/** A dry run reports this many operations and counts the rest. */
+const DRY_PAGE = 5_000;
+
+/**
+ * Surveys source and destinations and plans, in one step whose result is small however large the repository: counts,
+ * and at most a page of what must be done.
+ *
+ * Throws `PolicyInvalid`, `Unsupported`, `ConfigInvalid`, `NotFound`, `PreconditionFailed`, and what reading a registry
+ * throws for the source. A destination that cannot be read is reported in the page; the others go on.
+ */
+export function createPlanPolicy(deps: Dependencies) {
+  const surveys = pLimit(SURVEYS);
+  return step(async (request: PlanRequest, context: StepContext): Promise<PlanPage> => {
+    const policy = resolvePolicy(request.policy);
+    if (request.first) {
+      deps.journal.event('policy.started', {
+        policy: policy.name,
+        source: `${policy.source.registry}/${policy.source.repository}`,
+      });
+    }
+    refuseUnbuilt(policy);
+    refuseSigner(deps);
+    const source = parseRepository(policy.source.registry, policy.source.repository);
+    const upstream = await listSourceTags(deps.reader, source, context.signal);
+    const targets = expandTargets(policy, upstream, deps.roster, deps.settings.deletionMode);
+    const concurrency = request.options.concurrency ?? deps.settings.maxConcurrency;
+    const survey = await surveys(() => surveyAll(deps, policy, source, targets, request, concurrency, context));
+    const plan = planPolicy(policy, survey.targets, survey.source, survey.seen, {
+      prefix: deps.settings.prefix,
+      maxDeletionShare: request.options.allowMassDeletion ? 1 : deps.settings.maxDeletionShare,
+    });
+    const dryRun = request.options.dryRun || deps.settings.dryRunTags;
+    const page = fillPage(policy, source, survey.targets, plan, request, dryRun);
+    for (const { position, operation } of page.settled)
+      journalPlanned(deps, policy.name, survey.targets, position, operation);
+    return { ...page, error: survey.error, concurrency };
+  });
+}
+
+function refuseSigner(deps: Dependencies): void {
+  if (deps.settings.signer === '') return;
+  throw new HoubaError('Unsupported', `not yet: HOUBA_ATTEST_SIGNER=${deps.settings.signer}`, {
+    hint: 'this version signs nothing; unset it rather than believe that images are signed',
+  });
+}
+
+interface WholeSurvey {
+  readonly targets: readonly Target[];
+  readonly source: Awaited<ReturnType<typeof surveySource>>;
+  readonly seen: ReadonlyMap<string, SeenRepository>;
+  readonly error: ReportedError | null;
+}
+
+/** Source and destinations at once. A destination that fails takes its targets out of the plan and nothing else (L7). */
+async function surveyAll(
+  deps: Dependencies,
+  policy: ResolvedPolicy,
+  source: Repository,
+  targets: readonly Target[],
+  request: PlanRequest,
+  width: number,
+  context: StepContext,
+): Promise<WholeSurvey> {
+  let looked = 0;
+  const looking = { signal: context.signal, width, onTag: () => context.progress({ looked: ++looked }) };
+  const wanted = new Set(targets.flatMap((target) => target.variants.flatMap((variant) => variant.selected)));
+  const repositories = new Map(targets.map((target) => [formatRepository(target.repository), target.repository]));
+  const needsSbom = policy.artifactType === 'image';
+  const failures = new Map<string, unknown>();
+  const seen = new Map<string, SeenRepository>();
+  const [digests] = await Promise.all([
+    surveySource(deps.reader, source, [...wanted], looking),
+    ...[...repositories].map(async ([name, repository]) => {
+      try {
+        seen.set(name, await surveyDestination(deps, repository, needsSbom, request.options.recheck, looking));
+      } catch (error) {
+        context.signal.throwIfAborted();
+        failures.set(name, error);
+      }
+    }),
+  ]);
+  const [failure] = failures.values();
+  if (failures.size === repositories.size && failure !== undefined) throw failure;
+  return {
+    targets: targets.filter((target) => !failures.has(formatRepository(target.repository))),
+    source: digests,
+    seen,
+    error: failure === undefined ? null : reportError(failure),
+  };
+}
+
+/** The stages of section 5 in their order: placements, SBOMs, aliases; what does not fit waits for the next page. */
+function fillPage(
+  policy: ResolvedPolicy,
+  source: Repository,
+  targets: readonly Target[],
+  plan: PolicyPlan,
+  request: PlanRequest,
+  dryRun: boolean,
+): Omit<PlanPage, 'error' | 'concurrency'> {
+  const failed = new Set(request.failed);
+  const isOpen = (target: number, tag: string) => !failed.has(failureKey(targets, target, tag));
+  const toPlace = plan.tags.filter((tag) => isPlacement(tag) && isOpen(tag.target, tag.outTag));
+  const toFill = plan.tags.filter((tag) => tag.kind === 'sbom' && isOpen(tag.target, tag.outTag));
+  const toPoint = plan.aliases.filter((alias) => isOpen(alias.target, alias.alias));
+  const pending = toPlace.length + toFill.length + toPoint.length;
+
+  const settled: PlannedOperation[] = request.first ? settledOperations(plan, targets) : [];
+  const skipped = request.first ? skippedCounts(plan) : [];
+  const report = {
+    targets: targets.map((target) => ({
+      dest_repo: formatRepository(target.repository),
+      variants: target.variants.map(({ variant }) => ({ name: variant.name, suffix: variant.suffix })),
+    })),
+    skipped,
+  };
+  if (dryRun) {
+    const planned = [
+      ...toPlace.flatMap(plannedPlacement),
+      ...toFill.map(plannedBackfill),
+      ...toPoint.map(plannedAlias),
+    ];
+    const listed = [...settled, ...planned];
+    const cut = Math.max(0, listed.length - DRY_PAGE);
+    return { ...report, settled: listed.slice(0, DRY_PAGE), placements: [], backfills: [], aliases: [], pending, cut };
+  }
+  let room = PAGE;
+  const take = <Item>(items: readonly Item[]): Item[] => {
+    const taken = items.slice(0, room);
+    room -= taken.length;
+    return taken;
+  };
+  return {
+    ...report,
+    settled,
+    placements: take(toPlace).map((tag) => placement(policy, source, targets, tag, request.now)),
+    backfills: take(toFill).map((tag) => backfill(targets, tag, request.now)),
+    aliases: take(toPoint).map((alias): AliasPlacement => {
+      const { target, variant, ...move } = alias;
+      return { ...move, position: { target, variant }, destination: destinationOf(targets, target) };
+    }),
+    pending,
+    cut: 0,
+  };
+}
+
+/** How a tag that failed is remembered within a run: it is not tried again. */
+function failureKey(targets: readonly Target[], target: number, tag: string): string {
+  const repository = targets[target]?.repository;
+  return repository === undefined ? tag : formatTagged(repository, tag);
+}
+
+const OPERATION_OF: Readonly<Record<TagDecision['kind'], OperationKind>> = {
+  import: 'imported',
+  update: 'updated',
+  restamp: 'restamped',
+  held: 'held',
+  sbom: 'sbom',
+  keep: 'skipped',
+  gone: 'imported',
+};
+
+function isPlacement(tag: TagDecision): boolean {
+  return tag.kind === 'import' || tag.kind === 'update' || tag.kind === 'restamp';
+}
+
+function placement(
+  policy: ResolvedPolicy,
+  source: Repository,
+  targets: readonly Target[],
+  tag: TagDecision,
+  now: string,
+): Placement {
+  const target = targets[tag.target] as Target;
+  const recordedSource =
+    tag.kind === 'import' || tag.recorded?.baseName == null ? null : parseReference(tag.recorded.baseName);
+  const created = tag.kind === 'restamp' ? (tag.recorded?.created ?? now) : now;
+  return {
+    kind: OPERATION_OF[tag.kind] as Placement['kind'],
+    position: { target: tag.target, variant: tag.variant },
+    source: recordedSource === null ? source : { host: recordedSource.host, path: recordedSource.path },
+    sourceTag: recordedSource?.tag ?? tag.sourceTag,
+    baseDigest: tag.baseDigest as Placement['baseDigest'],
+    destination: destinationOf(targets, tag.target),
+    tag: tag.outTag,
+    current: tag.current,
+    aliases: tag.aliases,
+    label: {
+      created,
+      artifactType: policy.artifactType,
+      policy: policy.name,
+      import: target.import.name,
+      variant: target.variants[tag.variant]?.variant.name ?? '',
+      owners: target.import.owners,
+      vendor: target.import.vendor,
+    },
+  };
+}
+
+function backfill(targets: readonly Target[], tag: TagDecision, now: string): Backfill {
+  return {
+    position: { target: tag.target, variant: tag.variant },
+    destination: destinationOf(targets, tag.target),
+    tag: tag.outTag,
+    sourceTag: tag.sourceTag,
+    sourceDigest: tag.sourceDigest as Backfill['sourceDigest'],
+    subject: tag.current as Backfill['subject'],
+    created: now,
+  };
+}
+
+function destinationOf(targets: readonly Target[], index: number): Placement['destination'] {
+  const target = targets[index] as Target;
+  return { registry: target.registry, host: target.repository.host, path: target.repository.path };
+}
+
+/** What the first page reports although nothing is done about it: waiting, gone and unwanted tags. */
+function settledOperations(plan: PolicyPlan, targets: readonly Target[]): PlannedOperation[] {
+  const operations: PlannedOperation[] = [];
+  for (const tag of plan.tags) {
+    if (tag.kind !== 'held' && tag.kind !== 'gone') continue;
+    const error = tag.kind === 'gone' ? goneError(tag) : null;
+    operations.push({ ...tagOperation(tag), operation: { ...tagOperation(tag).operation, error } });
+  }
+  for (const tag of plan.unwanted) {
+    const repository = formatRepository((targets[tag.target] as Target).repository);
+    const mass = plan.massDeletions.find((entry) => entry.repository === repository);
+    operations.push({
+      position: { target: tag.target, variant: null },
+      operation: unwantedOperation(tag, mass),
+    });
+  }
+  return operations;
+}
+
+function goneError(tag: TagDecision): ReportedError {
+  return reportError(new HoubaError('NotFound', `the source lists the tag ${tag.sourceTag} but does not serve it`));
+}
+
+/** Deletions are planned and carried out by nobody yet; more of them than the cap allows is an error (L4). */
+function unwantedOperation(tag: UnwantedTag, mass: MassDeletion | undefined): Operation {
+  const error =
+    mass === undefined
+      ? null
+      : reportError(
+          new HoubaError(
+            'PreconditionFailed',
+            `${mass.unwanted} of ${mass.managed} managed tags of ${mass.repository} are unwanted, more than one run may take away`,
+            {
+              hint: 'see whether the policy means it, then use --allow-mass-deletion, or raise HOUBA_MAX_DELETION_SHARE',
+            },
+          ),
+        );
+  return { ...plain(tag.kind, tag.tag), digest: tag.baseDigest, out_digest: tag.digest, error };
+}
+
+function skippedCounts(plan: PolicyPlan): PlanPage['skipped'] {
+  const counts = new Map<string, { position: { target: number; variant: number }; count: number }>();
+  for (const tag of plan.tags) {
+    if (tag.kind !== 'keep') continue;
+    const key = `${tag.target} ${tag.variant}`;
+    const entry = counts.get(key) ?? { position: { target: tag.target, variant: tag.variant }, count: 0 };
+    entry.count += 1;
+    counts.set(key, entry);
+  }
+  return [...counts.values()];
+}
+
+function plannedPlacement(tag: TagDecision): PlannedOperation[] {
+  const aliases = tag.aliases.map(({ alias }) => ({
+    position: { target: tag.target, variant: tag.variant },
+    operation: { ...plain('aliased', alias), src_tag: tag.outTag, digest: tag.baseDigest },
+  }));
+  return [tagOperation(tag), ...aliases];
+}
+
+function plannedBackfill(tag: TagDecision): PlannedOperation {
+  return tagOperation(tag);
+}
+
+function plannedAlias(alias: PolicyPlan['aliases'][number]): PlannedOperation {
+  return {
+    position: { target: alias.target, variant: alias.variant },
+    operation: { ...plain('aliased', alias.alias), src_tag: alias.outTag, out_digest: alias.digest },
+  };
+}
+
+function tagOperation(tag: TagDecision): PlannedOperation {
+  return {
+    position: { target: tag.target, variant: tag.variant },
+    operation: {
+      ...plain(OPERATION_OF[tag.kind], tag.outTag),
+      src_tag: tag.sourceTag,
+      digest: tag.sourceDigest,
+      out_digest: tag.kind === 'held' || tag.kind === 'sbom' ? tag.current : null,
+    },
+  };
+}
+
+function plain(kind: OperationKind, outTag: string): Operation {
+  return {
+    kind,
+    out_tag: outTag,
+    src_tag: null,
+    digest: null,
+    applied: false,
+    ready_at: null,
+    error: null,
+    transform_steps: null,
+    out_digest: null,
+  };
+}
+
+function journalPlanned(
+  deps: Dependencies,
+  policy: string,
+  targets: readonly Target[],
+  position: PlannedOperation['position'],
+  operation: Operation,
+): void {
+  const target = targets[position.target];
+  const variant = position.variant === null ? '' : (target?.variants[position.variant]?.variant.name ?? '');
+  const dest = target === undefined ? '' : formatRepository(target.repository);
+  const { kind, out_tag, src_tag, digest, applied, error } = operation;
+  const facts = { policy, dest, variant, kind, out_tag, src_tag, digest, applied };
+  if (error === null) deps.journal.event('operation', facts);
+  else
+    deps.journal.event('operation.failed', {
+      ...facts,
+      error_type: error.type,
+      error: error.message,
+      exit_code: error.exit_code,
+    });
+}

@@ -1,0 +1,191 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { DocumentPlace } from '../adapters/digest-memory.js';
+import type { ReferrerDescriptor } from '../adapters/registry.js';
+import { type Digest, digestOf } from '../domain/digest.js';
+import type { DestinationRepository } from '../domain/durable/placement.js';
+import {
+  type MissingSbom,
+  missingSboms,
+  type PlatformManifest,
+  SBOM_MEDIA_TYPES,
+  type SbomFormat,
+  sbomAnnotations,
+} from '../domain/evidence/sbom.js';
+import type { Repository } from '../domain/reference.js';
+import { readStamp } from '../domain/stamp/annotations.js';
+import { prefixedKeys } from '../domain/stamp/keys.js';
+import type { Dependencies } from './dependencies.js';
+import { readManifest, readPlatforms } from './manifests.js';
+import { type StepContext, step } from './step.js';
+import { referrersOf } from './survey.js';
+
+/** An SBOM document may be this large, in bytes. */
+const LARGEST_DOCUMENT = 128 * 1024 * 1024;
+
+export interface SbomRequest {
+  readonly destination: DestinationRepository;
+  readonly subject: Digest;
+  /** What the tag showed before, whose documents describe the same bytes; null: scan. */
+  readonly carryFrom: Digest | null;
+  /** ISO 8601; an input, so that a repetition writes the same referrer. */
+  readonly timestamp: string;
+  /** How the journal tells of a back-fill; null inside a placement. */
+  readonly journal: Readonly<Record<string, unknown>> | null;
+}
+
+/**
+ * Attaches the SBOMs that a digest still lacks: one document a platform and format, on the platform's manifest and on
+ * the index (section 7.1, L13). Each content is scanned once however many tags share it.
+ *
+ * @returns how many referrers were written
+ */
+export function createAttachSboms(deps: Dependencies) {
+  const scanning = new Map<string, Promise<void>>();
+  return step(async (request: SbomRequest, context: StepContext): Promise<number> => {
+    const { reader, settings } = deps;
+    const { destination, subject } = request;
+    const { signal } = context;
+    const platforms = await readPlatforms(reader, destination, subject, signal);
+    const referrers = await referrersOf(reader, destination, subject, platforms, signal);
+    const missing = missingSboms(subject, platforms, settings.sbomFormats, referrers, settings.prefix);
+    for (const platform of platforms) {
+      const lacking = missing.filter((entry) => entry.of.digest === platform.digest);
+      if (lacking.length === 0) continue;
+      const content = await contentOf(deps, destination, platform, signal);
+      await alone(scanning, content, () =>
+        attachPlatform(deps, request, platform, content, lacking, referrers, context),
+      );
+    }
+    if (request.journal !== null) await finishBackfill(deps, request, signal);
+    return missing.length;
+  });
+}
+
+async function finishBackfill(deps: Dependencies, { destination, subject, journal }: SbomRequest, signal: AbortSignal) {
+  const { manifest } = await readManifest(deps.reader, destination, subject, signal);
+  const stamp = readStamp(manifest.annotations, deps.settings.prefix);
+  deps.memory.rememberFacts(destination, subject, { stamp, sbomFormats: deps.settings.sbomFormats });
+  deps.journal.event('operation', { ...journal, out_digest: subject, applied: true });
+}
+
+/** One content at a time: whoever comes second finds the document that the first one made. */
+async function alone(running: Map<string, Promise<void>>, content: string, work: () => Promise<void>): Promise<void> {
+  for (let other = running.get(content); other !== undefined; other = running.get(content)) {
+    await other.catch(() => undefined);
+  }
+  const own = work();
+  running.set(content, own);
+  try {
+    await own;
+  } finally {
+    running.delete(content);
+  }
+}
+
+async function attachPlatform(
+  deps: Dependencies,
+  request: SbomRequest,
+  platform: PlatformManifest,
+  content: string,
+  missing: readonly MissingSbom[],
+  referrers: ReadonlyMap<Digest, readonly ReferrerDescriptor[]>,
+  { signal }: StepContext,
+): Promise<void> {
+  const { destination } = request;
+  const directory = await mkdtemp(join(deps.settings.workDir, 'sbom-'));
+  try {
+    const files = new Map<SbomFormat, string>();
+    const toScan: SbomFormat[] = [];
+    for (const format of new Set(missing.map((entry) => entry.format))) {
+      const bytes = await findDocument(deps, request, platform, content, format, referrers, signal);
+      if (bytes === null) {
+        toScan.push(format);
+        continue;
+      }
+      const file = join(directory, `${format}.found.json`);
+      await writeFile(file, bytes, { mode: 0o600 });
+      files.set(format, file);
+    }
+    if (toScan.length > 0) {
+      const scanned = await deps.syft.scan(destination, platform.digest, toScan, directory, signal);
+      for (const [format, file] of scanned) files.set(format, file);
+    }
+    for (const { format, subject } of missing) {
+      await attach(deps, request, platform, format, subject, files.get(format) as string, signal);
+    }
+    for (const [format, file] of files) {
+      const digest = digestOf(await readFile(file));
+      deps.memory.rememberDocument(content, format, { host: destination.host, path: destination.path, digest });
+    }
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+async function attach(
+  deps: Dependencies,
+  { destination, timestamp }: SbomRequest,
+  { platform }: PlatformManifest,
+  format: SbomFormat,
+  subject: Digest,
+  path: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const toolVersion = await deps.syft.version();
+  const annotations = sbomAnnotations({ format, platform, subject, toolVersion, timestamp }, deps.settings.prefix);
+  const mediaType = SBOM_MEDIA_TYPES[format];
+  const artifact = { artifactType: mediaType, annotations, file: { path, mediaType } };
+  await deps.regctl.putArtifact(destination, subject, artifact, signal);
+}
+
+/** A document of the same content that is attached somewhere already: here, on what the tag showed before, or remembered. */
+async function findDocument(
+  deps: Dependencies,
+  { destination, carryFrom }: SbomRequest,
+  platform: PlatformManifest,
+  content: string,
+  format: SbomFormat,
+  referrers: ReadonlyMap<Digest, readonly ReferrerDescriptor[]>,
+  signal: AbortSignal,
+): Promise<Uint8Array | null> {
+  const here = [...referrers.values()].flat();
+  const before = carryFrom === null ? [] : await deps.reader.listReferrers(destination, carryFrom, {}, signal);
+  const platformKey = prefixedKeys(deps.settings.prefix)?.sbomPlatform;
+  for (const referrer of [...here, ...before]) {
+    if (referrer.artifactType !== SBOM_MEDIA_TYPES[format]) continue;
+    if (platformKey === undefined || referrer.annotations[platformKey] !== platform.platform) continue;
+    const { manifest } = await readManifest(deps.reader, destination, referrer.digest, signal);
+    const layer = manifest.kind === 'image' ? manifest.layers[0] : undefined;
+    if (layer !== undefined) return deps.reader.getBlob(destination, layer.digest, LARGEST_DOCUMENT, signal);
+  }
+  const place = deps.memory.document(content, format);
+  return place === undefined ? null : readRemembered(deps, place, signal);
+}
+
+/** The memory may be out of date: a document that is gone is made anew. */
+async function readRemembered(
+  deps: Dependencies,
+  place: DocumentPlace,
+  signal: AbortSignal,
+): Promise<Uint8Array | null> {
+  const repository: Repository = { host: place.host, path: place.path };
+  try {
+    return await deps.reader.getBlob(repository, place.digest, LARGEST_DOCUMENT, signal);
+  } catch {
+    signal.throwIfAborted();
+    return null;
+  }
+}
+
+/** What makes two images the same to a scanner: the configuration names every layer's content. */
+async function contentOf(
+  deps: Dependencies,
+  repository: Repository,
+  { digest }: PlatformManifest,
+  signal: AbortSignal,
+): Promise<string> {
+  const { manifest } = await readManifest(deps.reader, repository, digest, signal);
+  const tool = (await deps.syft.version()) ?? 'unknown';
+  return manifest.kind === 'image' ? `syft-${tool} ${manifest.config.digest}` : `syft-${tool} ${digest}`;
+}

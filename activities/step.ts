@@ -1,0 +1,65 @@
+import { ApplicationFailure, Context } from '@temporalio/activity';
+import { ERROR_TABLE, type ErrorCode, HoubaError } from '../domain/report/errors.js';
+
+export interface StepContext {
+  /** Aborts when the activity is cancelled or its worker shuts down; tools are killed by it. */
+  readonly signal: AbortSignal;
+  /** What the next heartbeat says. */
+  progress(details: unknown): void;
+}
+
+/**
+ * A server or a tool that stays away this often is reported instead of waited for: the run is hourly and comes back.
+ * Rate limits are waited for as long as the server asks.
+ */
+const MOST_ATTEMPTS: Partial<Record<ErrorCode, number>> = {
+  RegistryUnavailable: 4,
+  ToolFailed: 4,
+  Internal: 4,
+};
+
+/** A heartbeat is due at least this often where the options of the step set no timeout of their own, in milliseconds. */
+const DEFAULT_HEARTBEAT_MS = 30_000;
+
+/**
+ * Makes an activity of a function: it heartbeats at once and then every third of its heartbeat timeout, hands on the
+ * cancellation, and turns every error into a failure whose type is the error's code (guide, section 4).
+ */
+export function step<Input, Output>(
+  run: (input: Input, context: StepContext) => Promise<Output>,
+): (input: Input) => Promise<Output> {
+  return async (input) => {
+    const context = Context.current();
+    let details: unknown;
+    const beat = () => context.heartbeat(details);
+    beat();
+    const timer = setInterval(beat, (context.info.heartbeatTimeoutMs || DEFAULT_HEARTBEAT_MS) / 3);
+    const progress = (next: unknown) => {
+      details = next;
+    };
+    try {
+      return await run(input, { signal: context.cancellationSignal, progress });
+    } catch (error) {
+      if (context.cancellationSignal.aborted) throw context.cancellationSignal.reason;
+      throw asFailure(error, context.info.attempt);
+    } finally {
+      clearInterval(timer);
+    }
+  };
+}
+
+function asFailure(error: unknown, attempt: number): ApplicationFailure {
+  if (error instanceof ApplicationFailure) return error;
+  const known =
+    error instanceof HoubaError
+      ? error
+      : new HoubaError('Internal', error instanceof Error ? error.message : String(error), { cause: error });
+  const most = MOST_ATTEMPTS[known.code] ?? Number.POSITIVE_INFINITY;
+  return ApplicationFailure.create({
+    type: known.code,
+    message: known.hint === undefined ? known.message : `${known.message} (${known.hint})`,
+    nonRetryable: !ERROR_TABLE[known.code].retryable || attempt >= most,
+    details: [known.facts],
+    ...(known.retryAfterMs === undefined ? {} : { nextRetryDelay: known.retryAfterMs }),
+  });
+}

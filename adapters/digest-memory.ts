@@ -1,0 +1,101 @@
+import { closeSync, mkdirSync, openSync, readFileSync, renameSync, writeFileSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Digest } from '../domain/digest.js';
+import type { SbomFormat } from '../domain/evidence/sbom.js';
+import { formatRepository, type Repository } from '../domain/reference.js';
+import type { RecordedStamp } from '../domain/stamp/annotations.js';
+
+/** What a placed digest is known to carry. A stamp never changes; evidence was complete when last looked at. */
+export interface DigestFacts {
+  readonly stamp: RecordedStamp | null;
+  readonly sbomFormats: readonly SbomFormat[];
+}
+
+/** Where an SBOM document of some content can be read again. */
+export interface DocumentPlace {
+  readonly host: string;
+  readonly path: string;
+  readonly digest: Digest;
+}
+
+/**
+ * Remembers by digest what was read before, so that a run with nothing to do needs one HEAD per tag and side. It is
+ * never the truth: it may be lost at any time, `--recheck` passes it by, and audit does not read it.
+ */
+export interface DigestMemory {
+  facts(repository: Repository, digest: Digest): DigestFacts | undefined;
+  rememberFacts(repository: Repository, digest: Digest, facts: DigestFacts): void;
+  document(content: string, format: SbomFormat): DocumentPlace | undefined;
+  rememberDocument(content: string, format: SbomFormat, place: DocumentPlace): void;
+  close(): void;
+}
+
+/**
+ * A file of one JSON pair a line, only ever appended to; several workers may share it. Lines that cannot be read are
+ * passed over, as after a crash in the middle of one.
+ *
+ * @param directory created when missing
+ * @param variety sets memories apart that read the same digests differently, as with another label prefix
+ */
+export function openDigestMemory(directory: string, variety: string): DigestMemory {
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  const file = join(directory, `digests-${encodeURIComponent(variety) || 'plain'}.jsonl`);
+  const entries = load(file);
+  const handle = openSync(file, 'a', 0o600);
+  const remember = (key: string, value: unknown) => {
+    const text = JSON.stringify(value);
+    if (entries.get(key) === text) return;
+    entries.set(key, text);
+    writeSync(handle, `${JSON.stringify([key, text])}\n`);
+  };
+  const recall = (key: string): unknown => {
+    const text = entries.get(key);
+    return text === undefined ? undefined : JSON.parse(text);
+  };
+  return {
+    facts: (repository, digest) => recall(factsKey(repository, digest)) as DigestFacts | undefined,
+    rememberFacts: (repository, digest, facts) => remember(factsKey(repository, digest), facts),
+    document: (content, format) => recall(`${content} ${format}`) as DocumentPlace | undefined,
+    rememberDocument: (content, format, place) => remember(`${content} ${format}`, place),
+    close: () => closeSync(handle),
+  };
+}
+
+function factsKey(repository: Repository, digest: Digest): string {
+  return `${formatRepository(repository)}@${digest}`;
+}
+
+/** Values stay JSON text: a hundred thousand of them are cheap to hold and each is parsed only when asked for. */
+function load(file: string): Map<string, string> {
+  const entries = new Map<string, string>();
+  let lines: string[];
+  try {
+    lines = readFileSync(file, 'utf8').split('\n');
+  } catch {
+    return entries;
+  }
+  for (const line of lines) {
+    const pair = parsePair(line);
+    if (pair !== null) entries.set(...pair);
+  }
+  if (lines.length > 2 * entries.size + 1_000) compact(file, entries);
+  return entries;
+}
+
+function parsePair(line: string): [string, string] | null {
+  try {
+    const pair: unknown = JSON.parse(line);
+    const [key, text] = Array.isArray(pair) ? pair : [];
+    if (typeof key !== 'string' || typeof text !== 'string') return null;
+    JSON.parse(text);
+    return [key, text];
+  } catch {
+    return null;
+  }
+}
+
+function compact(file: string, entries: ReadonlyMap<string, string>): void {
+  const fresh = `${file}.${process.pid}`;
+  writeFileSync(fresh, [...entries].map((pair) => `${JSON.stringify(pair)}\n`).join(''), { mode: 0o600 });
+  renameSync(fresh, file);
+}

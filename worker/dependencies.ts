@@ -1,0 +1,96 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { Context } from '@temporalio/activity';
+import pLimit from 'p-limit';
+import type { Dependencies } from '../activities/dependencies.js';
+import { createCredentialSource } from '../adapters/credentials.js';
+import { openDigestMemory } from '../adapters/digest-memory.js';
+import { readPolicyFiles } from '../adapters/policy-files.js';
+import { createRegctl, type Regctl } from '../adapters/regctl.js';
+import { createRegistryReader } from '../adapters/registry.js';
+import { createSyft } from '../adapters/syft.js';
+import { readEnvironment } from '../config/environment.js';
+import { programPath } from '../config/programs.js';
+import type { Settings } from '../config/settings.js';
+import { houbaVersion } from '../config/version.js';
+import { HoubaError } from '../domain/report/errors.js';
+import type { Logger } from './journal.js';
+
+export interface OpenedDependencies {
+  readonly dependencies: Dependencies;
+  close(): Promise<void>;
+}
+
+/** Puts together what the activities need, from the settings alone. */
+export function openDependencies(settings: Settings, log: Logger): OpenedDependencies {
+  mkdirSync(settings.workDir, { recursive: true, mode: 0o700 });
+  const access = settings.registries;
+  const ambient = {
+    access,
+    dockerConfigDir: settings.dockerConfigDir,
+    authFiles: settings.authFiles,
+    environment: readEnvironment(),
+    findProgram: programPath,
+  };
+  const credentials = createCredentialSource(ambient);
+  const reader = createRegistryReader({
+    ...ambient,
+    userAgent: `houba/${houbaVersion()}`,
+    concurrency: settings.maxConcurrency,
+  });
+  const tool = { access, credentials, workDir: settings.workDir, environment: settings.childEnvironment };
+  const memory = openDigestMemory(join(settings.home, 'cache'), settings.labelPrefix);
+  const dependencies: Dependencies = {
+    settings: {
+      prefix: settings.labelPrefix,
+      sbomFormats: settings.sbomFormats,
+      dryRunTags: settings.dryRunTags,
+      dryRunDeletions: settings.dryRunDeletions,
+      deletionMode: settings.deletionMode,
+      maxDeletionShare: settings.maxDeletionShare,
+      maxConcurrency: settings.maxConcurrency,
+      signer: settings.attest.signer,
+      policyDir: settings.policyDir,
+      workDir: settings.workDir,
+    },
+    roster: access,
+    reader,
+    regctl: bounded(createRegctl({ ...tool, program: required('regctl') }), settings.maxConcurrency),
+    syft: createSyft({ ...tool, program: required('syft') }),
+    memory,
+    journal: { event: (name, fields) => log.info({ ...fields, ...whence() }, name) },
+    readPolicies: readPolicyFiles,
+  };
+  const close = async () => {
+    await reader.close();
+    memory.close();
+  };
+  return { dependencies, close };
+}
+
+function required(name: string): string {
+  const path = programPath(name);
+  if (path !== null) return path;
+  throw new HoubaError('ToolMissing', `${name} is neither in .tools/bin nor on the PATH`, {
+    hint: 'make setup builds it; houba doctor shows all of them',
+  });
+}
+
+/** At most this many processes at once, however many placements are in flight. */
+function bounded(regctl: Regctl, most: number): Regctl {
+  const limit = pLimit(most);
+  return {
+    copyImage: (...args) => limit(() => regctl.copyImage(...args)),
+    putManifest: (...args) => limit(() => regctl.putManifest(...args)),
+    putArtifact: (...args) => limit(() => regctl.putArtifact(...args)),
+    deleteManifest: (...args) => limit(() => regctl.deleteManifest(...args)),
+    deleteTag: (...args) => limit(() => regctl.deleteTag(...args)),
+    version: () => regctl.version(),
+  };
+}
+
+/** Which run an activity's line belongs to (conventions C23). */
+function whence(): { workflow_id: string; run_id: string } {
+  const { workflowExecution } = Context.current().info;
+  return { workflow_id: workflowExecution?.workflowId ?? '', run_id: workflowExecution?.runId ?? '' };
+}

@@ -1,0 +1,43 @@
+import { type DestinationStream, type Logger, destination as open, pino, stdTimeFunctions } from 'pino';
+import pretty from 'pino-pretty';
+
+export type { Logger } from 'pino';
+
+export interface JournalOptions {
+  readonly format: 'text' | 'json';
+  readonly level: 'debug' | 'info' | 'warn' | 'error';
+  /** A file to append to, or stderr. */
+  readonly destination: 'stderr' | string;
+}
+
+/** The journal: one event a line with a UTC time and a level (section 10). The event's name is the message. */
+export function createLogger({ format, level, destination }: JournalOptions): Logger {
+  const raw = open({ dest: destination === 'stderr' ? 2 : destination, sync: true, append: true, mkdir: true });
+  return pino(
+    {
+      level,
+      base: undefined,
+      messageKey: 'event',
+      timestamp: stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+    },
+    format === 'json' ? raw : asText(raw),
+  );
+}
+
+function asText(raw: DestinationStream): DestinationStream {
+  return pretty({
+    destination: raw,
+    sync: true,
+    colorize: false,
+    singleLine: true,
+    messageKey: 'event',
+    translateTime: 'UTC:yyyy-mm-dd"T"HH:MM:ss.l"Z"',
+    messageFormat: (line, key) => escapeControls(String(line[key] ?? '')),
+  });
+}
+
+/** What a registry or a tool said is data and must not steer a terminal (conventions S9). */
+function escapeControls(text: string): string {
+  return text.replace(/\p{Cc}/gu, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`);
+}

@@ -1,0 +1,130 @@
+import { join } from 'node:path';
+import {
+  type LogLevel,
+  type LogMetadata,
+  NativeConnection,
+  type NativeConnectionOptions,
+  Runtime,
+  Worker,
+  type WorkerOptions,
+} from '@temporalio/worker';
+import { createBuildActivities, createRegistryActivities } from '../activities/index.js';
+import { killLiveCommands } from '../adapters/command.js';
+import { dataConverter } from '../config/connection.js';
+import { packageRoot } from '../config/programs.js';
+import type { Settings } from '../config/settings.js';
+import { QUEUES } from '../domain/durable/names.js';
+import { openDependencies } from './dependencies.js';
+import type { Logger } from './journal.js';
+
+export interface HoubaWorker {
+  /** Resolves after a shutdown, rejects when a queue's worker fails. */
+  run(): Promise<void>;
+  /** Takes no more work, lets what runs end within its grace, kills what is left. */
+  shutdown(): void;
+  healthy(): boolean;
+}
+
+export interface HoubaWorkerOptions {
+  readonly settings: Settings;
+  readonly connection: NativeConnectionOptions;
+  readonly namespace: string;
+  /** The task queues to serve; all by default (architecture, "Task queues"). */
+  readonly queues?: readonly string[];
+  readonly log: Logger;
+  /** The workflows' code, bundled ahead of time with the same SDK; by default what the build left in dist/. */
+  readonly workflowBundle?: string;
+}
+
+/** Activities at a time: registry steps wait for the network, build steps need processor and disk (guide, section 3). */
+const REGISTRY_SLOTS = 50;
+const BUILD_SLOTS = 2;
+
+/** Connects to Temporal and starts polling. */
+export async function startWorker(options: HoubaWorkerOptions): Promise<HoubaWorker> {
+  installRuntime(options.log);
+  const opened = openDependencies(options.settings, options.log);
+  const connection = await NativeConnection.connect(options.connection);
+  const shared = { connection, namespace: options.namespace, dataConverter } satisfies Partial<WorkerOptions>;
+  const all: Record<string, () => WorkerOptions> = {
+    [QUEUES.flow]: () => ({
+      ...shared,
+      taskQueue: QUEUES.flow,
+      workflowBundle: { codePath: options.workflowBundle ?? join(packageRoot(), 'dist', 'workflow-bundle.js') },
+    }),
+    [QUEUES.registry]: () => ({
+      ...shared,
+      taskQueue: QUEUES.registry,
+      activities: createRegistryActivities(opened.dependencies),
+      maxConcurrentActivityTaskExecutions: REGISTRY_SLOTS,
+      shutdownGraceTime: '30 seconds',
+      shutdownForceTime: '40 seconds',
+    }),
+    [QUEUES.build]: () => ({
+      ...shared,
+      taskQueue: QUEUES.build,
+      activities: createBuildActivities(opened.dependencies),
+      maxConcurrentActivityTaskExecutions: BUILD_SLOTS,
+      shutdownGraceTime: '30 seconds',
+      shutdownForceTime: '40 seconds',
+    }),
+  };
+  const queues = options.queues ?? Object.keys(all);
+  const workers = await Promise.all(queues.flatMap((queue) => (all[queue] ? [Worker.create(all[queue]())] : [])));
+  const shutdown = () => {
+    for (const worker of workers) if (worker.getState() === 'RUNNING') worker.shutdown();
+  };
+  const running = Promise.all(workers.map((worker) => worker.run()));
+  // One queue that stops serving stops the process: half a worker would look alive and do nothing.
+  running.catch(shutdown);
+  return {
+    run: async () => {
+      try {
+        await running;
+      } finally {
+        await killLiveCommands();
+        await opened.close();
+        await connection.close();
+      }
+    },
+    shutdown,
+    healthy: () => workers.every((worker) => worker.getState() === 'RUNNING'),
+  };
+}
+
+/** Once a process: the SDK's own lines go to the journal, from warnings up. */
+function installRuntime(log: Logger): void {
+  if (Runtime._instance !== undefined) return;
+  Runtime.install({
+    logger: sdkLogger(log),
+    telemetryOptions: { logging: { filter: { core: 'WARN', other: 'ERROR' }, forward: {} } },
+    shutdownSignals: [],
+  });
+}
+
+const LEVELS: Readonly<Record<LogLevel, 'trace' | 'debug' | 'info' | 'warn' | 'error'>> = {
+  TRACE: 'trace',
+  DEBUG: 'debug',
+  INFO: 'info',
+  WARN: 'warn',
+  ERROR: 'error',
+};
+
+/** The SDK passes message and facts, pino wants facts and message (sdk-typescript#1352). */
+function sdkLogger(log: Logger) {
+  const write = (level: LogLevel, message: string, meta?: LogMetadata) => {
+    const { sdkComponent, taskQueue, namespace, workflowId, runId, workflowType, ...fields } = meta ?? {};
+    // Workflows write events of ours; what the SDK says about itself is of interest from warnings up.
+    if (sdkComponent !== 'workflow' && (level === 'INFO' || level === 'DEBUG' || level === 'TRACE')) return;
+    const whence = workflowId === undefined ? {} : { workflow_id: workflowId, run_id: runId };
+    log[LEVELS[level]]({ ...fields, ...whence }, message);
+  };
+  return {
+    log: write,
+    trace: (message: string, meta?: LogMetadata) => write('TRACE', message, meta),
+    debug: (message: string, meta?: LogMetadata) => write('DEBUG', message, meta),
+    info: (message: string, meta?: LogMetadata) => write('INFO', message, meta),
+    warn: (message: string, meta?: LogMetadata) => write('WARN', message, meta),
+    error: (message: string, meta?: LogMetadata) => write('ERROR', message, meta),
+  };
+}

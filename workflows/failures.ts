@@ -1,0 +1,43 @@
+import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
+import {
+  ActivityFailure,
+  ApplicationFailure,
+  CancelledFailure,
+  ChildWorkflowFailure,
+  isCancellation,
+  TimeoutFailure,
+} from '@temporalio/workflow';
+import { ERROR_TABLE, type ErrorCode, isErrorCode, type ReportedError } from '../domain/report/errors.js';
+
+/**
+ * How a failed step stands in the report: the code that the activity gave it. A cancellation is nobody's failure and is
+ * thrown on.
+ */
+export function reportFailure(error: unknown): ReportedError {
+  if (isCancellation(error)) throw error;
+  const root = rootOf(error);
+  if (root instanceof ApplicationFailure && isErrorCode(root.type)) return reported(root.type, root.message);
+  if (root instanceof TimeoutFailure) return reported('Interrupted', `a step took too long: ${root.message}`);
+  if (root instanceof WorkflowExecutionAlreadyStartedError) {
+    return reported('PreconditionFailed', `another run is at work on ${root.workflowId}`);
+  }
+  return reported('Internal', root instanceof Error ? root.message : String(root));
+}
+
+/** A failure of this code, as an activity would throw it. */
+export function failure(code: ErrorCode, message: string): ApplicationFailure {
+  return ApplicationFailure.create({ type: code, message, nonRetryable: true });
+}
+
+function reported(code: ErrorCode, message: string): ReportedError {
+  return { type: code, message, exit_code: ERROR_TABLE[code].exit };
+}
+
+function rootOf(error: unknown): unknown {
+  let inner = error;
+  while (inner instanceof ActivityFailure || inner instanceof ChildWorkflowFailure) {
+    if (inner.cause === undefined || inner.cause instanceof CancelledFailure) break;
+    inner = inner.cause;
+  }
+  return inner;
+}

@@ -1,0 +1,3 @@
+export { placeImage } from './place-image.js';
+export { reconcileFleet } from './reconcile-fleet.js';
+export { reconcilePolicy } from './reconcile-policy.js';

@@ -1,0 +1,123 @@
+import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
+import {
+  continueAsNew,
+  defineQuery,
+  log,
+  setCurrentDetails,
+  setHandler,
+  startChild,
+  upsertSearchAttributes,
+} from '@temporalio/workflow';
+import { planId, policyId } from '../domain/durable/ids.js';
+import type {
+  FleetInput,
+  FleetPolicy,
+  FleetResult,
+  PolicySource,
+  Progress,
+  Status,
+} from '../domain/durable/messages.js';
+import { QUERIES, QUEUES } from '../domain/durable/names.js';
+import { addCounts, noCounts, worstOf } from '../domain/report/run-report.js';
+import { reportFailure } from './failures.js';
+import { inParallel } from './in-parallel.js';
+import { reconcilePolicy } from './reconcile-policy.js';
+import { outcomeAttributes, policyAttributes } from './search-attributes.js';
+import { steps } from './steps.js';
+
+/** Children of one run; more of them continue as new (guide, section 6). */
+const PAGE = 200;
+
+export const progressQuery = defineQuery<Progress>(QUERIES.progress);
+export const statusQuery = defineQuery<Status>(QUERIES.status);
+
+/** What a fleet that continues as new carries along: it was checked once and is not checked again. */
+export interface FleetProgress {
+  readonly rest: readonly PolicySource[];
+  readonly done: readonly FleetPolicy[];
+  readonly dryRun: boolean;
+  readonly concurrency: number;
+  readonly now: string;
+}
+
+/** Reconciles a set of policies, one child each, so that one that fails takes no other along. */
+export async function reconcileFleet(input: FleetInput, carried?: FleetProgress): Promise<FleetResult> {
+  const started = new Date();
+  const done: FleetPolicy[] = [...(carried?.done ?? [])];
+  const current = new Set<string>();
+  let total = done.length + (carried?.rest.length ?? 0);
+  let status: Status = { phase: 'opening', since: started.toISOString() };
+  setHandler(progressQuery, () => ({ done: done.length, total, current: [...current].slice(0, 20) }));
+  setHandler(statusQuery, () => status);
+
+  const fleet = carried ?? (await open(input, started));
+  total = done.length + fleet.rest.length;
+  status = { phase: 'reconciling', since: new Date().toISOString() };
+  setCurrentDetails(`${fleet.rest.length} policies`);
+
+  const page = fleet.rest.slice(0, PAGE);
+  const outcomes: FleetPolicy[] = [];
+  await inParallel(page, fleet.concurrency, async (source, index) => {
+    const { name } = source.policy.metadata;
+    current.add(name);
+    try {
+      outcomes[index] = await reconcileOne(input, source, fleet.now);
+      done.push(outcomes[index] as FleetPolicy);
+    } finally {
+      current.delete(name);
+    }
+  });
+  const all = [...(carried?.done ?? []), ...outcomes];
+  if (fleet.rest.length > PAGE) {
+    const next: FleetProgress = { ...fleet, rest: fleet.rest.slice(PAGE), done: all };
+    return continueAsNew<typeof reconcileFleet>({ ...input, policies: [] }, next);
+  }
+  return close(input, fleet, all);
+}
+
+async function open(input: FleetInput, now: Date): Promise<FleetProgress> {
+  const { own, policies, dryRun, concurrency } = await steps.openFleet(input);
+  const mine = new Set(own);
+  const rest = (policies ?? input.policies ?? []).filter(({ policy }) => mine.has(policy.metadata.name));
+  return { rest, done: [], dryRun, concurrency, now: now.toISOString().replace('Z', '+00:00') };
+}
+
+async function reconcileOne(input: FleetInput, { policy, file }: PolicySource, now: string): Promise<FleetPolicy> {
+  const { name } = policy.metadata;
+  const workflowId = input.options.dryRun ? planId(name, new Date(now)) : policyId(name);
+  const base = { name, source: file, workflowId, runId: null, totals: noCounts(), error: null, skipped: null };
+  try {
+    const child = await startChild(reconcilePolicy, {
+      args: [{ policy, source: file, options: input.options, now }],
+      workflowId,
+      taskQueue: QUEUES.flow,
+      workflowRunTimeout: '24 hours',
+      // A parent that ends must not cut short what its children have to undo (guide, section 2).
+      parentClosePolicy: 'ABANDON',
+      staticSummary: `${input.options.dryRun ? 'plan' : 'reconcile'} ${name}`,
+      typedSearchAttributes: policyAttributes(name),
+    });
+    const started = { ...base, runId: child.firstExecutionRunId };
+    try {
+      const { node } = await child.result();
+      return { ...started, status: node.status, totals: node.totals, error: node.error };
+    } catch (error) {
+      return { ...started, status: 'failed', error: reportFailure(error) };
+    }
+  } catch (error) {
+    if (error instanceof WorkflowExecutionAlreadyStartedError) {
+      return { ...base, status: 'ok', skipped: 'already running' };
+    }
+    return { ...base, status: 'failed', error: reportFailure(error) };
+  }
+}
+
+function close(input: FleetInput, fleet: FleetProgress, policies: FleetPolicy[]): FleetResult {
+  const totals = noCounts();
+  for (const policy of policies) addCounts(totals, policy.totals);
+  const status = worstOf(policies.map((policy) => policy.status));
+  const mode = input.options.dryRun || fleet.dryRun ? 'dry-run' : 'apply';
+  upsertSearchAttributes(outcomeAttributes(status));
+  log.info('run.completed', { mode, status, ...totals });
+  return { mode, status, totals, policies };
+}

@@ -1,0 +1,85 @@
+import { type ActivityOptions, proxyActivities } from '@temporalio/workflow';
+import type { BuildActivities, RegistryActivities } from '../activities/index.js';
+import { QUEUES } from '../domain/durable/names.js';
+
+/** Timeouts and retries by kind of step (guide, section 4); workflows name no other. */
+const REGISTRY = {
+  taskQueue: QUEUES.registry,
+  // The default lets a workflow go on while its tool still writes (guide, "Cancellation").
+  cancellationType: 'WAIT_CANCELLATION_COMPLETED',
+} satisfies ActivityOptions;
+const TOO_LARGE = ['PayloadsTooLarge'];
+
+const plan = proxyActivities<RegistryActivities>({
+  ...REGISTRY,
+  startToCloseTimeout: '2 hours',
+  scheduleToCloseTimeout: '12 hours',
+  heartbeatTimeout: '30 seconds',
+  retry: {
+    initialInterval: '5 seconds',
+    backoffCoefficient: 2,
+    maximumInterval: '5 minutes',
+    nonRetryableErrorTypes: TOO_LARGE,
+  },
+});
+
+const read = proxyActivities<RegistryActivities>({
+  ...REGISTRY,
+  startToCloseTimeout: '2 minutes',
+  scheduleToCloseTimeout: '30 minutes',
+  retry: { initialInterval: '2 seconds', backoffCoefficient: 2, maximumInterval: '1 minute' },
+});
+
+const copy = proxyActivities<RegistryActivities>({
+  ...REGISTRY,
+  startToCloseTimeout: '30 minutes',
+  scheduleToCloseTimeout: '6 hours',
+  heartbeatTimeout: '30 seconds',
+  retry: { initialInterval: '5 seconds', backoffCoefficient: 2, maximumInterval: '5 minutes' },
+});
+
+const move = proxyActivities<RegistryActivities>({
+  ...REGISTRY,
+  startToCloseTimeout: '2 minutes',
+  scheduleToCloseTimeout: '1 hour',
+  retry: { initialInterval: '2 seconds', backoffCoefficient: 2, maximumInterval: '1 minute' },
+});
+
+const inventory = proxyActivities<BuildActivities>({
+  taskQueue: QUEUES.build,
+  cancellationType: 'WAIT_CANCELLATION_COMPLETED',
+  startToCloseTimeout: '30 minutes',
+  scheduleToCloseTimeout: '2 hours',
+  heartbeatTimeout: '30 seconds',
+  retry: {
+    initialInterval: '10 seconds',
+    backoffCoefficient: 2,
+    maximumInterval: '5 minutes',
+    maximumAttempts: 5,
+  },
+});
+
+const control = proxyActivities<RegistryActivities>({
+  ...REGISTRY,
+  startToCloseTimeout: '1 minute',
+  scheduleToCloseTimeout: '15 minutes',
+  retry: { initialInterval: '1 second', backoffCoefficient: 2, maximumInterval: '30 seconds' },
+});
+
+const compensation = proxyActivities<RegistryActivities>({
+  ...REGISTRY,
+  startToCloseTimeout: '2 minutes',
+  scheduleToCloseTimeout: '1 day',
+  retry: { initialInterval: '5 seconds', backoffCoefficient: 2, maximumInterval: '10 minutes' },
+});
+
+/** Every step a workflow can ask for, each under the options of its kind. */
+export const steps = {
+  openFleet: control.openFleet,
+  planPolicy: plan.planPolicy,
+  inspectPlacement: read.inspectPlacement,
+  writeImage: copy.writeImage,
+  attachSboms: inventory.attachSboms,
+  publishTag: move.publishTag,
+  removeWritten: compensation.removeWritten,
+};
