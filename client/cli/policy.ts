@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { text as readStream } from 'node:stream/consumers';
-import { Command, Option } from 'commander';
+import { Command } from 'commander';
 import { readPolicyFiles } from '../../adapters/policy-files.js';
 import { PolicySetInvalid } from '../../domain/policy/issues.js';
 import { policyJsonSchemaText } from '../../domain/policy/json-schema.js';
@@ -9,6 +9,8 @@ import { isTag } from '../../domain/reference.js';
 import { HoubaError } from '../../domain/report/errors.js';
 import { escapeControls } from '../../domain/report/escape.js';
 import { explainSelection, type ImportExplanation } from '../../domain/selection/explain.js';
+import { type Output, outputOption } from './options.js';
+import { print, printJson } from './terminal.js';
 
 /** How the source registry is asked for its tags when no list is given. */
 export type ListTags = (source: { readonly registry: string; readonly repository: string }) => Promise<string[]>;
@@ -40,16 +42,10 @@ export function policyCommand(deps: { readonly listTags: ListTags }): Command {
   return command;
 }
 
-type Output = 'text' | 'json';
-
 interface TestOptions {
   readonly tagsFrom?: string;
   readonly import?: string;
   readonly output: Output;
-}
-
-function outputOption(): Option {
-  return new Option('--output <format>', 'how to print the result').choices(['text', 'json']).default('text');
 }
 
 async function checkPolicies(path: string, output: Output): Promise<void> {
@@ -57,10 +53,11 @@ async function checkPolicies(path: string, output: Output): Promise<void> {
     const files = await readPolicyFiles(path);
     const imports = files.reduce((count, { policy }) => count + policy.spec.imports.length, 0);
     const report = { schema_version: 1, valid: true, policies: files.length, imports, issues: [] };
-    await print(output === 'json' ? json(report) : `${many(files.length, 'policy')}, ${many(imports, 'import')}: ok\n`);
+    if (output === 'json') await printJson(report);
+    else await print(`${many(files.length, 'policy')}, ${many(imports, 'import')}: ok\n`);
   } catch (error) {
     if (output === 'json' && error instanceof PolicySetInvalid) {
-      await print(json({ schema_version: 1, valid: false, policies: null, imports: null, issues: error.issues }));
+      await printJson({ schema_version: 1, valid: false, policies: null, imports: null, issues: error.issues });
     }
     throw error;
   }
@@ -76,7 +73,7 @@ async function testPolicy(path: string, options: TestOptions, listTags: ListTags
   }
   const tags = options.tagsFrom === undefined ? await listTags(policy.source) : await readTagList(options.tagsFrom);
   const explained = imports.map((entry) => explainSelection(entry, tags));
-  if (options.output === 'json') await print(json({ schema_version: 1, policy: policy.name, imports: explained }));
+  if (options.output === 'json') await printJson({ schema_version: 1, policy: policy.name, imports: explained });
   else await print(renderTest(policy, tags.length, explained));
 }
 
@@ -167,15 +164,4 @@ function table(rows: readonly (readonly string[])[]): string[] {
 function many(count: number, noun: string): string {
   const plural = noun.endsWith('y') ? `${noun.slice(0, -1)}ies` : noun.endsWith('s') ? `${noun}es` : `${noun}s`;
   return `${count} ${count === 1 ? noun : plural}`;
-}
-
-function json(value: unknown): string {
-  return `${JSON.stringify(value, null, 2)}\n`;
-}
-
-/** Waits until the text is handed over: a pipe takes 64 KiB at a time, and the process ends right after. */
-async function print(text: string): Promise<void> {
-  await new Promise<void>((resolve, reject) => {
-    process.stdout.write(text, (error) => (error ? reject(error) : resolve()));
-  });
 }

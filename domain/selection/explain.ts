@@ -33,10 +33,11 @@ export function explainSelection(entry: ResolvedImport, upstream: Iterable<strin
     ...missingNames.map((name) => `names: the source has no tag ${JSON.stringify(name)}`),
     ...unanchoredWarning(entry, selected),
     ...(selected.length === 0 ? [] : unfilled.map((template) => `aliases: no selected tag fills ${template}`)),
-    ...unusable.map((alias) => `aliases: ${JSON.stringify(alias)} is not a tag and is skipped`),
-    ...aliasClashes(outputs(variants, selected), outputs(variants, aliases.keys())).map(
-      (alias) =>
-        `aliases: ${alias} is also a selected tag, which a run refuses; anchor includeRegex or change the template`,
+    ...about(unusable, (some) => `aliases: skipped, because they are no tags: ${some}`),
+    ...about(
+      aliasClashes(outputs(variants, selected), outputs(variants, aliases.keys())),
+      (some) =>
+        `aliases: also selected tags, which a run refuses: ${some}; anchor includeRegex or change the templates`,
     ),
     ...suffixWarnings(entry, [...selected, ...aliases.keys()]),
   ];
@@ -67,13 +68,12 @@ function unanchoredWarning({ tags: { includeRegex, names } }: ResolvedImport, se
     const end = pattern.endOfMatch(tag);
     return end >= 0 && !named.has(tag) && /[-_]/.test(tag.slice(end));
   });
-  if (suffixed.length === 0) return [];
-  const examples = suffixed.slice(0, 3).join(', ');
-  const count = suffixed.length > 3 ? ` and ${suffixed.length - 3} more` : '';
-  return [
-    `includeRegex ${JSON.stringify(includeRegex)} is anchored at neither end and lets suffixed tags in: ${examples}${count}; ` +
+  return about(
+    suffixed,
+    (some) =>
+      `includeRegex ${JSON.stringify(includeRegex)} is anchored at neither end and lets suffixed tags in: ${some}; ` +
       'anchor it with ^ and $, or leave them out with excludeRegex',
-  ];
+  );
 }
 
 function suffixWarnings({ variants }: ResolvedImport, tags: readonly string[]): string[] {
@@ -81,4 +81,14 @@ function suffixWarnings({ variants }: ResolvedImport, tags: readonly string[]): 
     const broken = tags.find((tag) => !isTag(tag + suffix));
     return broken === undefined ? [] : [`variants: ${name}: ${broken}${suffix} is too long for a tag`];
   });
+}
+
+/** One warning for many tags, with examples; none for none. */
+function about(tags: readonly string[], say: (some: string) => string): string[] {
+  if (tags.length === 0) return [];
+  const examples = tags
+    .slice(0, 3)
+    .map((tag) => tag || '""')
+    .join(', ');
+  return [say(tags.length > 3 ? `${examples} and ${tags.length - 3} more` : examples)];
 }
