@@ -1,0 +1,41 @@
+import { CommanderError } from 'commander';
+import { ERROR_TABLE, HoubaError } from '../../domain/report/errors.js';
+import { escapeControls } from '../../domain/report/escape.js';
+import { TemporalUnreachable } from '../unreachable.js';
+
+export const USAGE = 64;
+export const UNREACHABLE = 69;
+export const INTERRUPTED = 130;
+
+/** The exit code of an error that ends a command (architecture, section 4). */
+export function exitCodeOfError(error: unknown): number {
+  if (error instanceof CommanderError) return exitCodeOfUsage(error);
+  if (error instanceof HoubaError) return ERROR_TABLE[error.code].exit;
+  if (error instanceof TemporalUnreachable) return UNREACHABLE;
+  return ERROR_TABLE.Internal.exit;
+}
+
+/** A command line that cannot be parsed is 64; one that can, with a value that is not allowed, is 3. */
+function exitCodeOfUsage(error: CommanderError): number {
+  if (error.exitCode === 0) return 0;
+  return error.code === 'commander.invalidArgument' ? ERROR_TABLE.ConfigInvalid.exit : USAGE;
+}
+
+/** What a person reads of it: what and where, then what to do next; the stack only when asked for (conventions C7). */
+export function describeError(error: unknown, withStack: boolean): string {
+  const lines = messageOf(error).split('\n').map(escapeControls);
+  const hint = error instanceof HoubaError || error instanceof TemporalUnreachable ? error.hint : undefined;
+  const text = [`error: ${lines.join('\n')}`];
+  if (hint !== undefined) text.push(`  hint: ${escapeControls(hint)}`);
+  if (withStack) {
+    for (let at: unknown = error; at instanceof Error; at = at.cause) text.push(at.stack ?? String(at));
+  } else if (!(error instanceof HoubaError) && !(error instanceof TemporalUnreachable)) {
+    text.push('  hint: this is a fault of houba; HOUBA_LOG_LEVEL=DEBUG shows where it happened');
+  }
+  return text.join('\n');
+}
+
+function messageOf(error: unknown): string {
+  if (error instanceof HoubaError) return `${error.code}: ${error.message}`;
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,34 @@
+import { InvalidArgumentError, Option } from 'commander';
+import { durationMs } from '../../domain/duration.js';
+
+/** A parser of whole numbers from `least` up; anything else is an invalid value (exit 3). */
+export function wholeNumber(least: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (/^\d+$/.test(text) && Number.isSafeInteger(value) && value >= least) return value;
+    throw new InvalidArgumentError(`It must be a whole number of at least ${least}.`);
+  };
+}
+
+/** A TCP port. */
+export function portNumber(text: string): number {
+  const port = wholeNumber(1)(text);
+  if (port <= 65_535) return port;
+  throw new InvalidArgumentError('It must be a port, 1 to 65535.');
+}
+
+/** The longest a timer of Node's can take. */
+const LONGEST_MS = 24 * 86_400_000;
+
+/** A duration such as `90s`, in milliseconds. */
+export function duration(text: string): number {
+  const ms = durationMs(text);
+  if (ms !== null && ms > 0 && ms <= LONGEST_MS) return ms;
+  throw new InvalidArgumentError('It must be a duration such as 90s, 10m or 2h, at most 24d.');
+}
+
+export type Output = 'text' | 'json';
+
+export function outputOption(): Option {
+  return new Option('--output <format>', 'how to print the result').choices(['text', 'json']).default('text');
+}

@@ -1,0 +1,111 @@
+import { Command } from 'commander';
+import { readEnvironment } from '../../config/environment.js';
+import { describeError, exitCodeOfError } from './failure.js';
+import { note } from './terminal.js';
+
+interface Verb {
+  readonly name: string;
+  readonly description: string;
+  readonly load: () => Promise<Command>;
+}
+
+/** Every verb, in the order of the help. A verb's code is read only when it is asked for, so that each starts fast. */
+const VERBS: readonly Verb[] = [
+  {
+    name: 'reconcile',
+    description: 'bring the registries to what the policies say',
+    load: async () => (await import('./reconcile.js')).reconcileCommand(),
+  },
+  {
+    name: 'plan',
+    description: 'say what reconcile would do, and write nothing',
+    load: async () => (await import('./reconcile.js')).planCommand(),
+  },
+  {
+    name: 'status',
+    description: 'show recent runs, or how one is',
+    load: async () => (await import('./status.js')).statusCommand(),
+  },
+  {
+    name: 'cancel',
+    description: 'ask a run to end cleanly',
+    load: async () => (await import('./status.js')).cancelCommand(),
+  },
+  {
+    name: 'up',
+    description: 'start the embedded stack (Temporal and a worker) and leave it up',
+    load: async () => (await import('./up.js')).upCommand(),
+  },
+  {
+    name: 'down',
+    description: 'stop the embedded stack',
+    load: async () => (await import('./up.js')).downCommand(),
+  },
+  {
+    name: 'worker',
+    description: 'serve the Temporal of TEMPORAL_ADDRESS until stopped',
+    load: async () => (await import('./worker.js')).workerCommand(),
+  },
+  {
+    name: 'policy',
+    description: 'write, check and try out policies',
+    load: async () => {
+      const { policyCommand } = await import('./policy.js');
+      return policyCommand({ listTags: async (source) => (await import('./source-tags.js')).sourceTags(source) });
+    },
+  },
+  {
+    name: 'schema',
+    description: 'print the JSON Schema of what houba writes',
+    load: async () => (await import('./schema.js')).schemaCommand(),
+  },
+  {
+    name: 'version',
+    description: 'print the version',
+    load: async () => (await import('./version.js')).versionCommand(),
+  },
+];
+
+/** Parses a command line (without node and script) and carries it out. @returns the exit code */
+export async function runCommandLine(words: readonly string[]): Promise<number> {
+  process.exitCode = 0;
+  try {
+    const program = await buildProgram(words);
+    await program.parseAsync(words, { from: 'user' });
+    return Number(process.exitCode);
+  } catch (error) {
+    const code = exitCodeOfError(error);
+    // Commander has told its own already.
+    if (!(error instanceof Error && 'code' in error && String(error.code).startsWith('commander.'))) {
+      note(describeError(error, readEnvironment().HOUBA_LOG_LEVEL?.toUpperCase() === 'DEBUG'));
+    }
+    return code;
+  }
+}
+
+async function buildProgram(words: readonly string[]): Promise<Command> {
+  const program = new Command('houba')
+    .description('The single front door for container images from outside.')
+    .option('--no-color', 'no colour, also on a terminal')
+    .addHelpText('after', '\nExample:\n  houba reconcile policies/')
+    .configureHelp({ showGlobalOptions: true });
+  const named = words.filter((word) => !word.startsWith('-'));
+  const wanted = named[0] === 'help' ? named[1] : named[0];
+  const completing = wanted === 'completion' || wanted === 'complete';
+  for (const { name, description, load } of VERBS) {
+    const verb = completing || wanted === name ? await load() : new Command(name);
+    program.addCommand(verb.description(description));
+  }
+  if (completing) {
+    const { default: addCompletion } = await import('@bomb.sh/tab/commander');
+    addCompletion(program, { completionCommandName: 'completion' });
+  } else program.command('completion').description('print the completion script of a shell');
+  throwErrors(program);
+  return program;
+}
+
+/** Commander's errors end in `runCommandLine` and nowhere else; commands added later do not inherit that. */
+function throwErrors(command: Command): void {
+  command.exitOverride();
+  for (const inner of command.commands) throwErrors(inner);
+}

@@ -1,0 +1,187 @@
+import { Command, Option } from 'commander';
+import type { FleetInput } from '../../domain/durable/messages.js';
+import { HoubaError } from '../../domain/report/errors.js';
+import { CHANGES_PENDING, changesPending, exitCodeOf } from '../../domain/report/exit-code.js';
+import type { Outcome, Run } from '../sdk.js';
+import { INTERRUPTED } from './failure.js';
+import type { Interrupts } from './interrupts.js';
+import { duration, type Output, wholeNumber } from './options.js';
+import type { Session } from './session.js';
+
+interface ReconcileOptions {
+  readonly dryRun?: boolean;
+  readonly verbose?: boolean;
+  readonly concurrency?: number;
+  readonly shardIndex: number;
+  readonly shardCount: number;
+  readonly reportJson?: boolean;
+  readonly output?: Output;
+  readonly policy?: string;
+  readonly detach?: boolean;
+  readonly recheck?: boolean;
+  readonly allowMassDeletion?: boolean;
+  readonly timeout?: number;
+  readonly detailedExitcode?: boolean;
+  readonly color: boolean;
+}
+
+export function reconcileCommand(): Command {
+  const command = new Command('reconcile')
+    .argument('<dir>', 'folder of policies, or one file')
+    .option('--dry-run', 'only plan: write nothing')
+    .option('--detach', 'return once the run has started')
+    .option('--allow-mass-deletion', 'lift HOUBA_MAX_DELETION_SHARE for this run')
+    .addHelpText('after', '\nExample:\n  houba reconcile policies/ --verbose');
+  return withRunOptions(command).action((dir: string, _: unknown, self: Command) =>
+    reconcile(dir, self.optsWithGlobals<ReconcileOptions>()),
+  );
+}
+
+/** `plan` is `reconcile --dry-run`. */
+export function planCommand(): Command {
+  const command = new Command('plan')
+    .argument('<dir>', 'folder of policies, or one file')
+    .option('--detailed-exitcode', 'exit with 10 when changes are pending')
+    .addHelpText('after', '\nExample:\n  houba plan policies/ --output json --detailed-exitcode');
+  return withRunOptions(command).action((dir: string, _: unknown, self: Command) =>
+    reconcile(dir, { ...self.optsWithGlobals<ReconcileOptions>(), dryRun: true }),
+  );
+}
+
+function withRunOptions(command: Command): Command {
+  return command
+    .option('-v, --verbose', 'list targets and operations too')
+    .option('-j, --concurrency <n>', 'placements in flight', wholeNumber(1))
+    .option('--shard-index <i>', 'which shard this is, from 0', wholeNumber(0), 0)
+    .option('--shard-count <n>', 'how many shards share the policies', wholeNumber(1), 1)
+    .option('--policy <name>', 'work on this policy alone')
+    .option('--recheck', 'do not trust the cache of what digests carry')
+    .option('--timeout <duration>', 'stop following after this time; the run goes on', duration)
+    .option('--report-json', 'the same as --output json')
+    .addOption(new Option('--output <format>', 'form of the report').choices(['text', 'json']));
+}
+
+async function reconcile(dir: string, options: ReconcileOptions): Promise<void> {
+  const { shardIndex, shardCount } = options;
+  if (shardIndex >= shardCount) {
+    throw new HoubaError('ConfigInvalid', `--shard-index ${shardIndex} is not below --shard-count ${shardCount}`, {
+      hint: 'shards are counted from 0',
+    });
+  }
+  const { settingsOfProcess } = await import('./settings.js');
+  const { readPolicyFiles } = await import('../../adapters/policy-files.js');
+  const { settings, origins } = settingsOfProcess();
+  const fromEnvironment = origins.get('HOUBA_MAX_CONCURRENCY') === 'default' ? null : settings.maxConcurrency;
+  const input: FleetInput = {
+    policies: await readPolicyFiles(dir),
+    shard: { index: shardIndex, count: shardCount },
+    only: options.policy ?? null,
+    options: {
+      dryRun: options.dryRun ?? (settings.dryRunTags && settings.dryRunDeletions),
+      concurrency: options.concurrency ?? fromEnvironment,
+      recheck: options.recheck ?? false,
+      allowMassDeletion: options.allowMassDeletion ?? false,
+    },
+  };
+  const output = options.output ?? (options.reportJson ? 'json' : settings.logFormat);
+
+  const { watchInterrupts } = await import('./interrupts.js');
+  const { openSession } = await import('./session.js');
+  const { note } = await import('./terminal.js');
+  const interrupts = watchInterrupts();
+  // A journal between the lines of a progress display could not be read.
+  const journal = process.stderr.isTTY === true ? 'file' : 'stderr';
+  const session = await openSession({ settings, note, journal, concurrency: options.concurrency ?? null });
+  try {
+    process.exitCode = await runFleet(session, input, { ...options, output }, interrupts);
+  } finally {
+    await session.close();
+    interrupts.stop();
+  }
+}
+
+async function runFleet(
+  session: Session,
+  input: FleetInput,
+  options: ReconcileOptions & { readonly output: Output },
+  interrupts: Interrupts,
+): Promise<number> {
+  const { note, printJson, print } = await import('./terminal.js');
+  if (options.detach && session.owned) {
+    throw new HoubaError('ConfigInvalid', '--detach needs a stack that stays when this command ends', {
+      hint: 'start one with `houba up`, or set TEMPORAL_ADDRESS',
+    });
+  }
+  const run = await session.client.startReconcile(input, { note });
+  const page = session.pageOf(run.workflowId);
+  note(`${run.joined ? 'following' : 'started'} ${run.workflowId}${page === null ? '' : `  ${page}`}`);
+  if (options.detach) {
+    if (options.output === 'json') {
+      await printJson({ schema_version: 1, workflow_id: run.workflowId, run_id: run.runId, joined: run.joined });
+    } else await print(`${run.workflowId}\n`);
+    return 0;
+  }
+  const outcome = await follow(session, run, options, interrupts);
+  if (outcome === null) return INTERRUPTED;
+  return await printOutcome(outcome, options);
+}
+
+/** The run's outcome, or null when the user would not wait for it. */
+async function follow(
+  session: Session,
+  run: Run,
+  { timeout }: ReconcileOptions,
+  interrupts: Interrupts,
+): Promise<Outcome | null> {
+  const { note } = await import('./terminal.js');
+  const { showProgress } = await import('./progress.js');
+  const outcome = session.client.outcome(run);
+  outcome.catch(() => {}); // also when it is no longer waited for
+  const stopProgress = await showProgress(session.client, run, process.stderr);
+  try {
+    const first = await Promise.race([outcome, session.broken, interrupts.first(), lateAfter(timeout)]);
+    stopProgress();
+    if (typeof first === 'object') return first;
+    if (first === 'late') {
+      throw new HoubaError('Interrupted', `${run.workflowId} has not ended in time; it goes on`, {
+        hint: comeBack(session, run),
+      });
+    }
+    if (!session.owned) {
+      note(`left ${run.workflowId} running; ${comeBack(session, run)}`);
+      return null;
+    }
+    note(`cancelling ${run.workflowId}; Ctrl-C again ends at once, and the next command goes on with it`);
+    await session.client.cancel(run);
+    await Promise.race([outcome.catch(() => {}), session.broken]);
+    return null;
+  } finally {
+    stopProgress();
+  }
+}
+
+function comeBack(session: Session, run: Run): string {
+  return session.owned ? 'the same command goes on with it' : `\`houba status ${run.workflowId}\` tells how it is`;
+}
+
+function lateAfter(ms: number | undefined): Promise<'late'> {
+  return new Promise((resolve) => {
+    if (ms !== undefined) setTimeout(() => resolve('late'), ms).unref();
+  });
+}
+
+async function printOutcome(
+  { report, skipped }: Outcome,
+  options: ReconcileOptions & { readonly output: Output },
+): Promise<number> {
+  const { note, paletteFor, print, printJson } = await import('./terminal.js');
+  for (const { policy, why } of skipped) note(`${policy}: skipped: ${why}`);
+  if (options.output === 'json') await printJson(report);
+  else {
+    const { renderReport } = await import('../../domain/report/render.js');
+    const palette = paletteFor(process.stdout, options.color);
+    await print(renderReport(report, { verbose: options.verbose ?? false, palette }));
+  }
+  const code = exitCodeOf(report);
+  return code === 0 && options.detailedExitcode && changesPending(report) ? CHANGES_PENDING : code;
+}

@@ -1,0 +1,37 @@
+import { createRegistryReader } from '../../adapters/registry.js';
+import { readEnvironment } from '../../config/environment.js';
+import { programPath } from '../../config/programs.js';
+import { houbaVersion } from '../../config/version.js';
+import { formatRepository, parseRepository } from '../../domain/reference.js';
+import { HoubaError } from '../../domain/report/errors.js';
+import { settingsOfProcess } from './settings.js';
+
+/**
+ * The tags of a policy's source, straight from its registry.
+ * @throws HoubaError `NotFound` when the registry does not know the repository
+ */
+export async function sourceTags(source: {
+  readonly registry: string;
+  readonly repository: string;
+}): Promise<string[]> {
+  const { settings } = settingsOfProcess();
+  const reader = createRegistryReader({
+    access: settings.registries,
+    dockerConfigDir: settings.dockerConfigDir,
+    authFiles: settings.authFiles,
+    environment: readEnvironment(),
+    findProgram: programPath,
+    userAgent: `houba/${houbaVersion()}`,
+    concurrency: settings.maxConcurrency,
+  });
+  try {
+    const repository = parseRepository(source.registry, source.repository);
+    const tags = await reader.listTags(repository);
+    if (tags !== null) return tags;
+    throw new HoubaError('NotFound', `the registry does not know ${formatRepository(repository)}`, {
+      hint: 'check spec.source, or give the tags with --tags-from',
+    });
+  } finally {
+    await reader.close();
+  }
+}

@@ -1,0 +1,32 @@
+import { Connection } from '@temporalio/client';
+
+const THIRTY_DAYS_SECONDS = 30 * 24 * 3600;
+const REGISTERED_WITHIN_MS = 15_000;
+
+/**
+ * Makes the embedded server keep finished runs for 30 days: left alone it forgets them after one (Temporal guide,
+ * section 14). Waits for the namespace, which is registered a moment after the server listens.
+ */
+export async function keepHistories(address: string, namespace: string): Promise<void> {
+  const connection = await Connection.connect({ address });
+  try {
+    await registered(connection, namespace);
+    const config = { workflowExecutionRetentionTtl: { seconds: THIRTY_DAYS_SECONDS } };
+    await connection.workflowService.updateNamespace({ namespace, config } as never);
+  } finally {
+    await connection.close();
+  }
+}
+
+async function registered(connection: Connection, namespace: string): Promise<void> {
+  const until = Date.now() + REGISTERED_WITHIN_MS;
+  for (;;) {
+    try {
+      await connection.workflowService.describeNamespace({ namespace });
+      return;
+    } catch (error) {
+      if (Date.now() > until) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+}

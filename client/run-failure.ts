@@ -1,0 +1,46 @@
+import { isGrpcServiceError, WorkflowFailedError } from '@temporalio/client';
+import {
+  ApplicationFailure,
+  CancelledFailure,
+  TerminatedFailure,
+  TimeoutFailure,
+  WorkflowNotFoundError,
+} from '@temporalio/common';
+import { HoubaError, isErrorCode } from '../domain/report/errors.js';
+import { TemporalUnreachable } from './unreachable.js';
+
+/** gRPC status codes: nobody answered, or not in time. */
+const UNAVAILABLE = 14;
+const DEADLINE_EXCEEDED = 4;
+
+/** What a caller gets to see of an error of the Temporal client; anything it does not know is returned as it is. */
+export function explainFailure(error: unknown, what: string): unknown {
+  if (error instanceof WorkflowFailedError) return explainCause(error.cause, what);
+  if (error instanceof WorkflowNotFoundError) {
+    return new HoubaError('NotFound', `${what} is not known to this Temporal`, {
+      hint: '`houba status` lists recent runs; a namespace forgets a run after its retention time',
+      cause: error,
+    });
+  }
+  return isUnreachable(error) ? new TemporalUnreachable(`Temporal does not answer (asked for ${what})`, { cause: error }) : error;
+}
+
+/** The error that the workflow itself ended with, in the words of our taxonomy. */
+function explainCause(cause: Error | undefined, what: string): HoubaError {
+  for (let at: unknown = cause; at instanceof Error; at = at.cause) {
+    if (at instanceof ApplicationFailure && isErrorCode(at.type)) return new HoubaError(at.type, at.message, { cause });
+    if (at instanceof CancelledFailure) return new HoubaError('Interrupted', `${what} was cancelled`, { cause });
+    if (at instanceof TerminatedFailure) return new HoubaError('Interrupted', `${what} was terminated`, { cause });
+    if (at instanceof TimeoutFailure) return new HoubaError('Interrupted', `${what} ran out of time`, { cause });
+  }
+  return new HoubaError('Internal', `${what} failed: ${cause?.message ?? 'no reason given'}`, { cause });
+}
+
+function isUnreachable(error: unknown): boolean {
+  for (let at: unknown = error; at instanceof Error; at = at.cause) {
+    if (isGrpcServiceError(at) && (at.code === UNAVAILABLE || at.code === DEADLINE_EXCEEDED)) return true;
+  }
+  if (!(error instanceof Error)) return false;
+  // The clients of Node and of the native core each say it in their own words.
+  return error.name === 'TransportError' || error.message.startsWith('Failed to connect');
+}

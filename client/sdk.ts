@@ -1,0 +1,392 @@
+import {
+  type Client,
+  type Connection,
+  type WorkflowExecutionInfo,
+  WorkflowFailedError,
+  type WorkflowHandle,
+} from '@temporalio/client';
+import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
+import { encodeToPayloads } from '@temporalio/common/lib/internal-non-workflow/index.js';
+import pLimit from 'p-limit';
+import { fleetId, planFleetId, policyId } from '../domain/durable/ids.js';
+import type {
+  FleetInput,
+  FleetPolicy,
+  FleetResult,
+  PolicyResult,
+  Progress,
+  Status,
+} from '../domain/durable/messages.js';
+import { MEMO_INPUT_DIGEST, QUERIES, QUEUES, WORKFLOWS } from '../domain/durable/names.js';
+import type { PolicyInput } from '../domain/durable/placement.js';
+import { HoubaError } from '../domain/report/errors.js';
+import type { RunReport } from '../domain/report/run-report.js';
+import { inputDigest } from './input-digest.js';
+import { explainFailure } from './run-failure.js';
+
+/** A run of `reconcileFleet`, to follow, await or cancel, from this process or another. */
+export interface Run {
+  readonly workflowId: string;
+  readonly runId: string;
+  /** It was running already, with the same input, and is followed instead of a new one. */
+  readonly joined: boolean;
+}
+
+/** How far a run is, for people. A total is 0 until it is known. */
+export interface RunProgress {
+  readonly phase: string;
+  readonly policies: Progress;
+  readonly placements: { readonly done: number; readonly total: number };
+}
+
+/** What a run came to. `skipped` names policies that another run was working on. */
+export interface Outcome {
+  readonly report: RunReport;
+  readonly skipped: readonly { readonly policy: string; readonly why: string }[];
+}
+
+/** One line of a list of runs. */
+export interface RunSummary {
+  readonly workflowId: string;
+  readonly runId: string;
+  /** `RUNNING`, `COMPLETED`, `FAILED`, `CANCELLED`, `TERMINATED`, `TIMED_OUT`, …: whether it ended, not how well. */
+  readonly status: string;
+  readonly startedAt: Date;
+  readonly closedAt: Date | null;
+}
+
+export interface StartOptions {
+  /** Told, in a sentence, what the start waits for or joins. */
+  readonly note?: (text: string) => void;
+}
+
+export interface FollowOptions extends StartOptions {
+  /** Called a few times a second while the run goes on; without it nothing is asked. */
+  readonly onProgress?: (progress: RunProgress) => void;
+}
+
+const POLL_MS = 400;
+/** What one history may hold of an input (architecture, section 3). */
+const LARGEST_INPUT_BYTES = 512 * 1024;
+/** A run that is stuck must not hold its policies for ever (Temporal guide, section 2). */
+const RUN_TIMEOUT = '24h';
+
+/** Starts, follows and awaits runs from CI or another program. Errors are `HoubaError` or `TemporalUnreachable`. */
+export class HoubaClient {
+  readonly #client: Client;
+  readonly #close: () => Promise<void>;
+
+  /** Uses a Temporal client that the caller made, with houba's data converter, and closes itself. */
+  constructor(client: Client, close: () => Promise<void> = async () => {}) {
+    this.#client = client;
+    this.#close = close;
+  }
+
+  /**
+   * Connects to the Temporal of `TEMPORAL_ADDRESS`, `TEMPORAL_NAMESPACE`, … or of the profile file, unless told otherwise.
+   * @throws TemporalUnreachable
+   */
+  static async connect(options: { readonly address?: string; readonly namespace?: string } = {}): Promise<HoubaClient> {
+    const { connectClient } = await import('./connect.js');
+    const client = await connectClient(options);
+    return new HoubaClient(client, () => (client.connection as Connection).close());
+  }
+
+  /** Starts a reconcile and awaits its report. */
+  async reconcile(input: FleetInput, options: FollowOptions = {}): Promise<RunReport> {
+    const run = await this.startReconcile(input, options);
+    const following = options.onProgress === undefined ? null : this.follow(run, options.onProgress);
+    const report = await this.await(run);
+    await following;
+    return report;
+  }
+
+  /**
+   * Starts a reconcile, or joins a running one of equal input (a run survives the process that asked for it). When
+   * other runs work on policies of ours, it waits for those first. A dry run takes no lock and never joins.
+   * @throws HoubaError `ConfigInvalid` when the input is too large for a history
+   */
+  async startReconcile(input: FleetInput, options: StartOptions = {}): Promise<Run> {
+    const digest = inputDigest(input);
+    await this.#checkSize(input);
+    if (!input.options.dryRun) {
+      const running = await this.#joinOrWait(input, digest, options.note ?? (() => {}));
+      if (running !== null) return running;
+    }
+    const now = new Date();
+    const workflowId = input.options.dryRun ? planFleetId(now) : fleetId(now);
+    return await this.#explained(workflowId, async () => {
+      const handle = await this.#client.workflow.start(WORKFLOWS.fleet, {
+        workflowId,
+        taskQueue: QUEUES.flow,
+        args: [input],
+        memo: { [MEMO_INPUT_DIGEST]: digest },
+        workflowRunTimeout: RUN_TIMEOUT,
+        staticSummary: summaryOf(input),
+        staticDetails: detailsOf(input),
+      });
+      return { workflowId, runId: handle.firstExecutionRunId, joined: false };
+    });
+  }
+
+  /**
+   * Starts one policy without the checks across a set. A running one of equal input (its clock aside) is joined; one of
+   * other input is waited for.
+   */
+  async startReconcilePolicy(input: PolicyInput, options: StartOptions = {}): Promise<Run> {
+    const { now: _now, ...work } = input;
+    const digest = inputDigest(work);
+    const workflowId = policyId(input.policy.metadata.name);
+    for (;;) {
+      const run = await this.#explained(workflowId, () => this.#startOrMeet(workflowId, input, digest));
+      if (run !== null) return run;
+      options.note?.(`waiting for ${workflowId}, which runs with other input`);
+      await this.#client.workflow
+        .getHandle(workflowId)
+        .result()
+        .catch(() => {});
+    }
+  }
+
+  /** The result of `startReconcilePolicy`'s run, once it has ended. */
+  async awaitPolicy(run: Pick<Run, 'workflowId' | 'runId'>): Promise<PolicyResult> {
+    return await this.#explained(run.workflowId, async () => (await this.#handle(run).result()) as PolicyResult);
+  }
+
+  /** Tells how far a run is, several times a second, until it ends. Never throws: nothing depends on it. */
+  async follow(run: Pick<Run, 'workflowId' | 'runId'>, onProgress: (progress: RunProgress) => void): Promise<void> {
+    const placements = new PlacementTally();
+    for (;;) {
+      try {
+        const { status } = await this.#handle(run).describe();
+        if (status.name !== 'RUNNING' && status.name !== 'CONTINUED_AS_NEW') return;
+        const { phase, policies } = await this.#progressOf(run);
+        await Promise.all(policies.current.map((policy) => this.#tally(policy, placements)));
+        placements.finishAllBut(policies.current);
+        onProgress({ phase, policies, placements: placements.sum() });
+      } catch {
+        // A query fails while no worker is there to answer; the run itself tells what is wrong.
+      }
+      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    }
+  }
+
+  /** The report of a run, once it has ended. */
+  async await(run: Pick<Run, 'workflowId' | 'runId'>): Promise<RunReport> {
+    return (await this.outcome(run)).report;
+  }
+
+  /** As `await`, with what a report does not hold. */
+  async outcome(run: Pick<Run, 'workflowId' | 'runId'>): Promise<Outcome> {
+    return await this.#explained(run.workflowId, async () => {
+      const result = (await this.#handle(run).result()) as FleetResult;
+      return await this.#assemble(result);
+    });
+  }
+
+  /** The latest runs, the newest first, dry runs among them. */
+  async recentRuns(limit = 20): Promise<RunSummary[]> {
+    return await this.#explained('the list of runs', async () => {
+      const runs: RunSummary[] = [];
+      for await (const info of this.#client.workflow.list({
+        query: `WorkflowType = '${WORKFLOWS.fleet}' AND ExecutionStatus != 'ContinuedAsNew'`,
+        pageSize: limit,
+      })) {
+        runs.push(summary(info));
+        if (runs.length === limit) break;
+      }
+      return runs;
+    });
+  }
+
+  /** Where one run is: its line, and, while it runs, its progress. */
+  async status(workflowId: string): Promise<RunSummary & { readonly progress: RunProgress | null }> {
+    return await this.#explained(workflowId, async () => {
+      const info = await this.#client.workflow.getHandle(workflowId).describe();
+      const placements = new PlacementTally();
+      if (info.status.name !== 'RUNNING') return { ...summary(info), progress: null };
+      const { phase, policies } = await this.#progressOf(info);
+      await Promise.all(policies.current.map((policy) => this.#tally(policy, placements)));
+      return { ...summary(info), progress: { phase, policies, placements: placements.sum() } };
+    });
+  }
+
+  /** Asks a run to end cleanly: what it has begun is finished or taken back. Await it to know when. */
+  async cancel(run: Pick<Run, 'workflowId'>): Promise<void> {
+    await this.#explained(run.workflowId, () => this.#client.workflow.getHandle(run.workflowId).cancel());
+  }
+
+  async close(): Promise<void> {
+    await this.#close();
+  }
+
+  #handle(run: Pick<Run, 'workflowId' | 'runId'>): WorkflowHandle {
+    return this.#client.workflow.getHandle(run.workflowId, run.runId);
+  }
+
+  /** A run that was started or has equal input; null when the running one has other input. */
+  async #startOrMeet(workflowId: string, input: PolicyInput, digest: string): Promise<Run | null> {
+    try {
+      const handle = await this.#client.workflow.start(WORKFLOWS.policy, {
+        workflowId,
+        taskQueue: QUEUES.flow,
+        args: [input],
+        memo: { [MEMO_INPUT_DIGEST]: digest },
+        workflowRunTimeout: RUN_TIMEOUT,
+        staticSummary: `reconcile ${input.policy.metadata.name}`,
+      });
+      return { workflowId, runId: handle.firstExecutionRunId, joined: false };
+    } catch (error) {
+      // Refused rather than given what runs (`USE_EXISTING`), which would not say whose input it has.
+      if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+      const { memo, runId } = await this.#client.workflow.getHandle(workflowId).describe();
+      return memo?.[MEMO_INPUT_DIGEST] === digest ? { workflowId, runId, joined: true } : null;
+    }
+  }
+
+  /** A running fleet of equal input; else null, once nobody works on a policy of ours any more. */
+  async #joinOrWait(input: FleetInput, digest: string, note: (text: string) => void): Promise<Run | null> {
+    const ours = new Set(policyNames(input).map(policyId));
+    for (;;) {
+      const busy: string[] = [];
+      for (const info of await this.#running()) {
+        if (info.type === WORKFLOWS.fleet && info.memo?.[MEMO_INPUT_DIGEST] === digest) {
+          note(`joining ${info.workflowId}, which is at the same work already`);
+          return { workflowId: info.workflowId, runId: info.runId, joined: true };
+        }
+        if (ours.has(info.workflowId)) busy.push(info.workflowId);
+      }
+      if (busy.length === 0) return null;
+      note(`waiting for ${busy.join(', ')}, of another run with other input`);
+      const ends = busy.map((id) => this.#client.workflow.getHandle(id).result());
+      await Promise.allSettled(ends);
+    }
+  }
+
+  async #running(): Promise<WorkflowExecutionInfo[]> {
+    return await this.#explained('the list of runs', async () => {
+      const query = `WorkflowType IN ('${WORKFLOWS.fleet}', '${WORKFLOWS.policy}') AND ExecutionStatus = 'Running'`;
+      const running: WorkflowExecutionInfo[] = [];
+      for await (const info of this.#client.workflow.list({ query })) running.push(info);
+      return running;
+    });
+  }
+
+  async #checkSize(input: FleetInput): Promise<void> {
+    const payloads = (await encodeToPayloads(this.#client.workflow.options.loadedDataConverter, input)) ?? [];
+    const bytes = payloads.reduce((sum, payload) => sum + (payload.data?.length ?? 0), 0);
+    if (bytes <= LARGEST_INPUT_BYTES) return;
+    const kib = Math.ceil(bytes / 1024);
+    throw new HoubaError(
+      'ConfigInvalid',
+      `the policies take ${kib} KiB, more than the 512 KiB that one run may carry`,
+      {
+        hint: 'split the run with --shard-index and --shard-count over smaller directories, or let the worker read POLICY_DIR',
+      },
+    );
+  }
+
+  async #assemble(result: FleetResult): Promise<Outcome> {
+    // Each child holds its own operations, so that no history carries them all.
+    const limit = pLimit(16);
+    const results = await Promise.all(result.policies.map((policy) => limit(() => this.#policyResult(policy))));
+    return {
+      report: {
+        schema_version: 1,
+        operations_cut: results.reduce((sum, { operationsCut }) => sum + operationsCut, 0),
+        mode: result.mode,
+        status: result.status,
+        totals: result.totals,
+        policies: results.map(({ node }) => node),
+      },
+      skipped: result.policies.flatMap(({ name, skipped }) =>
+        skipped === null ? [] : [{ policy: name, why: skipped }],
+      ),
+    };
+  }
+
+  /** The child's own result; where it left none (it failed, or was never started), what the fleet knows of it. */
+  async #policyResult(policy: FleetPolicy): Promise<PolicyResult> {
+    const { name, source, status, error, totals, workflowId, runId } = policy;
+    if (runId !== null) {
+      try {
+        return (await this.#client.workflow.getHandle(workflowId, runId).result()) as PolicyResult;
+      } catch (cause) {
+        if (!(cause instanceof WorkflowFailedError)) throw cause;
+      }
+    }
+    return { node: { name, source, status, error, totals, targets: [] }, operationsCut: 0 };
+  }
+
+  async #progressOf(run: Pick<Run, 'workflowId' | 'runId'>): Promise<{ phase: string; policies: Progress }> {
+    const handle = this.#handle(run);
+    const [status, policies] = await Promise.all([
+      handle.query<Status>(QUERIES.status),
+      handle.query<Progress>(QUERIES.progress),
+    ]);
+    return { phase: status.phase, policies };
+  }
+
+  async #tally(policy: string, placements: PlacementTally): Promise<void> {
+    try {
+      placements.set(policy, await this.#client.workflow.getHandle(policyId(policy)).query<Progress>(QUERIES.progress));
+    } catch {
+      // Started a moment ago, or just ended: the next look will tell.
+    }
+  }
+
+  async #explained<T>(what: string, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      throw explainFailure(error, what);
+    }
+  }
+}
+
+/** Placements over all policies: what a policy had last counts as done once it is no longer current. */
+class PlacementTally {
+  readonly #seen = new Map<string, { done: number; total: number }>();
+
+  set(policy: string, { done, total }: Progress): void {
+    this.#seen.set(policy, { done, total });
+  }
+
+  finishAllBut(current: readonly string[]): void {
+    for (const [policy, seen] of this.#seen) if (!current.includes(policy)) seen.done = seen.total;
+  }
+
+  sum(): { done: number; total: number } {
+    const sum = { done: 0, total: 0 };
+    for (const { done, total } of this.#seen.values()) {
+      sum.done += done;
+      sum.total += total;
+    }
+    return sum;
+  }
+}
+
+function policyNames(input: FleetInput): string[] {
+  const names = (input.policies ?? []).map(({ policy }) => policy.metadata.name);
+  return input.only === null ? names : names.filter((name) => name === input.only);
+}
+
+function summaryOf({ policies, only, options }: FleetInput): string {
+  const what = only ?? (policies === null ? 'POLICY_DIR' : `${policies.length} policies`);
+  return `${options.dryRun ? 'plan' : 'reconcile'} ${what}`;
+}
+
+function detailsOf(input: FleetInput): string {
+  const shard = `shard ${input.shard.index} of ${input.shard.count}`;
+  return `${shard}\n\n${policyNames(input).slice(0, 100).join(', ')}`;
+}
+
+function summary(info: Omit<WorkflowExecutionInfo, 'raw'>): RunSummary {
+  return {
+    workflowId: info.workflowId,
+    runId: info.runId,
+    status: info.status.name,
+    startedAt: info.startTime,
+    closedAt: info.closeTime ?? null,
+  };
+}

@@ -1,0 +1,10 @@
+/** Nobody answers where Temporal should be: exit 69 (architecture, section 4). Not a failure of a run, which goes on. */
+export class TemporalUnreachable extends Error {
+  override readonly name = 'TemporalUnreachable';
+  readonly hint: string;
+
+  constructor(message: string, { hint, cause }: { readonly hint?: string; readonly cause?: unknown } = {}) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.hint = hint ?? 'check TEMPORAL_ADDRESS and the network; without it houba starts a local one';
+  }
+}
