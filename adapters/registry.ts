@@ -36,7 +36,7 @@ export interface ReferrerDescriptor {
  * `Unauthorized`, `Denied`, `RateLimited`, `RegistryUnavailable`, `DigestMismatch`, `Unsupported` or `ConfigInvalid`.
  */
 export interface RegistryReader {
-  /** Names that are no tags are left out. null: the registry does not know the repository. */
+  /** Names that are no tags are left out. null: the registry does not know the repository; some say an empty list instead. */
   listTags(repository: Repository, signal?: AbortSignal): Promise<string[] | null>;
   /** @param reference a tag or a digest. null: absent */
   headManifest(repository: Repository, reference: string, signal?: AbortSignal): Promise<ManifestHead | null>;
@@ -183,6 +183,8 @@ export function createRegistryReader(options: RegistryClientOptions): RegistryRe
       scope: pullScope(repository),
       accept: INDEX_MEDIA_TYPE,
       maxBytes: MAX_MANIFEST_BYTES,
+      // The specification says 404; where the API can be turned off, it is 405.
+      absent: [404, 405],
     };
     let found: ReferrerDescriptor[] = [];
     const hasApi = await readPages(client, host, first, signal, (answer) => {
@@ -253,19 +255,24 @@ function pullScope(repository: Repository): string {
   return `repository:${repository.path}:pull`;
 }
 
-/** The strings of one list in a JSON page; an empty list may be null (Go). */
+/** The strings of one list in a JSON page. An empty list may be null, or left out beside the repository's name (Go). */
 function namesIn(answer: Answer, key: 'tags' | 'repositories'): string[] {
-  let page: unknown;
-  try {
-    page = JSON.parse(Buffer.from(answer.body).toString('utf8'));
-  } catch {
-    page = undefined;
-  }
-  const list = typeof page === 'object' && page !== null ? ((page as Record<string, unknown>)[key] ?? []) : undefined;
+  const page = parseObject(answer.body);
+  const list = page[key] ?? (key in page || 'name' in page ? [] : undefined);
   if (Array.isArray(list)) return list.filter((name) => typeof name === 'string');
   throw new HoubaError('RegistryUnavailable', `${answer.origin.url} answered a listing without a list of ${key}`, {
     hint: 'a proxy or a login page may be in the way',
   });
+}
+
+/** Anything but a JSON object counts as one without keys. */
+function parseObject(body: Uint8Array): Readonly<Record<string, unknown>> {
+  try {
+    const value: unknown = JSON.parse(Buffer.from(body).toString('utf8'));
+    return typeof value === 'object' && value !== null ? { ...value } : {};
+  } catch {
+    return {};
+  }
 }
 
 function childrenOf(bytes: Uint8Array, contentType: string) {

@@ -37,11 +37,13 @@ export interface Call {
   /** Of the token, see `Authorizer`. */
   readonly scope: string;
   readonly maxBytes: number;
+  /** Statuses that mean "there is none", and are answers as 2xx are. Default: 404. */
+  readonly absent?: readonly number[];
   /** Where a former page came from, if that was not the registry itself. */
   readonly origin?: Origin;
 }
 
-/** A 2xx or a 404, and where it came from after redirects. */
+/** A 2xx or one that says that there is none, and where it came from after redirects. */
 export interface Answer extends Reply {
   readonly origin: Origin;
   readonly path: string;
@@ -71,6 +73,7 @@ const DOCKER_HUB_ENDPOINT = 'registry-1.docker.io';
 const MOST_TRIES = 4;
 const FIRST_WAIT_MS = 500;
 const MOST_REDIRECTS = 5;
+const NOT_FOUND: readonly number[] = [404];
 const MAX_TOKEN_BYTES = 1024 * 1024;
 
 export function createRegistryClient(options: RegistryClientOptions): RegistryClient {
@@ -107,8 +110,8 @@ export function createRegistryClient(options: RegistryClientOptions): RegistryCl
     try {
       const what = `${wanted.method} ${withoutQuery(wanted.path)}`;
       const answer = await persevere(host.budget, name, what, () => authorized(host, wanted, signal), signal);
-      if (answer.status >= 300 && answer.status !== 404) throw failureOf(name, what, answer, null);
-      return answer;
+      if (answer.status < 300 || (wanted.absent ?? NOT_FOUND).includes(answer.status)) return answer;
+      throw failureOf(name, what, answer, null);
     } finally {
       host.budget.leave();
     }

@@ -6,7 +6,7 @@ const MOST_PAGES = 5000;
 
 /**
  * Reads a listing page by page, as `Link: <…>; rel="next"` leads.
- * @returns false when there is no such listing (404)
+ * @returns false when there is no such listing
  * @throws HoubaError `Denied` when a link leaves the server, `Unsupported` when links lead in circles or never end
  */
 export async function readPages(
@@ -21,8 +21,8 @@ export async function readPages(
   for (;;) {
     seen.add(next.path);
     const page = await client.call(host, { ...next, method: 'GET' }, signal);
-    if (page.status === 404 && seen.size === 1) return false;
-    if (page.status === 404) throw new HoubaError('NotFound', `${host}: a listing broke off in the middle`);
+    if (page.status >= 300 && seen.size === 1) return false;
+    if (page.status >= 300) throw new HoubaError('NotFound', `${host}: a listing broke off in the middle`);
     take(page);
     const path = nextPath(page, host);
     if (path === null) return true;
