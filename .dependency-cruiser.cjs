@@ -33,7 +33,9 @@ module.exports = {
       '^activities/',
       '^domain/',
       '^adapters/',
-      ...npm('@temporalio/activity', '@temporalio/common'),
+      // A document goes from one program to the next through a private folder.
+      '^(node:)?(fs/promises|path)$',
+      ...npm('@temporalio/activity', '@temporalio/common', 'fastest-levenshtein', 'p-limit'),
     ]),
     {
       name: 'activities-see-interfaces-of-adapters',
@@ -53,9 +55,17 @@ module.exports = {
       from: { path: '^adapters/([^/.]+)' },
       to: { path: '^adapters/', pathNot: ['^adapters/(command|credentials|docker-config)\\.ts$', '^adapters/$1[/.]'] },
     },
-    only('config', ['^config/', '^domain/', ...npm('zod', 'fastest-levenshtein', '@temporalio/envconfig')], {
-      to: { dependencyTypesNot: ['core'] },
-    }),
+    only(
+      'config',
+      [
+        '^config/',
+        '^domain/',
+        ...npm('zod', 'fastest-levenshtein', 'env-paths', '@temporalio/envconfig', '@temporalio/common'),
+      ],
+      {
+        to: { dependencyTypesNot: ['core'] },
+      },
+    ),
     {
       name: 'worker-knows-no-client',
       severity: 'error',
@@ -73,8 +83,9 @@ module.exports = {
     {
       name: 'client-drives-by-messages',
       severity: 'error',
-      comment: 'only the embedded stack and doctor reach the worker and the adapters; verbs read policy files',
-      from: { path: '^client/', pathNot: ['^client/embedded', '^client/cli/(up|doctor|worker)\\.ts$'] },
+      comment:
+        'only the embedded stack, doctor and the tag list of `policy test` reach further; verbs read policy files',
+      from: { path: '^client/', pathNot: ['^client/embedded', '^client/cli/(doctor|source-tags|up|worker)\\.ts$'] },
       to: { path: '^(worker|adapters|activities)/', pathNot: '^adapters/policy-files' },
     },
     {
