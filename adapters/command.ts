@@ -2,6 +2,7 @@ import { basename } from 'node:path';
 import type { Readable } from 'node:stream';
 import { execa } from 'execa';
 import { type ErrorCode, HoubaError } from '../domain/report/errors.js';
+import { escapeControls } from '../domain/report/escape.js';
 
 export interface CommandOptions {
   /** Absolute path of the program. */
@@ -113,11 +114,7 @@ export function quoteTail(text: string, secrets: readonly string[] = []): string
     .replace(/\b(password|passwd|token|secret|signature|x-amz-[a-z-]+)=[^\s&"']+/gi, '$1=***')
     .trim();
   if (quoted.length > STDERR_TAIL) quoted = `…${quoted.slice(-STDERR_TAIL)}`;
-  return quoted.replace(/\s*\n\s*/g, ' | ').replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, escapeSign);
-}
-
-function escapeSign(sign: string): string {
-  return `\\u{${(sign.codePointAt(0) ?? 0).toString(16)}}`;
+  return escapeControls(quoted.replace(/\s*\n\s*/g, ' | '));
 }
 
 interface Child extends PromiseLike<unknown> {

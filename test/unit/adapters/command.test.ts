@@ -171,7 +171,7 @@ describe('cancelling', () => {
 describe('quoting what a program said', () => {
   it.each([
     ['two\n  lines\r\n', 'two | lines'],
-    ['\u001b[31mred\u0007', '\\u{1b}[31mred\\u{7}'],
+    ['\u001b[31mred\u0007', '\\x1b[31mred\\x07'],
     ['GET https://bob:hunter2@registry/v2/', 'GET https://***@registry/v2/'],
     ['Authorization: Bearer eyJhbGciOi.J9.abcdefg', 'Authorization: Bearer ***'],
     ['https://r/token?service=x&token=abc', 'https://r/token?service=x&token=***'],

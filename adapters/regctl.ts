@@ -1,0 +1,218 @@
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Digest, digestOf, parseDigest } from '../domain/digest.js';
+import { formatPinned, formatRepository, formatTagged, type Repository } from '../domain/reference.js';
+import { type ErrorCode, HoubaError } from '../domain/report/errors.js';
+import { rosterByHost } from '../domain/roster.js';
+import { runCommand } from './command.js';
+import type { CredentialSource, RegistryAccess } from './credentials.js';
+
+/** What happened to something that was to be deleted; a registry may offer no deletion at all. */
+export type Deletion = 'deleted' | 'absent' | 'unsupported';
+
+export interface Artifact {
+  readonly artifactType: string;
+  readonly annotations: Readonly<Record<string, string>>;
+  /** Its one layer; left out: an empty one. */
+  readonly file?: { readonly path: string; readonly mediaType: string };
+}
+
+/** The writes that houba makes through regctl. Each throws a `HoubaError` with the code of what the registry said. */
+export interface Regctl {
+  /**
+   * Copies one manifest and all it names, byte for byte, to the same digest: an index with all its children, without
+   * referrers. Costs one HEAD when it is there already.
+   */
+  copyImage(
+    source: { readonly repository: Repository; readonly digest: Digest },
+    destination: Repository,
+    signal?: AbortSignal,
+  ): Promise<void>;
+  /** Puts these bytes. It always writes: look first. @throws HoubaError `DigestMismatch` */
+  putManifest(
+    repository: Repository,
+    target: { readonly tag: string } | { readonly digest: Digest },
+    mediaType: string,
+    bytes: Uint8Array,
+    signal?: AbortSignal,
+  ): Promise<Digest>;
+  /** Attaches an artifact to a manifest. It always writes: look first. @returns the digest of the referrer */
+  putArtifact(repository: Repository, subject: Digest, artifact: Artifact, signal?: AbortSignal): Promise<Digest>;
+  /** Deletes a manifest with all its tags, and takes it from the fallback index when it is a referrer. */
+  deleteManifest(repository: Repository, digest: Digest, signal?: AbortSignal): Promise<Deletion>;
+  /** Deletes a tag, never its manifest. */
+  deleteTag(repository: Repository, tag: string, signal?: AbortSignal): Promise<Deletion>;
+  version(): Promise<string>;
+}
+
+export interface RegctlOptions {
+  /** Absolute path. */
+  readonly program: string;
+  readonly access: ReadonlyMap<string, RegistryAccess>;
+  readonly credentials: CredentialSource;
+  /** Where the private configuration of each call is made. */
+  readonly workDir: string;
+  /** What the program inherits: `PATH`, proxies, CA bundles. */
+  readonly environment: Readonly<Record<string, string>>;
+  /** Of one call but a copy, in milliseconds. Default: 5 minutes. */
+  readonly timeoutMs?: number;
+}
+
+const TIMEOUT_MS = 5 * 60_000;
+/** A copy may move gigabytes (guide, section 4). */
+const COPY_TIMEOUT_MS = 30 * 60_000;
+const PRINT_DIGEST = '{{ .Manifest.GetDescriptor.Digest }}';
+
+export function createRegctl(options: RegctlOptions): Regctl {
+  const timeoutMs = options.timeoutMs ?? TIMEOUT_MS;
+
+  interface Call {
+    readonly args: readonly string[];
+    readonly hosts: readonly string[];
+    readonly input?: string | Uint8Array;
+    readonly timeoutMs?: number;
+    readonly signal: AbortSignal | undefined;
+  }
+
+  /** One call, with a configuration of its own that holds these hosts and nothing else (conventions S6). */
+  async function call(request: Call): Promise<string> {
+    await mkdir(options.workDir, { recursive: true });
+    const folder = await mkdtemp(join(options.workDir, 'regctl-'));
+    try {
+      const { config, secrets } = await configFor(request.hosts, options);
+      const path = join(folder, 'config.json');
+      await writeFile(path, JSON.stringify(config), { mode: 0o600 });
+      const { stdout } = await runCommand({
+        file: options.program,
+        args: request.args,
+        input: request.input ?? '',
+        env: { ...options.environment, HOME: folder, REGCTL_CONFIG: path },
+        timeoutMs: request.timeoutMs ?? timeoutMs,
+        signal: request.signal,
+        secrets,
+        classify,
+      });
+      return stdout.trim();
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  }
+
+  async function attempt(request: Call): Promise<Deletion> {
+    try {
+      await call(request);
+      return 'deleted';
+    } catch (error) {
+      if (error instanceof HoubaError && error.code === 'NotFound') return 'absent';
+      if (error instanceof HoubaError && error.code === 'Unsupported') return 'unsupported';
+      throw error;
+    }
+  }
+
+  /**
+   * Whether the registry deletes at all, found out with a digest that is not there. Where it does not, regctl leaves a
+   * dummy manifest behind the tag, or takes a referrer from its fallback index while the referrer stays (seen with v0.11.7).
+   */
+  async function canDelete(repository: Repository, signal: AbortSignal | undefined): Promise<boolean> {
+    const nothing = digestOf(new TextEncoder().encode(`not in ${formatRepository(repository)}`));
+    const args = ['manifest', 'delete', '--', formatPinned(repository, nothing)];
+    return (await attempt({ args, hosts: [repository.host], signal })) !== 'unsupported';
+  }
+
+  return {
+    async copyImage({ repository, digest }, destination, signal) {
+      await call({
+        args: ['image', 'copy', '--', formatPinned(repository, digest), formatPinned(destination, digest)],
+        hosts: [repository.host, destination.host],
+        timeoutMs: COPY_TIMEOUT_MS,
+        signal,
+      });
+    },
+
+    async putManifest(repository, target, mediaType, bytes, signal) {
+      const wanted = 'digest' in target ? target.digest : undefined;
+      const actual = digestOf(bytes, wanted);
+      if (wanted !== undefined && actual !== wanted) throw mismatch(formatRepository(repository), wanted, actual);
+      const reference = 'tag' in target ? formatTagged(repository, target.tag) : formatPinned(repository, actual);
+      const printed = await call({
+        args: ['manifest', 'put', '--content-type', mediaType, '--format', PRINT_DIGEST, '--', reference],
+        hosts: [repository.host],
+        input: bytes,
+        signal,
+      });
+      if (printed !== actual) throw mismatch(reference, actual, printed);
+      return actual;
+    },
+
+    async putArtifact(repository, subject, artifact, signal) {
+      const { artifactType, annotations, file } = artifact;
+      const args = ['artifact', 'put', '--subject', formatPinned(repository, subject), '--artifact-type', artifactType];
+      for (const [key, value] of Object.entries(annotations)) args.push('--annotation', `${key}=${value}`);
+      if (file !== undefined) args.push('--file', file.path, '--file-media-type', file.mediaType);
+      const printed = await call({ args: [...args, '--format', PRINT_DIGEST], hosts: [repository.host], signal });
+      return parseDigest(printed);
+    },
+
+    async deleteManifest(repository, digest, signal) {
+      if (!(await canDelete(repository, signal))) return 'unsupported';
+      const args = ['manifest', 'delete', '--referrers', '--', formatPinned(repository, digest)];
+      return attempt({ args, hosts: [repository.host], signal });
+    },
+
+    async deleteTag(repository, tag, signal) {
+      if (!(await canDelete(repository, signal))) return 'unsupported';
+      const args = ['tag', 'delete', '--', formatTagged(repository, tag)];
+      return attempt({ args, hosts: [repository.host], signal });
+    },
+
+    version: () => call({ args: ['version', '--format', '{{.VCSTag}}'], hosts: [], signal: undefined }),
+  };
+}
+
+/** The configuration of regctl: exactly these hosts, and nothing from Docker's files, which `credentials` has read. */
+async function configFor(
+  names: readonly string[],
+  options: RegctlOptions,
+): Promise<{ config: unknown; secrets: string[] }> {
+  const hosts: Record<string, unknown> = {};
+  const secrets: string[] = [];
+  for (const name of new Set(names)) {
+    const entry = rosterByHost(options.access, name);
+    const credentials = await options.credentials.credentialsFor(name);
+    const host: Record<string, unknown> = { tls: entry?.tlsVerify === false ? 'disabled' : 'enabled' };
+    if (entry?.caCert != null) host.regcert = await readFile(entry.caCert, 'utf8');
+    if (credentials !== null && 'identityToken' in credentials) {
+      host.token = credentials.identityToken;
+      secrets.push(credentials.identityToken);
+    } else if (credentials !== null) {
+      host.user = credentials.username;
+      host.pass = credentials.password;
+      secrets.push(credentials.password);
+    }
+    hosts[name] = host;
+  }
+  return { config: { version: 1, incDockerCred: false, incDockerCert: false, hosts }, secrets };
+}
+
+/** What regctl prints at the end is the answer of the registry: `… [http 404]: {"errors": …}`. */
+function classify(stderr: string): ErrorCode | null {
+  const status = Number([...stderr.matchAll(/\[http (\d{3})\]/g)].at(-1)?.[1]);
+  if (status === 404) return 'NotFound';
+  if (status === 401) return 'Unauthorized';
+  if (status === 403) return 'Denied';
+  if (status === 429) return 'RateLimited';
+  if (status === 405 || status === 415) return 'Unsupported';
+  if (status >= 500) return 'RegistryUnavailable';
+  if (/digest mismatch|unexpected digest|content does not match/.test(stderr)) return 'DigestMismatch';
+  if (/unauthorized|no login found/.test(stderr)) return 'Unauthorized';
+  if (/dial tcp|connection (refused|reset)|i\/o timeout|no such host|TLS handshake|\bEOF\b|x509:|tls:/.test(stderr)) {
+    return 'RegistryUnavailable';
+  }
+  return /not found/.test(stderr) ? 'NotFound' : null;
+}
+
+function mismatch(where: string, expected: string, actual: string): HoubaError {
+  return new HoubaError('DigestMismatch', `${where}: expected ${expected}, got ${actual}`, {
+    hint: 'the content was changed on its way; run again, and look at proxies in between if it happens again',
+  });
+}

@@ -1,0 +1,259 @@
+import { existsSync } from 'node:fs';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { CredentialSource, RegistryAccess } from '../../../adapters/credentials.js';
+import { createRegctl, type Regctl } from '../../../adapters/regctl.js';
+import { type Digest, digestOf } from '../../../domain/digest.js';
+import type { Repository } from '../../../domain/reference.js';
+import { type FakeProgram, fakeProgram } from '../../support/fake-program.js';
+
+const PASSWORD = 'correct-horse-battery';
+const bytes = new TextEncoder().encode('{"schemaVersion":2}');
+const digest = digestOf(bytes);
+const source: Repository = { host: 'docker.io', path: 'library/redis' };
+const destination: Repository = { host: 'r.example:5000', path: 'cache/redis' };
+const OCI_MANIFEST = 'application/vnd.oci.image.manifest.v1+json';
+
+/** Writes down its configuration as it was found, and prints what `print` says. */
+const LOOK = `
+const file = env.REGCTL_CONFIG;
+note('config', JSON.parse(fs.readFileSync(file, 'utf8')));
+note('mode', (fs.statSync(file).mode & 0o777).toString(8));
+note('folderMode', (fs.statSync(require('node:path').dirname(file)).mode & 0o777).toString(8));
+`;
+
+let folder = '';
+let workDir = '';
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'houba-regctl-'));
+  workDir = join(folder, 'work');
+});
+afterEach(() => rm(folder, { recursive: true, force: true }));
+
+const access: ReadonlyMap<string, RegistryAccess> = new Map([
+  [
+    'main',
+    {
+      name: 'main',
+      host: 'r.example:5000',
+      namespace: null,
+      tlsVerify: false,
+      deletionMode: null,
+      username: 'robot',
+      password: PASSWORD,
+      caCert: null,
+    },
+  ],
+]);
+
+const credentials: CredentialSource = {
+  async credentialsFor(host) {
+    if (host === 'r.example:5000') return { username: 'robot', password: PASSWORD };
+    return host === 'acr.example' ? { identityToken: `refresh-${PASSWORD}` } : null;
+  },
+};
+
+async function fake(body: string, roster = access): Promise<{ program: FakeProgram; regctl: Regctl }> {
+  const program = await fakeProgram(folder, 'regctl', LOOK + body);
+  const environment = { PATH: '/usr/bin', HTTPS_PROXY: 'http://proxy:3128' };
+  return {
+    program,
+    regctl: createRegctl({ program: program.path, access: roster, credentials, workDir, environment }),
+  };
+}
+
+async function onlyCall(program: FakeProgram) {
+  const [call, ...more] = await program.calls();
+  if (call === undefined || more.length > 0) throw new Error(`${more.length + 1} calls`);
+  return call;
+}
+
+describe('the configuration of a call', () => {
+  it('holds exactly the hosts of the call, is private, and is gone afterwards', async () => {
+    const { program, regctl } = await fake('');
+    await regctl.copyImage({ repository: source, digest }, destination);
+    const call = await onlyCall(program);
+    expect(call.notes).toEqual({
+      config: {
+        version: 1,
+        incDockerCred: false,
+        incDockerCert: false,
+        hosts: {
+          'docker.io': { tls: 'enabled' },
+          'r.example:5000': { tls: 'disabled', user: 'robot', pass: PASSWORD },
+        },
+      },
+      mode: '600',
+      folderMode: '700',
+    });
+    expect(await readdir(workDir)).toEqual([]);
+  });
+
+  it('is gone after a failure as well', async () => {
+    const { regctl } = await fake('process.exitCode = 1;');
+    await expect(regctl.copyImage({ repository: source, digest }, destination)).rejects.toThrow();
+    expect(await readdir(workDir)).toEqual([]);
+  });
+
+  it('brings the CA of the registry, and an identity token', async () => {
+    const caCert = join(folder, 'ca.pem');
+    await writeFile(caCert, '-----BEGIN CERTIFICATE-----\n');
+    const main = access.get('main');
+    if (main === undefined) throw new Error('no entry');
+    const { program, regctl } = await fake(
+      '',
+      new Map([['acr', { ...main, host: 'acr.example', tlsVerify: true, username: null, password: null, caCert }]]),
+    );
+    await regctl.copyImage({ repository: source, digest }, { host: 'acr.example', path: 'a/b' });
+    const call = await onlyCall(program);
+    expect(call.notes.config).toMatchObject({
+      hosts: {
+        'acr.example': {
+          tls: 'enabled',
+          regcert: '-----BEGIN CERTIFICATE-----\n',
+          token: `refresh-${PASSWORD}`,
+        },
+      },
+    });
+  });
+
+  it('is the only place of a credential: not in arguments, environment or errors', async () => {
+    const { program, regctl } = await fake(
+      `process.stderr.write('login robot:' + JSON.parse(fs.readFileSync(file)).hosts['r.example:5000'].pass + ' refused [http 401]');
+       process.exitCode = 1;`,
+    );
+    const error = await regctl.deleteTag(destination, '1.0').catch((reason: unknown) => reason);
+    expect(error).toMatchObject({ code: 'Unauthorized', message: expect.stringContaining('***') });
+    const [call] = await program.calls();
+    const seen = JSON.stringify([call?.args, call?.env, String(error), (error as Error).stack, error]);
+    expect(seen).not.toContain('horse');
+    expect(call?.env).toMatchObject({ HTTPS_PROXY: 'http://proxy:3128', HOME: expect.stringContaining(workDir) });
+  });
+});
+
+describe('writing', () => {
+  it('copies by digest on both sides', async () => {
+    const { program, regctl } = await fake('');
+    await regctl.copyImage({ repository: source, digest }, destination);
+    expect((await onlyCall(program)).args).toEqual([
+      'image',
+      'copy',
+      '--',
+      `docker.io/library/redis@${digest}`,
+      `r.example:5000/cache/redis@${digest}`,
+    ]);
+  });
+
+  it.each([
+    [{ tag: '7.2' }, 'r.example:5000/cache/redis:7.2'],
+    [{ digest }, `r.example:5000/cache/redis@${digest}`],
+  ])('puts a manifest as %j, with its bytes on standard input', async (target, reference) => {
+    const { program, regctl } = await fake(`console.log('${digest}');`);
+    expect(await regctl.putManifest(destination, target, OCI_MANIFEST, bytes)).toBe(digest);
+    const call = await onlyCall(program);
+    expect(call.args).toContain(OCI_MANIFEST);
+    expect(call.args.at(-1)).toBe(reference);
+    expect(call.stdin).toBe('{"schemaVersion":2}');
+  });
+
+  it('refuses bytes that are not what they are called, before anything is written', async () => {
+    const { program, regctl } = await fake('');
+    const other = digestOf(new Uint8Array());
+    const put = regctl.putManifest(destination, { digest: other }, OCI_MANIFEST, bytes);
+    await expect(put).rejects.toMatchObject({ code: 'DigestMismatch' });
+    expect(await program.calls()).toEqual([]);
+  });
+
+  it('notices when what was written is something else', async () => {
+    const { regctl } = await fake(`console.log('sha256:' + '0'.repeat(64));`);
+    const put = regctl.putManifest(destination, { tag: '7' }, OCI_MANIFEST, bytes);
+    await expect(put).rejects.toMatchObject({ code: 'DigestMismatch' });
+  });
+
+  it('attaches an artifact and returns the digest of its referrer', async () => {
+    const { program, regctl } = await fake(`process.stdout.write('${digest}');`);
+    const artifact = {
+      artifactType: 'application/spdx+json',
+      annotations: { 'io.houba.sbom.tool': 'syft', 'io.houba.owners': 'a,b=c' },
+      file: { path: '/tmp/spdx.json', mediaType: 'application/spdx+json' },
+    };
+    expect(await regctl.putArtifact(destination, digest, artifact)).toBe(digest);
+    expect((await onlyCall(program)).args).toEqual([
+      ...['artifact', 'put', '--subject', `r.example:5000/cache/redis@${digest}`],
+      ...['--artifact-type', 'application/spdx+json'],
+      ...['--annotation', 'io.houba.sbom.tool=syft', '--annotation', 'io.houba.owners=a,b=c'],
+      ...['--file', '/tmp/spdx.json', '--file-media-type', 'application/spdx+json'],
+      ...['--format', '{{ .Manifest.GetDescriptor.Digest }}'],
+    ]);
+  });
+
+  it('does not take anything but a digest for a digest (L19)', async () => {
+    const { regctl } = await fake('');
+    const put = regctl.putArtifact(destination, digest, { artifactType: 'a/b', annotations: {} });
+    await expect(put).rejects.toMatchObject({ code: 'ReferenceInvalid' });
+  });
+});
+
+describe('deleting', () => {
+  const notFound = `process.stderr.write('request failed: not found [http 404]: {}'); process.exitCode = 1;`;
+  const notAllowed = `process.stderr.write('Method Not Allowed [http 405]: {}'); process.exitCode = 1;`;
+  const probe = `const isProbe = args[1] === 'delete' && !args.includes('--referrers') && args[0] === 'manifest';`;
+
+  it.each([
+    ['deleted', `${probe} if (isProbe) { ${notFound} }`],
+    ['absent', notFound],
+    ['unsupported', notAllowed],
+  ])('answers %s', async (outcome, body) => {
+    const { regctl } = await fake(body);
+    expect(await regctl.deleteManifest(destination, digest)).toBe(outcome);
+    expect(await regctl.deleteTag(destination, '1.0')).toBe(outcome);
+  });
+
+  it('never touches a tag where the registry cannot delete: regctl would leave a dummy behind it', async () => {
+    const { program, regctl } = await fake(notAllowed);
+    await regctl.deleteTag(destination, '1.0');
+    const call = await onlyCall(program);
+    expect(call.args.slice(0, 2)).toEqual(['manifest', 'delete']);
+    expect(call.args.at(-1)).not.toContain(':1.0');
+  });
+});
+
+describe('what regctl says becomes a code', () => {
+  it.each([
+    ['failed to get manifest: request failed: not found [http 404]: {"errors":[]}', 'NotFound'],
+    ['request failed: unauthorized [http 401]: ', 'Unauthorized'],
+    ['request failed: unauthorized [http 403]: ', 'Denied'],
+    ['request failed: rate limit exceeded [http 429]: ', 'RateLimited'],
+    ['unexpected http status code: Unsupported Media Type [http 415]', 'Unsupported'],
+    ['unexpected http status code: Bad Gateway [http 502]', 'RegistryUnavailable'],
+    ['dial tcp 127.0.0.1:5999: connect: connection refused', 'RegistryUnavailable'],
+    ['tls: failed to verify certificate: x509: certificate signed by unknown authority', 'RegistryUnavailable'],
+    ['digest mismatch, expected sha256:1, computed sha256:2', 'DigestMismatch'],
+    ['something else', 'ToolFailed'],
+  ])('%s: %s', async (said, code) => {
+    const { regctl } = await fake(`process.stderr.write(${JSON.stringify(said)}); process.exitCode = 1;`);
+    const error = await regctl.copyImage({ repository: source, digest }, destination).catch((reason) => reason);
+    expect(error).toMatchObject({ code });
+  });
+
+  it('and a program that is not there has a hint', async () => {
+    const regctl = createRegctl({ program: join(folder, 'none'), access, credentials, workDir, environment: {} });
+    await expect(regctl.version()).rejects.toMatchObject({ code: 'ToolMissing' });
+  });
+});
+
+describe('cancelling', () => {
+  it('ends the program and fails with the reason', async () => {
+    const ready = join(folder, 'ready');
+    const { regctl } = await fake(`fs.mkdirSync(${JSON.stringify(ready)}); setInterval(() => {}, 1000);`);
+    const abort = new AbortController();
+    const copying = regctl.copyImage({ repository: source, digest: digest as Digest }, destination, abort.signal);
+    await expect.poll(() => existsSync(ready)).toBe(true);
+    const reason = new Error('cancelled');
+    abort.abort(reason);
+    await expect(copying).rejects.toBe(reason);
+    expect(await readdir(workDir)).toEqual([]);
+  });
+});
