@@ -1,8 +1,9 @@
 import { closest } from 'fastest-levenshtein';
 import type { FleetInput, PolicySource } from '../domain/durable/messages.js';
+import { checkPolicy } from '../domain/policy/check.js';
+import { formatPath } from '../domain/policy/issues.js';
 import { repositoryClashes, shardOf } from '../domain/policy/ownership.js';
 import { resolvePolicy } from '../domain/policy/resolve.js';
-import { MirrorPolicy } from '../domain/policy/schema.js';
 import { formatRepository } from '../domain/reference.js';
 import { HoubaError } from '../domain/report/errors.js';
 import { destinationRepository, type Roster, rosterByName } from '../domain/roster.js';
@@ -57,12 +58,12 @@ async function loadPolicies(deps: Dependencies): Promise<PolicySource[]> {
   throw new HoubaError('ConfigInvalid', 'a run without policies reads POLICY_DIR on the worker, which is not set');
 }
 
-/** A policy may have come from any client, so it is read again here. */
+/** A policy may have come from any client, so it is checked again here. */
 function recheckPolicy({ file, policy }: PolicySource): PolicySource {
-  const read = MirrorPolicy.safeParse(policy);
-  if (read.success) return { file, policy: read.data };
-  const [issue] = read.error.issues;
-  throw new HoubaError('PolicyInvalid', `${file}: ${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'invalid'}`);
+  const read = checkPolicy(policy);
+  if (read.policy !== null && read.issues.length === 0) return { file, policy: read.policy };
+  const told = read.issues.map((issue) => `${file}: ${formatPath(issue.path)}: ${issue.message}`);
+  throw new HoubaError('PolicyInvalid', told.join('\n'));
 }
 
 function checkNames(policies: readonly PolicySource[]): void {

@@ -110,12 +110,16 @@ const LEVELS: Readonly<Record<LogLevel, 'trace' | 'debug' | 'info' | 'warn' | 'e
   ERROR: 'error',
 };
 
+/** Each queue's worker has workflows or activities, on purpose. */
+const ONE_KIND_EACH = /^No (?:activities|workflows) registered/;
+
 /** The SDK passes message and facts, pino wants facts and message (sdk-typescript#1352). */
 function sdkLogger(log: Logger) {
   const write = (level: LogLevel, message: string, meta?: LogMetadata) => {
     const { sdkComponent, taskQueue, namespace, workflowId, runId, workflowType, ...fields } = meta ?? {};
     // Workflows write events of ours; what the SDK says about itself is of interest from warnings up.
     if (sdkComponent !== 'workflow' && (level === 'INFO' || level === 'DEBUG' || level === 'TRACE')) return;
+    if (ONE_KIND_EACH.test(message)) return;
     const whence = workflowId === undefined ? {} : { workflow_id: workflowId, run_id: runId };
     log[LEVELS[level]]({ ...fields, ...whence }, message);
   };

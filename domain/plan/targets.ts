@@ -1,6 +1,6 @@
 import { aliasCollisions, outputCollisions, type TagCollision } from '../policy/ownership.js';
 import type { ResolvedImport, ResolvedPolicy } from '../policy/resolve.js';
-import { formatRepository } from '../reference.js';
+import { formatRepository, isTag } from '../reference.js';
 import { HoubaError } from '../report/errors.js';
 import { destinationRepository, type Roster, rosterByName } from '../roster.js';
 import { aliasClashes, expandAliases } from '../selection/aliases.js';
@@ -62,6 +62,9 @@ function refuseCollisions(policy: ResolvedPolicy, targets: readonly Target[]): v
     }
   }
   const problems = [
+    ...[...concrete, ...aliased.map(({ repository, alias }) => ({ repository, tag: alias }))]
+      .filter(({ tag }) => !isTag(tag))
+      .map(({ repository, tag }) => `${repository}:${tag} is not a tag with its suffix`),
     ...outputCollisions(concrete).map((collision) => describe('tag', collision)),
     ...aliasCollisions(aliased).map((collision) => describe('alias', collision)),
     ...clashes(concrete, aliased),
