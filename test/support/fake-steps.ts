@@ -1,0 +1,99 @@
+import { Context } from '@temporalio/activity';
+import type { BuildActivities, RegistryActivities } from '../../activities/index.js';
+import { type StepContext, step } from '../../activities/step.js';
+import { digestOf } from '../../domain/digest.js';
+import { planPage } from './durable-samples.js';
+
+export type Steps = RegistryActivities & BuildActivities;
+export type StepName = keyof Steps;
+export type Input<Name extends StepName> = Parameters<Steps[Name]>[0];
+
+/** What a test plays instead of the real steps. It may throw a `HoubaError`, which fails the step as in production. */
+export type Fakes = {
+  readonly [Name in StepName]: (input: Input<Name>, context: StepContext) => ReturnType<Steps[Name]>;
+};
+
+/** One execution of a step; a retry is another one. */
+export type Call = { readonly [Name in StepName]: { readonly step: Name; readonly input: Input<Name> } }[StepName];
+
+/** Everything works and nothing was there before. */
+export const HAPPY: Fakes = {
+  openFleet: async (input) => ({
+    own: (input.policies ?? []).map(({ policy }) => policy.metadata.name),
+    policies: null,
+    dryRun: false,
+    concurrency: 4,
+  }),
+  planPolicy: async () => planPage(),
+  inspectPlacement: async ({ destination, tag }) => ({
+    stamped: stampedDigest(`${destination.path}:${tag}`),
+    revision: null,
+    stampedPresent: false,
+    originalPresent: false,
+  }),
+  writeImage: async () => undefined,
+  attachSboms: async () => 1,
+  publishTag: async () => true,
+  removeWritten: async () => ({ leftBehind: [] }),
+};
+
+/** What the happy `inspectPlacement` says will be published. */
+export function stampedDigest(name: string) {
+  return digestOf(new TextEncoder().encode(`stamped ${name}`));
+}
+
+/** Activities that look up what to play at each call, inside the product's own `step`, and note it down first. */
+export function stepsPlaying(fakes: () => Fakes, note: (call: Call) => void): Steps {
+  const playing = <Name extends StepName>(name: Name) =>
+    step((input: Input<Name>, context) => {
+      note({ step: name, input } as Call);
+      return (fakes()[name] as (input: Input<Name>, context: StepContext) => Promise<unknown>)(input, context);
+    }) as Steps[Name];
+  return {
+    openFleet: playing('openFleet'),
+    planPolicy: playing('planPolicy'),
+    inspectPlacement: playing('inspectPlacement'),
+    writeImage: playing('writeImage'),
+    attachSboms: playing('attachSboms'),
+    publishTag: playing('publishTag'),
+    removeWritten: playing('removeWritten'),
+  };
+}
+
+/** A step that does its work until it is cancelled, and learns so at once. */
+export async function untilCancelled({ signal }: StepContext): Promise<never> {
+  const beat = setInterval(() => Context.current().heartbeat(), 50);
+  try {
+    return await new Promise((_, reject) => {
+      signal.addEventListener('abort', () => reject(signal.reason));
+    });
+  } finally {
+    clearInterval(beat);
+  }
+}
+
+/** A place where steps wait for a test: it learns when the first has come, and lets all of them go on. */
+export interface Gate {
+  readonly reached: Promise<void>;
+  enter(): void;
+  /** Enters, waits, and gives the value. */
+  hold<Value>(value: Value): Promise<Value>;
+  open(): void;
+}
+
+export function createGate(): Gate {
+  let enter = () => {};
+  let open = () => {};
+  const reached = new Promise<void>((resolve) => {
+    enter = resolve;
+  });
+  const opened = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  const hold = async <Value>(value: Value) => {
+    enter();
+    await opened;
+    return value;
+  };
+  return { reached, enter, hold, open };
+}

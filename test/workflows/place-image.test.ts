@@ -1,0 +1,272 @@
+import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { placementId } from '../../domain/durable/ids.js';
+import { QUEUES } from '../../domain/durable/names.js';
+import type { Placement, PlacementResult } from '../../domain/durable/placement.js';
+import { HoubaError } from '../../domain/report/errors.js';
+import type { placeImage } from '../../workflows/index.js';
+import { digestFor, placementOf } from '../support/durable-samples.js';
+import { createGate, type Fakes, HAPPY, stampedDigest, untilCancelled } from '../support/fake-steps.js';
+import { failureOf, openStage, type Stage } from '../support/workflow-env.js';
+
+let stage: Stage;
+beforeAll(async () => {
+  stage = await openStage(inject('workflowBundle'));
+});
+afterAll(() => stage.close());
+
+function start(placement: Placement) {
+  return stage.client.workflow.start<typeof placeImage>('placeImage', {
+    args: [placement],
+    taskQueue: QUEUES.flow,
+    workflowId: placementId(placement.destination, placement.tag),
+  });
+}
+
+async function place(placement: Placement): Promise<PlacementResult> {
+  return (await start(placement)).result();
+}
+
+/** How a placement fails when these steps are played. */
+async function failing(tag: string, fakes: Partial<Fakes>): Promise<unknown> {
+  stage.play(fakes);
+  return failureOf(place(placementOf('lib/failing', tag)));
+}
+
+const denied = async () => {
+  throw new HoubaError('Denied', 'the registry refuses');
+};
+const presentAlready: Fakes['inspectPlacement'] = async (placement, context) => ({
+  ...(await HAPPY.inspectPlacement(placement, context)),
+  stampedPresent: true,
+});
+
+describe('a placement', () => {
+  it('inspects, writes by digest, takes the inventory, publishes the tag, and then moves the aliases', async () => {
+    stage.play();
+    const result = await place(placementOf('lib/happy', '7.2.0', { aliases: [{ alias: '7', current: null }] }));
+    expect(stage.order()).toEqual(['inspectPlacement', 'writeImage', 'attachSboms', 'publishTag', 'publishTag']);
+    const digest = stampedDigest('lib/happy:7.2.0');
+    expect(result).toEqual({ digest, aliases: [{ alias: '7', moved: true, error: null }] });
+  });
+
+  it('publishes the inspected digest over what was planned to be there, and tells the journal what it does', async () => {
+    stage.play();
+    const current = digestFor('before');
+    await place(placementOf('lib/publish', '7.2.0', { kind: 'updated', current }));
+    const journal = {
+      policy: 'redis',
+      dest: 'registry.example/lib/publish',
+      variant: 'default',
+      kind: 'updated',
+      out_tag: '7.2.0',
+      src_tag: '7.2.0',
+      digest: digestFor('source 7.2.0'),
+    };
+    expect(stage.inputs('publishTag')).toEqual([
+      {
+        destination: { registry: 'main', host: 'registry.example', path: 'lib/publish' },
+        tag: '7.2.0',
+        digest: stampedDigest('lib/publish:7.2.0'),
+        expected: current,
+        journal,
+      },
+    ]);
+  });
+
+  it('hands what it inspected to the step that writes', async () => {
+    stage.play({ inspectPlacement: presentAlready });
+    await place(placementOf('lib/inspected', '1'));
+    expect(stage.inputs('writeImage')[0]?.inspection).toMatchObject({ stampedPresent: true });
+  });
+
+  it.each(['helmChart', 'generic'] as const)('takes no inventory of a %s', async (artifactType) => {
+    stage.play();
+    const sample = placementOf(`lib/${artifactType.toLowerCase()}`, '1');
+    await place({ ...sample, label: { ...sample.label, artifactType } });
+    expect(stage.order()).toEqual(['inspectPlacement', 'writeImage', 'publishTag']);
+  });
+
+  it.each([
+    ['imported', null],
+    ['updated', null],
+    ['restamped', digestFor('before')],
+  ] as const)('takes the inventory of an image %s over another from %s', async (kind, carryFrom) => {
+    stage.play();
+    await place(placementOf('lib/carry', kind, { kind, current: digestFor('before') }));
+    expect(stage.inputs('attachSboms')).toMatchObject([{ carryFrom, journal: null }]);
+  });
+
+  it('says what it is doing', async () => {
+    const entered = createGate();
+    stage.play({ attachSboms: () => entered.hold(1) });
+    const handle = await start(placementOf('lib/status', '1'));
+    await entered.reached;
+    const status = await handle.query('status');
+    entered.open();
+    await handle.result();
+    expect(status).toMatchObject({ phase: 'inventory', digest: stampedDigest('lib/status:1') });
+    expect(await handle.query('status')).toMatchObject({ phase: 'aliases' });
+  });
+});
+
+describe('a step that fails', () => {
+  it('is tried again while its registry is away', async () => {
+    let tries = 0;
+    stage.play({
+      writeImage: async () => {
+        tries += 1;
+        if (tries < 3) throw new HoubaError('RegistryUnavailable', 'nobody answers');
+      },
+    });
+    await place(placementOf('lib/retried', '1'));
+    expect(tries).toBe(3);
+  });
+
+  it('waits for as long as the registry asks', async () => {
+    let tries = 0;
+    stage.play({
+      publishTag: async () => {
+        tries += 1;
+        if (tries === 1) throw new HoubaError('RateLimited', 'too many', { retryAfterMs: 20 * 60_000 });
+        return true;
+      },
+    });
+    const handle = await start(placementOf('lib/patient', '1'));
+    await handle.result();
+    const { startTime, closeTime } = await handle.describe();
+    expect((closeTime as Date).getTime() - startTime.getTime()).toBeGreaterThanOrEqual(20 * 60_000);
+  });
+
+  it('is not tried again when that cannot help', async () => {
+    const error = await failing('not-found', {
+      inspectPlacement: async () => {
+        throw new HoubaError('NotFound', 'it is gone', { hint: 'look upstream' });
+      },
+    });
+    expect(stage.order()).toEqual(['inspectPlacement']);
+    expect(error).toMatchObject({ type: 'NotFound', message: 'it is gone (look upstream)' });
+  });
+
+  it.each(['inspectPlacement', 'writeImage', 'attachSboms'] as const)(
+    'for good leaves the tag alone: %s',
+    async (step) => {
+      const error = await failing(step, { [step]: denied });
+      expect(stage.order()).not.toContain('publishTag');
+      expect(error).toMatchObject({ type: 'Denied' });
+    },
+  );
+});
+
+describe('the compensation', () => {
+  it.each(['writeImage', 'attachSboms', 'publishTag'] as const)(
+    'removes what was found absent when %s fails for good',
+    async (step) => {
+      const error = await failing(`undo-${step}`, { [step]: denied });
+      expect(stage.order().at(-1)).toBe('removeWritten');
+      expect(stage.inputs('removeWritten')).toMatchObject([{ digest: stampedDigest(`lib/failing:undo-${step}`) }]);
+      expect(error).toMatchObject({ type: 'Denied', message: 'the registry refuses' });
+    },
+  );
+
+  it('removes nothing that was there before', async () => {
+    const error = await failing('present', { inspectPlacement: presentAlready, attachSboms: denied });
+    expect(stage.order()).not.toContain('removeWritten');
+    expect(error).toMatchObject({ type: 'Denied' });
+  });
+
+  it('is done where the registry cannot delete: the digest is left behind', async () => {
+    const removeWritten: Fakes['removeWritten'] = async ({ digest }) => ({ leftBehind: [digest] });
+    const error = await failing('left-behind', { publishTag: denied, removeWritten });
+    expect(error).toMatchObject({ type: 'Denied' });
+  });
+
+  it('that fails says so, and asks for a person', async () => {
+    stage.play({ publishTag: denied, removeWritten: denied });
+    const handle = await start(placementOf('lib/stuck', '1'));
+    const error = await failureOf(handle.result());
+    expect(error).toBeInstanceOf(ApplicationFailure);
+    expect(error).toMatchObject({ type: 'CompensationFailed', nonRetryable: true });
+    expect((error as ApplicationFailure).message).toContain('the registry refuses');
+    const { searchAttributes } = await handle.describe();
+    expect(searchAttributes).toMatchObject({ HoubaNeedsHuman: [true] });
+  });
+
+  it('is tried again for a day', async () => {
+    let tries = 0;
+    const error = await failing('long', {
+      publishTag: denied,
+      removeWritten: async () => {
+        tries += 1;
+        if (tries < 12) throw new HoubaError('RateLimited', 'not now', { retryAfterMs: 3_600_000 });
+        return { leftBehind: [] };
+      },
+    });
+    expect(tries).toBe(12);
+    expect(error).toMatchObject({ type: 'Denied' });
+  });
+
+  it('runs when the placement is cancelled, after its tool has ended', async () => {
+    const ended: string[] = [];
+    const entered = createGate();
+    stage.play({
+      attachSboms: async (_, context) => {
+        entered.enter();
+        return untilCancelled(context).finally(() => ended.push('attachSboms'));
+      },
+      removeWritten: async (_, { signal }) => {
+        ended.push(`removeWritten, ${signal.aborted ? 'cancelled' : 'left in peace'}`);
+        return { leftBehind: [] };
+      },
+    });
+    const handle = await start(placementOf('lib/cancelled', '1'));
+    await entered.reached;
+    await handle.cancel();
+    expect(await failureOf(handle.result())).toBeInstanceOf(CancelledFailure);
+    expect(ended).toEqual(['attachSboms', 'removeWritten, left in peace']);
+    expect(stage.order()).not.toContain('publishTag');
+    expect((await handle.describe()).status.name).toBe('CANCELLED');
+  });
+});
+
+describe('an alias', () => {
+  const aliases = [
+    { alias: '7', current: digestFor('seven') },
+    { alias: '7.2', current: null },
+  ];
+
+  it('that fails is reported, does not hold up the next one, and takes nothing back', async () => {
+    stage.play({
+      publishTag: async ({ tag }) => {
+        if (tag === '7') throw new HoubaError('PreconditionFailed', 'moved by somebody else');
+        return true;
+      },
+    });
+    const result = await place(placementOf('lib/alias', '7.2.0', { aliases }));
+    const error = { type: 'PreconditionFailed', message: 'moved by somebody else', exit_code: 1 };
+    expect(result.aliases).toEqual([
+      { alias: '7', moved: false, error },
+      { alias: '7.2', moved: true, error: null },
+    ]);
+    expect(stage.order()).not.toContain('removeWritten');
+  });
+
+  it('goes over what was planned to be there, and says so in the journal', async () => {
+    stage.play();
+    await place(placementOf('lib/expected', '7.2.0', { aliases }));
+    const [, first, second] = stage.inputs('publishTag');
+    expect(first).toMatchObject({
+      tag: '7',
+      expected: digestFor('seven'),
+      digest: stampedDigest('lib/expected:7.2.0'),
+    });
+    expect(second).toMatchObject({ tag: '7.2', expected: null });
+    expect(second?.journal).toMatchObject({ kind: 'aliased', out_tag: '7.2', src_tag: '7.2.0' });
+  });
+
+  it('that points there already counts as not moved', async () => {
+    stage.play({ publishTag: async ({ tag }) => tag === '7.2.0' });
+    const result = await place(placementOf('lib/equal', '7.2.0', { aliases }));
+    expect(result.aliases.map(({ moved }) => moved)).toEqual([false, false]);
+  });
+});
