@@ -1,7 +1,7 @@
 import { type RosterEntry, rosterByHost } from '../domain/roster.js';
 import { type AmbientOptions, ambientCredentials, type Credentials } from './docker-config.js';
 
-export type { BasicCredentials, Credentials, IdentityToken } from './docker-config.js';
+export type { Credentials } from './docker-config.js';
 
 /** A roster entry with what it takes to talk to the registry. Never leaves the process (conventions S6). */
 export interface RegistryAccess extends RosterEntry {

@@ -28,7 +28,8 @@ export interface Clock {
 export const LONGEST_WAIT_MS = 30_000;
 
 export function createBudget(host: string, slots: number, clock: Clock): Budget {
-  const waiting: (() => void)[] = [];
+  let waiting: (() => void)[] = [];
+  let served = 0;
   let taken = 0;
   let restUntil = 0;
 
@@ -44,11 +45,16 @@ export function createBudget(host: string, slots: number, clock: Clock): Budget 
     });
   }
 
-  /** A slot passes straight to the one who waits longest. */
+  /** A slot passes straight to the one who waits longest. No `shift`: it moves all the others, and there can be 10,000. */
   function leave(): void {
-    const next = waiting.shift();
-    if (next === undefined) taken--;
-    else next();
+    const next = waiting[served++];
+    if (next !== undefined) {
+      next();
+      return;
+    }
+    waiting = [];
+    served = 0;
+    taken--;
   }
 
   function rest(ms: number): void {

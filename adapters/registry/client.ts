@@ -6,7 +6,7 @@ import { createCredentialSource, type RegistryAccess } from '../credentials.js';
 import type { AmbientOptions } from '../docker-config.js';
 import { type Authorizer, createAuthorizer, type TokenRequest } from './auth.js';
 import { type Budget, type Clock, createBudget, LONGEST_WAIT_MS, waitAsked } from './budget.js';
-import { failureOf } from './failure.js';
+import { type Asked, failureOf } from './failure.js';
 import {
   createTransport,
   isBrokenConnection,
@@ -108,10 +108,9 @@ export function createRegistryClient(options: RegistryClientOptions): RegistryCl
     const turn = host.budget.enter(signal);
     if (turn !== undefined) await turn;
     try {
-      const what = `${wanted.method} ${withoutQuery(wanted.path)}`;
-      const answer = await persevere(host.budget, name, what, () => authorized(host, wanted, signal), signal);
+      const answer = await persevere(host.budget, name, wanted, () => authorized(host, wanted, signal), signal);
       if (answer.status < 300 || (wanted.absent ?? NOT_FOUND).includes(answer.status)) return answer;
-      throw failureOf(name, what, answer, null);
+      throw failureOf(name, wanted, answer, null);
     } finally {
       host.budget.leave();
     }
@@ -139,8 +138,8 @@ export function createRegistryClient(options: RegistryClientOptions): RegistryCl
         plainHttp,
         credentials: () => credentials.credentialsFor(name),
         fetch: (url, request) => {
-          const what = `the token request at ${url.host}`;
-          return persevere(tokenBudget, name, what, () => fetchToken(url, request), undefined);
+          const asked = { method: request.method, path: url.origin + url.pathname };
+          return persevere(tokenBudget, name, asked, () => fetchToken(url, request), undefined);
         },
         now: clock.now,
       }),
@@ -160,7 +159,7 @@ export function createRegistryClient(options: RegistryClientOptions): RegistryCl
   async function persevere<Got extends Reply>(
     budget: Budget,
     name: string,
-    what: string,
+    asked: Asked,
     send: () => Promise<Got>,
     signal: AbortSignal | undefined,
   ): Promise<Got> {
@@ -180,11 +179,11 @@ export function createRegistryClient(options: RegistryClientOptions): RegistryCl
         restWhenSpent(budget, reply);
         return reply;
       }
-      const asked = waitAsked(reply.headers, clock.now());
-      const waitMs = asked ?? FIRST_WAIT_MS * 2 ** tried;
-      const everybody = reply.status === 429 || asked !== null;
+      const said = waitAsked(reply.headers, clock.now());
+      const waitMs = said ?? FIRST_WAIT_MS * 2 ** tried;
+      const everybody = reply.status === 429 || said !== null;
       if (everybody) budget.rest(waitMs);
-      if (tried >= MOST_TRIES || waitMs > LONGEST_WAIT_MS) throw failureOf(name, what, reply, waitMs);
+      if (tried >= MOST_TRIES || waitMs > LONGEST_WAIT_MS) throw failureOf(name, asked, reply, waitMs);
       if (!everybody) await clock.wait(waitMs, signal);
     }
   }
@@ -298,10 +297,6 @@ async function readAuthority(path: string, host: string): Promise<string> {
   } catch (cause) {
     throw new HoubaError('ConfigInvalid', `the ca_cert of ${host} cannot be read: ${path}`, { cause });
   }
-}
-
-function withoutQuery(path: string): string {
-  return path.split('?', 1)[0] ?? path;
 }
 
 function refused(host: Host, what: string): HoubaError {

@@ -5,18 +5,24 @@ import type { Reply } from './transport.js';
 
 const Errors = z.object({ errors: z.array(z.object({ code: z.string(), message: z.string().optional() })).min(1) });
 
+export interface Asked {
+  readonly method: string;
+  readonly path: string;
+}
+
 const LONGEST_QUOTE = 200;
 
 /**
  * What an unwelcome answer means (architecture, "Errors are classified once"). Its body may be the specification's JSON,
  * plain text, a page of HTML or nothing, and is data (conventions S9).
- * @param asked `GET /v2/…`, without the query: it can carry a page's secret
  */
-export function failureOf(registry: string, asked: string, reply: Reply, retryAfterMs: number | null): HoubaError {
+export function failureOf(registry: string, asked: Asked, reply: Reply, retryAfterMs: number | null): HoubaError {
   const { status } = reply;
   const said = readError(reply.body);
   const code = classify(status, said.code);
-  const what = [`${registry} answered ${status}`, said.code, `to ${asked}`].filter((part) => part !== '').join(' ');
+  // Without the query, which can hold a signature.
+  const request = `to ${asked.method} ${asked.path.split('?', 1)[0]}`;
+  const what = [`${registry} answered ${status}`, said.code, request].filter((part) => part !== '').join(' ');
   const hint = hintFor(code, registry);
   return new HoubaError(code, said.message === '' ? what : `${what}: ${said.message}`, {
     ...(hint === undefined ? {} : { hint }),

@@ -200,6 +200,16 @@ describe('Bearer', () => {
     },
   );
 
+  it('ends the wait for a token when the signal is aborted', async () => {
+    const abort = new AbortController();
+    fake.on('GET /v2/', { status: 401, headers: { 'www-authenticate': challenge(fake.url) } });
+    fake.on('GET /token', () => {
+      abort.abort(new Error('enough'));
+      return { silent: true };
+    });
+    await expect(read([rosterEntry(fake.host)]).ping(fake.host, abort.signal)).rejects.toThrow('enough');
+  });
+
   it('asks no private realm that the roster does not name', async () => {
     fake.on('GET /v2/', { status: 401, headers: { 'www-authenticate': challenge(other.url) } });
     expect(await failure(read([rosterEntry(fake.host, USER)]).ping(fake.host))).toMatchObject({ code: 'Denied' });
