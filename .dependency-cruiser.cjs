@@ -33,8 +33,6 @@ module.exports = {
       '^activities/',
       '^domain/',
       '^adapters/',
-      // A document goes from one program to the next through a private folder.
-      '^(node:)?(fs/promises|path)$',
       ...npm('@temporalio/activity', '@temporalio/common', 'fastest-levenshtein', 'p-limit'),
     ]),
     {

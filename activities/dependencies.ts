@@ -30,7 +30,6 @@ export interface ActivitySettings {
   /** `''` when nothing is signed. */
   readonly signer: string;
   readonly policyDir: string | null;
-  readonly workDir: string;
 }
 
 /** One line of the journal (section 10). */

@@ -1,5 +1,3 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import type { DocumentPlace } from '../adapters/digest-memory.js';
 import type { ReferrerDescriptor } from '../adapters/registry.js';
 import { type Digest, digestOf } from '../domain/digest.js';
@@ -93,33 +91,23 @@ async function attachPlatform(
   { signal }: StepContext,
 ): Promise<void> {
   const { destination } = request;
-  const directory = await mkdtemp(join(deps.settings.workDir, 'sbom-'));
-  try {
-    const files = new Map<SbomFormat, string>();
-    const toScan: SbomFormat[] = [];
-    for (const format of new Set(missing.map((entry) => entry.format))) {
-      const bytes = await findDocument(deps, request, platform, content, format, referrers, signal);
-      if (bytes === null) {
-        toScan.push(format);
-        continue;
-      }
-      const file = join(directory, `${format}.found.json`);
-      await writeFile(file, bytes, { mode: 0o600 });
-      files.set(format, file);
-    }
-    if (toScan.length > 0) {
-      const scanned = await deps.syft.scan(destination, platform.digest, toScan, directory, signal);
-      for (const [format, file] of scanned) files.set(format, file);
-    }
-    for (const { format, subject } of missing) {
-      await attach(deps, request, platform, format, subject, files.get(format) as string, signal);
-    }
-    for (const [format, file] of files) {
-      const digest = digestOf(await readFile(file));
-      deps.memory.rememberDocument(content, format, { host: destination.host, path: destination.path, digest });
-    }
-  } finally {
-    await rm(directory, { recursive: true, force: true });
+  const documents = new Map<SbomFormat, Uint8Array>();
+  const toScan: SbomFormat[] = [];
+  for (const format of new Set(missing.map((entry) => entry.format))) {
+    const found = await findDocument(deps, request, platform, content, format, referrers, signal);
+    if (found === null) toScan.push(format);
+    else documents.set(format, found);
+  }
+  if (toScan.length > 0) {
+    const scanned = await deps.syft.scan(destination, platform.digest, toScan, signal);
+    for (const [format, document] of scanned) documents.set(format, document);
+  }
+  for (const { format, subject } of missing) {
+    await attach(deps, request, platform, format, subject, documents.get(format) as Uint8Array, signal);
+  }
+  for (const [format, document] of documents) {
+    const place = { host: destination.host, path: destination.path, digest: digestOf(document) };
+    deps.memory.rememberDocument(content, format, place);
   }
 }
 
@@ -129,13 +117,13 @@ async function attach(
   { platform }: PlatformManifest,
   format: SbomFormat,
   subject: Digest,
-  path: string,
+  bytes: Uint8Array,
   signal: AbortSignal,
 ): Promise<void> {
   const toolVersion = await deps.syft.version();
   const annotations = sbomAnnotations({ format, platform, subject, toolVersion, timestamp }, deps.settings.prefix);
   const mediaType = SBOM_MEDIA_TYPES[format];
-  const artifact = { artifactType: mediaType, annotations, file: { path, mediaType } };
+  const artifact = { artifactType: mediaType, annotations, file: { bytes, mediaType } };
   await deps.regctl.putArtifact(destination, subject, artifact, signal);
 }
 

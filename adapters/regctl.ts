@@ -14,7 +14,7 @@ export interface Artifact {
   readonly artifactType: string;
   readonly annotations: Readonly<Record<string, string>>;
   /** Its one layer; left out: an empty one. */
-  readonly file?: { readonly path: string; readonly mediaType: string };
+  readonly file?: { readonly bytes: Uint8Array; readonly mediaType: string };
 }
 
 /** The writes that houba makes through regctl. Each throws a `HoubaError` with the code of what the registry said. */
@@ -148,8 +148,14 @@ export function createRegctl(options: RegctlOptions): Regctl {
       const { artifactType, annotations, file } = artifact;
       const args = ['artifact', 'put', '--subject', formatPinned(repository, subject), '--artifact-type', artifactType];
       for (const [key, value] of Object.entries(annotations)) args.push('--annotation', `${key}=${value}`);
-      if (file !== undefined) args.push('--file', file.path, '--file-media-type', file.mediaType);
-      const printed = await call({ args: [...args, '--format', PRINT_DIGEST], hosts: [repository.host], signal });
+      // Without --file the content is read from standard input.
+      if (file !== undefined) args.push('--file-media-type', file.mediaType);
+      const printed = await call({
+        args: [...args, '--format', PRINT_DIGEST],
+        hosts: [repository.host],
+        input: file?.bytes ?? '',
+        signal,
+      });
       return parseDigest(printed);
     },
 

@@ -1,5 +1,5 @@
-import { mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { z } from 'zod';
 import type { Digest } from '../domain/digest.js';
 import type { SbomFormat } from '../domain/evidence/sbom.js';
@@ -12,18 +12,16 @@ import type { CredentialSource, RegistryAccess } from './credentials.js';
 export interface Syft {
   /**
    * Takes the inventory of one manifest (a platform's, not an index) in one scan for all formats (section 7.1).
-   * @param directory an existing folder of the caller's, where the documents are put
-   * @returns the path of each document
+   * @returns the bytes of each document
    * @throws HoubaError with the code of what the registry said, or `ToolFailed`, `ToolMissing`
    */
   scan(
     repository: Repository,
     digest: Digest,
     formats: readonly SbomFormat[],
-    directory: string,
     signal?: AbortSignal,
-  ): Promise<Map<SbomFormat, string>>;
-  /** For the annotations of a document; null when syft does not say (section 12). */
+  ): Promise<Map<SbomFormat, Uint8Array>>;
+  /** Asked once; for the annotations of a document; null when syft does not say (section 12). */
   version(): Promise<string | null>;
 }
 
@@ -70,23 +68,26 @@ export function createSyft(options: SyftOptions): Syft {
     repository: Repository,
     digest: Digest,
     formats: readonly SbomFormat[],
-    directory: string,
     signal?: AbortSignal,
-  ): Promise<Map<SbomFormat, string>> {
-    const documents = new Map(formats.map((format) => [format, resolve(directory, `${format}.json`)]));
+  ): Promise<Map<SbomFormat, Uint8Array>> {
     const reference = formatPinned(repository, digest);
-    await inPrivate(async (folder) => {
+    return inPrivate(async (folder) => {
       const { config, docker, secrets } = await configFor(repository.host, options);
       const path = join(folder, 'syft.yaml');
       // JSON is YAML, and quotes whatever a password may hold.
       await writeFile(path, JSON.stringify(config), { mode: 0o600 });
       await writeFile(join(folder, 'config.json'), JSON.stringify(docker), { mode: 0o600 });
-      // Not with --quiet: it would keep the reason of a failure to itself.
-      const args = ['scan', `registry:${reference}`, '-c', path];
-      for (const [format, file] of documents) args.push('-o', `${format}=${file}`);
+      const files = formats.map((format) => [format, join(folder, `sbom.${format}`)] as const);
       await runCommand({
         file: options.program,
-        args,
+        // Not with --quiet: it would keep the reason of a failure to itself.
+        args: [
+          'scan',
+          `registry:${reference}`,
+          '-c',
+          path,
+          ...files.flatMap(([format, file]) => ['-o', `${format}=${file}`]),
+        ],
         env: environment(folder),
         cwd: folder,
         timeoutMs: options.timeoutMs ?? TIMEOUT_MS,
@@ -94,18 +95,19 @@ export function createSyft(options: SyftOptions): Syft {
         secrets,
         classify,
       });
+      const documents = new Map<SbomFormat, Uint8Array>();
+      for (const [format, file] of files) {
+        const bytes = await readFile(file).catch(() => Buffer.alloc(0));
+        if (bytes.length === 0) throw new HoubaError('ToolFailed', `syft wrote no ${format} document for ${reference}`);
+        documents.set(format, bytes);
+      }
+      return documents;
     });
-    for (const [format, file] of documents) {
-      const size = await stat(file).then(
-        (found) => found.size,
-        () => 0,
-      );
-      if (size === 0) throw new HoubaError('ToolFailed', `syft wrote no ${format} document for ${reference}`);
-    }
-    return documents;
   }
 
-  async function version(): Promise<string | null> {
+  let known: Promise<string | null> | undefined;
+
+  async function askVersion(): Promise<string | null> {
     try {
       return await inPrivate(async (folder) => {
         const { stdout } = await runCommand({
@@ -119,6 +121,14 @@ export function createSyft(options: SyftOptions): Syft {
     } catch {
       return null;
     }
+  }
+
+  /** Starting syft costs most of a second, so it is asked once; again when it did not say. */
+  async function version(): Promise<string | null> {
+    known ??= askVersion();
+    const answer = await known;
+    if (answer === null) known = undefined;
+    return answer;
   }
 
   return { scan, version };

@@ -51,7 +51,6 @@ export function openDependencies(settings: Settings, log: Logger): OpenedDepende
       maxConcurrency: settings.maxConcurrency,
       signer: settings.attest.signer,
       policyDir: settings.policyDir,
-      workDir: settings.workDir,
     },
     roster: access,
     reader,

@@ -177,14 +177,16 @@ describe('writing', () => {
     const artifact = {
       artifactType: 'application/spdx+json',
       annotations: { 'io.houba.sbom.tool': 'syft', 'io.houba.owners': 'a,b=c' },
-      file: { path: '/tmp/spdx.json', mediaType: 'application/spdx+json' },
+      file: { bytes: new TextEncoder().encode('{}'), mediaType: 'application/spdx+json' },
     };
     expect(await regctl.putArtifact(destination, digest, artifact)).toBe(digest);
-    expect((await onlyCall(program)).args).toEqual([
+    const call = await onlyCall(program);
+    expect(call.stdin).toBe('{}');
+    expect(call.args).toEqual([
       ...['artifact', 'put', '--subject', `r.example:5000/cache/redis@${digest}`],
       ...['--artifact-type', 'application/spdx+json'],
       ...['--annotation', 'io.houba.sbom.tool=syft', '--annotation', 'io.houba.owners=a,b=c'],
-      ...['--file', '/tmp/spdx.json', '--file-media-type', 'application/spdx+json'],
+      ...['--file-media-type', 'application/spdx+json'],
       ...['--format', '{{ .Manifest.GetDescriptor.Digest }}'],
     ]);
   });
