@@ -18,11 +18,11 @@ const MOST_ATTEMPTS: Partial<Record<ErrorCode, number>> = {
   Internal: 4,
 };
 
-/** A heartbeat is due at least this often where the options of the step set no timeout of their own, in milliseconds. */
-const DEFAULT_HEARTBEAT_MS = 30_000;
+/** How often a step tells that it lives, at most; a cancellation travels back on the answer. Milliseconds. */
+export const HEARTBEAT_MS = 3_000;
 
 /**
- * Makes an activity of a function: it heartbeats at once and then every third of its heartbeat timeout, hands on the
+ * Makes an activity of a function: it heartbeats at once and then at least every third of its heartbeat timeout, hands on the
  * cancellation, and turns every error into a failure whose type is the error's code (guide, section 4).
  */
 export function step<Input, Output>(
@@ -33,7 +33,10 @@ export function step<Input, Output>(
     let details: unknown;
     const beat = () => context.heartbeat(details);
     beat();
-    const timer = setInterval(beat, (context.info.heartbeatTimeoutMs || DEFAULT_HEARTBEAT_MS) / 3);
+    const timer = setInterval(
+      beat,
+      Math.min(HEARTBEAT_MS, (context.info.heartbeatTimeoutMs ?? Number.POSITIVE_INFINITY) / 3),
+    );
     const progress = (next: unknown) => {
       details = next;
     };

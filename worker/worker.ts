@@ -9,6 +9,7 @@ import {
   type WorkerOptions,
 } from '@temporalio/worker';
 import { createBuildActivities, createRegistryActivities } from '../activities/index.js';
+import { HEARTBEAT_MS } from '../activities/step.js';
 import { killLiveCommands } from '../adapters/command.js';
 import { dataConverter } from '../config/connection.js';
 import { packageRoot } from '../config/programs.js';
@@ -45,7 +46,14 @@ export async function startWorker(options: HoubaWorkerOptions): Promise<HoubaWor
   installRuntime(options.log);
   const opened = openDependencies(options.settings, options.log);
   const connection = await NativeConnection.connect(options.connection);
-  const shared = { connection, namespace: options.namespace, dataConverter } satisfies Partial<WorkerOptions>;
+  const shared = {
+    connection,
+    namespace: options.namespace,
+    dataConverter,
+    // The SDK would hold heartbeats back, and with them the news that a step was cancelled, for most of its timeout.
+    maxHeartbeatThrottleInterval: HEARTBEAT_MS,
+    defaultHeartbeatThrottleInterval: HEARTBEAT_MS,
+  } satisfies Partial<WorkerOptions>;
   const all: Record<string, () => WorkerOptions> = {
     [QUEUES.flow]: () => ({
       ...shared,
