@@ -1,0 +1,111 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { RunningRegistry } from './registries.js';
+
+/** A repository as its registry keeps it on disk: no API shows untagged manifests. */
+export interface StoredRepository {
+  readonly tags: ReadonlyMap<string, string>;
+  readonly manifests: ReadonlyMap<string, StoredManifest>;
+}
+
+export interface StoredManifest {
+  readonly mediaType?: string;
+  readonly artifactType?: string;
+  readonly manifests?: readonly { readonly digest: string; readonly artifactType?: string }[];
+  readonly config?: { readonly digest: string; readonly mediaType: string };
+  readonly layers?: readonly { readonly digest: string }[];
+  readonly subject?: { readonly digest: string };
+  readonly annotations?: Readonly<Record<string, string>>;
+}
+
+/** olareg keeps an OCI layout a repository. */
+export function readOlaregStore({ storeDir }: RunningRegistry, repository: string): StoredRepository {
+  const folder = join(storeDir, repository);
+  const layout = JSON.parse(readFileSync(join(folder, 'index.json'), 'utf8')) as {
+    manifests?: { digest: string; annotations?: Record<string, string> }[];
+  };
+  const tags = new Map<string, string>();
+  for (const { digest, annotations } of layout.manifests ?? []) {
+    const tag = annotations?.['org.opencontainers.image.ref.name'];
+    if (tag !== undefined) tags.set(tag, digest);
+  }
+  const manifests = new Map<string, StoredManifest>();
+  for (const algorithm of readdirSync(join(folder, 'blobs'))) {
+    for (const hex of readdirSync(join(folder, 'blobs', algorithm))) {
+      const manifest = asManifest(readFileSync(join(folder, 'blobs', algorithm, hex)));
+      if (manifest !== null) manifests.set(`${algorithm}:${hex}`, manifest);
+    }
+  }
+  return { tags, manifests };
+}
+
+/** distribution keeps links to blobs: one for each manifest ever put, one for each tag. */
+export function readDistributionStore({ storeDir }: RunningRegistry, repository: string): StoredRepository {
+  const root = join(storeDir, 'docker', 'registry', 'v2');
+  const folder = join(root, 'repositories', repository, '_manifests');
+  const tags = new Map<string, string>();
+  for (const tag of list(join(folder, 'tags'))) {
+    tags.set(tag, readFileSync(join(folder, 'tags', tag, 'current', 'link'), 'utf8').trim());
+  }
+  const manifests = new Map<string, StoredManifest>();
+  for (const algorithm of list(join(folder, 'revisions'))) {
+    for (const hex of list(join(folder, 'revisions', algorithm))) {
+      if (list(join(folder, 'revisions', algorithm, hex)).length === 0) continue; // deleted
+      const blob = readFileSync(join(root, 'blobs', algorithm, hex.slice(0, 2), hex, 'data'));
+      const manifest = asManifest(blob);
+      if (manifest !== null) manifests.set(`${algorithm}:${hex}`, manifest);
+    }
+  }
+  return { tags, manifests };
+}
+
+const FALLBACK_TAG = /^sha256-([0-9a-f]{64})$/;
+
+/**
+ * Manifests that no thread leads to: neither a tag's, nor a child of one, an original named by a stamp, one that a stamp
+ * supersedes, nor a referrer of one of these.
+ */
+export function orphansOf({ tags, manifests }: StoredRepository): string[] {
+  const reached = new Set<string>();
+  const queue = [...tags].filter(([tag]) => !FALLBACK_TAG.test(tag)).map(([, digest]) => digest);
+  const referrers = new Map<string, string[]>();
+  for (const [digest, { subject }] of manifests) {
+    if (subject !== undefined) referrers.set(subject.digest, [...(referrers.get(subject.digest) ?? []), digest]);
+  }
+  for (let digest = queue.pop(); digest !== undefined; digest = queue.pop()) {
+    const manifest = manifests.get(digest);
+    if (manifest === undefined || reached.has(digest)) continue;
+    reached.add(digest);
+    const { annotations = {} } = manifest;
+    const named = [annotations['org.opencontainers.image.base.digest'], annotations['io.houba.supersedes']];
+    const fallback = tags.get(digest.replace(':', '-'));
+    queue.push(...(manifest.manifests ?? []).map((child) => child.digest), ...(referrers.get(digest) ?? []));
+    for (const next of [...named, fallback]) if (next !== undefined) queue.push(next);
+  }
+  return [...manifests].filter(([digest, it]) => !reached.has(digest) && !isPastListing(it, reached)).map(([it]) => it);
+}
+
+/** Where there is no referrers API, the list of referrers is an index under a tag; each change leaves the one before. */
+function isPastListing({ manifests, subject, annotations }: StoredManifest, reached: ReadonlySet<string>): boolean {
+  if (manifests === undefined || subject !== undefined || annotations !== undefined) return false;
+  return manifests.every(({ digest, artifactType }) => artifactType !== undefined && reached.has(digest));
+}
+
+function asManifest(bytes: Buffer): StoredManifest | null {
+  if (bytes.length > 4 * 1024 * 1024 || bytes[0] !== 0x7b) return null;
+  try {
+    const value = JSON.parse(bytes.toString('utf8')) as StoredManifest & { schemaVersion?: number };
+    const isOne = value.schemaVersion === 2 && (value.manifests !== undefined || value.config !== undefined);
+    return isOne ? value : null;
+  } catch {
+    return null;
+  }
+}
+
+function list(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
+  }
+}
