@@ -6,11 +6,12 @@ import type { Dependencies } from '../activities/dependencies.js';
 import { createCredentialSource } from '../adapters/credentials.js';
 import { openDigestMemory } from '../adapters/digest-memory.js';
 import { readPolicyFiles } from '../adapters/policy-files.js';
+import { isBelowFloor, readProgramVersion } from '../adapters/program-version.js';
 import { createRegctl, type Regctl } from '../adapters/regctl.js';
 import { createRegistryReader } from '../adapters/registry.js';
 import { createSyft } from '../adapters/syft.js';
 import { readEnvironment } from '../config/environment.js';
-import { programPath } from '../config/programs.js';
+import { programPath, readPrograms } from '../config/programs.js';
 import type { Settings } from '../config/settings.js';
 import { houbaVersion } from '../config/version.js';
 import { HoubaError } from '../domain/report/errors.js';
@@ -22,7 +23,8 @@ export interface OpenedDependencies {
 }
 
 /** Puts together what the activities need, from the settings alone. */
-export function openDependencies(settings: Settings, log: Logger): OpenedDependencies {
+export async function openDependencies(settings: Settings, log: Logger): Promise<OpenedDependencies> {
+  const [regctl, syft] = await Promise.all([required('regctl', settings), required('syft', settings)]);
   mkdirSync(settings.workDir, { recursive: true, mode: 0o700 });
   const access = settings.registries;
   const ambient = {
@@ -54,8 +56,8 @@ export function openDependencies(settings: Settings, log: Logger): OpenedDepende
     },
     roster: access,
     reader,
-    regctl: bounded(createRegctl({ ...tool, program: required('regctl') }), settings.maxConcurrency),
-    syft: createSyft({ ...tool, program: required('syft') }),
+    regctl: bounded(createRegctl({ ...tool, program: regctl }), settings.maxConcurrency),
+    syft: createSyft({ ...tool, program: syft }),
     memory,
     journal: { event: (name, fields) => log.info({ ...fields, ...whence() }, name) },
     readPolicies: readPolicyFiles,
@@ -67,11 +69,21 @@ export function openDependencies(settings: Settings, log: Logger): OpenedDepende
   return { dependencies, close };
 }
 
-function required(name: string): string {
-  const path = programPath(name);
-  if (path !== null) return path;
-  throw new HoubaError('ToolMissing', `${name} is neither in .tools/bin nor on the PATH`, {
-    hint: 'make setup builds it; houba doctor shows all of them',
+/** The program's path, once it has shown that it is not older than the oldest that is safe (conventions S16). */
+async function required(name: string, settings: Settings): Promise<string> {
+  const file = programPath(name);
+  if (file === null) {
+    throw new HoubaError('ToolMissing', `${name} is neither in .tools/bin nor on the PATH`, {
+      hint: 'make setup builds it; houba doctor shows all of them',
+    });
+  }
+  const pin = readPrograms().get(name);
+  if (pin?.floor === undefined) return file;
+  const versionArgs = pin.versionArgs ?? ['version'];
+  const version = await readProgramVersion({ ...pin, versionArgs, file, environment: settings.childEnvironment });
+  if (!isBelowFloor(version, pin.floor)) return file;
+  throw new HoubaError('ToolMissing', `${file} is ${version ?? 'of unknown version'}, older than ${pin.floor}`, {
+    hint: 'make setup builds the pinned version; houba doctor shows all of them',
   });
 }
 

@@ -44,7 +44,7 @@ const BUILD_SLOTS = 2;
 /** Connects to Temporal and starts polling. */
 export async function startWorker(options: HoubaWorkerOptions): Promise<HoubaWorker> {
   installRuntime(options.log);
-  const opened = openDependencies(options.settings, options.log);
+  const opened = await openDependencies(options.settings, options.log);
   const connection = await NativeConnection.connect(options.connection);
   const shared = {
     connection,

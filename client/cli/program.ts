@@ -55,6 +55,16 @@ const VERBS: readonly Verb[] = [
     },
   },
   {
+    name: 'config',
+    description: 'show the settings and where they come from',
+    load: async () => (await import('./config.js')).configCommand(),
+  },
+  {
+    name: 'doctor',
+    description: 'check programs, Temporal and registries, and say how to mend what is wrong',
+    load: async () => (await import('./doctor.js')).doctorCommand(),
+  },
+  {
     name: 'schema',
     description: 'print the JSON Schema of what houba writes',
     load: async () => (await import('./schema.js')).schemaCommand(),
