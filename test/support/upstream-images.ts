@@ -12,6 +12,8 @@ export interface TestImage {
   /** Of an index. */
   readonly children: readonly TestImage[];
   readonly platform?: TestPlatform;
+  /** What its one package is named after. */
+  readonly text?: string;
 }
 
 export interface TestPlatform {
@@ -79,6 +81,7 @@ export function image(text: string, options: ImageOptions = {}): TestImage {
     blobs: [config, ...layers],
     children: [],
     platform,
+    text,
   };
 }
 
