@@ -2,6 +2,7 @@ import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import {
   ActivityFailure,
   ApplicationFailure,
+  CancellationScope,
   CancelledFailure,
   ChildWorkflowFailure,
   isCancellation,
@@ -10,11 +11,14 @@ import {
 import { ERROR_TABLE, type ErrorCode, isErrorCode, type ReportedError } from '../domain/report/errors.js';
 
 /**
- * How a failed step stands in the report: the code that the activity gave it. A cancellation is nobody's failure and is
- * thrown on.
+ * How a failed step stands in the report: the code that the activity gave it. Our own cancellation is nobody's failure
+ * and is thrown on; a child that somebody cancelled by itself takes no sibling along.
  */
 export function reportFailure(error: unknown): ReportedError {
-  if (isCancellation(error)) throw error;
+  if (isCancellation(error)) {
+    if (CancellationScope.current().consideredCancelled) throw error;
+    return reported('Interrupted', 'it was cancelled');
+  }
   const root = rootOf(error);
   if (root instanceof ApplicationFailure && isErrorCode(root.type)) return reported(root.type, root.message);
   if (root instanceof TimeoutFailure) return reported('Interrupted', `a step took too long: ${root.message}`);

@@ -27,7 +27,11 @@ export interface Stage {
 export async function openStage(bundle: string, server: 'time-skipping' | 'local' = 'time-skipping'): Promise<Stage> {
   if (Runtime._instance === undefined) {
     const logging = { filter: { core: 'ERROR', other: 'ERROR' }, forward: {} } as const;
-    Runtime.install({ logger: new DefaultLogger('ERROR'), telemetryOptions: { logging } });
+    // Workflows write the journal's events of failures that tests cause; what the SDK says is worth a line.
+    const logger = new DefaultLogger('ERROR', ({ message, meta }) => {
+      if (meta?.sdkComponent !== 'workflow') process.stderr.write(`${message} ${meta?.error ?? ''}\n`);
+    });
+    Runtime.install({ logger, telemetryOptions: { logging } });
   }
   const environment = server === 'local' ? await startLocal() : await startTimeSkipping();
   await addSearchAttributes(environment);
