@@ -61,6 +61,7 @@ async function buildAll(names) {
   const work = async () => {
     for (let name = queue.shift(); name; name = queue.shift()) {
       const since = Date.now();
+      console.error(`  ${name} ${PROGRAMS[name].version} …`);
       await (PROGRAMS[name].module ? buildGo(name) : fetchMaven(name));
       done += 1;
       const seconds = ((Date.now() - since) / 1000).toFixed(1);
