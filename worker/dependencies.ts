@@ -1,4 +1,3 @@
-import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { Context } from '@temporalio/activity';
 import pLimit from 'p-limit';
@@ -16,6 +15,7 @@ import type { Settings } from '../config/settings.js';
 import { houbaVersion } from '../config/version.js';
 import { HoubaError } from '../domain/report/errors.js';
 import type { Logger } from './journal.js';
+import { openWorkDir } from './work-dir.js';
 
 export interface OpenedDependencies {
   readonly dependencies: Dependencies;
@@ -25,7 +25,7 @@ export interface OpenedDependencies {
 /** Puts together what the activities need, from the settings alone. */
 export async function openDependencies(settings: Settings, log: Logger): Promise<OpenedDependencies> {
   const [regctl, syft] = await Promise.all([required('regctl', settings), required('syft', settings)]);
-  mkdirSync(settings.workDir, { recursive: true, mode: 0o700 });
+  const workDir = openWorkDir(settings.workDir);
   const access = settings.registries;
   const ambient = {
     access,
@@ -40,7 +40,7 @@ export async function openDependencies(settings: Settings, log: Logger): Promise
     userAgent: `houba/${houbaVersion()}`,
     concurrency: settings.maxConcurrency,
   });
-  const tool = { access, credentials, workDir: settings.workDir, environment: settings.childEnvironment };
+  const tool = { access, credentials, workDir: workDir.path, environment: settings.childEnvironment };
   const memory = openDigestMemory(join(settings.home, 'cache'), settings.labelPrefix);
   const dependencies: Dependencies = {
     settings: {
@@ -65,6 +65,7 @@ export async function openDependencies(settings: Settings, log: Logger): Promise
   const close = async () => {
     await reader.close();
     memory.close();
+    workDir.close();
   };
   return { dependencies, close };
 }

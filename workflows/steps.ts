@@ -2,11 +2,18 @@ import { type ActivityOptions, proxyActivities } from '@temporalio/workflow';
 import type { BuildActivities, RegistryActivities } from '../activities/index.js';
 import { QUEUES } from '../domain/durable/names.js';
 
+/**
+ * What a step whose worker was killed waits before another worker takes it over. Every step beats three times as often
+ * (`step`), and bears being run twice if a stalled worker misses it.
+ */
+const HEARTBEAT = '10 seconds';
+
 /** Timeouts and retries by kind of step (guide, section 4); workflows name no other. */
 const REGISTRY = {
   taskQueue: QUEUES.registry,
   // The default lets a workflow go on while its tool still writes (guide, "Cancellation").
   cancellationType: 'WAIT_CANCELLATION_COMPLETED',
+  heartbeatTimeout: HEARTBEAT,
 } satisfies ActivityOptions;
 const TOO_LARGE = ['PayloadsTooLarge'];
 
@@ -14,7 +21,6 @@ const plan = proxyActivities<RegistryActivities>({
   ...REGISTRY,
   startToCloseTimeout: '2 hours',
   scheduleToCloseTimeout: '12 hours',
-  heartbeatTimeout: '30 seconds',
   retry: {
     initialInterval: '5 seconds',
     backoffCoefficient: 2,
@@ -34,7 +40,6 @@ const copy = proxyActivities<RegistryActivities>({
   ...REGISTRY,
   startToCloseTimeout: '30 minutes',
   scheduleToCloseTimeout: '6 hours',
-  heartbeatTimeout: '30 seconds',
   retry: { initialInterval: '5 seconds', backoffCoefficient: 2, maximumInterval: '5 minutes' },
 });
 
@@ -48,9 +53,9 @@ const move = proxyActivities<RegistryActivities>({
 const inventory = proxyActivities<BuildActivities>({
   taskQueue: QUEUES.build,
   cancellationType: 'WAIT_CANCELLATION_COMPLETED',
+  heartbeatTimeout: HEARTBEAT,
   startToCloseTimeout: '30 minutes',
   scheduleToCloseTimeout: '2 hours',
-  heartbeatTimeout: '30 seconds',
   retry: {
     initialInterval: '10 seconds',
     backoffCoefficient: 2,
