@@ -22,7 +22,9 @@ export function explainFailure(error: unknown, what: string): unknown {
       cause: error,
     });
   }
-  return isUnreachable(error) ? new TemporalUnreachable(`Temporal does not answer (asked for ${what})`, { cause: error }) : error;
+  return isUnreachable(error)
+    ? new TemporalUnreachable(`Temporal does not answer (asked for ${what})`, { cause: error })
+    : error;
 }
 
 /** The error that the workflow itself ended with, in the words of our taxonomy. */
