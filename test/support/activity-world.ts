@@ -1,0 +1,85 @@
+import type { Info } from '@temporalio/activity';
+import { MockActivityEnvironment } from '@temporalio/testing';
+import { DefaultLogger } from '@temporalio/worker';
+import type { ActivitySettings, Dependencies } from '../../activities/dependencies.js';
+import { createBuildActivities, createRegistryActivities } from '../../activities/index.js';
+import type { DigestFacts, DigestMemory, DocumentPlace } from '../../adapters/digest-memory.js';
+import type { PolicySource } from '../../domain/durable/messages.js';
+import { formatPinned } from '../../domain/reference.js';
+import type { RosterEntry } from '../../domain/roster.js';
+import type { Steps } from './fake-steps.js';
+import { createMemoryRegistries, type MemoryRegistries } from './memory-registries.js';
+
+/** The activities over registries in memory. */
+export interface ActivityWorld {
+  readonly registries: MemoryRegistries;
+  readonly steps: Steps;
+  readonly memory: DigestMemory;
+  readonly journal: { readonly event: string; readonly fields: Readonly<Record<string, unknown>> }[];
+}
+
+export interface WorldFacts {
+  readonly settings?: Partial<ActivitySettings>;
+  /** Roster entries by name; the host is the name and `.example` unless it says otherwise. Default: `main`. */
+  readonly roster?: Readonly<Record<string, Partial<RosterEntry>>>;
+  readonly readPolicies?: (path: string) => Promise<PolicySource[]>;
+}
+
+export function createWorld(facts: WorldFacts = {}): ActivityWorld {
+  const registries = createMemoryRegistries();
+  const journal: ActivityWorld['journal'] = [];
+  const memory = createMemory();
+  const { reader, regctl, syft } = registries;
+  const deps: Dependencies = {
+    settings: {
+      prefix: 'io.houba',
+      sbomFormats: ['spdx-json'],
+      dryRunTags: false,
+      dryRunDeletions: false,
+      deletionMode: 'mark',
+      maxDeletionShare: 0.5,
+      maxConcurrency: 4,
+      signer: '',
+      policyDir: null,
+      ...facts.settings,
+    },
+    roster: new Map(
+      Object.entries(facts.roster ?? { main: {} }).map(([name, entry]) => [name, rosterEntry(name, entry)]),
+    ),
+    ...{ reader, regctl, syft, memory },
+    journal: { event: (event, fields) => journal.push({ event, fields }) },
+    readPolicies: facts.readPolicies ?? (async () => []),
+  };
+  const steps = { ...createRegistryActivities(deps), ...createBuildActivities(deps) };
+  return { registries, steps, memory, journal };
+}
+
+function rosterEntry(name: string, entry: Partial<RosterEntry>): RosterEntry {
+  return { name, host: `${name}.example`, namespace: null, tlsVerify: true, deletionMode: null, ...entry };
+}
+
+function createMemory(): DigestMemory {
+  const facts = new Map<string, DigestFacts>();
+  const documents = new Map<string, DocumentPlace>();
+  return {
+    facts: (repository, digest) => facts.get(formatPinned(repository, digest)),
+    rememberFacts: (repository, digest, known) => facts.set(formatPinned(repository, digest), known),
+    document: (content, format) => documents.get(`${content} ${format}`),
+    rememberDocument: (content, format, place) => documents.set(`${content} ${format}`, place),
+    close: () => undefined,
+  };
+}
+
+/** Runs a step as a worker would. */
+export function run<Input, Output>(
+  step: (input: Input) => Promise<Output>,
+  input: Input,
+  environment = activityEnvironment(),
+): Promise<Output> {
+  return environment.run(step as (...args: unknown[]) => Promise<Output>, input) as Promise<Output>;
+}
+
+/** Where a step runs; `cancel()` cancels it. It says nothing of failures, which tests cause. */
+export function activityEnvironment(info: Partial<Info> = {}): MockActivityEnvironment {
+  return new MockActivityEnvironment(info, { logger: new DefaultLogger('ERROR') });
+}
