@@ -1,0 +1,119 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { programPath } from '../../config/programs.js';
+import { SEARCH_ATTRIBUTES } from '../../domain/durable/names.js';
+import { freePort, type RunningRegistry, startDistribution, startOlareg } from '../support/registries.js';
+import { createHouba, type Houba, leftIn, processesOf, until } from '../support/stack.js';
+import { orphansOf, readDistributionStore, readOlaregStore } from '../support/storage.js';
+import { startTagWatcher } from '../support/tag-watcher.js';
+import { image, push } from '../support/upstream-images.js';
+
+const TAGS = Array.from({ length: 50 }, (_, number) => `1.0.${number}`);
+
+describe('an import of 50 tags is killed in the middle', () => {
+  let upstream: RunningRegistry;
+  let houba: Houba | null = null;
+  let registry: RunningRegistry | null = null;
+
+  beforeAll(async () => {
+    upstream = await startOlareg({ inMemory: true });
+    // Different manifests over ten contents: copying and attaching is what gets interrupted, scanning need not be slow.
+    for (const [number, tag] of TAGS.entries()) {
+      await push(
+        upstream.host,
+        'many',
+        [tag],
+        image(`many ${number % 10}`, { annotations: { 'com.example.tag': tag } }),
+      );
+    }
+  });
+  afterEach(async () => {
+    await houba?.dispose();
+    await registry?.stop();
+    houba = null;
+    registry = null;
+  });
+  afterAll(async () => {
+    await upstream?.stop();
+  });
+
+  const policy = () => ({
+    name: 'many',
+    from: `${upstream.host}/many`,
+    import: { tags: { aliases: ['latest'] } },
+    to: ['main:demo/many'],
+  });
+  const registriesOf = (main: RunningRegistry) => ({
+    up: { host: upstream.host, tls_verify: false },
+    main: { host: main.host, tls_verify: false },
+  });
+
+  it('the command with all it runs, several times: the same command goes on with it', async () => {
+    registry = await startOlareg();
+    houba = await createHouba(registriesOf(registry));
+    const dir = houba.policies(policy());
+    const watcher = startTagWatcher(registry.host, 'demo/many');
+    for (const seen of [2, 20]) {
+      const killed = houba.start('reconcile', dir, '--output', 'json', '-j', '8');
+      await until(() => watcher.tags().length >= seen, `${seen} tags`);
+      killed.process.kill('SIGKILL');
+      await killed.ended;
+    }
+    const { code, report, stderr } = await houba.reconcile(dir, '-j', '8');
+    expect(stderr).toContain('taking over');
+    expect(code).toBe(0);
+    expect(report.totals).toMatchObject({ imported: 50, aliased: 1, failed: 0 });
+    expect(await watcher.stop()).toEqual({ seen: [...TAGS, 'latest'].sort(), bare: [] });
+    expect(orphansOf(readOlaregStore(registry, 'demo/many'))).toEqual([]);
+    expect(processesOf(houba.folder)).toEqual([]);
+    expect(leftIn(houba.workDir)).toEqual([]);
+  });
+
+  it('the worker of a Temporal elsewhere: the client hears nothing of it', async () => {
+    registry = await startDistribution();
+    houba = await createHouba(registriesOf(registry));
+    const dir = houba.policies(policy());
+    const temporal = await startTemporal();
+    houba.env.TEMPORAL_ADDRESS = temporal.address;
+    const watcher = startTagWatcher(registry.host, 'demo/many');
+    let worker = houba.start('worker');
+    const client = houba.start('reconcile', dir, '--output', 'json', '-j', '8');
+    for (const seen of [10]) {
+      await until(() => watcher.tags().length >= seen, `${seen} tags`);
+      worker.process.kill('SIGKILL');
+      await worker.ended;
+      worker = houba.start('worker');
+    }
+    const { code, stdout } = await client.ended;
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout).totals).toMatchObject({ imported: 50, aliased: 1, failed: 0 });
+    expect(await watcher.stop()).toEqual({ seen: [...TAGS, 'latest'].sort(), bare: [] });
+    expect(orphansOf(readDistributionStore(registry, 'demo/many'))).toEqual([]);
+    worker.process.kill('SIGTERM');
+    expect((await worker.ended).code).toBe(0);
+    await temporal.stop();
+    expect(processesOf(houba.folder)).toEqual([]);
+    expect(leftIn(houba.workDir)).toEqual([]);
+  });
+});
+
+async function startTemporal(): Promise<{ address: string; stop(): Promise<void> }> {
+  const port = await freePort();
+  const attributes = Object.entries(SEARCH_ATTRIBUTES).flatMap(([name, type]) => [
+    '--search-attribute',
+    `${name}=${type}`,
+  ]);
+  const options = ['--headless', '--ip', '127.0.0.1', '--port', String(port), '--log-level', 'never', ...attributes];
+  const server: ChildProcess = spawn(programPath('temporal') ?? 'temporal', ['server', 'start-dev', ...options], {
+    stdio: 'ignore',
+  });
+  return {
+    address: `127.0.0.1:${port}`,
+    stop: async () => {
+      const gone = once(server, 'exit');
+      server.kill('SIGTERM');
+      await gone;
+    },
+  };
+}
