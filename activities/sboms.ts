@@ -127,18 +127,22 @@ async function attach(
   await deps.regctl.putArtifact(destination, subject, artifact, signal);
 }
 
-/** A document of the same content that is attached somewhere already: here, on what the tag showed before, or remembered. */
+/**
+ * A document of the same content that is attached somewhere already: to the platform's own manifest, to what the tag of a
+ * single image showed before, or remembered. Not to an index, where several children may have the same platform.
+ */
 async function findDocument(
   deps: Dependencies,
-  { destination, carryFrom }: SbomRequest,
+  { destination, subject, carryFrom }: SbomRequest,
   platform: PlatformManifest,
   content: string,
   format: SbomFormat,
   referrers: ReadonlyMap<Digest, readonly ReferrerDescriptor[]>,
   signal: AbortSignal,
 ): Promise<Uint8Array | null> {
-  const here = [...referrers.values()].flat();
-  const before = carryFrom === null ? [] : await deps.reader.listReferrers(destination, carryFrom, {}, signal);
+  const here = referrers.get(platform.digest) ?? [];
+  const restamped = carryFrom !== null && platform.digest === subject;
+  const before = restamped ? await deps.reader.listReferrers(destination, carryFrom, {}, signal) : [];
   const platformKey = prefixedKeys(deps.settings.prefix)?.sbomPlatform;
   for (const referrer of [...here, ...before]) {
     if (referrer.artifactType !== SBOM_MEDIA_TYPES[format]) continue;
