@@ -39,9 +39,9 @@ export function writePolicies(folder, from, repositories) {
 /**
  * Starts an embedded stack that stays, in a folder of its own.
  * @param home what `HOUBA_HOME` is to be
- * @param nodeOptions for the process with the worker
+ * @param nodeArguments for the process with the worker
  */
-export async function startStack(home, from, to, nodeOptions = '') {
+export async function startStack(home, from, to, nodeArguments = []) {
   const environment = {
     ...cleanEnvironment(),
     HOUBA_HOME: home,
@@ -53,7 +53,7 @@ export async function startStack(home, from, to, nodeOptions = '') {
       main: { host: to, tls_verify: false },
     }),
   };
-  await timed(HOUBA, ['up'], { ...environment, NODE_OPTIONS: nodeOptions });
+  await timed(process.execPath, [...nodeArguments, HOUBA, 'up'], environment);
   const { owner, address, namespace } = JSON.parse(readFileSync(join(home, 'stack.json'), 'utf8'));
   const connection = await Connection.connect({ address });
   const client = new Client({ connection, namespace, dataConverter });

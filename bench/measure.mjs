@@ -60,5 +60,7 @@ export function describeMachine() {
     memoryGiB: Math.round(os.totalmem() / 2 ** 30),
     system: `${os.type()} ${os.release()} ${os.arch()}`,
     node: process.version,
+    /** Of the last minute: above 0.5 or so, something else was at work. */
+    load: Math.round(os.loadavg()[0] * 100) / 100,
   };
 }
