@@ -122,7 +122,7 @@ describe.each([
   });
 
   it('keeps the original beside it, and nothing else', async () => {
-    const store = read(registry, 'demo/box');
+    const store = await read(registry, 'demo/box');
     expect(orphansOf(store)).toEqual([]);
     const original = await regctl.digest(`${upstream.host}/library/box:1.37.1`);
     expect(await regctl.digest(`${placed}@${original}`)).toBe(original);

@@ -65,7 +65,7 @@ describe('an import of 50 tags is killed in the middle', () => {
     expect(code).toBe(0);
     expect(report.totals).toMatchObject({ imported: 50, aliased: 1, failed: 0 });
     expect(await watcher.stop()).toEqual({ seen: [...TAGS, 'latest'].sort(), bare: [] });
-    expect(orphansOf(readOlaregStore(registry, 'demo/many'))).toEqual([]);
+    expect(orphansOf(await readOlaregStore(registry, 'demo/many'))).toEqual([]);
     expect(processesOf(houba.folder)).toEqual([]);
     expect(leftIn(houba.workDir)).toEqual([]);
   });
@@ -89,7 +89,7 @@ describe('an import of 50 tags is killed in the middle', () => {
     expect(code).toBe(0);
     expect(JSON.parse(stdout).totals).toMatchObject({ imported: 50, aliased: 1, failed: 0 });
     expect(await watcher.stop()).toEqual({ seen: [...TAGS, 'latest'].sort(), bare: [] });
-    expect(orphansOf(readDistributionStore(registry, 'demo/many'))).toEqual([]);
+    expect(orphansOf(await readDistributionStore(registry, 'demo/many'))).toEqual([]);
     worker.process.kill('SIGTERM');
     expect((await worker.ended).code).toBe(0);
     await temporal.stop();

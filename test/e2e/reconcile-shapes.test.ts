@@ -153,8 +153,8 @@ describe.each([
     expect(annotations).not.toHaveProperty('org.opencontainers.image.vendor');
   });
 
-  it('leaves no orphan', () => {
-    expect(orphansOf(read(registry, 'demo/shapes'))).toEqual([]);
+  it('leaves no orphan', async () => {
+    expect(orphansOf(await read(registry, 'demo/shapes'))).toEqual([]);
   });
 
   it('has nothing to do the next time, also when it looks at everything again', async () => {

@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { request } from './http.js';
 import type { RunningRegistry } from './registries.js';
 
 /** A repository as its registry keeps it on disk: no API shows untagged manifests. */
@@ -18,8 +19,14 @@ export interface StoredManifest {
   readonly annotations?: Readonly<Record<string, string>>;
 }
 
-/** olareg keeps an OCI layout a repository. */
-export function readOlaregStore({ storeDir }: RunningRegistry, repository: string): StoredRepository {
+/**
+ * olareg keeps an OCI layout a repository. The bytes of a deleted manifest stay until it collects garbage, which the tests
+ * have turned off; it is deleted once it is no longer served.
+ */
+export async function readOlaregStore(
+  { storeDir, host }: RunningRegistry,
+  repository: string,
+): Promise<StoredRepository> {
   const folder = join(storeDir, repository);
   const layout = JSON.parse(readFileSync(join(folder, 'index.json'), 'utf8')) as {
     manifests?: { digest: string; annotations?: Record<string, string> }[];
@@ -32,15 +39,24 @@ export function readOlaregStore({ storeDir }: RunningRegistry, repository: strin
   const manifests = new Map<string, StoredManifest>();
   for (const algorithm of readdirSync(join(folder, 'blobs'))) {
     for (const hex of readdirSync(join(folder, 'blobs', algorithm))) {
+      const digest = `${algorithm}:${hex}`;
       const manifest = asManifest(readFileSync(join(folder, 'blobs', algorithm, hex)));
-      if (manifest !== null) manifests.set(`${algorithm}:${hex}`, manifest);
+      if (manifest === null) continue;
+      const served = await request(`http://${host}/v2/${repository}/manifests/${digest}`, {
+        method: 'HEAD',
+        headers: { accept: '*/*' },
+      });
+      if (served.status === 200) manifests.set(digest, manifest);
     }
   }
   return { tags, manifests };
 }
 
 /** distribution keeps links to blobs: one for each manifest ever put, one for each tag. */
-export function readDistributionStore({ storeDir }: RunningRegistry, repository: string): StoredRepository {
+export async function readDistributionStore(
+  { storeDir }: RunningRegistry,
+  repository: string,
+): Promise<StoredRepository> {
   const root = join(storeDir, 'docker', 'registry', 'v2');
   const folder = join(root, 'repositories', repository, '_manifests');
   const tags = new Map<string, string>();

@@ -50,6 +50,7 @@ export function startTagWatcher(host: string, repository: string): TagWatcher {
     }
     await look();
   })();
+  watching.catch(() => {}); // told by `stop`
 
   return {
     tags: () => [...seen.keys()],
