@@ -41,8 +41,8 @@ const PAGE = 200;
  */
 const SURVEYS = 3;
 
-/** A dry run reports this many operations and counts the rest. */
-const DRY_PAGE = 5_000;
+/** A page lists this many operations that it only reports, and counts the rest. */
+const MOST_LISTED = 5_000;
 
 /**
  * Surveys source and destinations and plans, in one step whose result is small however large the repository: counts,
@@ -73,10 +73,11 @@ export function createPlanPolicy(deps: Dependencies) {
       maxDeletionShare: request.options.allowMassDeletion ? 1 : deps.settings.maxDeletionShare,
     });
     const dryRun = request.options.dryRun || deps.settings.dryRunTags;
-    const page = fillPage(policy, source, survey.targets, plan, request, dryRun);
-    for (const { position, operation } of page.settled)
-      journalPlanned(deps, policy.name, survey.targets, position, operation);
-    return { ...page, error: survey.error, concurrency };
+    const { reported, ...page } = fillPage(policy, source, targets, plan, request, dryRun);
+    for (const { position, operation } of reported) journalPlanned(deps, policy.name, targets, position, operation);
+    const { listed, rest } = listSome(reported);
+    const counted = [...(request.first ? countKept(plan) : []), ...countOperations(rest)];
+    return { ...page, settled: listed, counted, cut: rest.length, error: survey.error, concurrency };
   });
 }
 
@@ -88,6 +89,7 @@ function refuseSigner(deps: Dependencies): void {
 }
 
 interface WholeSurvey {
+  /** All of them, so that every page means the same by an index; those that could not be read want nothing. */
   readonly targets: readonly Target[];
   readonly source: Awaited<ReturnType<typeof surveySource>>;
   readonly seen: ReadonlyMap<string, SeenRepository>;
@@ -125,7 +127,9 @@ async function surveyAll(
   const [failure] = failures.values();
   if (failures.size === repositories.size && failure !== undefined) throw failure;
   return {
-    targets: targets.filter((target) => !failures.has(formatRepository(target.repository))),
+    targets: targets.map((target) =>
+      failures.has(formatRepository(target.repository)) ? { ...target, variants: [] } : target,
+    ),
     source: digests,
     seen,
     error: failure === undefined ? null : reportError(failure),
@@ -140,7 +144,7 @@ function fillPage(
   plan: PolicyPlan,
   request: PlanRequest,
   dryRun: boolean,
-): Omit<PlanPage, 'error' | 'concurrency'> {
+): Pick<PlanPage, 'targets' | 'placements' | 'backfills' | 'aliases' | 'pending'> & { reported: PlannedOperation[] } {
   const failed = new Set(request.failed);
   const isOpen = (target: number, tag: string) => !failed.has(failureKey(targets, target, tag));
   const toPlace = plan.tags.filter((tag) => isPlacement(tag) && isOpen(tag.target, tag.outTag));
@@ -148,14 +152,13 @@ function fillPage(
   const toPoint = plan.aliases.filter((alias) => isOpen(alias.target, alias.alias));
   const pending = toPlace.length + toFill.length + toPoint.length;
 
-  const settled: PlannedOperation[] = request.first ? settledOperations(plan, targets) : [];
-  const skipped = request.first ? skippedCounts(plan) : [];
+  const settled = request.first ? settledOperations(plan, targets) : [];
   const report = {
     targets: targets.map((target) => ({
       dest_repo: formatRepository(target.repository),
       variants: target.variants.map(({ variant }) => ({ name: variant.name, suffix: variant.suffix })),
     })),
-    skipped,
+    pending,
   };
   if (dryRun) {
     const planned = [
@@ -163,9 +166,7 @@ function fillPage(
       ...toFill.map(plannedBackfill),
       ...toPoint.map(plannedAlias),
     ];
-    const listed = [...settled, ...planned];
-    const cut = Math.max(0, listed.length - DRY_PAGE);
-    return { ...report, settled: listed.slice(0, DRY_PAGE), placements: [], backfills: [], aliases: [], pending, cut };
+    return { ...report, reported: [...settled, ...planned], placements: [], backfills: [], aliases: [] };
   }
   let room = PAGE;
   const take = <Item>(items: readonly Item[]): Item[] => {
@@ -175,16 +176,22 @@ function fillPage(
   };
   return {
     ...report,
-    settled,
+    reported: settled,
     placements: take(toPlace).map((tag) => placement(policy, source, targets, tag, request.now)),
     backfills: take(toFill).map((tag) => backfill(targets, tag, request.now)),
     aliases: take(toPoint).map((alias): AliasPlacement => {
       const { target, variant, ...move } = alias;
       return { ...move, position: { target, variant }, destination: destinationOf(targets, target) };
     }),
-    pending,
-    cut: 0,
   };
+}
+
+/** What a page has room to list; failures go first, for they decide the exit code. */
+function listSome(reported: readonly PlannedOperation[]): { listed: PlannedOperation[]; rest: PlannedOperation[] } {
+  if (reported.length <= MOST_LISTED) return { listed: [...reported], rest: [] };
+  const failed = reported.filter(({ operation }) => operation.error !== null);
+  const inOrder = [...failed, ...reported.filter(({ operation }) => operation.error === null)];
+  return { listed: inOrder.slice(0, MOST_LISTED), rest: inOrder.slice(MOST_LISTED) };
 }
 
 /** How a tag that failed is remembered within a run: it is not tried again. */
@@ -297,17 +304,34 @@ function unwantedOperation(tag: UnwantedTag, mass: MassDeletion | undefined): Op
   return { ...plain(tag.kind, tag.tag), digest: tag.baseDigest, out_digest: tag.digest, error };
 }
 
-function skippedCounts(plan: PolicyPlan): PlanPage['skipped'] {
-  const counts = new Map<string, { position: { target: number; variant: number }; count: number }>();
-  for (const tag of plan.tags) {
-    if (tag.kind !== 'keep') continue;
-    const key = `${tag.target} ${tag.variant}`;
-    const entry = counts.get(key) ?? { position: { target: tag.target, variant: tag.variant }, count: 0 };
-    entry.count += 1;
-    counts.set(key, entry);
+/** Tags that stay as they are are only counted (section 10). */
+function countKept(plan: PolicyPlan): PlanPage['counted'] {
+  return count(
+    plan.tags
+      .filter((tag) => tag.kind === 'keep')
+      .map(({ target, variant }) => ({ position: { target, variant }, kind: 'skipped' })),
+  );
+}
+
+function countOperations(operations: readonly PlannedOperation[]): PlanPage['counted'] {
+  return count(
+    operations.map(({ position, operation: { kind, error } }) => ({
+      position,
+      kind: error === null ? kind : 'failed',
+    })),
+  );
+}
+
+function count(entries: readonly Pick<Counted, 'position' | 'kind'>[]): Counted[] {
+  const counts = new Map<string, Counted>();
+  for (const { position, kind } of entries) {
+    const key = `${position.target} ${position.variant} ${kind}`;
+    counts.set(key, { position, kind, count: (counts.get(key)?.count ?? 0) + 1 });
   }
   return [...counts.values()];
 }
+
+type Counted = PlanPage['counted'][number];
 
 function plannedPlacement(tag: TagDecision): PlannedOperation[] {
   const aliases = tag.aliases.map(({ alias }) => ({

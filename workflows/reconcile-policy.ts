@@ -22,8 +22,8 @@ import type {
 import { formatRepository, formatTagged } from '../domain/reference.js';
 import type { ReportedError } from '../domain/report/errors.js';
 import {
+  addCounted,
   addOperation,
-  addSkipped,
   finishReport,
   type PolicyReport,
   setError,
@@ -182,7 +182,7 @@ class PolicyRun {
   opened(page: PlanPage): void {
     setTargets(this.report, page.targets);
     if (page.error !== null) setError(this.report, page.error);
-    for (const { position, count } of page.skipped) addSkipped(this.report, position, count);
+    for (const { position, kind, count } of page.counted) addCounted(this.report, position, kind, count);
     for (const { position, operation } of page.settled) addOperation(this.report, position, operation);
     this.report.cut += page.cut;
     const taken = page.placements.length + page.backfills.length + page.aliases.length;

@@ -3,7 +3,7 @@ import type { AliasMove } from '../plan/plan.js';
 import type { MirrorPolicy } from '../policy/schema.js';
 import type { Repository } from '../reference.js';
 import type { ReportedError } from '../report/errors.js';
-import type { Operation } from '../report/run-report.js';
+import type { Counts, Operation } from '../report/run-report.js';
 import type { RunOptions } from './messages.js';
 
 /** A destination repository: where it is, and the roster name under which the worker finds how to reach it (S6). */
@@ -98,13 +98,14 @@ export interface PlannedOperation {
 export interface PlanPage {
   readonly targets: readonly ReportTarget[];
   readonly settled: readonly PlannedOperation[];
-  readonly skipped: readonly { readonly position: Position; readonly count: number }[];
+  /** What needs no word of its own, and what there is no room to list. */
+  readonly counted: readonly { readonly position: Position; readonly kind: keyof Counts; readonly count: number }[];
   readonly placements: readonly Placement[];
   readonly backfills: readonly Backfill[];
   readonly aliases: readonly AliasPlacement[];
   /** Everything there is to do, this page included. */
   readonly pending: number;
-  /** Operations of a dry run that were counted but not carried. */
+  /** How many operations are only counted for want of room; the journal has them. */
   readonly cut: number;
   /** A target that could not be read; the others are planned all the same (L7). */
   readonly error: ReportedError | null;

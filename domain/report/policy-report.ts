@@ -55,10 +55,10 @@ export function addOperation(report: PolicyReport, position: Position, operation
   }
 }
 
-/** `skipped` is counted and not listed (section 10). */
-export function addSkipped(report: PolicyReport, position: Position, count: number): void {
+/** Operations that are counted and not listed, as `skipped` ones are (section 10). */
+export function addCounted(report: PolicyReport, position: Position, kind: keyof Counts, count: number): void {
   const counts = countsAt(report, position);
-  if (counts !== undefined) counts.skipped += count;
+  if (counts !== undefined) counts[kind] += count;
 }
 
 /** The first failure of a whole target or policy; later ones do not hide it. */

@@ -93,7 +93,7 @@ export function planPage(facts: Partial<PlanPage> = {}): PlanPage {
   return {
     targets: [{ dest_repo: 'registry.example/lib/redis', variants: [{ name: 'default', suffix: '' }] }],
     settled: [],
-    skipped: [],
+    counted: [],
     placements,
     backfills,
     aliases,

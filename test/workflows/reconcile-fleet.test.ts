@@ -36,8 +36,7 @@ const opening =
 describe('a fleet', () => {
   it('reconciles each policy in a child of its own, and adds up', async () => {
     stage.play({
-      planPolicy: async ({ policy }) =>
-        planPage({ placements: [placementOf(`lib/sum-${policy.metadata.name}`, '1')], skipped: [] }),
+      planPolicy: async ({ policy }) => planPage({ placements: [placementOf(`lib/sum-${policy.metadata.name}`, '1')] }),
     });
     const handle = await start(fleetInput(['a', 'b']));
     const result = await handle.result();

@@ -50,7 +50,9 @@ const refusing =
 
 describe('a policy with nothing to do', () => {
   it('ends after one plan, with few events', async () => {
-    stage.play({ planPolicy: planning({ skipped: [{ position: { target: 0, variant: 0 }, count: 10_000 }] }) });
+    stage.play({
+      planPolicy: planning({ counted: [{ position: { target: 0, variant: 0 }, kind: 'skipped', count: 10_000 }] }),
+    });
     const handle = await start(policyInput('idle'));
     const { node } = await handle.result();
     expect(stage.order()).toEqual(['planPolicy']);
