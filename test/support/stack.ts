@@ -26,6 +26,10 @@ export interface Houba {
   start(...args: readonly string[]): Started;
   /** `reconcile DIR --output json` with more arguments. */
   reconcile(dir: string, ...args: readonly string[]): Promise<Reconciled>;
+  /** `houba up`: the commands after it share one stack. */
+  up(): Promise<void>;
+  /** What the stack of `up` has written: its journal. */
+  journal(): string;
   /** Forgets everything but the settings. */
   loseHome(): void;
   /** Ends what is left, and removes the folder. */
@@ -119,6 +123,11 @@ export async function createHouba(
       for (const document of documents) writeFileSync(join(dir, `${document.name}.yaml`), policyText(document));
       return dir;
     },
+    up: async () => {
+      const { code, stderr } = await start('up').ended;
+      if (code !== 0) throw new Error(`houba up ended with ${code}: ${stderr}`);
+    },
+    journal: () => readFileSync(join(home, 'stack.log'), 'utf8'),
     loseHome: () => rmSync(home, { recursive: true, force: true }),
     dispose: async () => {
       for (const child of live) {
