@@ -18,6 +18,10 @@ const MOST_OPERATIONS = 5_000;
 const MOST_FAILURES = 500;
 const LONGEST_MESSAGE = 500;
 
+/** So much may travel, compressed, in bytes; the last part is kept free for failures, which may come late. */
+const HEAVIEST = 500 * 1024;
+const HEAVIEST_WITHOUT_FAILURES = 450 * 1024;
+
 /** A policy's report in the making. Plain JSON: a run that continues as new carries it along. */
 export interface PolicyReport {
   readonly name: string;
@@ -27,12 +31,14 @@ export interface PolicyReport {
   counts: Counts[][];
   readonly operations: { readonly position: Position; readonly operation: Operation }[];
   failuresKept: number;
+  /** About how many bytes the operations take when compressed. */
+  weight: number;
   cut: number;
   error: ReportedError | null;
 }
 
 export function startReport(name: string, source: string): PolicyReport {
-  return { name, source, targets: [], counts: [], operations: [], failuresKept: 0, cut: 0, error: null };
+  return { name, source, targets: [], counts: [], operations: [], failuresKept: 0, weight: 0, cut: 0, error: null };
 }
 
 export function setTargets(report: PolicyReport, targets: readonly ReportTarget[]): void {
@@ -44,15 +50,30 @@ export function setTargets(report: PolicyReport, targets: readonly ReportTarget[
 export function addOperation(report: PolicyReport, position: Position, operation: Operation): void {
   const counts = countsAt(report, position);
   if (counts !== undefined) countOperation(counts, operation);
-  const room = report.operations.length - report.failuresKept < MOST_OPERATIONS;
-  if (operation.error === null && room) {
-    report.operations.push({ position, operation });
-  } else if (operation.error !== null && report.failuresKept < MOST_FAILURES) {
-    report.failuresKept += 1;
-    report.operations.push({ position, operation: { ...operation, error: shortened(operation.error) } });
-  } else {
+  const listed = operation.error === null ? operation : { ...operation, error: shortened(operation.error) };
+  const weight = report.weight + weightOf(listed);
+  if (operation.error === null ? !hasRoom(report, weight) : !hasRoomForFailure(report, weight)) {
     report.cut += 1;
+    return;
   }
+  report.weight = weight;
+  if (operation.error !== null) report.failuresKept += 1;
+  report.operations.push({ position, operation: listed });
+}
+
+function hasRoom(report: PolicyReport, weight: number): boolean {
+  return report.operations.length - report.failuresKept < MOST_OPERATIONS && weight <= HEAVIEST_WITHOUT_FAILURES;
+}
+
+function hasRoomForFailure(report: PolicyReport, weight: number): boolean {
+  return report.failuresKept < MOST_FAILURES && weight <= HEAVIEST;
+}
+
+/** A digest is 32 random bytes, of which zlib makes 37; names and messages are taken to be random as well. */
+function weightOf({ digest, out_digest, out_tag, src_tag, error }: Operation): number {
+  const digests = (digest === null ? 0 : 37) + (out_digest === null ? 0 : 37);
+  const text = out_tag.length + (src_tag === out_tag ? 0 : (src_tag?.length ?? 0)) + (error?.message.length ?? 0);
+  return digests + 3 + 0.9 * text;
 }
 
 /** Operations that are counted and not listed, as `skipped` ones are (section 10). */

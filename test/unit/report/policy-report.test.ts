@@ -90,17 +90,23 @@ describe('a report', () => {
 
 describe('a report of very many operations', () => {
   const random = () => `sha256:${randomBytes(32).toString('hex')}`;
+  const digests = () => ({ digest: random(), out_digest: random() });
 
   it('lists 5,000, counts the rest and says that it is cut', () => {
     const one = report();
-    for (let index = 0; index < 6_000; index++) addOperation(one, FIRST, operation({ out_tag: `1.${index}` }));
+    for (let index = 0; index < 6_000; index++)
+      addOperation(
+        one,
+        FIRST,
+        operation({ ...digests(), out_tag: `7.2.${index}-alpine`, src_tag: `7.2.${index}-alpine` }),
+      );
     const node = finishReport(one);
     expect(node.targets[0]?.variants[0]?.operations).toHaveLength(5_000);
     expect(node.totals.imported).toBe(6_000);
     expect(one.cut).toBe(1_000);
   });
 
-  it('keeps the failures that come late, as many as fit', () => {
+  it('keeps the failures that come late', () => {
     const one = report();
     for (let index = 0; index < 5_500; index++) addOperation(one, FIRST, operation());
     for (let index = 0; index < 600; index++) addOperation(one, FIRST, operation({ error: ERROR }));
@@ -117,19 +123,30 @@ describe('a report of very many operations', () => {
     expect(listed?.error?.message).toBe(`${'x'.repeat(500)}…`);
   });
 
-  it('travels in less than 512 KiB, as a result and when a run continues as new', async () => {
+  const noise = (length: number) => randomBytes(length).toString('base64url').slice(0, length);
+  it.each([
+    [
+      'ordinary tags',
+      (index: number) => `${index % 9}.${index}-alpine`,
+      () => `no registry.example/redis@${random()}`,
+      4_500,
+    ],
+    ['tags named by commits', () => `main-${random().slice(7, 47)}`, () => 'no', 3_000],
+    ['the longest tags and messages', () => noise(128), () => noise(600), 1_500],
+  ])('travels in less than 512 KiB, with %s', async (_, tag, message, atLeast) => {
     const one = report();
     for (let index = 0; index < 8_000; index++) {
-      const tag = `${index % 9}.${index}-alpine`;
-      const error =
-        index % 10 === 0 ? { ...ERROR, message: `there is no registry.example/lib/redis@${random()}` } : null;
-      const digests = { digest: random(), out_digest: random() };
-      addOperation(one, FIRST, operation({ ...digests, out_tag: tag, src_tag: tag, error }));
+      const name = tag(index);
+      const error = index % 10 === 0 ? { ...ERROR, message: message() } : null;
+      addOperation(one, FIRST, operation({ ...digests(), out_tag: name, src_tag: name, error }));
     }
     const codec = dataConverter.payloadCodecs?.[0] as PayloadCodec;
-    for (const value of [one, finishReport(one)]) {
+    // As a result, and as what a run that continues as new carries along.
+    for (const value of [finishReport(one), one]) {
       const [payload] = await codec.encode([defaultPayloadConverter.toPayload(value)]);
       expect(payload?.data?.length).toBeLessThan(512 * 1024);
     }
+    expect(one.operations.length).toBeGreaterThanOrEqual(atLeast);
+    expect(one.operations.length + one.cut).toBe(8_000);
   });
 });
