@@ -1,0 +1,290 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type CountingProxy, startCountingProxy } from '../support/counting-proxy.js';
+import { request } from '../support/http.js';
+import { type RunningRegistry, startOlareg } from '../support/registries.js';
+import {
+  createHouba,
+  type Houba,
+  operationsOf,
+  type PolicyOptions,
+  type RegctlReader,
+  regctlReader,
+} from '../support/stack.js';
+import { orphansOf, readOlaregStore } from '../support/storage.js';
+import { image, push, rawManifest } from '../support/upstream-images.js';
+
+const SPDX = 'application/spdx+json';
+
+let upstream: RunningRegistry;
+let registry: RunningRegistry;
+let proxy: CountingProxy;
+let houba: Houba;
+let regctl: RegctlReader;
+
+beforeAll(async () => {
+  upstream = await startOlareg({ inMemory: true });
+  registry = await startOlareg();
+  proxy = await startCountingProxy(registry.host);
+  houba = await createHouba({
+    up: { host: upstream.host, tls_verify: false },
+    main: { host: proxy.host, tls_verify: false },
+    again: { host: proxy.host, tls_verify: false },
+  });
+  regctl = regctlReader(houba.folder, [registry.host, upstream.host]);
+  await houba.up();
+});
+afterAll(async () => {
+  await houba?.dispose();
+  await proxy?.stop();
+  await registry?.stop();
+  await upstream?.stop();
+});
+
+/** One policy named like its repository, upstream and below `demo/`. */
+function policy(name: string, more: Partial<PolicyOptions> = {}): string {
+  return houba.policies({ name, from: `${upstream.host}/${name}`, to: [`main:demo/${name}`], ...more });
+}
+
+const placed = (name: string) => `${registry.host}/demo/${name}`;
+
+async function documentOn(reference: string): Promise<string> {
+  const [sbom] = await regctl.artifacts(reference);
+  const repository = reference.slice(0, reference.search(/[:@][^/]*$/));
+  return regctl('artifact', 'get', `${repository}@${sbom?.digest}`);
+}
+
+describe('a policy’s owners change', () => {
+  it('the same image is stamped anew, with its inventory carried over and its aliases moved', async () => {
+    for (const tag of ['1.0.0', '1.1.0']) await push(upstream.host, 'owned', [tag], image(`owned ${tag}`));
+    const tags = { aliases: ['latest'] };
+    const before = policy('owned', { import: { tags, owners: ['group:default/a'] } });
+    expect((await houba.reconcile(before)).report.totals).toMatchObject({ imported: 2, aliased: 1 });
+    const old = await regctl.manifest(`${placed('owned')}:1.1.0`);
+    const oldDigest = await regctl.digest(`${placed('owned')}:1.1.0`);
+    const inventory = await documentOn(`${placed('owned')}:1.1.0`);
+
+    const after = policy('owned', { import: { tags, owners: ['group:default/b', 'user:default/eve'], vendor: 'V' } });
+    const { code, report } = await houba.reconcile(after);
+    expect(code).toBe(0);
+    expect(report.totals).toMatchObject({ restamped: 2, aliased: 1, imported: 0, updated: 0, failed: 0 });
+    const now = await regctl.manifest(`${placed('owned')}:1.1.0`);
+    expect(now.config).toEqual(old.config);
+    expect(now.layers).toEqual(old.layers);
+    expect(now.annotations).toEqual({
+      ...old.annotations,
+      'io.houba.owners': 'group:default/b,user:default/eve',
+      'io.houba.supersedes': oldDigest,
+      'org.opencontainers.image.vendor': 'V',
+    });
+    // Scanned again, it would bear another time and id.
+    expect(await documentOn(`${placed('owned')}:1.1.0`)).toBe(inventory);
+    expect(await regctl.digest(`${placed('owned')}:latest`)).toBe(await regctl.digest(`${placed('owned')}:1.1.0`));
+    expect(orphansOf(await readOlaregStore(registry, 'demo/owned'))).toEqual([]);
+    expect((await houba.reconcile(after)).report.totals).toMatchObject({ restamped: 0, aliased: 0, skipped: 2 });
+  });
+});
+
+describe('an inventory that is gone', () => {
+  it('is put back by a run that looks again, and by it alone', async () => {
+    await push(upstream.host, 'lost', ['1.0.0'], image('lost'));
+    const dir = policy('lost');
+    await houba.reconcile(dir);
+    const digest = await regctl.digest(`${placed('lost')}:1.0.0`);
+    const [sbom] = await regctl.artifacts(`${placed('lost')}:1.0.0`);
+    await regctl('manifest', 'delete', '--referrers', `${placed('lost')}@${sbom?.digest}`);
+    expect(await regctl.artifacts(`${placed('lost')}:1.0.0`)).toEqual([]);
+    expect((await houba.reconcile(dir)).report.totals).toMatchObject({ sbom: 0, skipped: 1 });
+
+    const { code, report } = await houba.reconcile(dir, '--recheck');
+    expect(code).toBe(0);
+    expect(operationsOf(report)).toMatchObject([{ kind: 'sbom', out_tag: '1.0.0', applied: true, out_digest: digest }]);
+    expect(await regctl.digest(`${placed('lost')}:1.0.0`)).toBe(digest);
+    expect(await regctl.artifacts(`${placed('lost')}:1.0.0`)).toMatchObject([{ artifactType: SPDX }]);
+  });
+});
+
+describe('upstream moves a tag', () => {
+  it('it is held, and everything else goes on', async () => {
+    await push(upstream.host, 'rolling', ['1.0.0'], image('rolling 1'));
+    const dir = policy('rolling', { import: { tags: { aliases: ['{major}'] } } });
+    await houba.reconcile(dir);
+    const before = await regctl.digest(`${placed('rolling')}:1.0.0`);
+    await push(upstream.host, 'rolling', ['1.0.0'], image('rolling 2'));
+    await push(upstream.host, 'rolling', ['1.1.0'], image('rolling new'));
+    const { code, report } = await houba.reconcile(dir);
+    expect(code).toBe(0);
+    expect(report.totals).toMatchObject({ held: 1, imported: 1, aliased: 1, updated: 0, failed: 0 });
+    expect(operationsOf(report).find(({ kind }) => kind === 'held')).toMatchObject({
+      out_tag: '1.0.0',
+      applied: false,
+      out_digest: before,
+    });
+    expect(await regctl.digest(`${placed('rolling')}:1.0.0`)).toBe(before);
+  });
+});
+
+describe('tags that a policy no longer wants', () => {
+  const wanting = (includeRegex: string) => policy('shrinking', { import: { tags: { includeRegex } } });
+
+  it('are reported and left alone, up to the share that one run may take away', async () => {
+    for (const minor of [0, 1, 2, 3]) {
+      await push(upstream.host, 'shrinking', [`1.${minor}.0`], image(`shrinking ${minor}`));
+    }
+    await houba.reconcile(wanting('.'));
+    // Somebody else's tag is none of houba's business.
+    await push(registry.host, 'demo/shrinking', ['9.9.9'], image('theirs'));
+    const { code, report } = await houba.reconcile(wanting('^1\\.[12]\\.'));
+    expect(code).toBe(0);
+    expect(report.totals).toMatchObject({ marked: 2, skipped: 2, failed: 0 });
+    const [target] = report.policies[0]?.targets ?? [];
+    expect(target?.operations).toMatchObject([
+      { kind: 'marked', out_tag: '1.0.0', applied: false },
+      { kind: 'marked', out_tag: '1.3.0', applied: false },
+    ]);
+    expect(await regctl.tags(placed('shrinking'))).toEqual(['1.0.0', '1.1.0', '1.2.0', '1.3.0', '9.9.9']);
+  });
+
+  it('are refused above it, unless the run is told', async () => {
+    const dir = wanting('^1\\.1\\.');
+    const refused = await houba.reconcile(dir);
+    expect(refused.code).toBe(1);
+    expect(operationsOf(refused.report).filter(({ error }) => error !== null)).toHaveLength(3);
+    expect(operationsOf(refused.report)[0]?.error).toMatchObject({ type: 'PreconditionFailed' });
+    const allowed = await houba.reconcile(dir, '--allow-mass-deletion');
+    expect(allowed.code).toBe(0);
+    expect(allowed.report.totals).toMatchObject({ marked: 3, failed: 0 });
+    expect(await regctl.tags(placed('shrinking'))).toHaveLength(5);
+  });
+});
+
+describe('houba plan', () => {
+  it('says what a run would do, by exit code too, and writes nothing', async () => {
+    await push(upstream.host, 'planned', ['1.0.0'], image('planned'));
+    const dir = policy('planned', { import: { tags: { aliases: ['latest'] } } });
+    proxy.reset();
+    const before = await houba.run('plan', dir, '--output', 'json', '--detailed-exitcode');
+    expect(before.code).toBe(10);
+    const report = JSON.parse(before.stdout);
+    expect(report).toMatchObject({ mode: 'dry-run', status: 'ok', totals: { imported: 1, aliased: 1 } });
+    expect(operationsOf(report).every(({ applied }) => !applied)).toBe(true);
+    expect((await houba.run('plan', dir)).code).toBe(0);
+    expect(proxy.writes()).toEqual([]);
+    await houba.reconcile(dir);
+    const after = await houba.run('plan', dir, '--output', 'json', '--detailed-exitcode');
+    expect(after.code).toBe(0);
+    expect(JSON.parse(after.stdout).totals).toMatchObject({ imported: 0, aliased: 0, skipped: 1 });
+  });
+});
+
+describe('what is not a container image', () => {
+  it.each(['helmChart', 'generic'])('%s: is copied and stamped, without an inventory', async (artifactType) => {
+    const name = artifactType.toLowerCase();
+    const config = Buffer.from(`{"name":"${name}"}`);
+    const chart = Buffer.from(`a chart, or whatever ${name} is`);
+    const descriptorOf = (mediaType: string, blob: Buffer) => ({ ...rawManifest(blob, mediaType), size: blob.length });
+    const { digest: configDigest } = descriptorOf('', config);
+    const { digest: chartDigest } = descriptorOf('', chart);
+    const made = rawManifest(
+      {
+        schemaVersion: 2,
+        mediaType: 'application/vnd.oci.image.manifest.v1+json',
+        config: { mediaType: 'application/vnd.cncf.helm.config.v1+json', digest: configDigest, size: config.length },
+        layers: [
+          {
+            mediaType: 'application/vnd.cncf.helm.chart.content.v1.tar+gzip',
+            digest: chartDigest,
+            size: chart.length,
+          },
+        ],
+      },
+      'application/vnd.oci.image.manifest.v1+json',
+      [config, chart],
+    );
+    await push(upstream.host, name, ['1.0.0'], made);
+    const dir = policy(name, { artifactType });
+    const { code, report } = await houba.reconcile(dir);
+    expect(code).toBe(0);
+    expect(report.totals).toMatchObject({ imported: 1, failed: 0 });
+    const { annotations, layers } = await regctl.manifest(`${placed(name)}:1.0.0`);
+    expect(annotations?.['io.houba.artifact.type']).toBe(artifactType);
+    expect(layers?.[0]?.digest).toBe(chartDigest);
+    expect(await regctl.artifacts(`${placed(name)}:1.0.0`)).toEqual([]);
+    expect((await houba.reconcile(dir, '--recheck')).report.totals).toMatchObject({ skipped: 1, sbom: 0 });
+  });
+});
+
+describe('variants', () => {
+  it('put their suffix on tags and aliases, and their name into the stamp', async () => {
+    await push(upstream.host, 'varied', ['1.0.0'], image('varied'));
+    const variants = [{ name: 'plain' }, { name: 'eu', suffix: '-eu' }];
+    const dir = policy('varied', { import: { tags: { aliases: ['{major}'] }, variants } });
+    const { code, report } = await houba.reconcile(dir);
+    expect(code).toBe(0);
+    expect(report.totals).toMatchObject({ imported: 2, aliased: 2, failed: 0 });
+    expect(await regctl.tags(placed('varied'))).toEqual(['1', '1-eu', '1.0.0', '1.0.0-eu']);
+    for (const [tag, variant] of [
+      ['1', 'plain'],
+      ['1-eu', 'eu'],
+      ['1.0.0', 'plain'],
+      ['1.0.0-eu', 'eu'],
+    ]) {
+      const { annotations } = await regctl.manifest(`${placed('varied')}:${tag}`);
+      expect(annotations?.['io.houba.variant']).toBe(variant);
+    }
+    expect((await houba.reconcile(dir)).report.totals).toMatchObject({ skipped: 2, imported: 0, aliased: 0 });
+  });
+});
+
+describe('many policies', () => {
+  const names = ['one', 'two', 'three', 'seven'];
+
+  it('are shared among shards, each by exactly one', async () => {
+    for (const name of names) await push(upstream.host, name, ['1.0.0'], image('shared'));
+    const dir = houba.policies(
+      ...names.map((name) => ({ name, from: `${upstream.host}/${name}`, to: [`main:shards/${name}`] })),
+    );
+    const only = await houba.reconcile(dir, '--policy', 'three');
+    expect(only.report.policies.map(({ name }) => name)).toEqual(['three']);
+    const shards = [];
+    for (const shard of ['0', '1']) {
+      shards.push(await houba.reconcile(dir, '--shard-index', shard, '--shard-count', '2'));
+    }
+    expect(shards.map(({ code }) => code)).toEqual([0, 0]);
+    const done = shards.flatMap(({ report }) => report.policies.map(({ name }) => name));
+    expect(done.sort()).toEqual([...names].sort());
+    for (const { report } of shards) expect(report.policies.length).toBeGreaterThan(0);
+    for (const name of names) expect(await regctl.tags(`${registry.host}/shards/${name}`)).toEqual(['1.0.0']);
+  });
+
+  it('are stopped before anything is asked when two write to one repository, whatever they call it', async () => {
+    proxy.reset();
+    const dir = houba.policies(
+      { name: 'mine', from: `${upstream.host}/one`, to: ['main:clash/same'] },
+      { name: 'yours', from: `${upstream.host}/two`, to: ['again:clash/same'] },
+    );
+    const { code, stderr } = await houba.run('reconcile', dir, '--output', 'json');
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/clash\/same is written by mine and yours/);
+    expect(proxy.requests).toEqual([]);
+  });
+});
+
+describe('more tags than are placed at once', () => {
+  it('all come in, with one inventory a content', async () => {
+    const tags = Array.from({ length: 60 }, (_, number) => `1.0.${number}`);
+    for (const [number, tag] of tags.entries()) {
+      await push(upstream.host, 'crowd', [tag], image(`crowd ${number % 3}`, { annotations: { tag } }));
+    }
+    const { code, report } = await houba.reconcile(policy('crowd'), '-j', '8');
+    expect(code).toBe(0);
+    expect(report.totals).toMatchObject({ imported: 60, failed: 0 });
+    expect((await regctl.tags(placed('crowd'))).length).toBe(60);
+    const documents = new Set<string>();
+    for (const tag of tags) {
+      const [sbom] = await regctl.artifacts(`${placed('crowd')}:${tag}`);
+      const manifest = await request(`http://${registry.host}/v2/demo/crowd/manifests/${sbom?.digest}`);
+      documents.add(JSON.parse(manifest.body.toString('utf8')).layers[0].digest);
+    }
+    expect(documents.size).toBe(3);
+  });
+});
