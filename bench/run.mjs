@@ -323,9 +323,12 @@ function print(line) {
   process.stdout.write(`${line}\n`);
 }
 
-async function end() {
-  await endAll();
-  rmSync(folder, { recursive: true, force: true });
+let ending;
+
+/** Once, whoever asks: a signal while the last things are being stopped must not remove what they still need. */
+function end() {
+  ending ??= endAll().then(() => rmSync(folder, { recursive: true, force: true }));
+  return ending;
 }
 
 for (const [signal, code] of [
