@@ -25,14 +25,7 @@ export interface Stage {
  * @param server time-skipping, where days pass at once, or the real one
  */
 export async function openStage(bundle: string, server: 'time-skipping' | 'local' = 'time-skipping'): Promise<Stage> {
-  if (Runtime._instance === undefined) {
-    const logging = { filter: { core: 'ERROR', other: 'ERROR' }, forward: {} } as const;
-    // Workflows write the journal's events of failures that tests cause; what the SDK says is worth a line.
-    const logger = new DefaultLogger('ERROR', ({ message, meta }) => {
-      if (meta?.sdkComponent !== 'workflow') process.stderr.write(`${message} ${meta?.error ?? ''}\n`);
-    });
-    Runtime.install({ logger, telemetryOptions: { logging } });
-  }
+  quietRuntime();
   const environment = server === 'local' ? await startLocal() : await startTimeSkipping();
   await addSearchAttributes(environment);
 
@@ -71,6 +64,16 @@ export async function openStage(bundle: string, server: 'time-skipping' | 'local
       await environment.teardown();
     },
   };
+}
+
+/** Only what the SDK itself finds wrong is worth a line: workflows write the journal's events of failures that tests cause. */
+export function quietRuntime(): void {
+  if (Runtime._instance !== undefined) return;
+  const logger = new DefaultLogger('ERROR', ({ message, meta }) => {
+    if (meta?.sdkComponent !== 'workflow') process.stderr.write(`${message} ${meta?.error ?? ''}\n`);
+  });
+  const logging = { filter: { core: 'ERROR', other: 'ERROR' }, forward: {} } as const;
+  Runtime.install({ logger, telemetryOptions: { logging } });
 }
 
 function startTimeSkipping(): Promise<TestWorkflowEnvironment> {

@@ -1,0 +1,138 @@
+// Records the histories that replay.test.ts replays, from played steps on a real Temporal server. By hand, when a
+// workflow gets a new case; never over a file that stands for runs which may still be open (patch the workflow instead):
+//
+//   npx esbuild test/replay/record.ts --bundle --packages=external --platform=node --format=esm \
+//     --outfile=.state/replay/record.mjs && node .state/replay/record.mjs [CASE...]
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { dirname, join } from 'node:path';
+import type { WorkflowHandle } from '@temporalio/client';
+import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
+import type { TestProject } from 'vitest/node';
+import { packageRoot } from '../../config/programs.js';
+import { placementId, policyId } from '../../domain/durable/ids.js';
+import { QUEUES, WORKFLOWS } from '../../domain/durable/names.js';
+import { HoubaError } from '../../domain/report/errors.js';
+import { aliasOf, backfillOf, fleetInput, placementOf, planPage, policyInput } from '../support/durable-samples.js';
+import { createGate, type Fakes, HAPPY, untilCancelled } from '../support/fake-steps.js';
+import bundleWorkflows from '../support/global-setup.js';
+import { openStage, type Stage } from '../support/workflow-env.js';
+
+const FOLDER = join(packageRoot(), 'test', 'replay', 'histories');
+
+/** Who ran it and where is nobody's business, and nothing that replaying looks at. */
+const ANONYMOUS: Readonly<Record<string, string>> = { identity: 'recorder', stackTrace: '' };
+
+/** Each leaves a closed run behind and names it. */
+const CASES: Readonly<Record<string, (stage: Stage) => Promise<WorkflowHandle>>> = {
+  'place-image/published': async (stage) => {
+    stage.play();
+    const placement = placementOf('lib/published', '7.2.0', { aliases: [{ alias: '7', current: null }] });
+    return finished(await start(stage, WORKFLOWS.placement, placementId(placement.destination, '7.2.0'), placement));
+  },
+  'place-image/compensated': async (stage) => {
+    stage.play({ publishTag: denied });
+    const placement = placementOf('lib/compensated', '7.2.0');
+    return finished(await start(stage, WORKFLOWS.placement, placementId(placement.destination, '7.2.0'), placement));
+  },
+  'place-image/cancelled': async (stage) => {
+    const gate = createGate();
+    stage.play({ attachSboms: (_, context) => gate.hold(null).then(() => untilCancelled(context)) });
+    const placement = placementOf('lib/cancelled', '7.2.0');
+    const handle = await start(stage, WORKFLOWS.placement, placementId(placement.destination, '7.2.0'), placement);
+    await gate.reached;
+    gate.open();
+    await handle.cancel();
+    return finished(handle);
+  },
+  'place-image/compensation-failed': async (stage) => {
+    stage.play({ publishTag: denied, removeWritten: denied });
+    const placement = placementOf('lib/stuck', '7.2.0');
+    return finished(await start(stage, WORKFLOWS.placement, placementId(placement.destination, '7.2.0'), placement));
+  },
+  'reconcile-policy/nothing-to-do': async (stage) => {
+    stage.play();
+    return finished(await start(stage, WORKFLOWS.policy, policyId('idle'), policyInput('idle')));
+  },
+  'reconcile-policy/placements': async (stage) => {
+    const aliases = [{ alias: '7', current: null }];
+    stage.play({
+      planPolicy: async () =>
+        planPage({
+          placements: ['7.2.0', '7.2.1', '7.2.2'].map((tag) => placementOf('lib/placed', tag, { aliases })),
+          backfills: [backfillOf('lib/placed', '7.1.0')],
+          aliases: [aliasOf('lib/placed', '7.1', '7.1.0')],
+          concurrency: 2,
+        }),
+      inspectPlacement: goneAt('7.2.1'),
+    });
+    return finished(await start(stage, WORKFLOWS.policy, policyId('placements'), policyInput('placements')));
+  },
+  'reconcile-policy/continued': async (stage) => {
+    stage.play({
+      planPolicy: async ({ first, failed }) =>
+        planPage(
+          first
+            ? { placements: [placementOf('lib/page', '1'), placementOf('lib/page', '2')], pending: 3 }
+            : { placements: [placementOf('lib/page', '3')], pending: failed.length },
+        ),
+      inspectPlacement: goneAt('2'),
+    });
+    const handle = await start(stage, WORKFLOWS.policy, policyId('continued'), policyInput('continued'));
+    await finished(handle);
+    return stage.client.workflow.getHandle(handle.workflowId, handle.firstExecutionRunId);
+  },
+  'reconcile-policy/continuation': async (stage) =>
+    stage.client.workflow.getHandle((await CASES['reconcile-policy/continued']?.(stage))?.workflowId ?? ''),
+  'reconcile-policy/plan-failed': async (stage) => {
+    stage.play({ planPolicy: denied });
+    return finished(await start(stage, WORKFLOWS.policy, policyId('unplanned'), policyInput('unplanned')));
+  },
+  'reconcile-fleet/one-of-three-fails': async (stage) => {
+    stage.play({
+      planPolicy: async ({ policy }) => (policy.metadata.name === 'broken' ? denied() : planPage()),
+    });
+    return finished(
+      await start(stage, WORKFLOWS.fleet, 'reconcile-fleet-recorded', fleetInput(['fine', 'broken', 'well'])),
+    );
+  },
+};
+
+async function denied(): Promise<never> {
+  throw new HoubaError('Denied', 'the registry refuses');
+}
+
+function goneAt(tag: string): Fakes['inspectPlacement'] {
+  return async (placement, context) => {
+    if (placement.tag === tag) throw new HoubaError('NotFound', 'it is gone');
+    return HAPPY.inspectPlacement(placement, context);
+  };
+}
+
+function start(stage: Stage, workflow: string, workflowId: string, input: unknown) {
+  return stage.client.workflow.start(workflow, { args: [input], taskQueue: QUEUES.flow, workflowId });
+}
+
+async function finished(handle: Awaited<ReturnType<typeof start>>): Promise<WorkflowHandle> {
+  await handle.result().catch(() => undefined);
+  return handle;
+}
+
+let bundle = '';
+const project = { name: 'record', provide: (_: string, path: string) => (bundle = path) };
+const removeBundle = await bundleWorkflows(project as unknown as TestProject);
+const stage = await openStage(bundle, 'local');
+const wanted = process.argv.slice(2);
+for (const [name, play] of Object.entries(CASES)) {
+  const file = join(FOLDER, `${name}.json`);
+  if (wanted.length > 0 ? !wanted.includes(name) : existsSync(file)) continue;
+  const handle = await play(stage);
+  const json = JSON.parse(historyToJSON(await handle.fetchHistory()));
+  mkdirSync(dirname(file), { recursive: true });
+  const text = JSON.stringify(json, (key, value) => (key in ANONYMOUS ? ANONYMOUS[key] : value), 1);
+  // A sticky queue is named after the process as well.
+  writeFileSync(file, `${text.replaceAll(`${process.pid}@${hostname()}`, 'recorder')}\n`);
+  process.stderr.write(`${name}: ${json.events.length} events\n`);
+}
+await stage.close();
+removeBundle();
