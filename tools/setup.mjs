@@ -26,7 +26,8 @@ const PROGRAMS = {
   ...JSON.parse(readFileSync(join(ROOT, 'tools', 'programs.json'), 'utf8')),
   // The Temporal server whose clock skips, for workflow tests: the one program that is not Go.
   'temporal-test-server': {
-    maven: 'io.temporal:temporal-test-server',
+    // Without the second, its log library complains on stderr at every start.
+    maven: ['io.temporal:temporal-test-server:1.31.0', 'org.slf4j:slf4j-nop:1.7.36'],
     main: 'io.temporal.testserver.TestServer',
     version: '1.31.0',
     system: ['java', 'mvn'],
@@ -55,7 +56,7 @@ async function buildAll(names) {
   const lacking = missing([...new Set(todo.flatMap((name) => PROGRAMS[name].system ?? []))]);
   if (todo.some((name) => PROGRAMS[name].module) && !onPath('go')) lacking.push(`go is missing: ${GO_HELP}`);
   if (lacking.length > 0) throw new SetupError(lacking.join('\n'));
-  console.error(`Preparing ${todo.length} programs in .tools/bin (a first build takes minutes)`);
+  console.error(`Preparing ${todo.length} program(s) in .tools/bin (a first build takes minutes)`);
   const queue = [...todo];
   let done = 0;
   const work = async () => {
@@ -107,16 +108,18 @@ async function go(cwd, args) {
 
 /** Copies a Java program and all it needs at run time to .tools/<name>, with a script that starts it in .tools/bin. */
 async function fetchMaven(name) {
-  const { maven, main, version } = PROGRAMS[name];
-  const [groupId, artifactId] = maven.split(':');
+  const { maven, main } = PROGRAMS[name];
+  const dependencies = maven.map((artifact) => {
+    const [groupId, artifactId, version] = artifact.split(':');
+    const coordinates = `<groupId>${groupId}</groupId><artifactId>${artifactId}</artifactId><version>${version}</version>`;
+    return `<dependency>${coordinates}</dependency>`;
+  });
   const target = join(TOOLS, name);
   const temporary = `${target}.${process.pid}.new`;
   mkdirSync(temporary, { recursive: true });
   const pom = `<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>
   <groupId>dev.houba</groupId><artifactId>tools</artifactId><version>1</version><packaging>pom</packaging>
-  <dependencies><dependency>
-    <groupId>${groupId}</groupId><artifactId>${artifactId}</artifactId><version>${version}</version>
-  </dependency></dependencies></project>\n`;
+  <dependencies>${dependencies.join('')}</dependencies></project>\n`;
   writeFileSync(join(temporary, 'pom.xml'), pom);
   const goal = 'org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies';
   try {
