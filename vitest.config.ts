@@ -26,7 +26,8 @@ export default defineConfig({
       suite(1, 'workflows', 2 * minute, true),
       suite(2, 'replay', 2 * minute, true),
       suite(3, 'integration', 3 * minute, true),
-      suite(4, 'e2e', 10 * minute, true),
+      suite(4, 'security', 3 * minute, true),
+      suite(5, 'e2e', 10 * minute, true),
     ],
     coverage: {
       provider: 'v8',

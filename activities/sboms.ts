@@ -170,7 +170,10 @@ async function readRemembered(
   }
 }
 
-/** What makes two images the same to a scanner: the configuration names every layer's content. */
+/**
+ * What makes two images the same to a scanner. The configuration alone would not do: it only claims which layers there
+ * are, and whoever pushes an image may give it the configuration of another.
+ */
 async function contentOf(
   deps: Dependencies,
   repository: Repository,
@@ -179,5 +182,7 @@ async function contentOf(
 ): Promise<string> {
   const { manifest } = await readManifest(deps.reader, repository, digest, signal);
   const tool = (await deps.syft.version()) ?? 'unknown';
-  return manifest.kind === 'image' ? `syft-${tool} ${manifest.config.digest}` : `syft-${tool} ${digest}`;
+  if (manifest.kind !== 'image') return `syft-${tool} ${digest}`;
+  const blobs = [manifest.config, ...manifest.layers].map((blob) => blob.digest);
+  return `syft-${tool} ${digestOf(new TextEncoder().encode(blobs.join('\n')))}`;
 }
