@@ -24,6 +24,17 @@ import type { RunReport } from '../domain/report/run-report.js';
 import { inputDigest } from './input-digest.js';
 import { explainFailure } from './run-failure.js';
 
+// What a caller needs beside the client: to read policies, to ask, and to judge the answer.
+export { readPolicyFiles } from '../adapters/policy-files.js';
+export type { FleetInput, PolicyResult, PolicySource, Progress } from '../domain/durable/messages.js';
+export type { PolicyInput } from '../domain/durable/placement.js';
+export { HoubaError } from '../domain/report/errors.js';
+export { changesPending, exitCodeOf } from '../domain/report/exit-code.js';
+export { renderReport } from '../domain/report/render.js';
+export type { RunReport } from '../domain/report/run-report.js';
+export { type FleetInputOptions, fleetInput } from './fleet-input.js';
+export { TemporalUnreachable } from './unreachable.js';
+
 /** A run of `reconcileFleet`, to follow, await or cancel, from this process or another. */
 export interface Run {
   readonly workflowId: string;

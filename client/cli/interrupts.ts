@@ -6,8 +6,8 @@ const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 export interface Interrupts {
   /** The first signal resolves it; until somebody waits for it, and from the second signal on, the process ends at once. */
   first(): Promise<void>;
-  /** Whether one has come. */
-  happened(): boolean;
+  /** From now on any signal ends the process at once: nobody waits for the first one any more. */
+  endAtOnce(): void;
   stop(): void;
 }
 
@@ -26,7 +26,9 @@ export function watchInterrupts(): Interrupts {
       new Promise((resolve) => {
         tell = resolve;
       }),
-    happened: () => happened,
+    endAtOnce: () => {
+      tell = null;
+    },
     stop: () => {
       for (const signal of SIGNALS) process.off(signal, listener);
     },

@@ -1,4 +1,5 @@
 import { Command, Option } from 'commander';
+import type { Settings } from '../../config/settings.js';
 import type { FleetInput } from '../../domain/durable/messages.js';
 import { HoubaError } from '../../domain/report/errors.js';
 import { CHANGES_PENDING, changesPending, exitCodeOf } from '../../domain/report/exit-code.js';
@@ -72,21 +73,20 @@ async function reconcile(dir: string, options: ReconcileOptions): Promise<void> 
   const { readPolicyFiles } = await import('../../adapters/policy-files.js');
   const { settings, origins } = settingsOfProcess();
   const fromEnvironment = origins.get('HOUBA_MAX_CONCURRENCY') === 'default' ? null : settings.maxConcurrency;
-  const input: FleetInput = {
-    policies: await readPolicyFiles(dir),
+  const { fleetInput } = await import('../fleet-input.js');
+  const input = fleetInput(await readPolicyFiles(dir), {
     shard: { index: shardIndex, count: shardCount },
     only: options.policy ?? null,
-    options: {
-      dryRun: options.dryRun ?? (settings.dryRunTags && settings.dryRunDeletions),
-      concurrency: options.concurrency ?? fromEnvironment,
-      recheck: options.recheck ?? false,
-      allowMassDeletion: options.allowMassDeletion ?? false,
-    },
-  };
+    dryRun: options.dryRun ?? (settings.dryRunTags && settings.dryRunDeletions),
+    concurrency: options.concurrency ?? fromEnvironment,
+    recheck: options.recheck ?? false,
+    allowMassDeletion: options.allowMassDeletion ?? false,
+  });
   const output = options.output ?? (options.reportJson ? 'json' : settings.logFormat);
 
   const { watchInterrupts } = await import('./interrupts.js');
   const { openSession } = await import('./session.js');
+  if (options.detach) await requireLastingStack(settings);
   const { note } = await import('./terminal.js');
   const interrupts = watchInterrupts();
   // A journal between the lines of a progress display could not be read.
@@ -95,9 +95,19 @@ async function reconcile(dir: string, options: ReconcileOptions): Promise<void> 
   try {
     process.exitCode = await runFleet(session, input, { ...options, output }, interrupts);
   } finally {
+    interrupts.endAtOnce();
     await session.close();
     interrupts.stop();
   }
+}
+
+/** A stack of our own would take the work along when it ends. */
+async function requireLastingStack({ temporal, home }: Settings): Promise<void> {
+  const { runningStack } = await import('../embedded.js');
+  if (temporal.address !== null || runningStack(home) !== null) return;
+  throw new HoubaError('ConfigInvalid', '--detach needs a stack that stays when this command ends', {
+    hint: 'start one with `houba up`, or set TEMPORAL_ADDRESS',
+  });
 }
 
 async function runFleet(
@@ -107,12 +117,10 @@ async function runFleet(
   interrupts: Interrupts,
 ): Promise<number> {
   const { note, printJson, print } = await import('./terminal.js');
-  if (options.detach && session.owned) {
-    throw new HoubaError('ConfigInvalid', '--detach needs a stack that stays when this command ends', {
-      hint: 'start one with `houba up`, or set TEMPORAL_ADDRESS',
-    });
-  }
-  const run = await session.client.startReconcile(input, { note });
+  const interrupted = interrupts.first();
+  // A start may wait for other runs.
+  const run = await Promise.race([session.client.startReconcile(input, { note }), session.broken, interrupted]);
+  if (run === undefined) return INTERRUPTED;
   const page = session.pageOf(run.workflowId);
   note(`${run.joined ? 'following' : 'started'} ${run.workflowId}${page === null ? '' : `  ${page}`}`);
   if (options.detach) {
@@ -121,7 +129,7 @@ async function runFleet(
     } else await print(`${run.workflowId}\n`);
     return 0;
   }
-  const outcome = await follow(session, run, options, interrupts);
+  const outcome = await follow(session, run, options, interrupted);
   if (outcome === null) return INTERRUPTED;
   return await printOutcome(outcome, options);
 }
@@ -131,7 +139,7 @@ async function follow(
   session: Session,
   run: Run,
   { timeout }: ReconcileOptions,
-  interrupts: Interrupts,
+  interrupted: Promise<void>,
 ): Promise<Outcome | null> {
   const { note } = await import('./terminal.js');
   const { showProgress } = await import('./progress.js');
@@ -139,7 +147,7 @@ async function follow(
   outcome.catch(() => {}); // also when it is no longer waited for
   const stopProgress = await showProgress(session.client, run, process.stderr);
   try {
-    const first = await Promise.race([outcome, session.broken, interrupts.first(), lateAfter(timeout)]);
+    const first = await Promise.race([outcome, session.broken, interrupted, lateAfter(timeout)]);
     stopProgress();
     if (typeof first === 'object') return first;
     if (first === 'late') {

@@ -1,0 +1,26 @@
+import type { FleetInput, PolicySource, RunOptions } from '../domain/durable/messages.js';
+
+export interface FleetInputOptions extends Partial<RunOptions> {
+  /** Which shard this is, from 0, and of how many. All by default. */
+  readonly shard?: FleetInput['shard'];
+  /** Work on this policy alone; the whole set is still checked. */
+  readonly only?: string | null;
+}
+
+/**
+ * What a reconcile of these policies is asked for, with the command line's defaults.
+ * @param policies null: those in `POLICY_DIR` on the worker
+ */
+export function fleetInput(policies: readonly PolicySource[] | null, options: FleetInputOptions = {}): FleetInput {
+  return {
+    policies,
+    shard: options.shard ?? { index: 0, count: 1 },
+    only: options.only ?? null,
+    options: {
+      dryRun: options.dryRun ?? false,
+      concurrency: options.concurrency ?? null,
+      recheck: options.recheck ?? false,
+      allowMassDeletion: options.allowMassDeletion ?? false,
+    },
+  };
+}
