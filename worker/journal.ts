@@ -1,4 +1,4 @@
-import { type DestinationStream, type Logger, destination as open, pino, stdTimeFunctions } from 'pino';
+import { type DestinationStream, type Logger, destination as open, pino, stdSerializers, stdTimeFunctions } from 'pino';
 import pretty from 'pino-pretty';
 
 export type { Logger } from 'pino';
@@ -20,6 +20,7 @@ export function createLogger({ format, level, destination }: JournalOptions): Lo
       messageKey: 'event',
       timestamp: stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
+      serializers: { error: stdSerializers.err },
     },
     format === 'json' ? raw : asText(raw),
   );
@@ -31,6 +32,8 @@ function asText(raw: DestinationStream): DestinationStream {
     sync: true,
     colorize: false,
     singleLine: true,
+    // An `error` of ours is a text; it would get a line of its own.
+    errorLikeObjectKeys: [],
     messageKey: 'event',
     translateTime: 'UTC:yyyy-mm-dd"T"HH:MM:ss.l"Z"',
     messageFormat: (line, key) => escapeControls(String(line[key] ?? '')),
