@@ -33,7 +33,7 @@ module.exports = {
       '^activities/',
       '^domain/',
       '^adapters/',
-      ...npm('@temporalio/activity', '@temporalio/common', 'fastest-levenshtein', 'p-limit'),
+      ...npm('@temporalio/activity', '@temporalio/common', 'p-limit'),
     ]),
     {
       name: 'activities-see-interfaces-of-adapters',
@@ -58,7 +58,7 @@ module.exports = {
       [
         '^config/',
         '^domain/',
-        ...npm('zod', 'fastest-levenshtein', 'env-paths', '@temporalio/envconfig', '@temporalio/common'),
+        ...npm('zod', 'env-paths', '@temporalio/envconfig', '@temporalio/common'),
       ],
       {
         to: { dependencyTypesNot: ['core'] },

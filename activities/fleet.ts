@@ -1,5 +1,5 @@
-import { closest } from 'fastest-levenshtein';
 import type { FleetInput, PolicySource } from '../domain/durable/messages.js';
+import { nearest } from '../domain/nearest.js';
 import { checkPolicy } from '../domain/policy/check.js';
 import { formatPath } from '../domain/policy/issues.js';
 import { repositoryClashes, shardOf } from '../domain/policy/ownership.js';
@@ -95,6 +95,7 @@ function checkOwnership(policies: readonly PolicySource[], roster: Roster): void
 function checkOnly(policies: readonly PolicySource[], only: string | null): void {
   const names = policies.map(({ policy }) => policy.metadata.name);
   if (only === null || names.includes(only)) return;
-  const hint = names.length === 0 ? {} : { hint: `did you mean ${closest(only, names)}?` };
+  const meant = nearest(only, names);
+  const hint = { hint: meant === null ? `there are: ${names.join(', ')}` : `did you mean ${meant}?` };
   throw new HoubaError('ConfigInvalid', `no policy is named ${JSON.stringify(only)}`, hint);
 }

@@ -3,10 +3,10 @@ import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import envPaths from 'env-paths';
 import type { SbomFormat } from '../domain/evidence/sbom.js';
+import { nearest } from '../domain/nearest.js';
 import { HoubaError } from '../domain/report/errors.js';
 import { loadTemporal, type TemporalSettings } from './connection.js';
 import { childEnvironment, type Environment } from './environment.js';
-import { nearest } from './nearest.js';
 import type { RegistryAccess } from './roster.js';
 import { type CaSource, type PackageMirror, VARIABLES, type Values, type VariableKey } from './variables.js';
 

@@ -1,4 +1,4 @@
-import { closest } from 'fastest-levenshtein';
+import { nearest } from '../nearest.js';
 import type { ResolvedImport, ResolvedPolicy } from '../policy/resolve.js';
 import { HoubaError } from '../report/errors.js';
 
@@ -19,7 +19,7 @@ export function refuseUnbuilt(policy: ResolvedPolicy): void {
           'PolicyInvalid',
           `${where(policy, entry)}: there is no transform step ${JSON.stringify(step.name)}`,
           {
-            hint: `did you mean ${closest(step.name, STEP_NAMES)}?`,
+            hint: `did you mean ${nearest(step.name, STEP_NAMES) ?? STEP_NAMES.join(', or ')}?`,
           },
         );
       }

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { childEnvironment, readEnvironment } from '../../../config/environment.js';
-import { nearest } from '../../../config/nearest.js';
+import { nearest } from '../../../domain/nearest.js';
 import { packageRoot, programPath, readPrograms } from '../../../config/programs.js';
 
 let root = '';
