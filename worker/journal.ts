@@ -1,4 +1,4 @@
-import { type DestinationStream, type Logger, destination as open, pino, stdSerializers, stdTimeFunctions } from 'pino';
+import { type DestinationStream, type Logger, destination as open, pino, stdTimeFunctions } from 'pino';
 import pretty from 'pino-pretty';
 
 export type { Logger } from 'pino';
@@ -20,7 +20,7 @@ export function createLogger({ format, level, destination }: JournalOptions): Lo
       messageKey: 'event',
       timestamp: stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
-      serializers: { error: stdSerializers.err },
+      serializers: { error: (error) => (error instanceof Error ? error.stack : error) },
     },
     format === 'json' ? raw : asText(raw),
   );
