@@ -10,7 +10,9 @@ import {
   type SbomFormat,
   sbomAnnotations,
 } from '../domain/evidence/sbom.js';
-import type { Repository } from '../domain/reference.js';
+import type { Descriptor } from '../domain/manifest.js';
+import { formatPinned, type Repository } from '../domain/reference.js';
+import { HoubaError } from '../domain/report/errors.js';
 import { readStamp } from '../domain/stamp/annotations.js';
 import { prefixedKeys } from '../domain/stamp/keys.js';
 import type { Dependencies } from './dependencies.js';
@@ -183,6 +185,16 @@ async function contentOf(
   const { manifest } = await readManifest(deps.reader, repository, digest, signal);
   const tool = (await deps.syft.version()) ?? 'unknown';
   if (manifest.kind !== 'image') return `syft-${tool} ${digest}`;
+  refuseForeignLayers(formatPinned(repository, digest), manifest.layers);
   const blobs = [manifest.config, ...manifest.layers].map((blob) => blob.digest);
   return `syft-${tool} ${digestOf(new TextEncoder().encode(blobs.join('\n')))}`;
+}
+
+/** A scanner would fetch them from any address that the manifest names (conventions S7), and a mirror does not hold them. */
+function refuseForeignLayers(name: string, layers: readonly Descriptor[]): void {
+  const foreign = layers.find((layer) => (layer.urls ?? []).length > 0);
+  if (foreign === undefined) return;
+  throw new HoubaError('Unsupported', `${name} has a layer that is to be fetched from elsewhere, ${foreign.digest}`, {
+    hint: 'push the image again with all of its layers',
+  });
 }

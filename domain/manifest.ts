@@ -32,6 +32,8 @@ export interface Descriptor {
   readonly platform?: Platform | undefined;
   readonly annotations?: Readonly<Record<string, string>> | undefined;
   readonly artifactType?: string | undefined;
+  /** Where else the content is to be had, says whoever made the manifest. */
+  readonly urls?: readonly string[] | undefined;
 }
 
 export interface Platform {
@@ -138,6 +140,7 @@ const DescriptorShape = z.object({
   platform: PlatformShape.optional(),
   annotations: StringMap.optional(),
   artifactType: z.string().max(255).optional(),
+  urls: z.array(z.string()).max(MAX_DESCRIPTORS).optional(),
 }) satisfies z.ZodType<Descriptor>;
 
 const Descriptors = z.array(DescriptorShape).max(MAX_DESCRIPTORS);
