@@ -6,6 +6,7 @@ import {
   CancelledFailure,
   ChildWorkflowFailure,
   isCancellation,
+  TerminatedFailure,
   TimeoutFailure,
 } from '@temporalio/workflow';
 import { ERROR_TABLE, type ErrorCode, isErrorCode, type ReportedError } from '../domain/report/errors.js';
@@ -22,6 +23,7 @@ export function reportFailure(error: unknown): ReportedError {
   const root = rootOf(error);
   if (root instanceof ApplicationFailure && isErrorCode(root.type)) return reported(root.type, root.message);
   if (root instanceof TimeoutFailure) return reported('Interrupted', `a step took too long: ${root.message}`);
+  if (root instanceof TerminatedFailure) return reported('Interrupted', 'it was terminated');
   if (root instanceof WorkflowExecutionAlreadyStartedError) {
     return reported('PreconditionFailed', `another run is at work on ${root.workflowId}`);
   }

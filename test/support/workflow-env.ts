@@ -108,6 +108,18 @@ export async function historyOf(handle: WorkflowHandle): Promise<NonNullable<His
   return (await handle.fetchHistory()).events ?? [];
 }
 
+/** Bytes of every payload that the events hold, as they travelled. */
+export function payloadSizes(events: NonNullable<History['events']>): number[] {
+  const sizes: number[] = [];
+  const look = (value: unknown): void => {
+    if (typeof value !== 'object' || value === null) return;
+    if ('data' in value && value.data instanceof Uint8Array) sizes.push(value.data.length);
+    else for (const inner of Object.values(value)) look(inner);
+  };
+  look(events);
+  return sizes;
+}
+
 /** Why a workflow failed: what stands behind the failures of the client, the step and the child. */
 export async function failureOf(result: Promise<unknown>): Promise<Error> {
   try {
