@@ -1,5 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { programPath } from '../../config/programs.js';
 import { SEARCH_ATTRIBUTES } from '../../domain/durable/names.js';
@@ -54,14 +56,18 @@ describe('an import of 50 tags is killed in the middle', () => {
     houba = await createHouba(registriesOf(registry));
     const dir = houba.policies(policy());
     const watcher = startTagWatcher(registry.host, 'demo/many');
-    for (const seen of [2, 20]) {
+    for (const { seen, server } of [
+      { seen: 2, server: false },
+      { seen: 20, server: true },
+    ]) {
       const killed = houba.start('reconcile', dir, '--output', 'json', '-j', '8');
       await until(() => watcher.tags().length >= seen, `${seen} tags`);
       killed.process.kill('SIGKILL');
+      if (server) process.kill(serverOf(houba), 'SIGKILL');
       await killed.ended;
     }
     const { code, report, stderr } = await houba.reconcile(dir, '-j', '8');
-    expect(stderr).toContain('taking over');
+    expect(stderr).toContain('joining reconcile-fleet-');
     expect(code).toBe(0);
     expect(report.totals).toMatchObject({ imported: 50, aliased: 1, failed: 0 });
     expect(await watcher.stop()).toEqual({ seen: [...TAGS, 'latest'].sort(), bare: [] });
@@ -79,10 +85,13 @@ describe('an import of 50 tags is killed in the middle', () => {
     const watcher = startTagWatcher(registry.host, 'demo/many');
     let worker = houba.start('worker');
     const client = houba.start('reconcile', dir, '--output', 'json', '-j', '8');
-    for (const seen of [10]) {
+    for (const { seen, signal, code } of [
+      { seen: 10, signal: 'SIGKILL', code: null },
+      { seen: 25, signal: 'SIGTERM', code: 0 },
+    ] as const) {
       await until(() => watcher.tags().length >= seen, `${seen} tags`);
-      worker.process.kill('SIGKILL');
-      await worker.ended;
+      worker.process.kill(signal);
+      expect((await worker.ended).code).toBe(code);
       worker = houba.start('worker');
     }
     const { code, stdout } = await client.ended;
@@ -97,6 +106,11 @@ describe('an import of 50 tags is killed in the middle', () => {
     expect(leftIn(houba.workDir)).toEqual([]);
   });
 });
+
+/** The process of the embedded Temporal. */
+function serverOf({ home }: Houba): number {
+  return JSON.parse(readFileSync(join(home, 'stack.json'), 'utf8')).server.pid;
+}
 
 async function startTemporal(): Promise<{ address: string; stop(): Promise<void> }> {
   const port = await freePort();
