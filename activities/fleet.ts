@@ -96,6 +96,6 @@ function checkOnly(policies: readonly PolicySource[], only: string | null): void
   const names = policies.map(({ policy }) => policy.metadata.name);
   if (only === null || names.includes(only)) return;
   const meant = nearest(only, names);
-  const hint = { hint: meant === null ? `there are: ${names.join(', ')}` : `did you mean ${meant}?` };
+  const hint = { hint: meant === null ? `the set has: ${names.join(', ') || 'none'}` : `did you mean ${meant}?` };
   throw new HoubaError('ConfigInvalid', `no policy is named ${JSON.stringify(only)}`, hint);
 }

@@ -93,7 +93,7 @@ export interface PublishRequest {
  * Moves a tag, in one PUT, and reads it back. A tag that is there already is left alone; one that somebody else
  * moved meanwhile is not overwritten.
  *
- * @returns whether anything was written
+ * @returns whether the tag shows something else than when this was planned
  * Throws `PreconditionFailed`, `DigestMismatch`.
  */
 export function createPublishTag(deps: Dependencies) {
@@ -101,20 +101,20 @@ export function createPublishTag(deps: Dependencies) {
     const { destination, tag, digest, expected } = request;
     const name = formatTagged(destination, tag);
     const before = await deps.reader.headManifest(destination, tag, signal);
-    if (before?.digest === digest) return false;
-    if ((before?.digest ?? null) !== expected) {
-      throw new HoubaError('PreconditionFailed', `${name} was moved by somebody else during the run`, {
-        hint: 'see who else writes there; the next run plans anew',
-      });
-    }
+    if (before?.digest === digest && expected === digest) return false;
     const { raw, manifest } = await readManifest(deps.reader, destination, digest, signal);
-    await deps.regctl.putManifest(destination, { tag }, raw.mediaType, raw.bytes, signal);
-    const after = await deps.reader.headManifest(destination, tag, signal);
-    if (after?.digest !== digest) {
-      throw new HoubaError(
-        'DigestMismatch',
-        `${name} resolves to ${after?.digest ?? 'nothing'} after ${digest} was put there`,
-      );
+    // An attempt whose answer was lost may have moved it already; then it is only told.
+    if (before?.digest !== digest) {
+      if ((before?.digest ?? null) !== expected) {
+        throw new HoubaError('PreconditionFailed', `${name} was moved by somebody else during the run`, {
+          hint: 'see who else writes there; the next run plans anew',
+        });
+      }
+      await deps.regctl.putManifest(destination, { tag }, raw.mediaType, raw.bytes, signal);
+      const after = (await deps.reader.headManifest(destination, tag, signal))?.digest ?? 'nothing';
+      if (after !== digest) {
+        throw new HoubaError('DigestMismatch', `${name} resolves to ${after} after ${digest} was put there`);
+      }
     }
     deps.memory.rememberFacts(destination, digest, {
       stamp: readStamp(manifest.annotations, deps.settings.prefix),

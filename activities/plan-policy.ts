@@ -24,6 +24,7 @@ import {
   formatTagged,
   parseReference,
   parseRepository,
+  type Reference,
   type Repository,
 } from '../domain/reference.js';
 import { HoubaError, type ReportedError, reportError } from '../domain/report/errors.js';
@@ -222,8 +223,7 @@ function placement(
   now: string,
 ): Placement {
   const target = targets[tag.target] as Target;
-  const recordedSource =
-    tag.kind === 'import' || tag.recorded?.baseName == null ? null : parseReference(tag.recorded.baseName);
+  const recordedSource = tag.kind === 'import' ? null : readBaseName(tag.recorded?.baseName ?? null);
   const created = tag.kind === 'restamp' ? (tag.recorded?.created ?? now) : now;
   return {
     kind: OPERATION_OF[tag.kind] as Placement['kind'],
@@ -245,6 +245,15 @@ function placement(
       vendor: target.import.vendor,
     },
   };
+}
+
+/** Where a placed image came from, by its own stamp; null when that cannot be read, and the policy's source is taken. */
+function readBaseName(name: string | null): Reference | null {
+  try {
+    return name === null ? null : parseReference(name);
+  } catch {
+    return null;
+  }
 }
 
 function backfill(targets: readonly Target[], tag: TagDecision, now: string): Backfill {

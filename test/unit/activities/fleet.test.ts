@@ -52,7 +52,7 @@ describe('opening a fleet', () => {
 
   it.each([
     [['redis', 'valkey'], 'no policy is named "redsi" (did you mean redis?)'],
-    [[], 'no policy is named "redsi"'],
+    [[], 'no policy is named "redsi" (the set has: none)'],
   ])('knows no other than the set %j', async (names, message) => {
     expect(await failing(fleetInput(names, { only: 'redsi' }))).toMatchObject({ type: 'ConfigInvalid', message });
   });

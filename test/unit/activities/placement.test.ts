@@ -209,11 +209,20 @@ describe('publishing', () => {
     ]);
   });
 
-  it('leaves a tag alone that shows the digest already', async () => {
+  it('leaves a tag alone that showed the digest when it was planned', async () => {
     const { placement, digest } = await prepared();
     destination().tags.set('7', digest);
-    expect(await run(world.steps.publishTag, publishing(placement, digest))).toBe(false);
+    expect(await run(world.steps.publishTag, publishing({ ...placement, current: digest }, digest))).toBe(false);
     expect(world.registries.writes).toEqual([]);
+    expect(world.journal).toEqual([]);
+  });
+
+  it('tells of a move whose answer was lost, without writing again', async () => {
+    const { placement, digest } = await prepared();
+    destination().tags.set('7', digest);
+    expect(await run(world.steps.publishTag, publishing(placement, digest))).toBe(true);
+    expect(world.registries.writes).toEqual([]);
+    expect(world.journal).toMatchObject([{ event: 'operation', fields: { out_digest: digest, applied: true } }]);
   });
 
   it.each([
