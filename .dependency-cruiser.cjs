@@ -55,11 +55,7 @@ module.exports = {
     },
     only(
       'config',
-      [
-        '^config/',
-        '^domain/',
-        ...npm('zod', 'env-paths', '@temporalio/envconfig', '@temporalio/common'),
-      ],
+      ['^config/', '^domain/', ...npm('zod', 'env-paths', '@temporalio/envconfig', '@temporalio/common')],
       {
         to: { dependencyTypesNot: ['core'] },
       },

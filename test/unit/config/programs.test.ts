@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { childEnvironment, readEnvironment } from '../../../config/environment.js';
-import { nearest } from '../../../domain/nearest.js';
 import { packageRoot, programPath, readPrograms } from '../../../config/programs.js';
+import { nearest } from '../../../domain/nearest.js';
 
 let root = '';
 const path = process.env.PATH;
