@@ -1,6 +1,6 @@
 import { aliasCollisions, outputCollisions, type TagCollision } from '../policy/ownership.js';
 import type { ResolvedImport, ResolvedPolicy } from '../policy/resolve.js';
-import { formatRepository, isTag } from '../reference.js';
+import { formatRepository, isTag, parseRepository } from '../reference.js';
 import { HoubaError } from '../report/errors.js';
 import { destinationRepository, type Roster, rosterByName } from '../roster.js';
 import { aliasClashes, expandAliases } from '../selection/aliases.js';
@@ -12,7 +12,8 @@ import type { Target, TargetVariant } from './plan.js';
  *
  * @param upstream the source's tags, in any order
  * @param fallbackMode the last level of the deletion mode's cascade (section 8.2)
- * @throws HoubaError `PolicyInvalid` when two writers want one tag (section 2.4, L8, L10), `ConfigInvalid` for an unknown registry
+ * @throws HoubaError `PolicyInvalid` when two writers want one tag (section 2.4, L8, L10) or the source is a destination,
+ * `ConfigInvalid` for an unknown registry
  */
 export function expandTargets(
   policy: ResolvedPolicy,
@@ -33,8 +34,18 @@ export function expandTargets(
       };
     });
   });
+  refuseItself(policy, targets);
   refuseCollisions(policy, targets);
   return targets;
+}
+
+/** A repository that is its own source would be stamped over, and every stamped tag looks moved from then on. */
+function refuseItself(policy: ResolvedPolicy, targets: readonly Target[]): void {
+  const source = formatRepository(parseRepository(policy.source.registry, policy.source.repository));
+  if (!targets.some((target) => formatRepository(target.repository) === source)) return;
+  throw new HoubaError('PolicyInvalid', `policy ${policy.name}: ${source} is source and destination at once`, {
+    hint: 'mirror it to another repository',
+  });
 }
 
 /** Tags and aliases before suffixes; every variant has the same. */

@@ -86,6 +86,20 @@ describe('expandTargets', () => {
     expect(() => expandTargets(policy, ['7', '7.2.0', '8.0.0'], roster, 'mark')).toThrow(message);
   });
 
+  it('refuses a repository that is source and destination at once', () => {
+    const entry = resolvedImport({ destinations: [{ registry: 'main', project: 'lib', repository: 'redis' }] });
+    const policy = resolvedPolicy({
+      imports: [entry],
+      source: { registry: 'registry.example', repository: 'lib/redis' },
+    });
+    expect(() => expandTargets(policy, ['7.2.0'], roster, 'mark')).toThrow(
+      expect.objectContaining({
+        code: 'PolicyInvalid',
+        message: expect.stringContaining('registry.example/lib/redis'),
+      }),
+    );
+  });
+
   it('refuses a registry that the roster does not name', () => {
     const entry = resolvedImport({ destinations: [{ registry: 'nope', project: 'lib', repository: 'redis' }] });
     expect(() => expandTargets(resolvedPolicy({ imports: [entry] }), ['7.2.0'], roster, 'mark')).toThrow(
