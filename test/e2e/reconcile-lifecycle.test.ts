@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type CountingProxy, startCountingProxy } from '../support/counting-proxy.js';
-import { request } from '../support/http.js';
 import { type RunningRegistry, startOlareg } from '../support/registries.js';
 import {
   createHouba,
@@ -11,7 +10,7 @@ import {
   regctlReader,
 } from '../support/stack.js';
 import { orphansOf, readOlaregStore } from '../support/storage.js';
-import { image, push, rawManifest } from '../support/upstream-images.js';
+import { descriptor, image, OCI, push, rawManifest } from '../support/upstream-images.js';
 
 const SPDX = 'application/spdx+json';
 
@@ -181,23 +180,14 @@ describe('what is not a container image', () => {
     const name = artifactType.toLowerCase();
     const config = Buffer.from(`{"name":"${name}"}`);
     const chart = Buffer.from(`a chart, or whatever ${name} is`);
-    const descriptorOf = (mediaType: string, blob: Buffer) => ({ ...rawManifest(blob, mediaType), size: blob.length });
-    const { digest: configDigest } = descriptorOf('', config);
-    const { digest: chartDigest } = descriptorOf('', chart);
     const made = rawManifest(
       {
         schemaVersion: 2,
-        mediaType: 'application/vnd.oci.image.manifest.v1+json',
-        config: { mediaType: 'application/vnd.cncf.helm.config.v1+json', digest: configDigest, size: config.length },
-        layers: [
-          {
-            mediaType: 'application/vnd.cncf.helm.chart.content.v1.tar+gzip',
-            digest: chartDigest,
-            size: chart.length,
-          },
-        ],
+        mediaType: OCI.manifest,
+        config: descriptor('application/vnd.cncf.helm.config.v1+json', config),
+        layers: [descriptor('application/vnd.cncf.helm.chart.content.v1.tar+gzip', chart)],
       },
-      'application/vnd.oci.image.manifest.v1+json',
+      OCI.manifest,
       [config, chart],
     );
     await push(upstream.host, name, ['1.0.0'], made);
@@ -207,7 +197,7 @@ describe('what is not a container image', () => {
     expect(report.totals).toMatchObject({ imported: 1, failed: 0 });
     const { annotations, layers } = await regctl.manifest(`${placed(name)}:1.0.0`);
     expect(annotations?.['io.houba.artifact.type']).toBe(artifactType);
-    expect(layers?.[0]?.digest).toBe(chartDigest);
+    expect(layers?.[0]?.digest).toBe(descriptor('', chart).digest);
     expect(await regctl.artifacts(`${placed(name)}:1.0.0`)).toEqual([]);
     expect((await houba.reconcile(dir, '--recheck')).report.totals).toMatchObject({ skipped: 1, sbom: 0 });
   });
@@ -232,59 +222,5 @@ describe('variants', () => {
       expect(annotations?.['io.houba.variant']).toBe(variant);
     }
     expect((await houba.reconcile(dir)).report.totals).toMatchObject({ skipped: 2, imported: 0, aliased: 0 });
-  });
-});
-
-describe('many policies', () => {
-  const names = ['one', 'two', 'three', 'seven'];
-
-  it('are shared among shards, each by exactly one', async () => {
-    for (const name of names) await push(upstream.host, name, ['1.0.0'], image('shared'));
-    const dir = houba.policies(
-      ...names.map((name) => ({ name, from: `${upstream.host}/${name}`, to: [`main:shards/${name}`] })),
-    );
-    const only = await houba.reconcile(dir, '--policy', 'three');
-    expect(only.report.policies.map(({ name }) => name)).toEqual(['three']);
-    const shards = [];
-    for (const shard of ['0', '1']) {
-      shards.push(await houba.reconcile(dir, '--shard-index', shard, '--shard-count', '2'));
-    }
-    expect(shards.map(({ code }) => code)).toEqual([0, 0]);
-    const done = shards.flatMap(({ report }) => report.policies.map(({ name }) => name));
-    expect(done.sort()).toEqual([...names].sort());
-    for (const { report } of shards) expect(report.policies.length).toBeGreaterThan(0);
-    for (const name of names) expect(await regctl.tags(`${registry.host}/shards/${name}`)).toEqual(['1.0.0']);
-  });
-
-  it('are stopped before anything is asked when two write to one repository, whatever they call it', async () => {
-    proxy.reset();
-    const dir = houba.policies(
-      { name: 'mine', from: `${upstream.host}/one`, to: ['main:clash/same'] },
-      { name: 'yours', from: `${upstream.host}/two`, to: ['again:clash/same'] },
-    );
-    const { code, stderr } = await houba.run('reconcile', dir, '--output', 'json');
-    expect(code).toBe(1);
-    expect(stderr).toMatch(/clash\/same is written by mine and yours/);
-    expect(proxy.requests).toEqual([]);
-  });
-});
-
-describe('more tags than are placed at once', () => {
-  it('all come in, with one inventory a content', async () => {
-    const tags = Array.from({ length: 60 }, (_, number) => `1.0.${number}`);
-    for (const [number, tag] of tags.entries()) {
-      await push(upstream.host, 'crowd', [tag], image(`crowd ${number % 3}`, { annotations: { tag } }));
-    }
-    const { code, report } = await houba.reconcile(policy('crowd'), '-j', '8');
-    expect(code).toBe(0);
-    expect(report.totals).toMatchObject({ imported: 60, failed: 0 });
-    expect((await regctl.tags(placed('crowd'))).length).toBe(60);
-    const documents = new Set<string>();
-    for (const tag of tags) {
-      const [sbom] = await regctl.artifacts(`${placed('crowd')}:${tag}`);
-      const manifest = await request(`http://${registry.host}/v2/demo/crowd/manifests/${sbom?.digest}`);
-      documents.add(JSON.parse(manifest.body.toString('utf8')).layers[0].digest);
-    }
-    expect(documents.size).toBe(3);
   });
 });

@@ -38,6 +38,7 @@ const SHAPES: Readonly<Record<string, { image: TestImage; platforms: Readonly<Re
     }),
   ),
   '6.0.0': single(image('empty', { empty: true })),
+  '7.0.0': single(image('sha512', { sha512: true })),
 };
 
 function single(only: TestImage) {

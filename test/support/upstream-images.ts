@@ -46,6 +46,8 @@ export interface ImageOptions {
   readonly empty?: boolean;
   /** Takes the place of the configuration that fits the layers. */
   readonly config?: Buffer;
+  /** Names configuration and layers by sha512. */
+  readonly sha512?: boolean;
 }
 
 /** A small real image: a Debian with one package, named after the text, so that every text gives other layers. */
@@ -67,11 +69,12 @@ export function image(text: string, options: ImageOptions = {}): TestImage {
       rootfs: { type: 'layers', diff_ids: options.empty ? [] : [sha256(tar)] },
       history: [],
     });
+  const describe = options.sha512 ? descriptor512 : descriptor;
   const bytes = json({
     schemaVersion: 2,
     mediaType: types.manifest,
-    config: descriptor(types.config, config),
-    layers: layers.map((layer) => descriptor(types.layer, layer)),
+    config: describe(types.config, config),
+    layers: layers.map((layer) => describe(types.layer, layer)),
     ...(options.annotations === undefined ? {} : { annotations: options.annotations }),
   });
   return {
@@ -168,7 +171,10 @@ export async function push(
   options: PushOptions = {},
 ): Promise<void> {
   for (const child of pushed.children) await push(host, repository, [], child, options);
-  for (const blob of pushed.blobs) await pushBlob(host, repository, blob, options);
+  for (const blob of pushed.blobs) {
+    const digest = pushed.bytes.includes(sha512(blob)) ? sha512(blob) : sha256(blob);
+    await pushBlob(host, repository, blob, digest, options);
+  }
   for (const reference of tags.length === 0 ? [pushed.digest] : tags) {
     await expectStatus(201, host, `/v2/${repository}/manifests/${reference}`, options, {
       method: 'PUT',
@@ -178,10 +184,19 @@ export async function push(
   }
 }
 
-async function pushBlob(host: string, repository: string, blob: Buffer, options: PushOptions): Promise<void> {
-  const started = await expectStatus(202, host, `/v2/${repository}/blobs/uploads/`, options, { method: 'POST' });
+async function pushBlob(
+  host: string,
+  repository: string,
+  blob: Buffer,
+  digest: string,
+  options: PushOptions,
+): Promise<void> {
+  const query = digest.startsWith('sha512') ? '?digest-algorithm=sha512' : '';
+  const started = await expectStatus(202, host, `/v2/${repository}/blobs/uploads/${query}`, options, {
+    method: 'POST',
+  });
   const at = new URL(started.headers.location ?? '', origin(host, options));
-  at.searchParams.set('digest', sha256(blob));
+  at.searchParams.set('digest', digest);
   const headers = { 'content-type': 'application/octet-stream' };
   await expectStatus(201, host, at.pathname + at.search, options, { method: 'PUT', headers, body: blob });
 }
@@ -208,6 +223,14 @@ function origin(host: string, { ca }: PushOptions): string {
 
 export function sha256(bytes: Uint8Array): string {
   return `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
+}
+
+function sha512(bytes: Uint8Array): string {
+  return `sha512:${createHash('sha512').update(bytes).digest('hex')}`;
+}
+
+function descriptor512(mediaType: string, bytes: Uint8Array) {
+  return { ...descriptor(mediaType, bytes), digest: sha512(bytes) };
 }
 
 export function descriptor(mediaType: string, bytes: Uint8Array) {
