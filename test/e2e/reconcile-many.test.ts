@@ -12,7 +12,6 @@ import {
 } from '../support/stack.js';
 import { descriptor, image, OCI, push, rawManifest } from '../support/upstream-images.js';
 
-
 let upstream: RunningRegistry;
 let registry: RunningRegistry;
 let proxy: CountingProxy;
