@@ -1,4 +1,10 @@
-import { Client, Connection } from '@temporalio/client';
+import {
+  Client,
+  Connection,
+  type ConnectionOptions,
+  defaultGrpcRetryOptions,
+  makeGrpcRetryInterceptor,
+} from '@temporalio/client';
 import { dataConverter } from '../config/connection.js';
 import { readEnvironment } from '../config/environment.js';
 import { loadSettings } from '../config/settings.js';
@@ -10,15 +16,26 @@ export interface TemporalPlace {
   readonly address: string;
   readonly namespace: string;
   /** TLS, API key and metadata; left out for the embedded one. */
-  readonly connection?: Parameters<typeof Connection.connect>[0] | null;
+  readonly connection?: ConnectionOptions | null;
 }
 
 const CONNECT_WITHIN_MS = 5_000;
 
 /** @throws TemporalUnreachable */
 export async function connectTo({ address, namespace, connection }: TemporalPlace): Promise<Client> {
+  const gate = createGate();
   try {
-    const open = await Connection.connect({ connectTimeout: CONNECT_WITHIN_MS, ...connection, address });
+    const open = await Connection.connect({
+      connectTimeout: CONNECT_WITHIN_MS,
+      ...connection,
+      address,
+      interceptors: [makeGrpcRetryInterceptor(defaultGrpcRetryOptions()), gate.interceptor],
+    });
+    const close = open.close.bind(open);
+    open.close = async () => {
+      gate.shut();
+      await close();
+    };
     return new Client({ connection: open, namespace, dataConverter });
   } catch (error) {
     throw explainFailure(error, `Temporal at ${address}`);
@@ -41,4 +58,40 @@ export async function connectClient(wanted: { address?: string; namespace?: stri
   // Credentials of the environment belong to its own address only (conventions S6).
   const connection = address === temporal.address ? temporal.connection : null;
   return await connectTo({ address, namespace: wanted.namespace ?? temporal.namespace, connection });
+}
+
+type Interceptor = NonNullable<ConnectionOptions['interceptors']>[number];
+type Call = ReturnType<Interceptor>;
+
+const CANCELLED = 1;
+
+/**
+ * Stands between the SDK's retries and the channel. A call that is waiting for its next attempt when the connection is
+ * closed makes it all the same, on a closed channel, from a timer: that ends the process (SDK 1.24). Here it is
+ * answered instead.
+ */
+function createGate(): { readonly interceptor: Interceptor; shut(): void } {
+  let isShut = false;
+  return {
+    interceptor: (options, nextCall) => (isShut ? refusedCall() : (nextCall(options) as Call)),
+    shut: () => {
+      isShut = true;
+    },
+  };
+}
+
+function refusedCall(): Call {
+  const call: Pick<Call, 'start' | 'sendMessage' | 'halfClose' | 'cancelWithStatus'> = {
+    start: (metadata, listener) => {
+      const status = { code: CANCELLED, details: 'the connection was closed', metadata };
+      queueMicrotask(() => {
+        listener?.onReceiveMessage?.(null); // as a real call that fails does: the retries rely on it
+        listener?.onReceiveStatus?.(status);
+      });
+    },
+    sendMessage: () => {},
+    halfClose: () => {},
+    cancelWithStatus: () => {},
+  };
+  return call as Call;
 }

@@ -109,8 +109,9 @@ export function requireSameSettings(stack: StackRecord, settings: Settings): voi
   });
 }
 
-/** Stops what is left of a stack whose process is gone. Call it under the lock. */
+/** Stops what is left of a stack whose process is gone; a living one is left alone. Call it under the lock. */
 export async function clearDeadStack(home: string): Promise<void> {
+  if (runningStack(home) !== null) return;
   const record = readStack(home);
   if (record !== null && isOurServer(record.server, stackFiles(home).database)) await stopServer(record.server);
   removeStack(home);

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import {
   type Client,
   type Connection,
@@ -88,6 +89,7 @@ const RUN_TIMEOUT = '24h';
 export class HoubaClient {
   readonly #client: Client;
   readonly #close: () => Promise<void>;
+  #closed = false;
 
   /** Uses a Temporal client that the caller made, with houba's data converter, and closes itself. */
   constructor(client: Client, close: () => Promise<void> = async () => {}) {
@@ -108,10 +110,14 @@ export class HoubaClient {
   /** Starts a reconcile and awaits its report. */
   async reconcile(input: FleetInput, options: FollowOptions = {}): Promise<RunReport> {
     const run = await this.startReconcile(input, options);
-    const following = options.onProgress === undefined ? null : this.follow(run, options.onProgress);
-    const report = await this.await(run);
-    await following;
-    return report;
+    const ended = new AbortController();
+    const following = options.onProgress && this.follow(run, options.onProgress, { signal: ended.signal });
+    try {
+      return await this.await(run);
+    } finally {
+      ended.abort();
+      await following;
+    }
   }
 
   /**
@@ -166,21 +172,29 @@ export class HoubaClient {
     return await this.#explained(run.workflowId, async () => (await this.#result(run)) as PolicyResult);
   }
 
-  /** Tells how far a run is, several times a second, until it ends. Never throws: nothing depends on it. */
-  async follow(run: Pick<Run, 'workflowId' | 'runId'>, onProgress: (progress: RunProgress) => void): Promise<void> {
+  /**
+   * Tells how far a run is, several times a second, until it ends, the signal is given or the client is closed. Never
+   * throws: nothing depends on it.
+   */
+  async follow(
+    run: Pick<Run, 'workflowId' | 'runId'>,
+    onProgress: (progress: RunProgress) => void,
+    { signal }: { readonly signal?: AbortSignal } = {},
+  ): Promise<void> {
     const placements = new PlacementTally();
-    for (;;) {
+    const over = () => this.#closed || signal?.aborted === true;
+    while (!over()) {
       try {
         const { status } = await this.#handle(run).describe();
         if (status.name !== 'RUNNING' && status.name !== 'CONTINUED_AS_NEW') return;
         const { phase, policies } = await this.#progressOf(run);
         await Promise.all(policies.current.map((policy) => this.#tally(policy, placements)));
         placements.finishAllBut(policies.current);
-        onProgress({ phase, policies, placements: placements.sum() });
+        if (!over()) onProgress({ phase, policies, placements: placements.sum() });
       } catch {
         // A query fails while no worker is there to answer; the run itself tells what is wrong.
       }
-      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+      await pause(POLL_MS, signal);
     }
   }
 
@@ -230,6 +244,7 @@ export class HoubaClient {
   }
 
   async close(): Promise<void> {
+    this.#closed = true;
     await this.#close();
   }
 
@@ -245,7 +260,7 @@ export class HoubaClient {
     });
     const looking = async () => {
       for (let wait = FIRST_LOOK_MS; !over; wait = Math.min(wait * 1.5, LAST_LOOK_MS)) {
-        await new Promise((resolve) => setTimeout(resolve, wait).unref());
+        await sleep(wait, undefined, { ref: false });
         if (!over && (await handle.describe()).status.name !== 'RUNNING') break;
       }
       return await (over ? waiting : handle.result());
@@ -399,6 +414,10 @@ class PlacementTally {
     }
     return sum;
   }
+}
+
+async function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
+  await sleep(ms, undefined, signal && { signal }).catch(() => {}); // given up early
 }
 
 function policyNames(input: FleetInput): string[] {

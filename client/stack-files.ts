@@ -124,7 +124,7 @@ export async function withLock<T>(home: string, note: (text: string) => void, wo
   try {
     return await work();
   } finally {
-    rmSync(path, { force: true });
+    if (readOr(path, '') === mine) rmSync(path, { force: true });
   }
 }
 

@@ -7,12 +7,11 @@ export async function showProgress(client: HoubaClient, run: Run, stream: NodeJS
   const { createLogUpdate } = await import('log-update');
   const update = createLogUpdate(stream);
   const began = Date.now();
-  let stopped = false;
-  void client.follow(run, (progress) => {
-    if (!stopped) update(progressText(progress, Date.now() - began));
-  });
+  const stop = new AbortController();
+  void client.follow(run, (progress) => update(progressText(progress, Date.now() - began)), stop);
   return () => {
-    stopped = true;
+    if (stop.signal.aborted) return;
+    stop.abort();
     update.clear();
     update.done();
   };

@@ -25,14 +25,15 @@ export async function openSession(options: StackOptions): Promise<Session> {
   try {
     const client = await connectTo(stack);
     const { owned, broken, ui, namespace } = stack;
+    const houba = new HoubaClient(client, () => client.connection.close());
     return {
-      client: new HoubaClient(client),
+      client: houba,
       owned,
       embedded: true,
       broken,
       pageOf: pageIn(ui, namespace),
       close: async () => {
-        await client.connection.close();
+        await houba.close();
         await stack.leave();
       },
     };
@@ -61,13 +62,14 @@ export async function lookIn(settings: Settings): Promise<Session> {
 
 async function clusterSession(place: Parameters<typeof connectTo>[0]): Promise<Session> {
   const client = await connectTo(place);
+  const houba = new HoubaClient(client, () => client.connection.close());
   return {
-    client: new HoubaClient(client),
+    client: houba,
     owned: false,
     embedded: false,
     broken: new Promise<never>(() => {}),
     pageOf: () => null,
-    close: () => client.connection.close(),
+    close: () => houba.close(),
   };
 }
 

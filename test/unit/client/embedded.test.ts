@@ -98,8 +98,16 @@ describe('what is left of a dead stack', () => {
     expect(readStack(home)).toBeNull();
   });
 
+  it('is a living one by now, when another command was faster: it is left alone', async () => {
+    writeStack(home, recordOf());
+    await clearDeadStack(home);
+    expect(isAlive(server.pid, server.identity)).toBe(true);
+    expect(readStack(home)).not.toBeNull();
+  });
+
   it('is left alone, when the id belongs to another program by now', async () => {
     const stranger = await startSleeper(['somebody', 'else']);
+    await owner.kill();
     writeStack(home, recordOf({ server: { pid: stranger.pid, identity: stranger.identity } }));
     await clearDeadStack(home);
     expect(isAlive(stranger.pid, stranger.identity)).toBe(true);
