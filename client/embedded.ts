@@ -130,6 +130,7 @@ async function startStack(mode: StackRecord['mode'], options: StackOptions): Pro
       ? `starting an embedded Temporal in ${home}; set TEMPORAL_ADDRESS to use a cluster`
       : `taking over the embedded Temporal in ${home} that a killed command left running`,
   );
+  if (options.journal === 'file') note(`its journal is ${files.journal}`);
   const record: StackRecord = {
     ...base,
     schema_version: 1,
