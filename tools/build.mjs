@@ -16,7 +16,7 @@ if (!existsSync(STAMP) || readFileSync(STAMP, 'utf8') !== stamp) await build();
 
 /** Builds beside dist/ and swaps at the end, so that a running worker or a failed build never sees half of one. */
 async function build() {
-  const next = join(ROOT, 'dist.new');
+  const next = join(ROOT, `dist.${process.pid}.new`);
   rmSync(next, { recursive: true, force: true });
   const tsc = join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc');
   try {
@@ -36,7 +36,7 @@ async function build() {
   writeFileSync(join(next, 'workflow-bundle.js'), code);
   await bundleCommandLine(next);
   writeFileSync(join(next, '.stamp'), stamp);
-  const old = join(ROOT, 'dist.old');
+  const old = join(ROOT, `dist.${process.pid}.old`);
   rmSync(old, { recursive: true, force: true });
   if (existsSync(DIST)) renameSync(DIST, old);
   renameSync(next, DIST);
