@@ -148,7 +148,7 @@ function watchProcesses(houbaPid: number): () => { commands: Set<string>; enviro
         // It has ended.
       }
     }
-  }, 15);
+  }, 30);
   return () => {
     clearInterval(timer);
     return { commands, environments };
