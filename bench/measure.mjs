@@ -14,9 +14,11 @@ export async function timed(program, args, environment = {}) {
     env: { ...process.env, ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
+  live.add(child);
   const said = { stdout: [], stderr: [] };
   for (const stream of ['stdout', 'stderr']) child[stream].on('data', (chunk) => said[stream].push(chunk));
   const [code, signal] = await once(child, 'close');
+  live.delete(child);
   const seconds = Number(process.hrtime.bigint() - began) / 1e9;
   const stdout = Buffer.concat(said.stdout).toString();
   if (code !== 0) {
@@ -24,6 +26,13 @@ export async function timed(program, args, environment = {}) {
     throw new Error(`${program} ${args.join(' ')} ended with ${signal ?? code}:\n${tail}`);
   }
   return { seconds, stdout };
+}
+
+const live = new Set();
+
+/** Ends what `timed` waits for, when nobody wants to know any more. */
+export function endTimed() {
+  for (const child of live) child.kill('SIGKILL');
 }
 
 export function median(numbers) {

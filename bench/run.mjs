@@ -9,7 +9,7 @@ import { startCounter } from './counter.mjs';
 import { fillCopied, fillPlaced, fillPlain, tagOf } from './fill.mjs';
 import { policyName, startStack, writePolicies } from './houba.mjs';
 import { makeImage } from './images.mjs';
-import { describeMachine, median, memoryOf, resetPeak, timed } from './measure.mjs';
+import { describeMachine, endTimed, median, memoryOf, resetPeak, timed } from './measure.mjs';
 import { readOptions } from './options.mjs';
 import { bareSyft, regsyncOnce, skopeoSync, writeRegsyncConfig } from './others.mjs';
 import { startRegistry } from './registry.mjs';
@@ -336,6 +336,7 @@ for (const [signal, code] of [
   ['SIGTERM', 143],
 ]) {
   process.once(signal, async () => {
+    endTimed();
     await end();
     process.exit(code);
   });
