@@ -15,7 +15,7 @@ import { ERROR_TABLE, type ErrorCode, isErrorCode, type ReportedError } from '..
  * How a failed step stands in the report: the code that the activity gave it. Our own cancellation is nobody's failure
  * and is thrown on; a child that somebody cancelled by itself takes no sibling along.
  */
-export function reportFailure(error: unknown): ReportedError {
+export function reportFailure(error: unknown): CodedError {
   if (isCancellation(error)) {
     if (CancellationScope.current().consideredCancelled) throw error;
     return reported('Interrupted', 'it was cancelled');
@@ -30,12 +30,15 @@ export function reportFailure(error: unknown): ReportedError {
   return reported('Internal', root instanceof Error ? root.message : String(root));
 }
 
+/** A reported error whose type is known to be a code. */
+type CodedError = ReportedError & { readonly type: ErrorCode };
+
 /** A failure of this code, as an activity would throw it. */
 export function failure(code: ErrorCode, message: string): ApplicationFailure {
   return ApplicationFailure.create({ type: code, message, nonRetryable: true });
 }
 
-function reported(code: ErrorCode, message: string): ReportedError {
+function reported(code: ErrorCode, message: string): CodedError {
   return { type: code, message, exit_code: ERROR_TABLE[code].exit };
 }
 

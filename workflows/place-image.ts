@@ -1,10 +1,12 @@
 import {
   CancellationScope,
   defineQuery,
+  isCancellation,
   setCurrentDetails,
   setHandler,
   upsertSearchAttributes,
 } from '@temporalio/workflow';
+import type { Digest } from '../domain/digest.js';
 import type { Status } from '../domain/durable/messages.js';
 import { QUERIES } from '../domain/durable/names.js';
 import type { Placement, PlacementResult } from '../domain/durable/placement.js';
@@ -30,7 +32,7 @@ export async function placeImage(placement: Placement): Promise<PlacementResult>
 
   const inspection = await steps.inspectPlacement(placement);
   const digest = inspection.stamped;
-  const undo: (() => Promise<void>)[] = [];
+  const undo: (() => Promise<readonly Digest[]>)[] = [];
   try {
     if (!inspection.stampedPresent) undo.push(() => removeWritten(placement, digest));
     enter('writing', digest);
@@ -46,8 +48,8 @@ export async function placeImage(placement: Placement): Promise<PlacementResult>
     await steps.publishTag({ destination, tag, digest, expected, journal: journalOf(placement) });
   } catch (error) {
     enter('compensating', digest);
-    await compensate(undo, error);
-    throw error;
+    const leftBehind = await compensate(undo, error);
+    throw leftBehind.length === 0 ? error : tellRemains(error, leftBehind);
   }
   enter('aliases', digest);
   return { digest, aliases: await moveAliases(placement, digest) };
@@ -71,26 +73,37 @@ async function moveAliases(
   return outcomes;
 }
 
-/** Last in, first out, and not to be cancelled. What cannot be undone is said loudly and waits for a person (guide, section 5). */
-async function compensate(undo: readonly (() => Promise<void>)[], cause: unknown): Promise<void> {
+/**
+ * Last in, first out, and not to be cancelled. What cannot be undone is said loudly and waits for a person (guide, section
+ * 5). @returns what is left behind because the registry does not delete
+ */
+async function compensate(undo: readonly (() => Promise<readonly Digest[]>)[], cause: unknown): Promise<Digest[]> {
   const failed: string[] = [];
+  const leftBehind: Digest[] = [];
   await CancellationScope.nonCancellable(async () => {
     for (const step of [...undo].reverse()) {
       try {
-        await step();
+        leftBehind.push(...(await step()));
       } catch (error) {
         failed.push(reportFailure(error).message);
       }
     }
   });
-  if (failed.length === 0) return;
+  if (failed.length === 0) return leftBehind;
   upsertSearchAttributes(needsHumanAttributes());
   const first = cause instanceof Error ? cause.message : String(cause);
   throw failure('CompensationFailed', `could not undo: ${failed.join('; ')} (after: ${first})`);
 }
 
-async function removeWritten({ destination }: Placement, digest: PlacementResult['digest']): Promise<void> {
-  await steps.removeWritten({ destination, digest });
+async function removeWritten({ destination }: Placement, digest: Digest): Promise<readonly Digest[]> {
+  return (await steps.removeWritten({ destination, digest })).leftBehind;
+}
+
+/** The failure, and what it leaves at a registry that does not delete; a cancellation stays what it is. */
+function tellRemains(error: unknown, leftBehind: readonly Digest[]): unknown {
+  if (isCancellation(error)) return error;
+  const { type, message } = reportFailure(error);
+  return failure(type, `${message}; left behind, for the registry does not delete: ${leftBehind.join(', ')}`);
 }
 
 /** The fields of the journal's `operation` line (section 10). */

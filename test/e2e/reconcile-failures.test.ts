@@ -237,7 +237,7 @@ describe('the destination', () => {
     expect(await stored('refused')).toEqual({ tags: [], stamped: [], referrers: 0 });
   });
 
-  it('that cannot delete keeps what was written, and the journal names it', async () => {
+  it('that cannot delete keeps what was written, and report and journal name it', async () => {
     await push(upstream.host, 'undeletable', ['1.0.0'], image('undeletable'));
     main.intercept = (request) =>
       isManifestPut(request, '1.0.0') ? { status: 403 } : request.method === 'DELETE' ? { status: 405 } : null;
@@ -246,6 +246,7 @@ describe('the destination', () => {
     expect(operationsOf(report)).toMatchObject([{ applied: false, error: { type: 'Denied' } }]);
     const { tags, stamped, referrers } = await stored('undeletable');
     expect({ tags, stamped: stamped.length, referrers }).toEqual({ tags: [], stamped: 1, referrers: 1 });
+    expect(operationsOf(report)[0]?.error?.message).toContain(stamped[0]);
     const lines = houba
       .journal()
       .split('\n')
