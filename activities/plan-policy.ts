@@ -28,7 +28,7 @@ import {
   type Repository,
 } from '../domain/reference.js';
 import { HoubaError, type ReportedError, reportError } from '../domain/report/errors.js';
-import type { Operation, OperationKind } from '../domain/report/run-report.js';
+import { newOperation, type Operation, type OperationKind } from '../domain/report/run-report.js';
 import type { Dependencies } from './dependencies.js';
 import { type StepContext, step } from './step.js';
 import { listSourceTags, surveyDestination, surveySource } from './survey.js';
@@ -310,7 +310,7 @@ function unwantedOperation(tag: UnwantedTag, mass: MassDeletion | undefined): Op
             },
           ),
         );
-  return { ...plain(tag.kind, tag.tag), digest: tag.baseDigest, out_digest: tag.digest, error };
+  return { ...newOperation(tag.kind, tag.tag), digest: tag.baseDigest, out_digest: tag.digest, error };
 }
 
 /** Tags that stay as they are are only counted (section 10). */
@@ -345,7 +345,7 @@ type Counted = PlanPage['counted'][number];
 function plannedPlacement(tag: TagDecision): PlannedOperation[] {
   const aliases = tag.aliases.map(({ alias }) => ({
     position: { target: tag.target, variant: tag.variant },
-    operation: { ...plain('aliased', alias), src_tag: tag.outTag, digest: tag.baseDigest },
+    operation: { ...newOperation('aliased', alias), src_tag: tag.outTag, digest: tag.baseDigest },
   }));
   return [tagOperation(tag), ...aliases];
 }
@@ -357,7 +357,7 @@ function plannedBackfill(tag: TagDecision): PlannedOperation {
 function plannedAlias(alias: PolicyPlan['aliases'][number]): PlannedOperation {
   return {
     position: { target: alias.target, variant: alias.variant },
-    operation: { ...plain('aliased', alias.alias), src_tag: alias.outTag, out_digest: alias.digest },
+    operation: { ...newOperation('aliased', alias.alias), src_tag: alias.outTag, out_digest: alias.digest },
   };
 }
 
@@ -365,25 +365,11 @@ function tagOperation(tag: TagDecision): PlannedOperation {
   return {
     position: { target: tag.target, variant: tag.variant },
     operation: {
-      ...plain(OPERATION_OF[tag.kind], tag.outTag),
+      ...newOperation(OPERATION_OF[tag.kind], tag.outTag),
       src_tag: tag.sourceTag,
       digest: tag.sourceDigest,
       out_digest: tag.kind === 'held' || tag.kind === 'sbom' ? tag.current : null,
     },
-  };
-}
-
-function plain(kind: OperationKind, outTag: string): Operation {
-  return {
-    kind,
-    out_tag: outTag,
-    src_tag: null,
-    digest: null,
-    applied: false,
-    ready_at: null,
-    error: null,
-    transform_steps: null,
-    out_digest: null,
   };
 }
 

@@ -30,7 +30,7 @@ import {
   setTargets,
   startReport,
 } from '../domain/report/policy-report.js';
-import type { Operation, OperationKind } from '../domain/report/run-report.js';
+import { newOperation, type Operation } from '../domain/report/run-report.js';
 import { reportFailure } from './failures.js';
 import { inParallel } from './in-parallel.js';
 import { placeImage } from './place-image.js';
@@ -87,7 +87,7 @@ async function place(run: PolicyRun, placement: Placement, index: number): Promi
   const { destination, tag, label, position } = placement;
   const repository = formatRepository(destination);
   const operation = {
-    ...operationOf(placement.kind, tag),
+    ...newOperation(placement.kind, tag),
     src_tag: placement.sourceTag,
     digest: placement.baseDigest,
   };
@@ -115,7 +115,7 @@ async function place(run: PolicyRun, placement: Placement, index: number): Promi
     run.record(index, position, { ...operation, applied: true, out_digest: result.digest }, null);
     for (const { alias, moved, error } of result.aliases) {
       if (!moved && error === null) continue;
-      const aliased = { ...operationOf('aliased', alias), src_tag: tag, digest: placement.baseDigest };
+      const aliased = { ...newOperation('aliased', alias), src_tag: tag, digest: placement.baseDigest };
       const outcome = error === null ? { applied: true, out_digest: result.digest } : { error };
       run.record(index, position, { ...aliased, ...outcome }, error === null ? null : formatTagged(destination, alias));
     }
@@ -124,7 +124,7 @@ async function place(run: PolicyRun, placement: Placement, index: number): Promi
 
 async function fill(run: PolicyRun, policy: string, backfill: Backfill, index: number): Promise<void> {
   const { destination, subject, position, tag, created } = backfill;
-  const operation = { ...operationOf('sbom', tag), src_tag: backfill.sourceTag, digest: backfill.sourceDigest };
+  const operation = { ...newOperation('sbom', tag), src_tag: backfill.sourceTag, digest: backfill.sourceDigest };
   const journal = journalOf(run, policy, destination, position, operation);
   await run.attempt(index, tag, position, { ...operation, out_digest: subject }, formatTagged(destination, tag), () =>
     steps.attachSboms({ destination, subject, carryFrom: null, timestamp: created, journal }),
@@ -133,7 +133,7 @@ async function fill(run: PolicyRun, policy: string, backfill: Backfill, index: n
 
 async function point(run: PolicyRun, policy: string, move: AliasPlacement, index: number): Promise<void> {
   const { destination, alias, digest, current, position } = move;
-  const operation = { ...operationOf('aliased', alias), src_tag: move.outTag, out_digest: digest };
+  const operation = { ...newOperation('aliased', alias), src_tag: move.outTag, out_digest: digest };
   const journal = journalOf(run, policy, destination, position, operation);
   await run.attempt(index, alias, position, operation, formatTagged(destination, alias), () =>
     steps.publishTag({ destination, tag: alias, digest, expected: current, journal }),
@@ -268,20 +268,6 @@ class PolicyRun {
       ? ''
       : (this.report.targets[position.target]?.variants[position.variant]?.name ?? '');
   }
-}
-
-function operationOf(kind: OperationKind, outTag: string): Operation {
-  return {
-    kind,
-    out_tag: outTag,
-    src_tag: null,
-    digest: null,
-    applied: false,
-    ready_at: null,
-    error: null,
-    transform_steps: null,
-    out_digest: null,
-  };
 }
 
 function journalOf(

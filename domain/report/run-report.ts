@@ -31,6 +31,21 @@ export interface Operation {
   readonly out_digest: string | null;
 }
 
+/** An operation of which no more than its kind and tag is known yet. */
+export function newOperation(kind: OperationKind, outTag: string): Operation {
+  return {
+    kind,
+    out_tag: outTag,
+    src_tag: null,
+    digest: null,
+    applied: false,
+    ready_at: null,
+    error: null,
+    transform_steps: null,
+    out_digest: null,
+  };
+}
+
 export interface VariantNode {
   readonly name: string;
   readonly suffix: string;
