@@ -9,10 +9,9 @@ import { isBelowFloor, readProgramVersion } from '../adapters/program-version.js
 import { createRegctl, type Regctl } from '../adapters/regctl.js';
 import { createRegistryReader } from '../adapters/registry.js';
 import { createSyft } from '../adapters/syft.js';
-import { readEnvironment } from '../config/environment.js';
 import { programPath, readPrograms } from '../config/programs.js';
+import { registryAccess } from '../config/registry-access.js';
 import type { Settings } from '../config/settings.js';
-import { houbaVersion } from '../config/version.js';
 import { HoubaError } from '../domain/report/errors.js';
 import type { Logger } from './journal.js';
 import { openWorkDir } from './work-dir.js';
@@ -26,20 +25,10 @@ export interface OpenedDependencies {
 export async function openDependencies(settings: Settings, log: Logger): Promise<OpenedDependencies> {
   const [regctl, syft] = await Promise.all([required('regctl', settings), required('syft', settings)]);
   const workDir = openWorkDir(settings.workDir);
-  const access = settings.registries;
-  const ambient = {
-    access,
-    dockerConfigDir: settings.dockerConfigDir,
-    authFiles: settings.authFiles,
-    environment: readEnvironment(),
-    findProgram: programPath,
-  };
-  const credentials = createCredentialSource(ambient);
-  const reader = createRegistryReader({
-    ...ambient,
-    userAgent: `houba/${houbaVersion()}`,
-    concurrency: settings.maxConcurrency,
-  });
+  const reading = registryAccess(settings);
+  const { access } = reading;
+  const credentials = createCredentialSource(reading);
+  const reader = createRegistryReader(reading);
   const tool = { access, credentials, workDir: workDir.path, environment: settings.childEnvironment };
   const memory = openDigestMemory(join(settings.home, 'cache'), settings.labelPrefix);
   const dependencies: Dependencies = {

@@ -1,10 +1,9 @@
 import { Command } from 'commander';
 import { isBelowFloor, readProgramVersion } from '../../adapters/program-version.js';
 import { createRegistryReader } from '../../adapters/registry.js';
-import { readEnvironment } from '../../config/environment.js';
 import { type Program, programPath, readPrograms } from '../../config/programs.js';
+import { registryAccess } from '../../config/registry-access.js';
 import type { Settings } from '../../config/settings.js';
-import { houbaVersion } from '../../config/version.js';
 import { HoubaError } from '../../domain/report/errors.js';
 import { escapeControls } from '../../domain/report/escape.js';
 import type { Palette } from '../../domain/report/render.js';
@@ -161,15 +160,7 @@ export function renderDiagnosis(diagnosis: Diagnosis, palette: Palette): string 
 const PING_TIMEOUT_MS = 15_000;
 
 function checksOf(settings: Settings, close: (() => Promise<void>)[]): DoctorChecks {
-  const reader = createRegistryReader({
-    access: settings.registries,
-    dockerConfigDir: settings.dockerConfigDir,
-    authFiles: settings.authFiles,
-    environment: readEnvironment(),
-    findProgram: programPath,
-    userAgent: `houba/${houbaVersion()}`,
-    concurrency: settings.maxConcurrency,
-  });
+  const reader = createRegistryReader(registryAccess(settings));
   close.push(() => reader.close());
   return {
     programs: readPrograms(),

@@ -1,7 +1,5 @@
 import { createRegistryReader } from '../../adapters/registry.js';
-import { readEnvironment } from '../../config/environment.js';
-import { programPath } from '../../config/programs.js';
-import { houbaVersion } from '../../config/version.js';
+import { registryAccess } from '../../config/registry-access.js';
 import { formatRepository, parseRepository } from '../../domain/reference.js';
 import { HoubaError } from '../../domain/report/errors.js';
 import { settingsOfProcess } from './settings.js';
@@ -15,15 +13,7 @@ export async function sourceTags(source: {
   readonly repository: string;
 }): Promise<string[]> {
   const { settings } = settingsOfProcess();
-  const reader = createRegistryReader({
-    access: settings.registries,
-    dockerConfigDir: settings.dockerConfigDir,
-    authFiles: settings.authFiles,
-    environment: readEnvironment(),
-    findProgram: programPath,
-    userAgent: `houba/${houbaVersion()}`,
-    concurrency: settings.maxConcurrency,
-  });
+  const reader = createRegistryReader(registryAccess(settings));
   try {
     const repository = parseRepository(source.registry, source.repository);
     const tags = await reader.listTags(repository);
