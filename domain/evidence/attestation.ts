@@ -1,0 +1,123 @@
+import { type Digest, digestOf } from '../digest.js';
+import { prefixedKeys } from '../stamp/keys.js';
+import { TRANSFORM_PREDICATE_TYPE } from './predicates.js';
+import { PROVENANCE_PREDICATE_TYPE } from './provenance.js';
+import { type PlatformManifest, SBOM_PREDICATE_TYPES, type SbomFormat, type SbomReferrer } from './sbom.js';
+
+/** Artifact type and layer type of a signed statement (conventions C19). */
+export const BUNDLE_MEDIA_TYPE = 'application/vnd.dev.sigstore.bundle.v0.3+json';
+
+/** By these annotations cosign and others find a bundle without reading it. */
+const CONTENT_KEY = 'dev.sigstore.bundle.content';
+const PREDICATE_TYPE_KEY = 'dev.sigstore.bundle.predicateType';
+
+/** One statement that lacks on at least one of the manifests that it is about. */
+export interface MissingAttestation {
+  readonly predicateType: string;
+  /** Whose inventory it is; null: the statement is about the whole image. */
+  readonly platform: PlatformManifest | null;
+  readonly format: SbomFormat | null;
+  /** All that the statement names. */
+  readonly subjects: readonly Digest[];
+  /** Those of the subjects that do not have it. */
+  readonly lacking: readonly Digest[];
+}
+
+/** For whom a statement about a whole image was made: two tags may show the same bytes. */
+export interface StatementIdentity {
+  readonly tag: string;
+  readonly policy: string;
+  readonly import: string;
+  readonly variant: string;
+}
+
+type Attestation = Omit<MissingAttestation, 'lacking'>;
+
+/**
+ * What must still be signed, each kind of statement by itself, so that whatever failed half-way is made good by the next
+ * run (L15; architecture, "Evidence for an index"): where the image comes from, its provenance, and each SBOM.
+ *
+ * Only what bears our mark counts: upstream's own bundles may hang on the same manifests. With an empty prefix nothing
+ * does, so any bundle of the kind counts.
+ *
+ * @param subject what the tag resolves to
+ * @param platforms its platforms; for a single image, the image itself; none for other artifacts
+ * @param formats the SBOMs to sign; none for other artifacts
+ * @param referrersOf the referrers of the subject and of each platform's manifest
+ * @param identity counts only statements made for this one; left out: for anybody
+ */
+export function missingAttestations(
+  subject: Digest,
+  platforms: readonly PlatformManifest[],
+  formats: readonly SbomFormat[],
+  referrersOf: ReadonlyMap<Digest, readonly SbomReferrer[]>,
+  prefix: string,
+  identity: StatementIdentity | null = null,
+): MissingAttestation[] {
+  const missing: MissingAttestation[] = [];
+  for (const attestation of wantedAttestations(subject, platforms, formats)) {
+    const lacking = attestation.subjects.filter((target) => {
+      const wanted = bundleAnnotations(attestation, target, prefix, identity);
+      return !(referrersOf.get(target) ?? []).some((referrer) => isBundle(referrer, wanted));
+    });
+    if (lacking.length > 0) missing.push({ ...attestation, lacking });
+  }
+  return missing;
+}
+
+/**
+ * What is written on the bundle of a statement.
+ *
+ * @param target the manifest that it is attached to
+ * @param identity for whom; it stands on statements about the whole image
+ */
+export function bundleAnnotations(
+  attestation: Attestation,
+  target: Digest,
+  prefix: string,
+  identity: StatementIdentity | null,
+): Record<string, string> {
+  const { predicateType, platform, format, subjects } = attestation;
+  const annotations: Record<string, string> = { [CONTENT_KEY]: 'dsse-envelope', [PREDICATE_TYPE_KEY]: predicateType };
+  const keys = prefixedKeys(prefix);
+  if (keys === null) return annotations;
+  const about = platform?.digest ?? subjects[0];
+  const operation = ['attest', predicateType, target, about, platform?.platform ?? null, format];
+  annotations[keys.operation] = digestOf(new TextEncoder().encode(JSON.stringify(operation)));
+  if (platform !== null && format !== null) {
+    annotations[keys.sbomPlatform] = platform.platform;
+    annotations[keys.sbomFormat] = format;
+  } else if (identity !== null) {
+    annotations[keys.tag] = identity.tag;
+    annotations[keys.policy] = identity.policy;
+    annotations[keys.import] = identity.import;
+    annotations[keys.variant] = identity.variant;
+  }
+  return annotations;
+}
+
+/** Everything that must be signed about an image; the subject comes first among the subjects of what is about all of it. */
+function wantedAttestations(
+  subject: Digest,
+  platforms: readonly PlatformManifest[],
+  formats: readonly SbomFormat[],
+): Attestation[] {
+  const everything = [...new Set([subject, ...platforms.map(({ digest }) => digest)])];
+  const whole = { platform: null, format: null, subjects: everything };
+  const wanted: Attestation[] = [
+    { predicateType: TRANSFORM_PREDICATE_TYPE, ...whole },
+    { predicateType: PROVENANCE_PREDICATE_TYPE, ...whole },
+  ];
+  for (const platform of platforms) {
+    const subjects = [...new Set([platform.digest, subject])];
+    for (const format of formats) {
+      wanted.push({ predicateType: SBOM_PREDICATE_TYPES[format], platform, format, subjects });
+    }
+  }
+  return wanted;
+}
+
+function isBundle({ artifactType, annotations }: SbomReferrer, wanted: Readonly<Record<string, string>>): boolean {
+  if (artifactType !== BUNDLE_MEDIA_TYPE) return false;
+  return Object.entries(wanted).every(([key, value]) => Object.hasOwn(annotations, key) && annotations[key] === value);
+}
