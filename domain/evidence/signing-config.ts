@@ -1,0 +1,73 @@
+import { HoubaError } from '../report/errors.js';
+
+/** How evidence is signed, as configured; texts may be empty (section 3, `HOUBA_ATTEST_*`). */
+export interface SigningSettings {
+  readonly signer: '' | 'keyless' | 'kms' | 'key';
+  readonly fulcioUrl: string;
+  readonly rekorUrl: string;
+  readonly tsaUrl: string;
+  /** Path of a Sigstore trusted root. */
+  readonly trustedRoot: string;
+  readonly builderId: string;
+}
+
+/** What cosign is told for one signature: which services to ask, and whom to believe what they answer. */
+export interface SigningPlan {
+  /** The signing configuration file of cosign v3. */
+  readonly config: Readonly<Record<string, unknown>>;
+  /**
+   * A path; `public`: that of the public Sigstore services; `none`: nothing but the key decides, and cosign must not go
+   * and fetch one.
+   */
+  readonly trustedRoot: 'public' | 'none' | { readonly path: string };
+}
+
+/** A trusted root that trusts nobody. */
+export const EMPTY_TRUSTED_ROOT = { mediaType: 'application/vnd.dev.sigstore.trustedroot+json;version=0.1' };
+
+const PUBLIC_FULCIO = 'https://fulcio.sigstore.dev';
+const PUBLIC_REKOR = 'https://rekor.sigstore.dev';
+
+/**
+ * The services of section 7.2. With a key and no addresses nothing is contacted (air-gapped); keyless without any
+ * address means the public ones (L22).
+ *
+ * @throws HoubaError `ConfigInvalid` when the settings cannot give a signature that anybody could verify
+ */
+export function planSigning(settings: SigningSettings): SigningPlan {
+  const { signer, tsaUrl } = settings;
+  if (signer === '') throw new HoubaError('ConfigInvalid', 'nothing can be signed: HOUBA_ATTEST_SIGNER is empty');
+  const keyless = signer === 'keyless';
+  const fulcioUrl = settings.fulcioUrl || (keyless ? PUBLIC_FULCIO : '');
+  const nothingGiven = settings.fulcioUrl === '' && settings.rekorUrl === '' && tsaUrl === '';
+  const rekorUrl = keyless && nothingGiven ? PUBLIC_REKOR : settings.rekorUrl;
+  if (keyless && rekorUrl === '' && tsaUrl === '') {
+    throw new HoubaError('ConfigInvalid', 'a keyless signature needs a time that outlives its certificate', {
+      hint: 'set HOUBA_ATTEST_REKOR_URL or HOUBA_ATTEST_TSA_URL beside HOUBA_ATTEST_FULCIO_URL',
+    });
+  }
+  const operator = settings.builderId || 'houba';
+  const services = (url: string) =>
+    url === '' ? [] : [{ url, majorApiVersion: 1, validFor: { start: '1970-01-01T00:00:00Z' }, operator }];
+  const config = {
+    mediaType: 'application/vnd.dev.sigstore.signingconfig.v0.2+json',
+    ...(fulcioUrl !== '' && { caUrls: services(fulcioUrl) }),
+    ...(rekorUrl !== '' && { rekorTlogUrls: services(rekorUrl) }),
+    rekorTlogConfig: rekorUrl === '' ? {} : { selector: 'ANY' },
+    ...(tsaUrl !== '' && { tsaUrls: services(tsaUrl) }),
+    tsaConfig: tsaUrl === '' ? {} : { selector: 'ANY' },
+  };
+  const asked = [...(keyless ? [fulcioUrl] : []), rekorUrl, tsaUrl].filter((url) => url !== '');
+  return { config, trustedRoot: trustedRootFor(asked, settings.trustedRoot) };
+}
+
+/** cosign verifies what it has just signed, and would fetch the public root for it, whatever the services. */
+function trustedRootFor(asked: readonly string[], path: string): SigningPlan['trustedRoot'] {
+  if (asked.length === 0) return 'none';
+  if (path !== '') return { path };
+  const own = asked.find((url) => !/^https:\/\/[a-z0-9.-]+\.sigstore\.dev(\/|$)/.test(url));
+  if (own === undefined) return 'public';
+  throw new HoubaError('ConfigInvalid', `HOUBA_ATTEST_TRUSTED_ROOT is needed to believe what ${own} says`, {
+    hint: 'cosign trusted-root create makes the file from the certificates and keys of the services',
+  });
+}
