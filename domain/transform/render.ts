@@ -1,0 +1,28 @@
+import { HoubaError } from '../report/errors.js';
+
+/** A step's part of the build: the archive with its files (null: it has none), and its variables. */
+export interface RenderedStep {
+  readonly step: string;
+  readonly tar: string | null;
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/**
+ * The Dockerfile of a rebuild: files and variables only, so user, entrypoint and the rest of the base stay. The base is the
+ * named context `base`, which the caller pins to a digest.
+ */
+export function renderDockerfile(layers: readonly RenderedStep[]): string {
+  const lines = ['FROM base'];
+  for (const { step, tar, env } of layers) {
+    lines.push(`# ${step}`);
+    if (tar !== null) lines.push(`ADD ${tar} /`);
+    for (const [name, value] of Object.entries(env)) lines.push(`ENV ${name}=${quote(value)}`);
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+/** Taken literally by the Dockerfile's reader: no variable, no escape, no second instruction. */
+function quote(value: string): string {
+  if (/[\r\n]/.test(value)) throw new HoubaError('Internal', 'a variable of an image cannot hold more than one line');
+  return `"${value.replace(/[\\"$]/g, '\\$&')}"`;
+}

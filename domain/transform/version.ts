@@ -1,0 +1,27 @@
+import { utf8ToBytes } from '@noble/hashes/utils.js';
+import { type Digest, digestOf } from '../digest.js';
+import type { Resource } from './step.js';
+
+/** A step with what its names stand for. */
+export interface ResolvedStep {
+  readonly name: string;
+  readonly params: unknown;
+  readonly resources: readonly Resource[];
+}
+
+/**
+ * What a transform is, in one value: it changes with the order of steps, their parameters, the text of a certificate and the
+ * address of a mirror (section 3). The form is that of the original, so that what it built is not built again.
+ */
+export function transformVersion(steps: readonly ResolvedStep[]): Digest {
+  return digestOf(utf8ToBytes(canonicalJson(steps.map(({ name, params, resources }) => [name, params, resources]))));
+}
+
+/** Sorted keys, no spaces, nothing but ASCII. */
+function canonicalJson(value: unknown): string {
+  const sorted = JSON.stringify(value, (_key, part: unknown) => {
+    if (part === null || typeof part !== 'object' || Array.isArray(part)) return part;
+    return Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1)));
+  });
+  return sorted.replace(/[\u007f-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
+}
