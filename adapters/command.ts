@@ -17,6 +17,8 @@ export interface CommandOptions {
   readonly cwd?: string;
   /** Called with each piece of standard output as it comes. */
   readonly onStdout?: (chunk: string) => void;
+  /** The same of standard error, where some programs write their progress. */
+  readonly onStderr?: (chunk: string) => void;
   /** Texts that must not be seen in an error, such as the password in the child's configuration file. */
   readonly secrets?: readonly string[];
   /** The code of a non-zero exit, from what the program said; null: `ToolFailed`. */
@@ -55,8 +57,9 @@ export async function runCommand(options: CommandOptions): Promise<CommandResult
     ...(options.input === undefined ? { stdin: 'ignore' as const } : { input: options.input }),
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
   });
-  const { onStdout } = options;
+  const { onStdout, onStderr } = options;
   if (onStdout !== undefined) child.stdout.on('data', (chunk: Buffer) => onStdout(chunk.toString('utf8')));
+  if (onStderr !== undefined) child.stderr.on('data', (chunk: Buffer) => onStderr(chunk.toString('utf8')));
 
   let timedOut = false;
   let ending: Promise<void> | undefined;

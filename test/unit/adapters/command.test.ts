@@ -74,6 +74,12 @@ describe('running a program', () => {
     expect(chunks.join('')).toBe('one\ntwo\n');
   });
 
+  it('shows standard error as it comes', async () => {
+    const chunks: string[] = [];
+    await sh('echo one >&2; echo two >&2', { onStderr: (chunk) => chunks.push(chunk) });
+    expect(chunks.join('')).toBe('one\ntwo\n');
+  });
+
   it('does not mind a program that leaves without reading its input', async () => {
     await expect(sh('exit 0', { input: new Uint8Array(4 * 1024 * 1024) })).resolves.toBeDefined();
   });
