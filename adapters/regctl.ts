@@ -17,17 +17,31 @@ export interface Artifact {
   readonly file?: { readonly bytes: Uint8Array; readonly mediaType: string };
 }
 
+/** One manifest of a repository, with all it names. */
+export interface PinnedImage {
+  readonly repository: Repository;
+  readonly digest: Digest;
+}
+
+/** What else a copy takes along; nothing by default. */
+export interface CopyOptions {
+  /** Artifacts whose subject is the manifest, or one of its children. */
+  readonly referrers?: boolean;
+  /** What older signers keep under tags such as `sha256-<hex>.sig`. */
+  readonly digestTags?: boolean;
+}
+
 /** The writes that houba makes through regctl. Each throws a `HoubaError` with the code of what the registry said. */
 export interface Regctl {
   /**
-   * Copies one manifest and all it names, byte for byte, to the same digest: an index with all its children, without
-   * referrers. Costs one HEAD when it is there already.
+   * Copies one manifest and all it names, byte for byte, to the same digest: an index with all its children. Costs one HEAD
+   * when it is there already; with options it looks again at all there is.
    */
-  copyImage(
-    source: { readonly repository: Repository; readonly digest: Digest },
-    destination: Repository,
-    signal?: AbortSignal,
-  ): Promise<void>;
+  copyImage(source: PinnedImage, destination: Repository, options?: CopyOptions, signal?: AbortSignal): Promise<void>;
+  /** Copies one manifest and all it names out of a registry, into an OCI layout in this folder, which exists. */
+  exportImage(source: PinnedImage, layout: string, signal?: AbortSignal): Promise<void>;
+  /** Copies a manifest of an OCI layout, by digest, and all it names into a registry. No tag comes to be. */
+  importImage(layout: string, digest: Digest, destination: Repository, signal?: AbortSignal): Promise<void>;
   /** Puts these bytes. It always writes: look first. @throws HoubaError `DigestMismatch` */
   putManifest(
     repository: Repository,
@@ -70,6 +84,8 @@ export function createRegctl(options: RegctlOptions): Regctl {
     readonly args: readonly string[];
     readonly hosts: readonly string[];
     readonly input?: string | Uint8Array;
+    /** Default: the folder of the process. */
+    readonly cwd?: string;
     readonly timeoutMs?: number;
     readonly signal: AbortSignal | undefined;
   }
@@ -87,6 +103,7 @@ export function createRegctl(options: RegctlOptions): Regctl {
         args: request.args,
         input: request.input ?? '',
         env: { ...options.environment, HOME: folder, REGCTL_CONFIG: path },
+        ...(request.cwd === undefined ? {} : { cwd: request.cwd }),
         timeoutMs: request.timeoutMs ?? timeoutMs,
         signal: request.signal,
         secrets,
@@ -120,10 +137,31 @@ export function createRegctl(options: RegctlOptions): Regctl {
   }
 
   return {
-    async copyImage({ repository, digest }, destination, signal) {
+    async copyImage({ repository, digest }, destination, { referrers, digestTags } = {}, signal) {
+      const flags = [...(referrers ? ['--referrers'] : []), ...(digestTags ? ['--digest-tags'] : [])];
       await call({
-        args: ['image', 'copy', '--', formatPinned(repository, digest), formatPinned(destination, digest)],
+        args: ['image', 'copy', ...flags, '--', formatPinned(repository, digest), formatPinned(destination, digest)],
         hosts: [repository.host, destination.host],
+        timeoutMs: COPY_TIMEOUT_MS,
+        signal,
+      });
+    },
+
+    async exportImage({ repository, digest }, layout, signal) {
+      await call({
+        args: ['image', 'copy', '--', formatPinned(repository, digest), hereBy(digest)],
+        hosts: [repository.host],
+        cwd: layout,
+        timeoutMs: COPY_TIMEOUT_MS,
+        signal,
+      });
+    },
+
+    async importImage(layout, digest, destination, signal) {
+      await call({
+        args: ['image', 'copy', '--', hereBy(digest), formatPinned(destination, digest)],
+        hosts: [destination.host],
+        cwd: layout,
         timeoutMs: COPY_TIMEOUT_MS,
         signal,
       });
@@ -173,6 +211,11 @@ export function createRegctl(options: RegctlOptions): Regctl {
 
     version: () => call({ args: ['version', '--format', '{{.VCSTag}}'], hosts: [], signal: undefined }),
   };
+}
+
+/** A manifest of the layout in the working directory: a folder's own name may hold what regctl refuses in a reference. */
+function hereBy(digest: Digest): string {
+  return `ocidir://.@${digest}`;
 }
 
 /** The configuration of regctl: exactly these hosts, and nothing from Docker's files, which `credentials` has read. */

@@ -146,6 +146,26 @@ describe('writing', () => {
     ]);
   });
 
+  it('takes referrers and signature tags along when it is asked to', async () => {
+    const { program, regctl } = await fake('');
+    await regctl.copyImage({ repository: source, digest }, destination, { referrers: true, digestTags: true });
+    expect((await onlyCall(program)).args.slice(0, 5)).toEqual(['image', 'copy', '--referrers', '--digest-tags', '--']);
+  });
+
+  it('brings an image to a layout and from there to a registry, knowing only the host it talks to', async () => {
+    const layout = await mkdtemp(join(folder, 'a layout: with, odd@name-'));
+    const { program, regctl } = await fake(`note('cwd', process.cwd());`);
+    await regctl.exportImage({ repository: source, digest }, layout);
+    await regctl.importImage(layout, digest, destination);
+    const [exported, imported] = await program.calls();
+    const here = `ocidir://.@${digest}`;
+    expect(exported?.args).toEqual(['image', 'copy', '--', `docker.io/library/redis@${digest}`, here]);
+    expect(imported?.args).toEqual(['image', 'copy', '--', here, `r.example:5000/cache/redis@${digest}`]);
+    for (const call of [exported, imported]) expect(call?.notes.cwd).toBe(layout);
+    expect(exported?.notes.config).toMatchObject({ hosts: { 'docker.io': { tls: 'enabled' } } });
+    expect(JSON.stringify(imported?.notes.config)).not.toContain('docker.io');
+  });
+
   it.each([
     [{ tag: '7.2' }, 'r.example:5000/cache/redis:7.2'],
     [{ digest }, `r.example:5000/cache/redis@${digest}`],
@@ -251,7 +271,7 @@ describe('cancelling', () => {
     const ready = join(folder, 'ready');
     const { regctl } = await fake(`fs.mkdirSync(${JSON.stringify(ready)}); setInterval(() => {}, 1000);`);
     const abort = new AbortController();
-    const copying = regctl.copyImage({ repository: source, digest: digest as Digest }, destination, abort.signal);
+    const copying = regctl.copyImage({ repository: source, digest: digest as Digest }, destination, {}, abort.signal);
     await expect.poll(() => existsSync(ready)).toBe(true);
     const reason = new Error('cancelled');
     abort.abort(reason);
