@@ -1,0 +1,189 @@
+import { randomUUID } from 'node:crypto';
+import { type FileHandle, mkdir, open, rename, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { type Digest, digestOf, isDigest } from '../domain/digest.js';
+import { type Descriptor, MAX_MANIFEST_BYTES, type ParsedManifest, parseManifest } from '../domain/manifest.js';
+import { HoubaError } from '../domain/report/errors.js';
+
+/** A manifest or an index in a layout. */
+export interface LayoutManifest {
+  readonly digest: Digest;
+  readonly mediaType: string;
+  readonly bytes: Uint8Array;
+  readonly manifest: ParsedManifest;
+}
+
+/** What a rebuild looks at in the configuration of an image. */
+export interface LayoutConfig {
+  /** As written; null when absent. */
+  readonly created: string | null;
+  /** What the image has done to whatever is built upon it (`ONBUILD`). */
+  readonly onBuild: readonly string[];
+}
+
+/** What BuildKit wrote: the image of one platform, and what it says about how it made it. */
+export interface BuildOutput {
+  readonly image: LayoutManifest;
+  readonly provenance: {
+    readonly predicateType: string;
+    /** An in-toto statement; it names no subject. */
+    readonly statement: Uint8Array;
+  };
+}
+
+/**
+ * OCI layouts: folders that hold manifests and blobs by digest. What is read is checked against its digest (conventions
+ * S2), and no path is made of anything but a digest (S12).
+ */
+export interface OciLayouts {
+  /** @throws HoubaError `NotFound`, `DigestMismatch`, `Unsupported` */
+  readManifest(layout: string, digest: Digest): Promise<LayoutManifest>;
+  /** @param image the manifest of an image. @throws as `readManifest` does */
+  readConfig(layout: string, image: Digest): Promise<LayoutConfig>;
+  /** @throws HoubaError `ToolFailed` when it is not the one image with its provenance that was asked for */
+  readBuild(layout: string): Promise<BuildOutput>;
+  /** Puts a manifest beside the others, to be found by its digest alone. */
+  writeManifest(layout: string, bytes: Uint8Array): Promise<Digest>;
+}
+
+/** An image's configuration may be this large, in bytes. */
+const LARGEST_CONFIG = 8 * 1024 * 1024;
+/** So may what BuildKit says of a build. */
+const LARGEST_STATEMENT = 16 * 1024 * 1024;
+
+const IN_TOTO = 'application/vnd.in-toto+json';
+const PREDICATE_TYPE_KEY = 'in-toto.io/predicate-type';
+const SLSA_PROVENANCE = 'https://slsa.dev/provenance/';
+
+export function createOciLayouts(): OciLayouts {
+  return { readManifest, readConfig, readBuild, writeManifest };
+}
+
+/** Where a blob of a layout lies. */
+export function blobPath(layout: string, digest: Digest): string {
+  const [algorithm = '', hex = ''] = digest.split(':');
+  return join(layout, 'blobs', algorithm, hex);
+}
+
+export async function readManifest(layout: string, digest: Digest): Promise<LayoutManifest> {
+  const bytes = await readBlob(layout, digest, MAX_MANIFEST_BYTES);
+  const mediaType = mediaTypeOf(bytes);
+  return { digest, mediaType, bytes, manifest: parseManifest(bytes, mediaType) };
+}
+
+const Config = z.object({
+  created: z.string().nullish().catch(null),
+  config: z
+    .object({ OnBuild: z.array(z.string()).nullish().catch(null) })
+    .nullish()
+    .catch(null),
+});
+
+async function readConfig(layout: string, image: Digest): Promise<LayoutConfig> {
+  const { manifest } = await readManifest(layout, image);
+  if (manifest.kind !== 'image') throw new HoubaError('Unsupported', `${image} is an index, not an image`);
+  const bytes = await readBlob(layout, manifest.config.digest, LARGEST_CONFIG);
+  const config = Config.safeParse(parseJson(bytes));
+  if (!config.success) throw new HoubaError('Unsupported', `the configuration of ${image} is not that of an image`);
+  return { created: config.data.created ?? null, onBuild: config.data.config?.OnBuild ?? [] };
+}
+
+const LayoutIndex = z.object({
+  manifests: z.array(z.object({ digest: z.custom<Digest>((text) => typeof text === 'string' && isDigest(text)) })),
+});
+
+/** BuildKit puts an index of its own around the image and the manifest that holds its attestations. */
+async function readBuild(layout: string): Promise<BuildOutput> {
+  const index = LayoutIndex.safeParse(parseJson(await readBounded(join(layout, 'index.json'), MAX_MANIFEST_BYTES)));
+  const [top, ...others] = index.success ? index.data.manifests : [];
+  if (top === undefined || others.length > 0) throw unexpected('it does not name one image');
+  const { manifest } = await readManifest(layout, top.digest);
+  if (manifest.kind !== 'index') throw unexpected('it has no attestations');
+  const images = manifest.manifests.filter((child) => !isAttestation(child));
+  const [image] = images;
+  if (image === undefined || images.length > 1) throw unexpected(`it has ${images.length} platforms`);
+  const attestation = manifest.manifests.find(
+    (child) => isAttestation(child) && child.annotations?.['vnd.docker.reference.digest'] === image.digest,
+  );
+  const found = attestation && (await readManifest(layout, attestation.digest)).manifest;
+  const layers = found?.kind === 'image' ? found.layers : [];
+  const layer = layers.find((candidate) => candidate.mediaType === IN_TOTO && isProvenance(candidate));
+  if (layer === undefined) throw unexpected('it has no provenance');
+  return {
+    image: await readManifest(layout, image.digest),
+    provenance: {
+      predicateType: layer.annotations?.[PREDICATE_TYPE_KEY] ?? '',
+      statement: await readBlob(layout, layer.digest, LARGEST_STATEMENT),
+    },
+  };
+}
+
+async function writeManifest(layout: string, bytes: Uint8Array): Promise<Digest> {
+  const digest = digestOf(bytes);
+  const path = blobPath(layout, digest);
+  await mkdir(join(path, '..'), { recursive: true });
+  // Two may write the same at once.
+  const temporary = `${path}.${randomUUID()}`;
+  await writeFile(temporary, bytes);
+  await rename(temporary, path);
+  return digest;
+}
+
+async function readBlob(layout: string, digest: Digest, maxBytes: number): Promise<Uint8Array> {
+  const bytes = await readBounded(blobPath(layout, digest), maxBytes);
+  const actual = digestOf(bytes, digest);
+  if (actual === digest) return bytes;
+  throw new HoubaError('DigestMismatch', `a blob in ${layout} is ${actual} and not ${digest}`);
+}
+
+async function readBounded(path: string, maxBytes: number): Promise<Uint8Array> {
+  let file: FileHandle;
+  try {
+    file = await open(path, 'r');
+  } catch (cause) {
+    throw new HoubaError('NotFound', `the layout lacks ${path}`, { cause });
+  }
+  try {
+    const { size } = await file.stat();
+    if (size <= maxBytes) return await file.readFile();
+    throw new HoubaError('Unsupported', `${path} has ${size} bytes, more than the ${maxBytes} that are read`);
+  } finally {
+    await file.close();
+  }
+}
+
+const MEDIA_TYPES = {
+  index: 'application/vnd.oci.image.index.v1+json',
+  image: 'application/vnd.oci.image.manifest.v1+json',
+} as const;
+
+/** A layout serves no `Content-Type`, and OCI lets a manifest leave out its own. */
+function mediaTypeOf(bytes: Uint8Array): string {
+  const document = parseJson(bytes);
+  if (typeof document !== 'object' || document === null) return '';
+  if ('mediaType' in document && typeof document.mediaType === 'string') return document.mediaType;
+  return 'manifests' in document ? MEDIA_TYPES.index : MEDIA_TYPES.image;
+}
+
+function isAttestation(child: Descriptor): boolean {
+  return child.annotations?.['vnd.docker.reference.type'] === 'attestation-manifest';
+}
+
+function isProvenance(layer: Descriptor): boolean {
+  return layer.annotations?.[PREDICATE_TYPE_KEY]?.startsWith(SLSA_PROVENANCE) === true;
+}
+
+function parseJson(bytes: Uint8Array): unknown {
+  try {
+    return JSON.parse(new TextDecoder().decode(bytes));
+  } catch {
+    return null;
+  }
+}
+
+function unexpected(why: string): HoubaError {
+  return new HoubaError('ToolFailed', `what BuildKit wrote is not what it was asked for: ${why}`, {
+    hint: 'houba doctor shows the versions of buildctl and the daemon',
+  });
+}
