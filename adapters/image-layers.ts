@@ -1,0 +1,215 @@
+import { createReadStream } from 'node:fs';
+import { addAbortSignal, pipeline, Transform } from 'node:stream';
+import { createGunzip } from 'node:zlib';
+import { extract, type Header, type Extract as TarReader } from 'tar-stream';
+import type { Digest } from '../domain/digest.js';
+import type { Descriptor } from '../domain/manifest.js';
+import { HoubaError } from '../domain/report/errors.js';
+import { createImageFiles, type ImageFiles } from '../domain/transform/image-files.js';
+import { createFileTree, type FileTree } from './image-layers/file-tree.js';
+import { createUnzstd } from './image-layers/unzstd.js';
+import { blobPath, readManifest } from './oci-layout.js';
+
+/** Looks into the layers of an image without unpacking them to disk. */
+export interface ImageLayers {
+  /**
+   * The root file system of an image in an OCI layout, as its layers make it one upon the other: every file, directory and
+   * link there is, and the contents of those wanted.
+   *
+   * @param manifest of one platform's image
+   * @param wanted absolute paths; links are followed; one that ends in `/` means the files directly in that directory
+   * @throws HoubaError `Unsupported` when a layer cannot be read, or holds more than is looked at; the signal's reason
+   */
+  readImageFiles(layout: string, manifest: Digest, wanted: readonly string[], signal: AbortSignal): Promise<ImageFiles>;
+}
+
+export interface ImageLayersLimits {
+  /** Entries of all layers. */
+  readonly entries: number;
+  /** Bytes of all layers, unpacked. */
+  readonly unpacked: number;
+  /** Bytes of one wanted file. */
+  readonly file: number;
+  /** Bytes of all wanted files. */
+  readonly files: number;
+}
+
+const MIB = 1024 * 1024;
+const LIMITS: ImageLayersLimits = { entries: 1_000_000, unpacked: 65_536 * MIB, file: 8 * MIB, files: 64 * MIB };
+
+/** Longer names exist on no file system that an image is unpacked to. */
+const LONGEST_NAME = 4096;
+
+export function createImageLayers(limits: Partial<ImageLayersLimits> = {}): ImageLayers {
+  const most = { ...LIMITS, ...limits };
+
+  return {
+    async readImageFiles(layout, digest, wanted, signal) {
+      const { manifest } = await readManifest(layout, digest);
+      if (manifest.kind !== 'image') throw new HoubaError('Unsupported', `${digest} is an index, not an image`);
+      for (const layer of manifest.layers) refuseForeign(digest, layer);
+      const reading: Reading = { layout, layers: manifest.layers, most, signal };
+      const tree = await readTree(reading);
+      const contents = await readContents(reading, chooseFiles(tree, wanted, most));
+      return createImageFiles(tree.entries(), contents);
+    },
+  };
+}
+
+interface Reading {
+  readonly layout: string;
+  readonly layers: readonly Descriptor[];
+  readonly most: ImageLayersLimits;
+  readonly signal: AbortSignal;
+}
+
+/** First pass: what there is. */
+async function readTree(reading: Reading): Promise<FileTree> {
+  const tree = createFileTree();
+  const left = { entries: reading.most.entries, bytes: reading.most.unpacked };
+  for (const [layer, descriptor] of reading.layers.entries()) {
+    await forEachEntry(reading, descriptor, left, (entry, ordinal) => {
+      if (--left.entries < 0) throw tooMuch(`more than ${reading.most.entries} files`);
+      const { header } = entry;
+      if (isUsable(header)) addEntry(tree, header, { layer, ordinal, size: header.size });
+      return 'go on';
+    });
+  }
+  return tree;
+}
+
+/** Names with control characters, and longer than any, are of no use to a transform; they are not even looked at. */
+function isUsable(header: Header): boolean {
+  return [header.name, linkOf(header)].every((text) => text.length <= LONGEST_NAME && !/\p{Cc}/u.test(text));
+}
+
+function addEntry(tree: FileTree, header: Header, content: { layer: number; ordinal: number; size: number }): void {
+  const { layer } = content;
+  const mode = header.mode & 0o7777;
+  switch (header.type) {
+    case 'file':
+    case 'contiguous-file':
+      tree.put(header.name, layer, { kind: 'file', mode, content });
+      break;
+    case 'directory':
+      tree.put(header.name, layer, { kind: 'directory', mode });
+      break;
+    case 'symlink':
+      tree.put(header.name, layer, { kind: 'link', mode, link: linkOf(header) });
+      break;
+    case 'link':
+      tree.hardLink(header.name, layer, linkOf(header));
+      break;
+    default:
+      // Devices and the like hide what was there, and are nothing that a transform reads.
+      tree.remove(header.name);
+  }
+}
+
+/** Its type says that there always is one. */
+function linkOf({ linkname }: { readonly linkname: string | null }): string {
+  return linkname ?? '';
+}
+
+/** The wanted files that are there, by where their content lies: layer, entry, paths. */
+type Chosen = ReadonlyMap<number, ReadonlyMap<number, readonly string[]>>;
+
+function chooseFiles(tree: FileTree, wanted: readonly string[], most: ImageLayersLimits): Chosen {
+  const chosen = new Map<number, Map<number, string[]>>();
+  const seen = new Set<string>();
+  let total = 0;
+  for (const asked of wanted) {
+    for (const found of asked.endsWith('/') ? tree.filesIn(asked) : [tree.resolve(asked)]) {
+      if (found === null || found.node.kind !== 'file' || seen.has(found.path)) continue;
+      seen.add(found.path);
+      const { layer, ordinal, size } = found.node.content;
+      total += size;
+      if (size > most.file || total > most.files) throw tooMuch(`${found.path} is too large to look into`);
+      const ofLayer = chosen.get(layer) ?? new Map<number, string[]>();
+      chosen.set(layer, ofLayer.set(ordinal, [...(ofLayer.get(ordinal) ?? []), found.path]));
+    }
+  }
+  return chosen;
+}
+
+/** Second pass: the contents of the chosen files, by path. */
+async function readContents(reading: Reading, chosen: Chosen): Promise<Map<string, Uint8Array>> {
+  const contents = new Map<string, Uint8Array>();
+  const left = { bytes: reading.most.unpacked };
+  for (const [layer, paths] of chosen) {
+    let missing = paths.size;
+    await forEachEntry(reading, reading.layers[layer] as Descriptor, left, async (entry, ordinal) => {
+      const found = paths.get(ordinal);
+      if (found === undefined) return 'go on';
+      const chunks: Buffer[] = [];
+      for await (const chunk of entry) chunks.push(chunk as Buffer);
+      for (const path of found) contents.set(path, Buffer.concat(chunks));
+      missing--;
+      return missing === 0 ? 'enough' : 'go on';
+    });
+  }
+  return contents;
+}
+
+type Entry = TarReader extends AsyncIterable<infer Source> ? Source : never;
+type Visit = (entry: Entry, ordinal: number) => 'go on' | 'enough' | Promise<'go on' | 'enough'>;
+
+/** Visits the entries of a layer in their order. What the visitor throws comes out as it is. */
+async function forEachEntry(
+  { layout, signal, most }: Reading,
+  layer: Descriptor,
+  left: { bytes: number },
+  visit: Visit,
+): Promise<void> {
+  signal.throwIfAborted();
+  const file = addAbortSignal(signal, createReadStream(blobPath(layout, layer.digest)));
+  const counted = new Transform({
+    transform: (chunk: Buffer, _encoding, done) => {
+      left.bytes -= chunk.length;
+      if (left.bytes < 0) done(tooMuch(`more than ${most.unpacked} bytes`));
+      else done(null, chunk);
+    },
+  });
+  // Archives older than POSIX name no format.
+  const entries = extract({ allowUnknownFormat: true } as Parameters<typeof extract>[0]);
+  let ordinal = 0;
+  try {
+    const unpacker = await unpackerFor(layout, layer);
+    pipeline([file, ...unpacker, counted], (error) => {
+      if (error) entries.destroy(error);
+    });
+    counted.pipe(entries);
+    for await (const entry of entries) {
+      if ((await visit(entry, ordinal++)) === 'enough') break;
+      entry.resume();
+    }
+  } catch (error) {
+    signal.throwIfAborted();
+    if (error instanceof HoubaError) throw error;
+    const why = error instanceof Error ? error.message : String(error);
+    throw new HoubaError('Unsupported', `the layer ${layer.digest} cannot be read: ${why}`, { cause: error });
+  } finally {
+    file.destroy();
+  }
+}
+
+/** By the first bytes, as BuildKit does it: what a manifest calls a layer is not always what it is. */
+async function unpackerFor(layout: string, layer: Descriptor): Promise<Transform[]> {
+  let first: Buffer = Buffer.alloc(0);
+  for await (const chunk of createReadStream(blobPath(layout, layer.digest), { end: 3 })) first = chunk;
+  if (first[0] === 0x1f && first[1] === 0x8b) return [createGunzip()];
+  if (first.length === 4 && first.readUInt32LE(0) === 0xfd2fb528) return [createUnzstd()];
+  return [];
+}
+
+/** Nobody looks for a layer at an address that a manifest names (conventions S7). */
+function refuseForeign(image: Digest, layer: Descriptor): void {
+  if ((layer.urls ?? []).length === 0) return;
+  throw new HoubaError('Unsupported', `${image} has a layer that is to be fetched from elsewhere, ${layer.digest}`, {
+    hint: 'push the image again with all of its layers',
+  });
+}
+
+function tooMuch(what: string): HoubaError {
+  return new HoubaError('Unsupported', `the image has ${what}`, { hint: 'such an image can be copied, not rebuilt' });
+}

@@ -1,0 +1,199 @@
+import { HoubaError } from '../../domain/report/errors.js';
+
+/** One thing in a root file system. The content of a file is named by the layer and the place in it. */
+export type FileNode =
+  | { readonly kind: 'file'; readonly mode: number; readonly content: FileContent }
+  | { readonly kind: 'directory'; readonly mode: number }
+  | { readonly kind: 'link'; readonly mode: number; readonly link: string };
+
+export interface FileContent {
+  readonly layer: number;
+  /** The how manyeth entry of its layer it is. */
+  readonly ordinal: number;
+  /** Bytes. */
+  readonly size: number;
+}
+
+export interface FoundNode {
+  /** Absolute, through no link. */
+  readonly path: string;
+  readonly node: FileNode;
+}
+
+/**
+ * A root file system that is put together of layers as a container runtime does it: names are taken from the root, links to
+ * directories are followed but never out of it, `.wh.` entries hide what lower layers brought.
+ */
+export interface FileTree {
+  /** Adds an entry of a layer, or hides what it hides. */
+  put(name: string, layer: number, node: FileNode): void;
+  /** Adds another name of a file that is there already. */
+  hardLink(name: string, layer: number, target: string): void;
+  remove(name: string): void;
+  /** What is at a path, through all links. null: nothing */
+  resolve(path: string): FoundNode | null;
+  /** What is directly in a directory, through all links, without directories. */
+  filesIn(directory: string): FoundNode[];
+  /** All there is, by absolute path; the root is `/`. */
+  entries(): Map<string, FileNode>;
+}
+
+/** Deeper trees are made by nobody in good faith. */
+const DEEPEST = 512;
+/** As many links in a row as Linux follows. */
+const MOST_LINKS = 40;
+
+const WHITEOUT = '.wh.';
+const OPAQUE = '.wh..wh..opq';
+
+/** Of all that is no directory: an image has a hundred thousand of these. */
+const CHILDLESS: Map<string, Branch> = new Map();
+
+interface Branch {
+  node: FileNode;
+  /** The layer that named it last; -1: none did, it is merely implied. */
+  layer: number;
+  readonly children: Map<string, Branch>;
+}
+
+export function createFileTree(): FileTree {
+  const root = branch({ kind: 'directory', mode: 0o755 }, -1);
+
+  /**
+   * Walks down from the root. Links on the way are followed; missing directories are made when `create` is set.
+   * @returns the way from the root to what was found, with its names; null: not there
+   */
+  function walk(path: readonly string[], options: { create: boolean; followLast: boolean }): Step[] | null {
+    const ahead = [...path].reverse();
+    let way: Step[] = [{ name: '', branch: root }];
+    let links = 0;
+    for (let name = ahead.pop(); name !== undefined; name = ahead.pop()) {
+      const { branch: here } = way.at(-1) as Step;
+      if (name === '..') {
+        if (way.length > 1) way.pop();
+        continue;
+      }
+      if (here.node.kind !== 'directory') return null;
+      if (way.length > DEEPEST) throw new HoubaError('Unsupported', `the image nests more than ${DEEPEST} directories`);
+      let next = here.children.get(name);
+      if (next === undefined && options.create) {
+        next = branch({ kind: 'directory', mode: 0o755 }, -1);
+        here.children.set(name, next);
+      }
+      if (next === undefined) return null;
+      if (next.node.kind === 'link' && (ahead.length > 0 || options.followLast)) {
+        if (++links > MOST_LINKS) return null;
+        if (next.node.link.startsWith('/')) way = way.slice(0, 1);
+        ahead.push(...namesOf(next.node.link).reverse());
+        continue;
+      }
+      way.push({ name, branch: next });
+    }
+    return way;
+  }
+
+  /** The directory that an entry goes into, made when it is missing, and the entry's own name. null: nowhere to put it */
+  function place(name: string): { parent: Branch; name: string } | null {
+    const path = namesOf(name);
+    // Runtimes differ in what they make of such a name; none that is meant well has it (conventions S12).
+    if (path.includes('..')) {
+      throw new HoubaError('Unsupported', `a layer has an entry that leads out of the image: ${JSON.stringify(name)}`);
+    }
+    const last = path.pop();
+    if (last === undefined) return null;
+    const parent = walk(path, { create: true, followLast: true })?.at(-1)?.branch;
+    return parent?.node.kind === 'directory' ? { parent, name: last } : null;
+  }
+
+  function set(parent: Branch, name: string, node: FileNode, layer: number): void {
+    const before = parent.children.get(name);
+    if (before?.node.kind === 'directory' && node.kind === 'directory') {
+      before.node = node;
+      before.layer = layer;
+    } else {
+      parent.children.set(name, branch(node, layer));
+    }
+  }
+
+  function find(path: string, followLast: boolean): FoundNode | null {
+    const way = walk(namesOf(path), { create: false, followLast });
+    const last = way?.at(-1);
+    return way && last ? { path: pathOf(way), node: last.branch.node } : null;
+  }
+
+  return {
+    put(name, layer, node) {
+      const at = place(name);
+      if (at === null) return;
+      if (at.name === OPAQUE) hideLower(at.parent, layer);
+      else if (at.name.startsWith(WHITEOUT)) hideChild(at.parent, at.name.slice(WHITEOUT.length), layer);
+      else set(at.parent, at.name, node, layer);
+    },
+
+    hardLink(name, layer, target) {
+      const found = find(target, false);
+      const at = place(name);
+      if (found === null || at === null || found.node.kind === 'directory') return;
+      set(at.parent, at.name, found.node, layer);
+    },
+
+    remove(name) {
+      const at = place(name);
+      at?.parent.children.delete(at.name);
+    },
+
+    resolve: (path) => find(path, true),
+
+    filesIn(directory) {
+      const way = walk(namesOf(directory), { create: false, followLast: true });
+      const found: FoundNode[] = [];
+      if (way === null) return found;
+      for (const name of way.at(-1)?.branch.children.keys() ?? []) {
+        const file = find(`${pathOf(way)}/${name}`, true);
+        if (file !== null && file.node.kind === 'file') found.push(file);
+      }
+      return found;
+    },
+
+    entries() {
+      const entries = new Map<string, FileNode>([['/', root.node]]);
+      const collect = (directory: Branch, path: string) => {
+        for (const [name, child] of directory.children) {
+          entries.set(`${path}/${name}`, child.node);
+          collect(child, `${path}/${name}`);
+        }
+      };
+      collect(root, '');
+      return entries;
+    },
+  };
+}
+
+interface Step {
+  readonly name: string;
+  readonly branch: Branch;
+}
+
+function branch(node: FileNode, layer: number): Branch {
+  return { node, layer, children: node.kind === 'directory' ? new Map() : CHILDLESS };
+}
+
+function pathOf(way: readonly Step[]): string {
+  return way.length === 1 ? '/' : way.map((step) => step.name).join('/');
+}
+
+function namesOf(path: string): string[] {
+  return path.split('/').filter((name) => name !== '' && name !== '.');
+}
+
+/** Hides what lower layers brought below a directory, and keeps what this one did. */
+function hideLower(directory: Branch, layer: number): void {
+  for (const name of [...directory.children.keys()]) hideChild(directory, name, layer);
+}
+
+function hideChild(directory: Branch, name: string, layer: number): void {
+  const child = directory.children.get(name);
+  if (child === undefined) return;
+  hideLower(child, layer);
+  if (child.layer !== layer && child.children.size === 0) directory.children.delete(name);
+}
