@@ -1,0 +1,175 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Digest } from '../domain/digest.js';
+import { type ErrorCode, HoubaError } from '../domain/report/errors.js';
+import type { LayerFile } from '../domain/transform/step.js';
+import { layerTar } from './buildctl/layer-tar.js';
+import { runCommand } from './command.js';
+
+/** One platform of a rebuild. Everything comes from folders and goes to one: BuildKit itself meets no registry. */
+export interface BuildRequest {
+  /** What `FROM base` means: the image's manifest in an OCI layout. */
+  readonly base: { readonly layout: string; readonly manifest: Digest };
+  /** `os/architecture[/variant]`. */
+  readonly platform: string;
+  readonly dockerfile: string;
+  /** The archives that it adds, by file name, each with the files in it. */
+  readonly layers: ReadonlyMap<string, readonly LayerFile[]>;
+  /** Seconds since 1970; no time in what is built is later, so that the same input gives the same digest. */
+  readonly sourceDateEpoch: number;
+  /** An empty folder, which becomes an OCI layout of the image with its provenance. */
+  readonly output: string;
+}
+
+export interface Buildctl {
+  /**
+   * Has BuildKit build one platform, and waits for it. Cancelling ends the build in the daemon as well.
+   * @throws HoubaError `BuilderUnavailable` (retryable), `BuildFailed`, `ToolFailed`, `ToolMissing`; the signal's reason
+   */
+  build(request: BuildRequest, signal: AbortSignal): Promise<void>;
+  /** That the daemon answers. @throws HoubaError `BuilderUnavailable` */
+  ping(signal?: AbortSignal): Promise<void>;
+}
+
+export interface BuildctlOptions {
+  /** Absolute path. */
+  readonly program: string;
+  /** Of the daemon, `unix:///run/buildkit/buildkitd.sock`; null: buildctl's own default. */
+  readonly address: string | null;
+  /** Where the private folder of each call is made. */
+  readonly workDir: string;
+  /** What the program inherits: `PATH`, proxies, CA bundles. No credential is among it, and none is needed. */
+  readonly environment: Readonly<Record<string, string>>;
+  /** Is told what BuildKit reports while it builds, line by line. */
+  readonly onLine?: (line: string) => void;
+  /** Ask BuildKit to forget what it built before; for tests. */
+  readonly noCache?: boolean;
+  /** Of one build, in milliseconds. Default: 30 minutes. */
+  readonly timeoutMs?: number;
+}
+
+const TIMEOUT_MS = 30 * 60_000;
+const PING_TIMEOUT_MS = 15_000;
+
+export function createBuildctl(options: BuildctlOptions): Buildctl {
+  interface Call {
+    readonly args: readonly string[];
+    readonly folder: string;
+    readonly cwd?: string;
+    readonly timeoutMs: number;
+    readonly signal: AbortSignal | undefined;
+    readonly onLine?: ((line: string) => void) | undefined;
+  }
+
+  async function call({ args, folder, cwd, timeoutMs, signal, onLine }: Call): Promise<void> {
+    const lines = onLine && splitLines(onLine);
+    try {
+      await runCommand({
+        file: options.program,
+        args: [...(options.address === null ? [] : [`--addr=${options.address}`]), ...args],
+        // Without a Docker configuration of its own it would offer the daemon the logins of whoever runs the worker (S6).
+        env: { ...options.environment, HOME: folder, DOCKER_CONFIG: folder },
+        ...(cwd === undefined ? {} : { cwd }),
+        timeoutMs,
+        signal,
+        classify,
+        ...(lines === undefined ? {} : { onStderr: lines.take }),
+      });
+    } catch (error) {
+      if (error instanceof HoubaError && error.code === 'BuilderUnavailable') throw unavailable(error);
+      throw error;
+    } finally {
+      lines?.end();
+    }
+  }
+
+  function unavailable(cause: HoubaError): HoubaError {
+    const where = options.address ?? "buildctl's default address";
+    return new HoubaError('BuilderUnavailable', `no BuildKit daemon answers at ${where}: ${cause.message}`, {
+      hint: 'start buildkitd, or name its address in BUILDKIT_HOST',
+      cause,
+      facts: cause.facts,
+    });
+  }
+
+  async function inPrivate<Result>(work: (folder: string) => Promise<Result>): Promise<Result> {
+    await mkdir(options.workDir, { recursive: true });
+    const folder = await mkdtemp(join(options.workDir, 'buildctl-'));
+    try {
+      return await work(folder);
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  }
+
+  return {
+    build: (request, signal) =>
+      inPrivate(async (folder) => {
+        const context = join(folder, 'context');
+        await writeContext(context, request);
+        const { base, platform, sourceDateEpoch, output } = request;
+        await call({
+          args: [
+            'build',
+            '--progress=plain',
+            ...(options.noCache === true ? ['--no-cache'] : []),
+            '--frontend=dockerfile.v0',
+            `--local=context=${context}`,
+            `--local=dockerfile=${context}`,
+            '--opt=filename=Dockerfile',
+            `--oci-layout=base=${base.layout}`,
+            `--opt=context:base=oci-layout://base@${base.manifest}`,
+            `--opt=platform=${platform}`,
+            `--opt=build-arg:SOURCE_DATE_EPOCH=${sourceDateEpoch}`,
+            '--opt=attest:provenance=mode=max',
+            // In the working directory: a folder's own name may hold what this list is separated by.
+            '--output=type=oci,dest=.,tar=false,rewrite-timestamp=true,oci-mediatypes=true',
+          ],
+          folder,
+          cwd: output,
+          timeoutMs: options.timeoutMs ?? TIMEOUT_MS,
+          signal,
+          onLine: options.onLine,
+        });
+      }),
+
+    ping: (signal) =>
+      inPrivate((folder) => call({ args: ['debug', 'workers'], folder, timeoutMs: PING_TIMEOUT_MS, signal })),
+  };
+}
+
+async function writeContext(folder: string, { dockerfile, layers }: BuildRequest): Promise<void> {
+  await mkdir(folder);
+  await writeFile(join(folder, 'Dockerfile'), dockerfile);
+  for (const [name, files] of layers) await writeFile(join(folder, name), await layerTar(files));
+}
+
+/** What is said of the connection comes first: a build that breaks off with it may be tried again. */
+function classify(stderr: string): ErrorCode | null {
+  if (
+    /code = Unavailable|failed to dial|connection (refused|reset)|no such host|error reading from server/.test(stderr)
+  ) {
+    return 'BuilderUnavailable';
+  }
+  if (/dial unix|transport: error while dialing|listing workers for Build|closing transport/.test(stderr)) {
+    return 'BuilderUnavailable';
+  }
+  if (/no space left on device/.test(stderr)) return 'ToolFailed';
+  return /failed to solve/.test(stderr) ? 'BuildFailed' : null;
+}
+
+/** Hands on whole lines, of what comes in pieces. */
+function splitLines(onLine: (line: string) => void): { take(chunk: string): void; end(): void } {
+  let rest = '';
+  const tell = (line: string) => {
+    if (line.trim() !== '') onLine(line.trimEnd());
+  };
+  return {
+    take(chunk) {
+      const lines = (rest + chunk).split('\n');
+      rest = lines.pop() ?? '';
+      for (const line of lines) tell(line);
+    },
+    end: () => tell(rest),
+  };
+}

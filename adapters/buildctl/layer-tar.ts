@@ -1,0 +1,25 @@
+import { pack } from 'tar-stream';
+import type { LayerFile } from '../../domain/transform/step.js';
+
+const START_OF_TIME = new Date(0);
+
+/**
+ * An archive of files and links for the root of an image. The same files give the same bytes: sorted by path, owned by the
+ * superuser, as old as can be. It has no entry for a directory, so that those of the image keep their modes.
+ */
+export async function layerTar(files: readonly LayerFile[]): Promise<Buffer> {
+  const archive = pack();
+  const sorted = [...files].sort((a, b) => (a.path < b.path ? -1 : 1));
+  for (const { path, content } of sorted) {
+    const common = { name: path.replace(/^\/+/, ''), uid: 0, gid: 0, mtime: START_OF_TIME };
+    if ('link' in content) {
+      archive.entry({ ...common, type: 'symlink', mode: 0o777, linkname: content.link });
+    } else {
+      archive.entry({ ...common, type: 'file', mode: content.mode }, Buffer.from(content.bytes));
+    }
+  }
+  archive.finalize();
+  const chunks: Buffer[] = [];
+  for await (const chunk of archive) chunks.push(chunk as Buffer);
+  return Buffer.concat(chunks);
+}
