@@ -1,6 +1,6 @@
-import { lstatSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { hostname } from 'node:os';
-import { join } from 'node:path';
+import { join, sep } from 'node:path';
 import { HoubaError } from '../domain/report/errors.js';
 
 /** A worker's own scratch folder. */
@@ -15,7 +15,8 @@ const own = new Set<string>();
 
 /**
  * Makes a scratch folder for this worker below the common one, and removes those of dead workers: a killed one leaves
- * the private configuration of the tools that it had started (conventions S6).
+ * the private configuration of the tools that it had started (conventions S6), and these may still be at work. They are
+ * ended first (on Linux).
  *
  * @throws HoubaError `ConfigInvalid` when the common folder cannot be made, or is somebody else's, who could then
  * replace what is put there
@@ -55,8 +56,55 @@ function removeDead(root: string): void {
     const path = join(root, name);
     const pid = pidIn(name);
     if (pid === null || own.has(path) || (pid !== process.pid && isAlive(pid))) continue;
-    // Its tools may still be ending, and write while we remove.
-    if (lstatSync(path).uid === process.getuid?.()) rmSync(path, { recursive: true, force: true, maxRetries: 5 });
+    if (lstatSync(path).uid !== process.getuid?.()) continue;
+    for (const group of toolsOf(path)) killGroup(group);
+    // They take a moment to end, and may write while we remove.
+    rmSync(path, { recursive: true, force: true, maxRetries: 5 });
+  }
+}
+
+/**
+ * The process groups of what still runs with its home in a folder. Every tool gets a home of its own in the folder of its
+ * worker, and leads a group (`adapters/command.ts`); what it starts inherits both. Empty where there is no /proc.
+ */
+function toolsOf(path: string): Set<number> {
+  const groups = new Set<number>();
+  for (const name of readProc()) {
+    const home = readOfProcess(name, 'environ')
+      ?.split('\0')
+      .find((line) => line.startsWith('HOME='))
+      ?.slice('HOME='.length);
+    if (home === undefined || !`${home}${sep}`.startsWith(`${path}${sep}`)) continue;
+    // The name of the program comes before, in parentheses, and may hold anything.
+    const stat = readOfProcess(name, 'stat') ?? '';
+    const group = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[2]);
+    if (group > 1) groups.add(group);
+  }
+  return groups;
+}
+
+function readProc(): string[] {
+  try {
+    return readdirSync('/proc').filter((name) => /^\d+$/.test(name));
+  } catch {
+    return [];
+  }
+}
+
+/** null: it has ended, or is not ours to look into. */
+function readOfProcess(pid: string, file: string): string | null {
+  try {
+    return readFileSync(`/proc/${pid}/${file}`, 'utf8');
+  } catch {
+    return null;
+  }
+}
+
+function killGroup(group: number): void {
+  try {
+    process.kill(-group, 'SIGKILL');
+  } catch {
+    // It has ended meanwhile.
   }
 }
 

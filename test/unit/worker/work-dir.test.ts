@@ -1,5 +1,16 @@
-import { spawnSync } from 'node:child_process';
-import { chownSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  chownSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -24,6 +35,20 @@ function left(host: string, pid: number): string {
 
 function deadPid(): number {
   return spawnSync(process.execPath, ['-e', '']).pid;
+}
+
+/** Whether anything of the process group lives; a zombie that nobody has collected does not. */
+function groupLives(pgid: string): boolean {
+  return readdirSync('/proc').some((name) => {
+    if (!/^\d+$/.test(name)) return false;
+    try {
+      const stat = readFileSync(`/proc/${name}/stat`, 'utf8');
+      const [state, , group] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+      return group === pgid && state !== 'Z';
+    } catch {
+      return false;
+    }
+  });
 }
 
 describe('openWorkDir', () => {
@@ -56,6 +81,40 @@ describe('openWorkDir', () => {
     openWorkDir(root).close();
     expect(kept.every((path) => existsSync(path))).toBe(true);
   });
+
+  it.runIf(process.platform === 'linux')(
+    'ends the tools of a killed worker, and what they started, first',
+    async () => {
+      const script = join(root, '..', 'worker.mjs');
+      const tool = `process.on('SIGTERM', () => {}); require('node:child_process').spawn('sleep', ['600']);
+      setInterval(() => require('node:fs').writeFileSync(process.env.HOME + '/half-' + Date.now(), ''), 5);`;
+      mkdirSync(join(root, '..'), { recursive: true });
+      writeFileSync(
+        script,
+        `import { mkdirSync } from 'node:fs';
+       import { hostname } from 'node:os';
+       import { spawn } from 'node:child_process';
+       const home = ${JSON.stringify(root)} + '/worker-' + hostname() + '-' + process.pid + '-abc123/buildctl-x';
+       mkdirSync(home, { recursive: true });
+       const env = { ...process.env, HOME: home };
+       const child = spawn(process.execPath, ['-e', ${JSON.stringify(tool)}], { env, detached: true, stdio: 'ignore' });
+       console.log(child.pid + ' ' + home);
+       setInterval(() => {}, 1000);`,
+      );
+      const worker = spawn(process.execPath, [script], { stdio: ['ignore', 'pipe', 'inherit'] });
+      const [line] = (await once(worker.stdout, 'data')) as [Buffer];
+      const [pid = '', home = ''] = line.toString().trim().split(' ');
+      await expect.poll(() => readdirSync(home).length).toBeGreaterThan(0);
+      worker.kill('SIGKILL');
+      await once(worker, 'exit');
+      expect(groupLives(pid)).toBe(true);
+
+      openWorkDir(root).close();
+      expect(existsSync(home)).toBe(false);
+      await expect.poll(() => groupLives(pid)).toBe(false);
+      expect(readdirSync(root)).toEqual([]);
+    },
+  );
 
   it.runIf(process.getuid?.() === 0)('refuses a folder of another user', () => {
     // Not ours and not the superuser's: seen as one who is neither.
