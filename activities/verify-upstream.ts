@@ -2,6 +2,7 @@ import type { Cosign, Trust } from '../adapters/cosign.js';
 import type { RegistryReader } from '../adapters/registry.js';
 import type { Digest } from '../domain/digest.js';
 import type { UpstreamSigner } from '../domain/durable/placement.js';
+import { explainRefusal } from '../domain/evidence/refusal.js';
 import {
   digestInPayload,
   type LayerSignature,
@@ -111,7 +112,7 @@ async function* judgeBundles({
     }
     const claim = { digest, predicateType: SIGNATURE_PREDICATE_TYPE };
     const { reason } = await cosign.verifyBundle(content.bytes, claim, trust, signal);
-    yield reason ?? null;
+    yield reason === undefined ? null : explainRefusal(reason);
   }
 }
 
@@ -166,7 +167,7 @@ async function judgeSignature(
   signal: AbortSignal,
 ): Promise<string | null> {
   const { valid, reason } = await cosign.verifyBlob(payload, signature, trust, signal);
-  return valid ? null : reason;
+  return valid ? null : explainRefusal(reason);
 }
 
 function few(reasons: readonly string[]): string {
