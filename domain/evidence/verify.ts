@@ -1,0 +1,248 @@
+import { z } from 'zod';
+import type { Digest } from '../digest.js';
+import { formatDuration } from '../duration.js';
+import { prefixedKeys, STAMP_ARTIFACT_TYPE } from '../stamp/keys.js';
+import { TRANSFORM_PREDICATE_TYPE } from './predicates.js';
+import { BUILD_TYPE, PROVENANCE_PREDICATE_TYPE } from './provenance.js';
+import { SBOM_MEDIA_TYPES, SBOM_PREDICATE_TYPES, type SbomFormat } from './sbom.js';
+
+/** What can be asked of an image, in the order of the outcomes (section 7.5). */
+export const REQUIREMENTS = ['stamp', 'scan-pass', 'sbom', 'signature', 'provenance'] as const;
+export type Requirement = (typeof REQUIREMENTS)[number];
+
+/** From the worst down; `unknown` is a finding that nobody has rated. */
+export const SEVERITIES = ['critical', 'high', 'medium', 'low', 'unknown'] as const;
+export type Severity = (typeof SEVERITIES)[number];
+
+export interface RequirementOutcome {
+  readonly requirement: Requirement;
+  readonly passed: boolean;
+  /** What was found, or what is wrong with it. */
+  readonly detail: string;
+}
+
+export interface VerifyReport {
+  readonly schema_version: 1;
+  /** As it was asked for. */
+  readonly ref: string;
+  /** What it resolved to, once; everything was asked of this. */
+  readonly digest: string;
+  readonly passed: boolean;
+  readonly requirements: readonly RequirementOutcome[];
+}
+
+/** What hangs on a manifest, and what it says itself. */
+export interface FoundEvidence {
+  /** Of the manifest; `unusable` says why it cannot be read. */
+  readonly manifest: { readonly annotations: Annotations } | { readonly unusable: string };
+  readonly referrers: readonly { readonly artifactType: string; readonly annotations: Annotations }[];
+  /** Those of the predicate types that `attestationTypes` names. */
+  readonly attestations: readonly CheckedAttestation[];
+}
+
+type Annotations = Readonly<Record<string, string>>;
+
+/** An attestation about the digest, after its signature has been checked. */
+export interface CheckedAttestation {
+  readonly predicateType: string;
+  readonly referrer: Digest;
+  readonly annotations: Annotations;
+  /** null: it verifies; else what is wrong. */
+  readonly reason: string | null;
+  /** Only of one that verifies, and where the judgement needs it. */
+  readonly predicate?: unknown;
+}
+
+export interface Expectations {
+  readonly prefix: string;
+  /** null: the image was named by its digest alone. */
+  readonly tag: string | null;
+  /** Empty: any. */
+  readonly builderId: string;
+  /** Findings at or above it fail; null: no finding does. */
+  readonly maxSeverity: Severity | null;
+  readonly maxAgeMs: number | null;
+  /** Milliseconds since 1970. */
+  readonly now: number;
+}
+
+const SCAN_PREDICATE_TYPE = 'https://houba.dev/predicate/scan/v1';
+const SBOM_TYPES: readonly string[] = Object.values(SBOM_PREDICATE_TYPES);
+
+/** The predicate types that must be verified to judge a requirement; empty: it needs no signature. */
+export function attestationTypes(requirement: Requirement): readonly string[] {
+  return {
+    stamp: [],
+    'scan-pass': [SCAN_PREDICATE_TYPE],
+    sbom: [],
+    signature: [TRANSFORM_PREDICATE_TYPE, ...SBOM_TYPES],
+    provenance: [PROVENANCE_PREDICATE_TYPE],
+  }[requirement];
+}
+
+/** Whether the judgement reads the predicate; an SBOM may be large, and only its signature matters. */
+export function isPredicateRead(predicateType: string): boolean {
+  return predicateType === SCAN_PREDICATE_TYPE || predicateType === PROVENANCE_PREDICATE_TYPE;
+}
+
+/** One outcome for each requirement asked for, in their order. What cannot be judged has not passed (S17). */
+export function judgeEvidence(
+  asked: readonly Requirement[],
+  found: FoundEvidence,
+  expected: Expectations,
+): RequirementOutcome[] {
+  const judges: Record<Requirement, (found: FoundEvidence, expected: Expectations) => Judgement> = {
+    stamp: judgeStamp,
+    'scan-pass': judgeScan,
+    sbom: judgeSboms,
+    signature: judgeSignature,
+    provenance: judgeProvenance,
+  };
+  return REQUIREMENTS.filter((requirement) => asked.includes(requirement)).map((requirement) => ({
+    requirement,
+    ...judges[requirement](found, expected),
+  }));
+}
+
+type Judgement = Pick<RequirementOutcome, 'passed' | 'detail'>;
+
+const pass = (detail: string): Judgement => ({ passed: true, detail });
+const fail = (detail: string): Judgement => ({ passed: false, detail });
+
+/** On the manifest, else beside it for this tag (section 6, `stamp: referrer`). */
+function judgeStamp({ manifest, referrers }: FoundEvidence, { prefix, tag }: Expectations): Judgement {
+  const keys = prefixedKeys(prefix);
+  if (keys === null) return fail('HOUBA_LABEL_PREFIX is empty, so a stamp cannot be told from upstream annotations');
+  if ('unusable' in manifest) return fail(manifest.unusable);
+  const isStamp = (annotations: Annotations) => (own(annotations, keys.artifactType) ?? '') !== '';
+  const told = (annotations: Annotations) =>
+    `policy ${own(annotations, keys.policy) ?? '-'}, import ${own(annotations, keys.import) ?? '-'}, ` +
+    `variant ${own(annotations, keys.variant) ?? '-'}`;
+  if (isStamp(manifest.annotations)) return pass(told(manifest.annotations));
+  const beside = referrers.filter((one) => one.artifactType === STAMP_ARTIFACT_TYPE && isStamp(one.annotations));
+  const stamp = beside.find(({ annotations }) => tag === null || own(annotations, keys.tag) === tag);
+  if (stamp !== undefined) return pass(`${told(stamp.annotations)} (beside the image)`);
+  const others = beside.length === 0 ? '' : `; ${beside.length} beside it, of other tags`;
+  return fail(`no ${keys.artifactType} on the manifest${others}`);
+}
+
+function judgeSboms({ referrers }: FoundEvidence): Judgement {
+  const formats = (Object.keys(SBOM_MEDIA_TYPES) as SbomFormat[]).filter((format) =>
+    referrers.some(({ artifactType }) => artifactType === SBOM_MEDIA_TYPES[format]),
+  );
+  return formats.length === 0 ? fail('no SBOM is attached') : pass(formats.join(', '));
+}
+
+/**
+ * The transform statement, and every inventory that bears our mark: one that does not verify is worse than none. Upstream's
+ * own may hang on the same manifest when it keeps its digest; they are upstream's word, and nobody's here.
+ */
+function judgeSignature({ attestations }: FoundEvidence, { prefix }: Expectations): Judgement {
+  const transforms = ofType(attestations, TRANSFORM_PREDICATE_TYPE);
+  if (!transforms.some(verifies)) return fail(missing('transform', transforms));
+  const mark = prefixedKeys(prefix)?.sbomFormat;
+  const sboms = attestations
+    .filter(({ predicateType }) => SBOM_TYPES.includes(predicateType))
+    .filter(({ annotations }) => mark === undefined || own(annotations, mark) !== null);
+  const broken = sboms.filter((one) => !verifies(one));
+  if (broken.length > 0) return fail(`${broken.length} of ${sboms.length} SBOM attestations: ${reasons(broken)}`);
+  return pass(`the transform attestation verifies, and ${sboms.length} of ${sboms.length} SBOM attestations`);
+}
+
+const Provenance = z.object({
+  buildDefinition: z.object({ buildType: z.string() }),
+  runDetails: z.object({ builder: z.object({ id: z.string() }) }),
+});
+
+function judgeProvenance({ attestations }: FoundEvidence, { builderId }: Expectations): Judgement {
+  const candidates = ofType(attestations, PROVENANCE_PREDICATE_TYPE);
+  const verified = candidates.filter(verifies);
+  if (verified.length === 0) return fail(missing('provenance', candidates));
+  const problems = new Set<string>();
+  for (const { predicate } of verified) {
+    const { data } = Provenance.safeParse(predicate);
+    const buildType = data?.buildDefinition.buildType;
+    const builder = data?.runDetails.builder.id;
+    if (data === undefined) problems.add('it is no SLSA v1 provenance');
+    else if (buildType !== BUILD_TYPE) problems.add(`its buildType is ${JSON.stringify(buildType)}, not ${BUILD_TYPE}`);
+    else if (builderId !== '' && builder !== builderId) {
+      problems.add(`its builder is ${JSON.stringify(builder)}, not ${JSON.stringify(builderId)}`);
+    } else return pass(`built by ${builder}`);
+  }
+  return fail([...problems].join('; '));
+}
+
+const Scan = z.object({
+  scanner: z.object({ name: z.string() }).optional(),
+  attested_at: z.string(),
+  summary: z.record(z.string(), z.string()),
+});
+type Scan = z.infer<typeof Scan>;
+
+/** The freshest verified scan: severity first, then age. An annotation nobody signed is never believed (section 7.5). */
+function judgeScan({ attestations }: FoundEvidence, { maxSeverity, maxAgeMs, now }: Expectations): Judgement {
+  const candidates = ofType(attestations, SCAN_PREDICATE_TYPE);
+  const verified = candidates.filter(verifies);
+  if (verified.length === 0) return fail(missing('scan', candidates));
+  let freshest: { scan: Scan; at: number } | null = null;
+  for (const { predicate, referrer } of verified) {
+    const { data: scan } = Scan.safeParse(predicate);
+    if (scan === undefined) return fail(`the scan attestation ${referrer} is not of the documented shape`);
+    const at = timeOf(scan.attested_at);
+    if (at === null) return fail(`the scan attestation ${referrer} gives no time: ${JSON.stringify(scan.attested_at)}`);
+    if (freshest === null || at > freshest.at) freshest = { scan, at };
+  }
+  const { scan, at } = freshest as { scan: Scan; at: number };
+  const told = `${scan.scanner?.name ?? 'scan'}, ${new Date(at).toISOString()}`;
+  const breach = maxSeverity === null ? null : breachOf(scan.summary, maxSeverity);
+  if (breach !== null) return fail(`${told}: ${breach}`);
+  if (maxAgeMs !== null && now - at > maxAgeMs) {
+    const minutes = Math.floor((now - at) / 60_000);
+    return fail(`${told}: ${formatDuration(minutes * 60_000)} old, older than ${formatDuration(maxAgeMs)}`);
+  }
+  return pass(told);
+}
+
+/** As `--fail-on` of section 7.4; null: not breached. A count that is missing or none at all cannot be judged. */
+function breachOf(summary: Readonly<Record<string, string>>, limit: Severity): string | null {
+  // What nobody has rated counts as low, the least that is rated.
+  const buckets = limit === 'low' ? SEVERITIES : SEVERITIES.slice(0, SEVERITIES.indexOf(limit) + 1);
+  const found: string[] = [];
+  for (const bucket of buckets) {
+    const count = own(summary, `vuln.${bucket}`);
+    if (count === null || !/^\d{1,9}$/.test(count)) return `it does not say how many are ${bucket}`;
+    if (Number(count) > 0) found.push(`${bucket}=${Number(count)}`);
+  }
+  return found.length === 0 ? null : `${found.join(' ')}, at or above ${limit}`;
+}
+
+const TIME = /^(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?)(Z|[+-]\d{2}:\d{2})?$/;
+
+/** Milliseconds since 1970 of an ISO 8601 time, without a zone in UTC; null: it is none. */
+function timeOf(text: string): number | null {
+  const [, time, zone = 'Z'] = TIME.exec(text) ?? [];
+  const ms = time === undefined ? Number.NaN : Date.parse(time + zone);
+  return Number.isNaN(ms) ? null : ms;
+}
+
+function ofType(attestations: readonly CheckedAttestation[], predicateType: string): CheckedAttestation[] {
+  return attestations.filter((one) => one.predicateType === predicateType);
+}
+
+function verifies({ reason }: CheckedAttestation): boolean {
+  return reason === null;
+}
+
+function missing(what: string, refused: readonly CheckedAttestation[]): string {
+  return refused.length === 0
+    ? `there is no ${what} attestation`
+    : `no ${what} attestation verifies: ${reasons(refused)}`;
+}
+
+function reasons(refused: readonly CheckedAttestation[]): string {
+  return refused.map(({ predicateType, referrer, reason }) => `${predicateType} (${referrer}): ${reason}`).join('; ');
+}
+
+function own(map: Annotations, key: string): string | null {
+  return Object.hasOwn(map, key) ? (map[key] ?? null) : null;
+}
