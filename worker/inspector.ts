@@ -1,0 +1,70 @@
+import { join } from 'node:path';
+import type { Inspector, Verifier } from '../activities/verify-image.js';
+import { type Cosign, createCosign, type Trust } from '../adapters/cosign.js';
+import { createRegistryReader } from '../adapters/registry.js';
+import { registryAccess } from '../config/registry-access.js';
+import type { Settings } from '../config/settings.js';
+import { HoubaError } from '../domain/report/errors.js';
+import { rosterByName } from '../domain/roster.js';
+import { requiredProgram } from './required-program.js';
+import { openWorkDir, type WorkDir } from './work-dir.js';
+
+export interface OpenedInspector {
+  readonly inspector: Inspector;
+  close(): Promise<void>;
+}
+
+/**
+ * Puts together what a command needs that only reads registries: no Temporal, nothing that writes.
+ * @param registry the one roster entry to use; null: whichever has the reference's host, else ambient credentials
+ * @throws HoubaError `ConfigInvalid` when the roster has no such entry
+ */
+export function openInspector(settings: Settings, registry: string | null): OpenedInspector {
+  const access =
+    registry === null ? settings.registries : new Map([[registry, rosterByName(settings.registries, registry)]]);
+  const reader = createRegistryReader({ ...registryAccess(settings), access });
+  let workDir: WorkDir | null = null;
+
+  async function openVerifier(signal: AbortSignal): Promise<Verifier> {
+    requireTrust(settings.attest);
+    const program = await requiredProgram('cosign', settings);
+    workDir ??= openWorkDir(settings.workDir);
+    const { attest, signing, childEnvironment } = settings;
+    const cosign = createCosign({
+      program,
+      attest,
+      workDir: workDir.path,
+      environment: { ...childEnvironment, ...signing.variables },
+      secrets: signing.secrets,
+      cacheDir: join(settings.home, 'cache', 'sigstore'),
+    });
+    return { cosign, trust: await readTrust(cosign, attest, signal) };
+  }
+
+  return {
+    inspector: { reader, prefix: settings.labelPrefix, builderId: settings.attest.builderId, openVerifier },
+    close: async () => {
+      await reader.close();
+      workDir?.close();
+    },
+  };
+}
+
+/** A key verifies what was signed with it, unless signing is keyless. */
+function isByKey({ signer, keyRef }: Settings['attest']): boolean {
+  return signer !== 'keyless' && keyRef !== '';
+}
+
+function requireTrust(attest: Settings['attest']): void {
+  if (isByKey(attest) || (attest.verifyIdentity !== '' && attest.verifyOidcIssuer !== '')) return;
+  throw new HoubaError('ConfigInvalid', 'nothing says whose signatures to accept', {
+    hint:
+      'set HOUBA_ATTEST_KEY_REF, or HOUBA_ATTEST_VERIFY_IDENTITY and HOUBA_ATTEST_VERIFY_OIDC_ISSUER; ' +
+      '--require stamp,sbom needs neither',
+  });
+}
+
+async function readTrust(cosign: Cosign, attest: Settings['attest'], signal: AbortSignal): Promise<Trust> {
+  if (isByKey(attest)) return { publicKey: await cosign.publicKey(attest.keyRef, signal) };
+  return { identity: null, identityRegexp: attest.verifyIdentity, issuer: attest.verifyOidcIssuer };
+}
