@@ -78,8 +78,8 @@ module.exports = {
       name: 'client-drives-by-messages',
       severity: 'error',
       comment:
-        'only the embedded stack, doctor and the tag list of `policy test` reach further; verbs read policy files',
-      from: { path: '^client/', pathNot: ['^client/embedded', '^client/cli/(doctor|source-tags|up|worker)\\.ts$'] },
+        'only the embedded stack, doctor, verify and the tag list of `policy test` reach further; verbs read policy files',
+      from: { path: '^client/', pathNot: ['^client/embedded', '^client/cli/(doctor|source-tags|up|verify|worker)\\.ts$'] },
       to: { path: '^(worker|adapters|activities)/', pathNot: '^adapters/policy-files' },
     },
     {

@@ -55,6 +55,11 @@ const VERBS: readonly Verb[] = [
     },
   },
   {
+    name: 'verify',
+    description: 'judge an image by its evidence: stamp, SBOM, signatures, scans',
+    load: async () => (await import('./verify.js')).verifyCommand(),
+  },
+  {
     name: 'config',
     description: 'show the settings and where they come from',
     load: async () => (await import('./config.js')).configCommand(),
