@@ -1,0 +1,132 @@
+import type { Digest } from '../digest.js';
+import { prefixedKeys } from '../stamp/keys.js';
+import { formatInstant, parseInstant } from './instant.js';
+
+/** A deletion mark is a referrer of this type without content; all it says is in its annotations (section 8.2). */
+export const MARK_ARTIFACT_TYPE = 'application/vnd.houba.lifecycle.pending+json';
+
+/** Why a tag is to go: it left the selection, or it is a valid tag in surplus. */
+export type MarkReason = 'dropped-from-selection' | 'retention-excess';
+
+/** Whose tag it is, as its stamp says; empty where nobody says. */
+export interface MarkIdentity {
+  readonly policy: string;
+  readonly import: string;
+  readonly variant: string;
+}
+
+export interface Mark {
+  /** The only tag it speaks of; null: it names none, as the earlier implementation's do, and never purges (L3). */
+  readonly tag: string | null;
+  /** `restored` protects the tag for as long as there would be a reason to mark it. */
+  readonly state: 'pending-deletion' | 'restored';
+  /** When this mark was made, ISO 8601. Empty, or anything else, when somebody else made it. */
+  readonly markedAt: string;
+  readonly reason: MarkReason;
+  readonly identity: MarkIdentity;
+  /** Who took the deletion back and why; null while it is pending. */
+  readonly restored: { readonly by: string; readonly reason: string } | null;
+}
+
+/** A mark as it hangs on a digest. */
+export interface PlacedMark {
+  /** The mark's own digest: what is deleted to clear it. */
+  readonly referrer: Digest;
+  readonly subject: Digest;
+  readonly mark: Mark;
+}
+
+const PENDING = 'pending-deletion';
+const RESTORED = 'restored';
+
+/** The annotations of a mark. An empty prefix leaves the bare lifecycle keys and no identity. */
+export function markAnnotations(mark: Mark, prefix: string): Record<string, string> {
+  const keys = markKeys(prefix);
+  const pairs: [string | null, string | null][] = [
+    [keys.state, mark.state],
+    [keys.markedAt, mark.markedAt],
+    [keys.reason, mark.reason],
+    [keys.tag, mark.tag],
+    [keys.restoredBy, mark.restored?.by ?? null],
+    [keys.restoredReason, mark.restored?.reason ?? null],
+    [keys.policy, mark.identity.policy],
+    [keys.import, mark.identity.import],
+    [keys.variant, mark.identity.variant],
+  ];
+  const written = pairs.filter((pair): pair is [string, string] => pair[0] !== null && Boolean(pair[1]));
+  return Object.fromEntries(written.sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+/** The marks among a digest's referrers. Missing keys read as empty, and any reason but surplus is of the selection axis. */
+export function readMarks(
+  subject: Digest,
+  referrers: readonly {
+    readonly digest: Digest;
+    readonly artifactType: string;
+    readonly annotations: Readonly<Record<string, string>>;
+  }[],
+  prefix: string,
+): PlacedMark[] {
+  return referrers
+    .filter(({ artifactType }) => artifactType === MARK_ARTIFACT_TYPE)
+    .map(({ digest, annotations }) => ({ referrer: digest, subject, mark: readMark(annotations, prefix) }));
+}
+
+function readMark(annotations: Readonly<Record<string, string>>, prefix: string): Mark {
+  const keys = markKeys(prefix);
+  const read = (key: string | null) =>
+    key !== null && Object.hasOwn(annotations, key) ? (annotations[key] ?? '') : '';
+  // A state that is not known here cannot be a wish to delete.
+  const pending = read(keys.state) === PENDING;
+  return {
+    tag: read(keys.tag) || null,
+    state: pending ? PENDING : RESTORED,
+    markedAt: read(keys.markedAt),
+    reason: read(keys.reason) === 'retention-excess' ? 'retention-excess' : 'dropped-from-selection',
+    identity: { policy: read(keys.policy), import: read(keys.import), variant: read(keys.variant) },
+    restored: pending ? null : { by: read(keys.restoredBy), reason: read(keys.restoredReason) },
+  };
+}
+
+/** The mark that takes this one's place when somebody restores the tag. */
+export function restoredMark(mark: Mark, by: string, reason: string, nowMs: number): Mark {
+  return { ...mark, state: RESTORED, markedAt: formatInstant(nowMs), restored: { by, reason } };
+}
+
+/** Whether somebody has taken the deletion of this tag back: it is neither marked again, nor deleted in mode `purge`. */
+export function isRestored(marks: readonly PlacedMark[], tag: string): boolean {
+  return marks.some(({ mark }) => mark.tag === tag && mark.state === RESTORED);
+}
+
+/**
+ * The mark that counts for a tag: of several, the one made last, so that a doubt costs waiting time only. null: there is none,
+ * the tag was restored, or a mark does not say when it was made.
+ */
+export function pendingMark(marks: readonly PlacedMark[], tag: string): PlacedMark | null {
+  if (isRestored(marks, tag)) return null;
+  let last: { placed: PlacedMark; at: number } | null = null;
+  for (const placed of marks) {
+    if (placed.mark.tag !== tag) continue;
+    const at = parseInstant(placed.mark.markedAt);
+    if (at === null) return null;
+    if (last === null || at > last.at) last = { placed, at };
+  }
+  return last?.placed ?? null;
+}
+
+/** Lifecycle keys are bare without a prefix; identity keys exist under one only. */
+export function markKeys(prefix: string) {
+  const lifecycle = prefix === '' ? 'lifecycle' : `${prefix}.lifecycle`;
+  const stamp = prefixedKeys(prefix);
+  return {
+    state: `${lifecycle}.state`,
+    markedAt: `${lifecycle}.marked-at`,
+    reason: `${lifecycle}.reason`,
+    tag: `${lifecycle}.tag`,
+    restoredBy: `${lifecycle}.restored.by`,
+    restoredReason: `${lifecycle}.restored.reason`,
+    policy: stamp?.policy ?? null,
+    import: stamp?.import ?? null,
+    variant: stamp?.variant ?? null,
+  };
+}
