@@ -1,0 +1,88 @@
+import type { Digest } from '../digest.js';
+import type { RecordedStamp } from '../stamp/annotations.js';
+import { formatInstant, parseInstant } from './instant.js';
+import { isRestored, type PlacedMark, pendingMark } from './mark.js';
+import type { UsageAnswer } from './usage.js';
+
+/** What an answer of the usage oracle means for a marked tag (section 8.4). */
+export interface PurgeDecision {
+  readonly decision: 'purge' | 'protect' | 'uncertain';
+  /** A sentence for the report. */
+  readonly reason: string;
+  /** When to ask again; null for `purge`. Milliseconds since 1970. */
+  readonly askAgainMs: number | null;
+}
+
+/** So that no window, however short, makes a loop of it. */
+const SHORTEST_WAIT_MS = 1_000;
+
+/** An oracle that could not answer is asked again on the next day, or sooner when the window is shorter. */
+const LONGEST_RETRY_MS = 86_400_000;
+
+/** Marked at, plus the idle window, whatever the reason of the mark. */
+export function purgeDueMs(placed: PlacedMark, windowMs: number): number {
+  const markedAt = parseInstant(placed.mark.markedAt);
+  return markedAt === null ? Number.POSITIVE_INFINITY : markedAt + windowMs;
+}
+
+/** Any sighting protects, even one before the window, for one window from the later of it and now; no answer protects too. */
+export function judgeUse(answer: UsageAnswer, nowMs: number, windowMs: number): PurgeDecision {
+  const told = answer.detail === '' ? '' : `: ${answer.detail}`;
+  if (answer.kind === 'unseen') return { decision: 'purge', reason: `not seen in use${told}`, askAgainMs: null };
+  if (answer.kind === 'seen') {
+    const askAgainMs = Math.max(answer.atMs, nowMs) + Math.max(windowMs, SHORTEST_WAIT_MS);
+    return { decision: 'protect', reason: `last seen in use ${formatInstant(answer.atMs)}${told}`, askAgainMs };
+  }
+  const askAgainMs = nowMs + Math.min(Math.max(windowMs, SHORTEST_WAIT_MS), LONGEST_RETRY_MS);
+  return { decision: 'uncertain', reason: `nobody could say whether it is in use${told}`, askAgainMs };
+}
+
+/** Everything a deletion relies on, read again immediately before it (guide, `retireTag`). */
+export interface LastLook {
+  readonly tag: string;
+  /** The digest whose deletion was decided. */
+  readonly digest: Digest;
+  /** What the tag resolves to now; null: it is gone. */
+  readonly current: Digest | null;
+  /** The stamp of what it shows now; null: it is not houba's. */
+  readonly stamp: RecordedStamp | null;
+  /** The marks on `digest` now. */
+  readonly marks: readonly PlacedMark[];
+  /** Whether a policy wants the tag now. True, too, when that cannot be told (conventions S17). */
+  readonly wanted: boolean;
+}
+
+/** `wait`: the mark was made anew, and the window with it. `end`: there is nothing to retire any more. */
+export type LastWord =
+  | { readonly act: 'delete'; readonly marks: readonly Digest[] }
+  | { readonly act: 'wait'; readonly untilMs: number; readonly reason: string }
+  | { readonly act: 'end'; readonly reason: string };
+
+/**
+ * Whether the tag may go now: it still shows the digest, is still houba's and of the policy that marked it, is still
+ * unwanted, and its mark is still there, pending and due. What else goes with the tag is for `unneededManifests` to say.
+ *
+ * @returns with `delete`, the marks that name this tag, to be deleted after it
+ */
+export function lastLook(look: LastLook, nowMs: number, windowMs: number): LastWord {
+  const { tag, digest, current, stamp, marks, wanted } = look;
+  if (current === null) return end('the tag is gone already');
+  if (current !== digest) return end(`the tag shows another digest now, ${current}`);
+  if (stamp === null) return end('the image does not carry the stamp of houba');
+  if (wanted) return end('a policy wants the tag');
+  if (isRestored(marks, tag)) return end('the tag was restored');
+  const placed = pendingMark(marks, tag);
+  if (placed === null) return end('the mark is gone, or does not say when it was made');
+  const owner = placed.mark.identity.policy;
+  if (owner !== (stamp.policy ?? '')) return end(`the mark is of policy ${JSON.stringify(owner)}, the image is not`);
+  const dueMs = purgeDueMs(placed, windowMs);
+  if (dueMs > nowMs) return { act: 'wait', untilMs: dueMs, reason: 'the mark was made anew' };
+  return {
+    act: 'delete',
+    marks: marks.filter(({ mark }) => mark.tag === tag).map(({ referrer }) => referrer),
+  };
+}
+
+function end(reason: string): LastWord {
+  return { act: 'end', reason };
+}

@@ -1,0 +1,78 @@
+import type { Digest } from '../digest.js';
+import { escapeControls } from '../report/escape.js';
+import { formatInstant, parseInstant } from './instant.js';
+import type { MarkIdentity } from './mark.js';
+
+/** What the usage oracle is asked: was this digest seen in production since? Sent as JSON (section 8.4). */
+export interface UsageQuestion {
+  readonly digest: Digest;
+  readonly image_ref: string;
+  readonly identity: MarkIdentity;
+  /** ISO 8601: where the idle window begins. */
+  readonly since: string;
+}
+
+/** `unknown` means in use: only an oracle that answered may let something go (conventions S13). */
+export type UsageAnswer =
+  | { readonly kind: 'seen'; readonly atMs: number; readonly detail: string }
+  | { readonly kind: 'unseen'; readonly detail: string }
+  | { readonly kind: 'unknown'; readonly detail: string };
+
+const LONGEST_DETAIL = 500;
+
+/** @param reference `repository:tag` */
+export function usageQuestion(
+  digest: Digest,
+  reference: string,
+  identity: MarkIdentity,
+  nowMs: number,
+  windowMs: number,
+): UsageQuestion {
+  return { digest, image_ref: reference, identity, since: formatInstant(nowMs - windowMs) };
+}
+
+/**
+ * Reads what an oracle printed: one JSON object with the key `last_seen`, which must be there (L17), null or an ISO 8601
+ * time. Anything else is no answer.
+ */
+export function parseUsageAnswer(stdout: string): UsageAnswer {
+  let answer: unknown;
+  try {
+    answer = JSON.parse(stdout);
+  } catch {
+    return unknownUse(stdout.trim() === '' ? 'it printed nothing' : 'it did not print JSON');
+  }
+  if (typeof answer !== 'object' || answer === null || Array.isArray(answer)) {
+    return unknownUse('it did not print a JSON object');
+  }
+  if (!Object.hasOwn(answer, 'last_seen')) return unknownUse('its answer has no key last_seen');
+  const { last_seen: lastSeen, detail: said } = answer as { last_seen: unknown; detail?: unknown };
+  const detail = typeof said === 'string' ? quote(said) : '';
+  if (lastSeen === null) return { kind: 'unseen', detail };
+  const atMs = typeof lastSeen === 'string' ? parseInstant(lastSeen) : null;
+  if (atMs === null) return unknownUse(`its last_seen is no ISO 8601 time: ${JSON.stringify(lastSeen)}`);
+  return { kind: 'seen', atMs, detail };
+}
+
+/** An answer that is none; `why` is for people. */
+export function unknownUse(why: string): UsageAnswer {
+  return { kind: 'unknown', detail: quote(why) };
+}
+
+/**
+ * One answer for everything a runtime may report of one tag: what it resolves to, and each platform's manifest (L13). One
+ * sighting is use, and one question without an answer leaves the whole open.
+ */
+export function combineAnswers(answers: readonly UsageAnswer[]): UsageAnswer {
+  let latest: UsageAnswer | null = null;
+  for (const answer of answers) {
+    if (answer.kind !== 'seen') continue;
+    if (latest?.kind !== 'seen' || answer.atMs > latest.atMs) latest = answer;
+  }
+  if (latest !== null) return latest;
+  return answers.find(({ kind }) => kind === 'unknown') ?? answers[0] ?? unknownUse('nothing was asked');
+}
+
+function quote(text: string): string {
+  return escapeControls(text.length > LONGEST_DETAIL ? `${text.slice(0, LONGEST_DETAIL)}…` : text);
+}
