@@ -8,8 +8,8 @@ export type Tree = Readonly<
 
 export const DIRECTORY = 'directory';
 
-/** An image with these files; every content can be read. */
-export function imageOf(tree: Tree): ImageFiles {
+/** An image with these files. Only the wanted contents can be read, as of a real one; by default, all. */
+export function imageOf(tree: Tree, wanted?: readonly string[]): ImageFiles {
   const entries = new Map<string, ImageEntry>();
   const contents = new Map<string, Uint8Array>();
   for (const [path, what] of Object.entries(tree)) {
@@ -23,7 +23,11 @@ export function imageOf(tree: Tree): ImageFiles {
       contents.set(path, typeof text === 'string' ? new TextEncoder().encode(text) : text);
     }
   }
-  return createImageFiles(entries, contents);
+  const whole = createImageFiles(entries, contents);
+  if (wanted === undefined) return whole;
+  const paths = wanted.flatMap((path) => (path.endsWith('/') ? whole.list(path).map((name) => path + name) : [path]));
+  const places = new Set(paths.map((path) => whole.resolve(path).path));
+  return createImageFiles(entries, new Map([...contents].filter(([path]) => places.has(path))));
 }
 
 /** The files of an effect by path: texts, and links as `-> target`. */

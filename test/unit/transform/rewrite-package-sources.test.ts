@@ -8,7 +8,11 @@ const mirrors = {
   apt: { apt: 'https://apt.corp' },
 };
 const apply = (tree: Tree, mirror = 'both') =>
-  rewritePackageSources.apply({ mirror }, resourcesOf({}, mirrors), imageOf(tree));
+  rewritePackageSources.apply(
+    { mirror },
+    resourcesOf({}, mirrors),
+    imageOf(tree, rewritePackageSources.wantedPaths({ mirror })),
+  );
 
 describe('rewritePackageSources', () => {
   it.each<[string, string, string, string]>([

@@ -4,7 +4,8 @@ import { imageOf, resourcesOf, type Tree, written } from './images.js';
 
 const none = resourcesOf({});
 const zones: Tree = { '/usr/share/zoneinfo/Europe/Rome': 'TZif', '/usr/share/zoneinfo/Etc/UTC': 'TZif' };
-const apply = (zone: string, tree: Tree) => setTimezone.apply({ zone }, none, imageOf(tree));
+const apply = (zone: string, tree: Tree) =>
+  setTimezone.apply({ zone }, none, imageOf(tree, setTimezone.wantedPaths({ zone })));
 
 describe('setTimezone', () => {
   it('links the local time, writes the name, sets TZ', () => {
