@@ -1,0 +1,79 @@
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { split } from 'shlex';
+import { parseUsageAnswer, type UsageAnswer, type UsageQuestion, unknownUse } from '../domain/lifecycle/usage.js';
+import { HoubaError } from '../domain/report/errors.js';
+import { runCommand } from './command.js';
+
+/** The operator's own program that knows where images run (section 8.4). */
+export interface UsageOracle {
+  /**
+   * Asks once. Whatever goes wrong with the program (it is not there, fails, is late, or prints something else than an
+   * answer) is `unknown`, which means in use; the detail says what it was.
+   * @throws only the signal's reason, when cancelled
+   */
+  ask(question: UsageQuestion, signal?: AbortSignal): Promise<UsageAnswer>;
+}
+
+export interface UsageOracleOptions {
+  /** A command line as a shell would read it; no shell runs it. */
+  readonly command: string;
+  /** Of one answer, in milliseconds. */
+  readonly timeoutMs: number;
+  /** Where the private folder of each call is made: its home and scratch space. */
+  readonly workDir: string;
+  /** What the program inherits: `PATH`, proxies, its own settings. */
+  readonly environment: Readonly<Record<string, string>>;
+  /** Texts of that environment that no report may quote. */
+  readonly secrets?: readonly string[];
+}
+
+/** @throws HoubaError `ConfigInvalid` when the command cannot be read as one */
+export function createUsageOracle(options: UsageOracleOptions): UsageOracle {
+  const [file, ...args] = splitCommand(options.command);
+
+  async function ask(question: UsageQuestion, signal?: AbortSignal): Promise<UsageAnswer> {
+    await mkdir(options.workDir, { recursive: true });
+    const home = await mkdtemp(join(options.workDir, 'oracle-'));
+    try {
+      const { stdout } = await runCommand({
+        file,
+        args,
+        input: `${JSON.stringify(question)}\n`,
+        env: { ...options.environment, HOME: home, TMPDIR: home },
+        timeoutMs: options.timeoutMs,
+        signal,
+        secrets: options.secrets ?? [],
+      });
+      return parseUsageAnswer(stdout);
+    } catch (error) {
+      signal?.throwIfAborted();
+      if (error instanceof HoubaError) return unknownUse(error.message);
+      throw error;
+    } finally {
+      await rm(home, { recursive: true, force: true });
+    }
+  }
+
+  return { ask };
+}
+
+function splitCommand(command: string): [string, ...string[]] {
+  let words: string[] = [];
+  try {
+    words = split(command);
+  } catch (cause) {
+    throw unusable('a quotation mark or a backslash at its end is left open', cause);
+  }
+  const [file, ...args] = words;
+  if (file === undefined || file === '') throw unusable('it names no program');
+  return [file, ...args];
+}
+
+/** Without the command itself, which may hold a password. */
+function unusable(why: string, cause?: unknown): HoubaError {
+  return new HoubaError('ConfigInvalid', `HOUBA_USAGE_ORACLE_CMD cannot be read as a command: ${why}`, {
+    hint: 'write it as in a shell, as in /opt/oracle --file "/var/lib/seen images.json"; for pipes write a script',
+    cause,
+  });
+}
