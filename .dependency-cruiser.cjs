@@ -15,7 +15,7 @@ const only = (folder, allowed, more = {}) => ({
 
 module.exports = {
   forbidden: [
-    only('domain', ['^domain/', ...npm('zod', 're2js', '@noble/hashes', 'semver', 'fastest-levenshtein')]),
+    only('domain', ['^domain/', ...npm('zod', 're2js', '@noble/hashes', 'semver', 'fastest-levenshtein', 'asn1js')]),
     only('workflows', [
       '^workflows/',
       '^domain/',
@@ -49,9 +49,12 @@ module.exports = {
       name: 'adapters-stand-apart',
       severity: 'error',
       comment:
-        'an adapter is one outside thing (a file, or a folder); shared are command, credentials and what these read',
+        'an adapter is one outside thing (a file, or a folder); shared are command, credentials, OCI layouts and what these read',
       from: { path: '^adapters/([^/.]+)' },
-      to: { path: '^adapters/', pathNot: ['^adapters/(command|credentials|docker-config)\\.ts$', '^adapters/$1[/.]'] },
+      to: {
+        path: '^adapters/',
+        pathNot: ['^adapters/(command|credentials|docker-config|oci-layout)\\.ts$', '^adapters/$1[/.]'],
+      },
     },
     only(
       'config',
@@ -79,7 +82,10 @@ module.exports = {
       severity: 'error',
       comment:
         'only the embedded stack, doctor, verify and the tag list of `policy test` reach further; verbs read policy files',
-      from: { path: '^client/', pathNot: ['^client/embedded', '^client/cli/(doctor|source-tags|up|verify|worker)\\.ts$'] },
+      from: {
+        path: '^client/',
+        pathNot: ['^client/embedded', '^client/cli/(doctor|source-tags|up|verify|worker)\\.ts$'],
+      },
       to: { path: '^(worker|adapters|activities)/', pathNot: '^adapters/policy-files' },
     },
     {

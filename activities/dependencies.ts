@@ -1,10 +1,16 @@
+import type { Buildctl } from '../adapters/buildctl.js';
+import type { Cosign } from '../adapters/cosign.js';
 import type { DigestMemory } from '../adapters/digest-memory.js';
+import type { ImageLayers } from '../adapters/image-layers.js';
+import type { OciLayouts } from '../adapters/oci-layout.js';
 import type { Regctl } from '../adapters/regctl.js';
 import type { RegistryReader } from '../adapters/registry.js';
+import type { Scratch } from '../adapters/scratch.js';
 import type { Syft } from '../adapters/syft.js';
 import type { PolicySource } from '../domain/durable/messages.js';
 import type { SbomFormat } from '../domain/evidence/sbom.js';
 import type { Roster } from '../domain/roster.js';
+import type { TransformResources } from '../domain/transform/step.js';
 
 /** What activities are made from; the worker puts it together. */
 export interface Dependencies {
@@ -13,6 +19,12 @@ export interface Dependencies {
   readonly reader: RegistryReader;
   readonly regctl: Regctl;
   readonly syft: Syft;
+  readonly buildctl: Buildctl;
+  readonly layouts: OciLayouts;
+  readonly layers: ImageLayers;
+  readonly scratch: Scratch;
+  readonly resources: TransformResources;
+  readonly cosign: Cosign;
   readonly memory: DigestMemory;
   readonly journal: Journal;
   readonly readPolicies: (path: string) => Promise<PolicySource[]>;
@@ -29,6 +41,12 @@ export interface ActivitySettings {
   readonly maxConcurrency: number;
   /** `''` when nothing is signed. */
   readonly signer: string;
+  /** Names this installation in predicates; empty: the product's own name. */
+  readonly builderId: string;
+  /** Of rebuilds where the policy names none. */
+  readonly buildPlatform: string;
+  /** houba's own. */
+  readonly version: string;
   readonly policyDir: string | null;
 }
 

@@ -1,25 +1,45 @@
+import { createInspectBuild, createWriteBuild } from './build.js';
 import type { Dependencies } from './dependencies.js';
 import { createOpenFleet } from './fleet.js';
 import { createInspectPlacement, createPublishTag, createRemoveWritten, createWriteImage } from './placement.js';
 import { createPlanPolicy } from './plan-policy.js';
 import { createAttachSboms } from './sboms.js';
+import { createSignEvidence } from './sign.js';
+import { createDropOldStamps, createPutStamp, createRemoveStamp } from './stamp-artifact.js';
+import { createKeepEvidence } from './upstream-evidence.js';
+import { createVerifyUpstream } from './verify-upstream.js';
 
 /** The network-bound steps, on the queue `houba-registry`. */
 export function createRegistryActivities(deps: Dependencies) {
   return {
     openFleet: createOpenFleet(deps),
     planPolicy: createPlanPolicy(deps),
+    verifyUpstream: createVerifyUpstream(deps),
     inspectPlacement: createInspectPlacement(deps),
     writeImage: createWriteImage(deps),
+    keepEvidence: createKeepEvidence(deps),
+    putStamp: createPutStamp(deps),
     publishTag: createPublishTag(deps),
+    dropOldStamps: createDropOldStamps(deps),
+    removeStamp: createRemoveStamp(deps),
     removeWritten: createRemoveWritten(deps),
   };
 }
 
 /** The steps that cost processor and disk, on the queue `houba-build`. */
 export function createBuildActivities(deps: Dependencies) {
-  return { attachSboms: createAttachSboms(deps) };
+  return {
+    inspectBuild: createInspectBuild(deps),
+    writeBuild: createWriteBuild(deps),
+    attachSboms: createAttachSboms(deps),
+  };
+}
+
+/** The one step that reaches the signing identity, on the queue `houba-sign`. */
+export function createSignActivities(deps: Dependencies) {
+  return { signEvidence: createSignEvidence(deps) };
 }
 
 export type RegistryActivities = ReturnType<typeof createRegistryActivities>;
 export type BuildActivities = ReturnType<typeof createBuildActivities>;
+export type SignActivities = ReturnType<typeof createSignActivities>;

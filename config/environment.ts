@@ -21,6 +21,30 @@ const INHERITED = [
   'SSL_CERT_DIR',
 ];
 
+/**
+ * What cosign may have beside it, and no other program: the key's password, an identity token or where to get one, and what
+ * key services ask for.
+ */
+const SIGNING =
+  /^(COSIGN_PASSWORD|SIGSTORE_ID_TOKEN|ACTIONS_ID_TOKEN_REQUEST_(TOKEN|URL)|(AWS|AZURE|GOOGLE|VAULT)_\w+)$/;
+
+/** Names under which a value may be shown; every other one of the signing environment is a secret. */
+const SHOWABLE = /_(URL|REGION|PROFILE|ADDR|NAMESPACE|PATH|FILE)$/;
+
+/** What cosign needs from outside, by variable, and which of the values no error may quote (S6). */
+export function signingEnvironment(environment: Environment): {
+  variables: Record<string, string>;
+  secrets: readonly string[];
+} {
+  const set = Object.entries(environment).filter(
+    (entry): entry is [string, string] => SIGNING.test(entry[0]) && entry[1] !== undefined && entry[1] !== '',
+  );
+  return {
+    variables: Object.fromEntries(set),
+    secrets: set.filter(([name]) => !SHOWABLE.test(name)).map(([, value]) => value),
+  };
+}
+
 /** The environment of an outside program, before its adapter adds the program's own variables. */
 export function childEnvironment(environment: Environment): Record<string, string> {
   const child: Record<string, string> = {};

@@ -6,7 +6,7 @@ import type { SbomFormat } from '../domain/evidence/sbom.js';
 import { nearest } from '../domain/nearest.js';
 import { HoubaError } from '../domain/report/errors.js';
 import { loadTemporal, type TemporalSettings } from './connection.js';
-import { childEnvironment, type Environment } from './environment.js';
+import { childEnvironment, type Environment, signingEnvironment } from './environment.js';
 import type { RegistryAccess } from './roster.js';
 import { type CaSource, type PackageMirror, VARIABLES, type Values, type VariableKey } from './variables.js';
 
@@ -39,6 +39,9 @@ export interface Settings {
     readonly keyRef: string;
     readonly fulcioUrl: string;
     readonly rekorUrl: string;
+    readonly tsaUrl: string;
+    /** Absolute, or empty. */
+    readonly trustedRoot: string;
     readonly builderId: string;
     readonly verifyIdentity: string;
     readonly verifyOidcIssuer: string;
@@ -54,6 +57,10 @@ export interface Settings {
   readonly authFiles: readonly string[];
   /** What outside programs inherit: `PATH`, `HOME`, proxies, CA bundles. */
   readonly childEnvironment: Readonly<Record<string, string>>;
+  /** What cosign alone inherits beside it. */
+  readonly signing: { readonly variables: Readonly<Record<string, string>>; readonly secrets: readonly string[] };
+  /** `BUILDKIT_HOST`; null: buildctl's own default. */
+  readonly buildkitHost: string | null;
   /** Every variable's effective value as it may be shown, by variable; null: unset. */
   readonly shown: Readonly<Record<string, string | null>>;
 }
@@ -116,6 +123,8 @@ export function loadSettings(
       keyRef: values.attestKeyRef,
       fulcioUrl: values.attestFulcioUrl,
       rekorUrl: values.attestRekorUrl,
+      tsaUrl: values.attestTsaUrl,
+      trustedRoot: values.attestTrustedRoot === '' ? '' : resolve(values.attestTrustedRoot),
       builderId: values.attestBuilderId,
       verifyIdentity: values.attestVerifyIdentity,
       verifyOidcIssuer: values.attestVerifyOidcIssuer,
@@ -126,6 +135,8 @@ export function loadSettings(
     dockerConfigDir: environment.DOCKER_CONFIG || join(environment.HOME || homedir(), '.docker'),
     authFiles: authFile ? [authFile] : [],
     childEnvironment: childEnvironment(environment),
+    signing: signingEnvironment(environment),
+    buildkitHost: environment.BUILDKIT_HOST || null,
     shown: { ...shown, [VARIABLES.home.name]: home },
   };
   return { settings, origins, warnings: misspelt(environment) };
@@ -138,6 +149,7 @@ export function loadSettings(
 export function publicSettings(settings: Settings): Record<string, string> {
   const shared: Record<string, string> = {
     DOCKER_CONFIG: settings.dockerConfigDir,
+    BUILDKIT_HOST: settings.buildkitHost ?? '(unset)',
     REGISTRY_AUTH_FILE: settings.authFiles.join(', ') || '(unset)',
   };
   for (const { name, local } of Object.values(VARIABLES) as { name: string; local?: true }[]) {

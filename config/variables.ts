@@ -224,7 +224,7 @@ export const VARIABLES = {
     group: 'Rebuilds',
     type: 'os/architecture[/variant]',
     default: 'linux/amd64',
-    doc: 'The one platform of rebuilt images.',
+    doc: 'The platform of rebuilt images where the policy names none.',
     schema: z
       .string()
       .regex(/^[a-z0-9]+\/[a-z0-9_]+(\/[a-z0-9.]+)?$/, 'must be a platform such as linux/amd64 or linux/arm/v7'),
@@ -275,6 +275,22 @@ export const VARIABLES = {
     type: 'URL',
     default: '',
     doc: 'Transparency log to write signatures to.',
+    schema: text,
+  }),
+  attestTsaUrl: variable({
+    name: 'HOUBA_ATTEST_TSA_URL',
+    group: 'Evidence',
+    type: 'URL',
+    default: '',
+    doc: 'Timestamp authority whose timestamps go with signatures, up to the whole path of its API.',
+    schema: text,
+  }),
+  attestTrustedRoot: variable({
+    name: 'HOUBA_ATTEST_TRUSTED_ROOT',
+    group: 'Evidence',
+    type: 'path',
+    default: '',
+    doc: 'The Sigstore trusted root (JSON) to verify keyless signatures with. Empty: that of the public services.',
     schema: text,
   }),
   attestBuilderId: variable({
@@ -374,6 +390,13 @@ export const FOREIGN_VARIABLES: readonly { name: string; doc: string; secret?: t
     doc: 'Folder of the Docker `config.json` with credentials for sources. Default: `~/.docker`.',
   },
   { name: 'REGISTRY_AUTH_FILE', doc: 'The containers `auth.json`. Default: `$XDG_RUNTIME_DIR/containers/auth.json`.' },
+  { name: 'BUILDKIT_HOST', doc: "Address of the BuildKit daemon. Unset: buildctl's own default." },
+  { name: 'COSIGN_PASSWORD', doc: 'Password of the signing key.', secret: true },
+  {
+    name: 'SIGSTORE_ID_TOKEN',
+    doc: 'Identity token for keyless signing, where there is no ambient identity.',
+    secret: true,
+  },
   { name: 'HTTPS_PROXY', doc: 'Proxy for HTTPS requests (also lower case; `HTTP_PROXY` for plain HTTP).' },
   { name: 'NO_PROXY', doc: 'Hosts that are reached without a proxy (also lower case).' },
   { name: 'SSL_CERT_FILE', doc: 'CA bundle for the outside programs (also `SSL_CERT_DIR`).' },

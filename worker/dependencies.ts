@@ -2,18 +2,24 @@ import { join } from 'node:path';
 import { Context } from '@temporalio/activity';
 import pLimit from 'p-limit';
 import type { Dependencies } from '../activities/dependencies.js';
+import { type Buildctl, createBuildctl } from '../adapters/buildctl.js';
+import type { Cosign } from '../adapters/cosign.js';
 import { createCredentialSource } from '../adapters/credentials.js';
 import { openDigestMemory } from '../adapters/digest-memory.js';
+import { createImageLayers } from '../adapters/image-layers.js';
+import { createOciLayouts } from '../adapters/oci-layout.js';
 import { readPolicyFiles } from '../adapters/policy-files.js';
-import { isBelowFloor, readProgramVersion } from '../adapters/program-version.js';
 import { createRegctl, type Regctl } from '../adapters/regctl.js';
 import { createRegistryReader } from '../adapters/registry.js';
+import { createScratch } from '../adapters/scratch.js';
 import { createSyft } from '../adapters/syft.js';
-import { programPath, readPrograms } from '../config/programs.js';
 import { registryAccess } from '../config/registry-access.js';
 import type { Settings } from '../config/settings.js';
-import { HoubaError } from '../domain/report/errors.js';
+import { openTransformResources } from '../config/transform-resources.js';
+import { houbaVersion } from '../config/version.js';
 import type { Logger } from './journal.js';
+import { openCosign } from './open-cosign.js';
+import { requiredProgram } from './required-program.js';
 import { openWorkDir } from './work-dir.js';
 
 export interface OpenedDependencies {
@@ -23,7 +29,7 @@ export interface OpenedDependencies {
 
 /** Puts together what the activities need, from the settings alone. */
 export async function openDependencies(settings: Settings, log: Logger): Promise<OpenedDependencies> {
-  const [regctl, syft] = await Promise.all([required('regctl', settings), required('syft', settings)]);
+  const [regctl, syft] = await Promise.all([requiredProgram('regctl', settings), requiredProgram('syft', settings)]);
   const workDir = openWorkDir(settings.workDir);
   const reading = registryAccess(settings);
   const { access } = reading;
@@ -41,12 +47,21 @@ export async function openDependencies(settings: Settings, log: Logger): Promise
       maxDeletionShare: settings.maxDeletionShare,
       maxConcurrency: settings.maxConcurrency,
       signer: settings.attest.signer,
+      builderId: settings.attest.builderId,
+      buildPlatform: settings.buildPlatform,
+      version: houbaVersion(),
       policyDir: settings.policyDir,
     },
     roster: access,
     reader,
     regctl: bounded(createRegctl({ ...tool, program: regctl }), settings.maxConcurrency),
     syft: createSyft({ ...tool, program: syft }),
+    buildctl: lazyBuildctl(settings, workDir.path, log),
+    layouts: createOciLayouts(),
+    layers: createImageLayers(),
+    scratch: createScratch(workDir.path),
+    resources: openTransformResources(settings),
+    cosign: lazyCosign(settings, workDir.path),
     memory,
     journal: { event: (name, fields) => log.info({ ...fields, ...whence() }, name) },
     readPolicies: readPolicyFiles,
@@ -59,22 +74,44 @@ export async function openDependencies(settings: Settings, log: Logger): Promise
   return { dependencies, close };
 }
 
-/** The program's path, once it has shown that it is not older than the oldest that is safe (conventions S16). */
-async function required(name: string, settings: Settings): Promise<string> {
-  const file = programPath(name);
-  if (file === null) {
-    throw new HoubaError('ToolMissing', `${name} is neither in .tools/bin nor on the PATH`, {
-      hint: 'make setup builds it; houba doctor shows all of them',
+/** BuildKit's client, looked for when the first policy rebuilds something. */
+function lazyBuildctl(settings: Settings, workDir: string, log: Logger): Buildctl {
+  const open = once(async () =>
+    createBuildctl({
+      program: await requiredProgram('buildctl', settings),
+      address: settings.buildkitHost,
+      workDir,
+      environment: settings.childEnvironment,
+      onLine: (line) => log.debug({ line }, 'build'),
+    }),
+  );
+  return {
+    build: async (...args) => (await open()).build(...args),
+    ping: async (...args) => (await open()).ping(...args),
+  };
+}
+
+/** cosign, looked for when the first thing is to be signed or verified. */
+function lazyCosign(settings: Settings, workDir: string): Cosign {
+  const open = once(() => openCosign(settings, workDir));
+  return {
+    signStatement: async (...args) => (await open()).signStatement(...args),
+    verifyBundle: async (...args) => (await open()).verifyBundle(...args),
+    verifyBlob: async (...args) => (await open()).verifyBlob(...args),
+    publicKey: async (...args) => (await open()).publicKey(...args),
+  };
+}
+
+/** Asks again after a failure: what was missing may have been installed meanwhile. */
+function once<Value>(make: () => Promise<Value>): () => Promise<Value> {
+  let made: Promise<Value> | undefined;
+  return () => {
+    made ??= make().catch((error: unknown) => {
+      made = undefined;
+      throw error;
     });
-  }
-  const pin = readPrograms().get(name);
-  if (pin?.floor === undefined) return file;
-  const versionArgs = pin.versionArgs ?? ['version'];
-  const version = await readProgramVersion({ ...pin, versionArgs, file, environment: settings.childEnvironment });
-  if (!isBelowFloor(version, pin.floor)) return file;
-  throw new HoubaError('ToolMissing', `${file} is ${version ?? 'of unknown version'}, older than ${pin.floor}`, {
-    hint: 'make setup builds the pinned version; houba doctor shows all of them',
-  });
+    return made;
+  };
 }
 
 /** At most this many processes at once, however many placements are in flight. */
@@ -86,6 +123,8 @@ function bounded(regctl: Regctl, most: number): Regctl {
     putArtifact: (...args) => limit(() => regctl.putArtifact(...args)),
     deleteManifest: (...args) => limit(() => regctl.deleteManifest(...args)),
     deleteTag: (...args) => limit(() => regctl.deleteTag(...args)),
+    exportImage: (...args) => limit(() => regctl.exportImage(...args)),
+    importImage: (...args) => limit(() => regctl.importImage(...args)),
     version: () => regctl.version(),
   };
 }

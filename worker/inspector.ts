@@ -1,12 +1,11 @@
-import { join } from 'node:path';
 import type { Inspector, Verifier } from '../activities/verify-image.js';
-import { type Cosign, createCosign, type Trust } from '../adapters/cosign.js';
+import type { Cosign, Trust } from '../adapters/cosign.js';
 import { createRegistryReader } from '../adapters/registry.js';
 import { registryAccess } from '../config/registry-access.js';
 import type { Settings } from '../config/settings.js';
 import { HoubaError } from '../domain/report/errors.js';
 import { rosterByName } from '../domain/roster.js';
-import { requiredProgram } from './required-program.js';
+import { openCosign } from './open-cosign.js';
 import { openWorkDir, type WorkDir } from './work-dir.js';
 
 export interface OpenedInspector {
@@ -27,18 +26,9 @@ export function openInspector(settings: Settings, registry: string | null): Open
 
   async function openVerifier(signal: AbortSignal): Promise<Verifier> {
     requireTrust(settings.attest);
-    const program = await requiredProgram('cosign', settings);
     workDir ??= openWorkDir(settings.workDir);
-    const { attest, signing, childEnvironment } = settings;
-    const cosign = createCosign({
-      program,
-      attest,
-      workDir: workDir.path,
-      environment: { ...childEnvironment, ...signing.variables },
-      secrets: signing.secrets,
-      cacheDir: join(settings.home, 'cache', 'sigstore'),
-    });
-    return { cosign, trust: await readTrust(cosign, attest, signal) };
+    const cosign = await openCosign(settings, workDir.path);
+    return { cosign, trust: await readTrust(cosign, settings.attest, signal) };
   }
 
   return {

@@ -8,7 +8,7 @@ import {
   Worker,
   type WorkerOptions,
 } from '@temporalio/worker';
-import { createBuildActivities, createRegistryActivities } from '../activities/index.js';
+import { createBuildActivities, createRegistryActivities, createSignActivities } from '../activities/index.js';
 import { HEARTBEAT_MS } from '../activities/step.js';
 import { killLiveCommands } from '../adapters/command.js';
 import { dataConverter } from '../config/connection.js';
@@ -40,6 +40,7 @@ export interface HoubaWorkerOptions {
 /** Activities at a time: registry steps wait for the network, build steps need processor and disk (guide, section 3). */
 const REGISTRY_SLOTS = 50;
 const BUILD_SLOTS = 2;
+const SIGN_SLOTS = 5;
 
 /** Connects to Temporal and starts polling. */
 export async function startWorker(options: HoubaWorkerOptions): Promise<HoubaWorker> {
@@ -73,6 +74,14 @@ export async function startWorker(options: HoubaWorkerOptions): Promise<HoubaWor
       taskQueue: QUEUES.build,
       activities: createBuildActivities(opened.dependencies),
       maxConcurrentActivityTaskExecutions: BUILD_SLOTS,
+      shutdownGraceTime: '30 seconds',
+      shutdownForceTime: '40 seconds',
+    }),
+    [QUEUES.sign]: () => ({
+      ...shared,
+      taskQueue: QUEUES.sign,
+      activities: createSignActivities(opened.dependencies),
+      maxConcurrentActivityTaskExecutions: SIGN_SLOTS,
       shutdownGraceTime: '30 seconds',
       shutdownForceTime: '40 seconds',
     }),

@@ -1,10 +1,13 @@
 import { Argument, Command } from 'commander';
 import { runReportJsonSchema } from '../../domain/report/json-schema.js';
+import { verifyReportJsonSchema } from '../../domain/report/verify-report.js';
 import { printJson } from './terminal.js';
+
+const SCHEMAS = { 'run-report': runReportJsonSchema, 'verify-report': verifyReportJsonSchema };
 
 export function schemaCommand(): Command {
   return new Command('schema')
-    .addArgument(new Argument('<document>', 'which one').choices(['run-report']))
+    .addArgument(new Argument('<document>', 'which one').choices(Object.keys(SCHEMAS)))
     .addHelpText('after', '\nExample:\n  houba schema run-report > run-report.schema.json')
-    .action(() => printJson(runReportJsonSchema()));
+    .action((document: keyof typeof SCHEMAS) => printJson(SCHEMAS[document]()));
 }

@@ -2,7 +2,7 @@ import type { Info } from '@temporalio/activity';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
 import type { ActivitySettings, Dependencies } from '../../activities/dependencies.js';
-import { createBuildActivities, createRegistryActivities } from '../../activities/index.js';
+import { createBuildActivities, createRegistryActivities, createSignActivities } from '../../activities/index.js';
 import type { DigestFacts, DigestMemory, DocumentPlace } from '../../adapters/digest-memory.js';
 import type { PolicySource } from '../../domain/durable/messages.js';
 import { formatPinned } from '../../domain/reference.js';
@@ -23,7 +23,12 @@ export interface WorldFacts {
   /** Roster entries by name; the host is the name and `.example` unless it says otherwise. Default: `main`. */
   readonly roster?: Readonly<Record<string, Partial<RosterEntry>>>;
   readonly readPolicies?: (path: string) => Promise<PolicySource[]>;
+  /** Tools that a test brings; one that is not brought must not be used. */
+  readonly tools?: Partial<Pick<Dependencies, Tool>>;
 }
+
+const TOOLS = ['buildctl', 'layouts', 'layers', 'scratch', 'resources', 'cosign'] as const;
+type Tool = (typeof TOOLS)[number];
 
 export function createWorld(facts: WorldFacts = {}): ActivityWorld {
   const registries = createMemoryRegistries();
@@ -40,6 +45,9 @@ export function createWorld(facts: WorldFacts = {}): ActivityWorld {
       maxDeletionShare: 0.5,
       maxConcurrency: 4,
       signer: '',
+      builderId: '',
+      buildPlatform: 'linux/amd64',
+      version: '0.0.0',
       policyDir: null,
       ...facts.settings,
     },
@@ -47,11 +55,17 @@ export function createWorld(facts: WorldFacts = {}): ActivityWorld {
       Object.entries(facts.roster ?? { main: {} }).map(([name, entry]) => [name, rosterEntry(name, entry)]),
     ),
     ...{ reader, regctl, syft, memory },
+    ...(Object.fromEntries(TOOLS.map((name) => [name, notBrought(name)])) as Pick<Dependencies, Tool>),
+    ...facts.tools,
     journal: { event: (event, fields) => journal.push({ event, fields }) },
     readPolicies: facts.readPolicies ?? (async () => []),
   };
-  const steps = { ...createRegistryActivities(deps), ...createBuildActivities(deps) };
+  const steps = { ...createRegistryActivities(deps), ...createBuildActivities(deps), ...createSignActivities(deps) };
   return { registries, steps, memory, journal };
+}
+
+function notBrought(name: string): object {
+  return new Proxy({}, { get: () => () => Promise.reject(new Error(`this test brings no ${name}`)) });
 }
 
 function rosterEntry(name: string, entry: Partial<RosterEntry>): RosterEntry {
