@@ -1,3 +1,4 @@
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { pushImage } from '../support/images.js';
@@ -7,6 +8,7 @@ import { image, push } from '../support/upstream-images.js';
 import { type CosignKey, type StockCosign, stockCosign } from '../support/upstream-signer.js';
 
 const SCAN = 'https://houba.dev/predicate/scan/v1';
+const ELSEWHERE = JSON.stringify({ other: { host: 'registry.example' } });
 const ALL = 'stamp,sbom,signature,provenance';
 
 let registry: RunningRegistry;
@@ -98,12 +100,29 @@ describe('what houba placed and signed', () => {
     expect(report.requirements[0].detail).toContain('"https://builder.example", not "https://other.example"');
   });
 
-  it('fails as long as a strange SBOM attestation with our mark is there', async () => {
-    const ref = `${registry.host}/demo/box:1.0.0`;
-    const digest = await regctl.digest(ref);
+  it('fails while somebody else has signed an SBOM in our name, and not for what bears no mark of ours', async () => {
+    const repository = `${registry.host}/demo/box`;
+    const digest = await regctl.digest(`${repository}:1.0.0`);
+    const before = await regctl.artifacts(`${repository}@${digest}`);
     await attest(theirs, `demo/box@${digest}`, 'spdxjson', { spdxVersion: 'SPDX-2.3', name: 'forged' });
-    // Of upstream, for all that can be told: it bears no mark of ours.
     expect((await verify('demo/box:1.0.0', '--require', 'signature')).code).toBe(0);
+
+    const known = new Set(before.map((artifact) => artifact.digest));
+    const forged = (await regctl.artifacts(`${repository}@${digest}`)).find((artifact) => !known.has(artifact.digest));
+    const bundle = join(houba.folder, 'bundle.json');
+    writeFileSync(bundle, await regctl('artifact', 'get', `${repository}@${forged?.digest}`));
+    const type = 'application/vnd.dev.sigstore.bundle.v0.3+json';
+    const marked = { ...forged?.annotations, 'io.houba.sbom.format': 'spdx-json' };
+    await regctl(
+      ...['artifact', 'put', '--subject', `${repository}@${digest}`, '--artifact-type', type],
+      ...['--file', bundle, '--file-media-type', type],
+      ...Object.entries(marked).flatMap(([key, value]) => ['--annotation', `${key}=${value}`]),
+    );
+    const { code, report } = await verify('demo/box:1.0.0', '--require', 'signature');
+    expect(code).toBe(1);
+    expect(report.requirements[0].detail).toMatch(
+      /^1 of 2 SBOM attestations: https:\/\/spdx\.dev\/Document \(sha256:\w+\): it is by another key/,
+    );
   });
 });
 
@@ -149,6 +168,7 @@ describe('what cannot be judged', () => {
     ['a requirement that nobody knows', ['demo/box:1.0.0', '--require', 'stamps'], {}, 3],
     ['no key', ['demo/box:1.0.0', '--require', 'signature'], { HOUBA_ATTEST_KEY_REF: '' }, 3],
     ['a key that is not there', ['demo/box:1.0.0', '--require', 'signature'], { HOUBA_ATTEST_KEY_REF: '/no/key' }, 3],
+    ['a roster entry of another host', ['demo/box:1.0.0', '--registry', 'other'], { HOUBA_REGISTRIES: ELSEWHERE }, 3],
     ['a registry nobody knows', ['demo/box:1.0.0', '--registry', 'other'], {}, 3],
     ['an option nobody knows', ['demo/box:1.0.0', '--requires', 'stamp'], {}, 64],
   ])('%s', async (_, [ref = '', ...options], environment, code) => {
