@@ -1,9 +1,11 @@
+import { existsSync, readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { isBelowFloor, readProgramVersion } from '../../adapters/program-version.js';
 import { createRegistryReader } from '../../adapters/registry.js';
 import { type Program, programPath, readPrograms } from '../../config/programs.js';
 import { registryAccess } from '../../config/registry-access.js';
 import type { Settings } from '../../config/settings.js';
+import { publicKeyFingerprint } from '../../domain/evidence/upstream-key.js';
 import { HoubaError } from '../../domain/report/errors.js';
 import { escapeControls } from '../../domain/report/escape.js';
 import type { Palette } from '../../domain/report/render.js';
@@ -40,6 +42,12 @@ export interface DoctorChecks {
   readonly versionOf: (path: string, program: Program) => Promise<string | null>;
   /** @returns where Temporal is, for a person */
   readonly temporal: () => Promise<string>;
+  /** @returns where the BuildKit daemon is; null: nobody can ask it, for want of buildctl */
+  readonly buildkit: (() => Promise<string>) | null;
+  /** Whether the settings name a daemon: one that they do not name is needed by nobody but policies with a transform. */
+  readonly buildkitNamed: boolean;
+  /** @returns what evidence is signed with, for a person */
+  readonly signing: () => Promise<string>;
   readonly roster: readonly RosterEntry[];
   readonly ping: (host: string) => Promise<void>;
 }
@@ -67,19 +75,30 @@ export interface Diagnosis {
   readonly ok: boolean;
   readonly programs: readonly ProgramFinding[];
   readonly temporal: Finding;
+  readonly buildkit: Finding;
+  readonly signing: Finding;
   readonly registries: readonly Finding[];
 }
 
 /** Asks everything at once and says what is wrong, each with a fix. */
 export async function diagnose(checks: DoctorChecks): Promise<Diagnosis> {
-  const [programs, temporal, registries] = await Promise.all([
+  const [programs, temporal, buildkit, signing, registries] = await Promise.all([
     Promise.all([...checks.programs].map(([name, program]) => checkProgram(name, program, checks))),
     checkTemporal(checks),
+    checkBuildkit(checks),
+    checkSigning(checks),
     Promise.all(checks.roster.map((entry) => checkRegistry(entry, checks))),
   ]);
-  const ok = [...programs, temporal, ...registries].every((finding) => finding.status !== 'problem');
-  return { schema_version: 1, ok, programs, temporal, registries };
+  const findings = [...programs, temporal, buildkit, signing, ...registries];
+  const ok = findings.every((finding) => finding.status !== 'problem');
+  return { schema_version: 1, ok, programs, temporal, buildkit, signing, registries };
 }
+
+/** What the settings cannot tell. */
+const NEEDED_BY_POLICIES: Readonly<Record<string, string>> = {
+  buildctl: 'a policy has a transform',
+  cosign: 'a policy has verifyUpstream',
+};
 
 async function checkProgram(name: string, program: Program, checks: DoctorChecks): Promise<ProgramFinding> {
   const required = checks.required.has(name);
@@ -91,7 +110,8 @@ async function checkProgram(name: string, program: Program, checks: DoctorChecks
   const build = `make setup builds ${program.version}, or put it on PATH`;
   if (path === null) {
     if (required) return wrong(`is missing; it ${program.purpose}`, build);
-    const detail = `not installed, and not needed here (${program.purpose})`;
+    const need = NEEDED_BY_POLICIES[name];
+    const detail = `not installed, and not needed ${need === undefined ? 'here' : `unless ${need}`} (${program.purpose})`;
     return { name, status: 'ok', detail, fix: null, path, version: null, floor, required };
   }
   let version: string | null;
@@ -112,6 +132,31 @@ async function checkTemporal({ temporal }: DoctorChecks): Promise<Finding> {
   } catch (error) {
     const fix = hintOf(error) ?? 'check TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE and TEMPORAL_TLS';
     return { name: 'temporal', status: 'problem', detail: messageOf(error), fix };
+  }
+}
+
+const WHICH_DAEMON =
+  'for policies with a transform: start buildkitd (as root, or with rootlesskit as another user), or set BUILDKIT_HOST';
+
+async function checkBuildkit({ buildkit, buildkitNamed }: DoctorChecks): Promise<Finding> {
+  const name = 'buildkit';
+  if (buildkit === null) return { name, status: 'ok', detail: 'not asked, for want of buildctl', fix: null };
+  try {
+    return { name, status: 'ok', detail: await buildkit(), fix: null };
+  } catch (error) {
+    const [status, fix] = buildkitNamed
+      ? (['problem', 'start the daemon that BUILDKIT_HOST names, or correct the address'] as const)
+      : (['warning', WHICH_DAEMON] as const);
+    return { name, status, detail: messageOf(error), fix };
+  }
+}
+
+async function checkSigning({ signing }: DoctorChecks): Promise<Finding> {
+  try {
+    return { name: 'signing', status: 'ok', detail: await signing(), fix: null };
+  } catch (error) {
+    const fix = hintOf(error) ?? 'check HOUBA_ATTEST_KEY_REF, and COSIGN_PASSWORD or the variables of the key service';
+    return { name: 'signing', status: 'problem', detail: messageOf(error), fix };
   }
 }
 
@@ -151,23 +196,28 @@ export function renderDiagnosis(diagnosis: Diagnosis, palette: Palette): string 
   }
   lines.push('Temporal');
   tell(diagnosis.temporal);
+  lines.push('Builds and signing');
+  tell(diagnosis.buildkit);
+  tell(diagnosis.signing);
   lines.push('Registries');
   for (const registry of diagnosis.registries) tell(registry);
   if (diagnosis.registries.length === 0) lines.push('  the roster is empty: set HOUBA_REGISTRIES before reconciling');
   return `${lines.join('\n')}\n`;
 }
 
-const PING_TIMEOUT_MS = 15_000;
+const ANSWER_WITHIN_MS = 15_000;
 
 function checksOf(settings: Settings, close: (() => Promise<void>)[]): DoctorChecks {
   const reader = createRegistryReader(registryAccess(settings));
   close.push(() => reader.close());
+  const buildctl = programPath('buildctl');
   return {
     programs: readPrograms(),
     required: new Set([
       ...['regctl', 'syft'],
       ...(settings.temporal.address === null ? ['temporal'] : []),
       ...(settings.attest.signer === '' ? [] : ['cosign']),
+      ...(settings.buildkitHost === null ? [] : ['buildctl']),
     ]),
     pathOf: programPath,
     versionOf: async (file, { versionArgs, versionPattern }) =>
@@ -175,8 +225,11 @@ function checksOf(settings: Settings, close: (() => Promise<void>)[]): DoctorChe
         ? null
         : await readProgramVersion({ file, versionArgs, versionPattern, environment: settings.childEnvironment }),
     temporal: () => temporalOf(settings),
+    buildkit: buildctl === null ? null : () => buildkitOf(buildctl, settings),
+    buildkitNamed: settings.buildkitHost !== null,
+    signing: () => signingOf(settings),
     roster: [...settings.registries.values()],
-    ping: (host) => reader.ping(host, AbortSignal.timeout(PING_TIMEOUT_MS)),
+    ping: (host) => reader.ping(host, AbortSignal.timeout(ANSWER_WITHIN_MS)),
   };
 }
 
@@ -194,4 +247,42 @@ async function temporalOf({ temporal, home }: Settings): Promise<string> {
     await client.connection.close();
   }
   return stack === null ? `${place.address}, namespace ${place.namespace}` : `embedded, up at ${place.address}`;
+}
+
+async function buildkitOf(program: string, settings: Settings): Promise<string> {
+  const { createBuildctl } = await import('../../adapters/buildctl.js');
+  const { buildkitHost: address, childEnvironment: environment } = settings;
+  return await inWorkDir(settings, async (workDir) => {
+    await createBuildctl({ program, address, workDir, environment }).ping(AbortSignal.timeout(ANSWER_WITHIN_MS));
+    return address ?? "at buildctl's own default address";
+  });
+}
+
+/** Reads the public half of the key, which takes all that signing takes; nothing is signed, and no log is written to. */
+async function signingOf(settings: Settings): Promise<string> {
+  const { signer, keyRef, fulcioUrl } = settings.attest;
+  if (signer === '') return 'off; evidence is not signed';
+  if (signer === 'keyless') return `keyless, with certificates of ${fulcioUrl || 'the public Fulcio'}`;
+  if (signer === 'key' && existsSync(keyRef) && readFileSync(keyRef, 'utf8').includes('BEGIN PUBLIC KEY')) {
+    throw new HoubaError('ConfigInvalid', `${keyRef} is a public key: it verifies, and cannot sign`, {
+      hint: 'HOUBA_ATTEST_KEY_REF takes the private key that `cosign generate-key-pair` wrote',
+    });
+  }
+  const { openCosign } = await import('../../worker/open-cosign.js');
+  return await inWorkDir(settings, async (workDir) => {
+    const cosign = await openCosign(settings, workDir);
+    const pem = await cosign.publicKey(keyRef, AbortSignal.timeout(ANSWER_WITHIN_MS));
+    return `${signer} ${keyRef}, public key ${publicKeyFingerprint(pem)}`;
+  });
+}
+
+/** A folder that is gone afterwards, as a worker's would be. */
+async function inWorkDir(settings: Settings, work: (path: string) => Promise<string>): Promise<string> {
+  const { openWorkDir } = await import('../../worker/work-dir.js');
+  const workDir = openWorkDir(settings.workDir);
+  try {
+    return await work(workDir.path);
+  } finally {
+    workDir.close();
+  }
 }

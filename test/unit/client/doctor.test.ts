@@ -15,6 +15,9 @@ function checks(more: Partial<DoctorChecks> = {}): DoctorChecks {
     pathOf: (name) => `/tools/${name}`,
     versionOf: async (_, program) => program.version,
     temporal: async () => 'embedded, up at 127.0.0.1:7233',
+    buildkit: async () => 'unix:///run/buildkit/buildkitd.sock',
+    buildkitNamed: true,
+    signing: async () => 'off; evidence is not signed',
     roster: [main],
     ping: async () => {},
     ...more,
@@ -36,6 +39,8 @@ describe('a healthy house', () => {
         { name: 'cosign', status: 'ok', required: false },
       ],
       temporal: { status: 'ok' },
+      buildkit: { status: 'ok', detail: 'unix:///run/buildkit/buildkitd.sock' },
+      signing: { status: 'ok', detail: 'off; evidence is not signed' },
       registries: [{ name: 'main', status: 'ok', detail: 'r.example', fix: null }],
     });
     const text = renderDiagnosis(diagnosis, NO_PALETTE);
@@ -43,10 +48,19 @@ describe('a healthy house', () => {
     expect(text).not.toContain('→');
   });
 
+  it('is not asked for a daemon that nobody could ask', async () => {
+    expect(await diagnose(checks({ buildkit: null }))).toMatchObject({
+      ok: true,
+      buildkit: { status: 'ok', detail: 'not asked, for want of buildctl' },
+    });
+  });
+
   it('may lack what it does not need, and may have an empty roster', async () => {
     const lacking = { pathOf: (name: string) => (name === 'cosign' ? null : `/tools/${name}`), roster: [] };
     expect((await diagnose(checks(lacking))).ok).toBe(true);
-    expect(await renderOf(lacking)).toMatch(/- cosign\s+not installed, and not needed here \(signs\)/);
+    expect(await renderOf(lacking)).toMatch(
+      /- cosign\s+not installed, and not needed unless a policy has verifyUpstream \(signs\)/,
+    );
     expect(await renderOf(lacking)).toContain('set HOUBA_REGISTRIES');
   });
 });
@@ -63,6 +77,16 @@ describe('whatever is wrong has a fix', () => {
       { ping: () => Promise.reject(new HoubaError('Unauthorized', 'no', { hint: 'log in first' })) },
       'log in first',
     ],
+    [
+      'a BuildKit daemon that the settings name',
+      { buildkit: () => Promise.reject(new Error('refused')) },
+      'start the daemon that BUILDKIT_HOST names',
+    ],
+    [
+      'a signing key',
+      { signing: () => Promise.reject(new Error('decryption failed')) },
+      'check HOUBA_ATTEST_KEY_REF, and COSIGN_PASSWORD',
+    ],
     ['a registry', { ping: () => Promise.reject(new Error('refused')) }, 'check main in HOUBA_REGISTRIES'],
   ] satisfies [string, Partial<DoctorChecks>, string][])('%s', async (_, more, fix) => {
     expect((await diagnose(checks(more))).ok).toBe(false);
@@ -73,6 +97,13 @@ describe('whatever is wrong has a fix', () => {
     const diagnosis = await diagnose(checks({ versionOf: async () => '0.0.1', required: new Set() }));
     expect(diagnosis.ok).toBe(true);
     expect(diagnosis.programs.map((program) => program.status)).toEqual(['warning', 'warning']);
+  });
+
+  it('and a daemon that no setting names is only a warning, for it may be that nothing is ever rebuilt', async () => {
+    const refused = { buildkit: () => Promise.reject(new Error('refused')), buildkitNamed: false };
+    const diagnosis = await diagnose(checks(refused));
+    expect(diagnosis).toMatchObject({ ok: true, buildkit: { status: 'warning', detail: 'refused' } });
+    expect(await renderOf(refused)).toContain('→ for policies with a transform: start buildkitd');
   });
 
   it('and what a registry says cannot move the cursor', async () => {
