@@ -1,13 +1,22 @@
 /** What cosign says of a signature, by what it means for whoever waits for the image. */
 const MEANINGS: readonly (readonly [RegExp, string])[] = [
+  [/expected SAN value (?:to match regex )?(".*?"), got (".*")/, 'it is by $2, not $1'],
+  [/expected issuer value (?:to match regex )?(".*?"), got (".*")/, 'the issuer $2 vouches for its signer, not $1'],
   [/digest does not match any digest in statement/, 'it is about another digest'],
   [
     /do not match threshold|invalid signature|could not verify (envelope|message)/,
     'it is by another key, or was changed',
   ],
+  [/leaf certificate/, 'its certificate is of no authority that is trusted here'],
+  [/not enough verified log entries/, 'it is in no transparency log that is trusted here'],
+  [/threshold not met for verified .*timestamps/, 'no clock that is trusted here says when it was made'],
 ];
 
 /** Why a signature does not count, in plain words where they are known, else in cosign's. */
 export function explainRefusal(said: string): string {
-  return MEANINGS.find(([pattern]) => pattern.test(said))?.[1] ?? said.replace(/^failed to verify \w+: /, '');
+  for (const [pattern, meaning] of MEANINGS) {
+    const match = pattern.exec(said);
+    if (match !== null) return meaning.replace(/\$(\d)/g, (_, group) => match[Number(group)] ?? '');
+  }
+  return said.replace(/^failed to verify \w+: /, '');
 }
