@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { RegistryAccess } from '../../adapters/credentials.js';
+import { createOciLayouts } from '../../adapters/oci-layout.js';
 import { createRegctl, type Regctl } from '../../adapters/regctl.js';
 import { childEnvironment, readEnvironment } from '../../config/environment.js';
 import { programPath } from '../../config/programs.js';
@@ -18,11 +19,13 @@ let workDir = '';
 let upstream: RunningRegistry;
 let index: PushedManifest;
 let child: PushedManifest;
+let single: PushedManifest;
 
 beforeAll(async () => {
   workDir = await mkdtemp(join(tmpdir(), 'houba-regctl-'));
   upstream = await startOlareg({ inMemory: true });
   child = await pushImage(upstream.host, 'lib/tool', null, debianFiles('tool', '1.0'));
+  single = await pushImage(upstream.host, 'lib/tool', null, debianFiles('single', '1.0'));
   const arm = await pushImage(upstream.host, 'lib/tool', null, debianFiles('tool', '1.0'), 'arm64');
   index = await pushIndex(upstream.host, 'lib/tool', '1.0', { amd64: child, arm64: arm });
 });
@@ -122,6 +125,40 @@ describe.each([
     expect((await get(registry.host, digest)).status).toBe(200);
     expect(await regctl.deleteManifest(tool, digest)).toBe('deleted');
     expect((await get(registry.host, digest)).status).toBe(404);
+  });
+
+  it('an image goes to a layout and from there to a registry, by digest, with what was put beside it there', async () => {
+    const layout = await mkdtemp(join(workDir, 'layout-'));
+    const other = { host: registry.host, path: 'cache/tool' };
+    const from = { repository: { host: upstream.host, path: 'lib/tool' }, digest: single.digest };
+    await regctl.exportImage(from, layout);
+    const layouts = createOciLayouts();
+    const { manifest } = await layouts.readManifest(layout, single.digest);
+    expect(manifest.kind).toBe('image');
+    const bytes = new TextEncoder().encode(
+      JSON.stringify({ ...JSON.parse(Buffer.from(single.bytes).toString()), annotations: { stamped: 'yes' } }),
+    );
+    const stampedDigest = await layouts.writeManifest(layout, bytes);
+    await regctl.importImage(layout, stampedDigest, other);
+    expect((await get(registry.host, stampedDigest)).bytes).toEqual(bytes);
+    expect((await get(registry.host, single.digest)).status).toBe(404);
+    await regctl.importImage(layout, stampedDigest, other);
+    await rm(layout, { recursive: true });
+  });
+
+  it('referrers and signature tags come along only when they are asked for', async () => {
+    const up = { host: upstream.host, path: 'lib/tool' };
+    const signed = await pushImage(upstream.host, 'lib/tool', null, debianFiles('signed', '1.0'));
+    const from = { repository: up, digest: signed.digest };
+    const referrer = await regctl.putArtifact(up, signed.digest, { artifactType: 'a/b', annotations: {} });
+    const tag = `${signed.digest.replace(':', '-')}.sig`;
+    await pushImage(upstream.host, 'lib/tool', tag, { payload: 'signature' });
+    await regctl.copyImage(from, tool);
+    expect((await get(registry.host, referrer)).status).toBe(404);
+    expect((await get(registry.host, tag)).status).toBe(404);
+    await regctl.copyImage(from, tool, { referrers: true, digestTags: true });
+    expect((await get(registry.host, referrer)).status).toBe(200);
+    expect((await get(registry.host, tag)).status).toBe(200);
   });
 
   it('a source that is not there is NotFound', async () => {
