@@ -13,7 +13,6 @@ const HELP = `Tells houba when an image was last seen in use, from a metric that
   --url URL           where Prometheus is
   --metric NAME       the metric, one series for every running container (default kube_pod_container_info)
   --label NAME        its label whose value ends with the digest (default image_id)
-  --resolution TIME   how closely the past is looked at; at most Prometheus' lookback (default 5m)
   --token-file PATH   a bearer token to present; only over https
   --ca-file PATH      a CA (PEM) to trust for https, in place of the well-known ones
   --help              print this
@@ -25,7 +24,7 @@ keeps the image.
 
 async function answer({ digest, since }, settings) {
   if (!/^sha(256|512):[0-9a-f]+$/.test(digest)) throw new Error('the question has no digest');
-  const { metric, label, resolution } = settings;
+  const { metric, label } = settings;
   const now = Date.now() / 1000;
   const from = Date.parse(since) / 1000;
   if (Number.isNaN(from)) throw new Error('the question has no time "since"');
@@ -34,12 +33,15 @@ async function answer({ digest, since }, settings) {
       throw new Error(`${metric} has no samples at ${new Date(time * 1000).toISOString()}: nothing can be told`);
     }
   }
-  const series = `timestamp(${metric}{${label}=~".*${digest}"})`;
-  // A subquery looks at whole multiples of its resolution, so what came up since then is asked for by itself.
-  const past = `max(max_over_time(${series}[${Math.ceil(now - from) + 1}s:${resolution}]))`;
-  const seconds = await query(settings, `max(${series}) or ${past}`, now);
-  if (seconds === null || seconds < from) return { last_seen: null, detail: `no ${metric} since ${since}` };
-  return { last_seen: new Date(seconds * 1000).toISOString(), detail: metric };
+  const series = `${metric}{${label}=~".*${digest}"}`;
+  const window = `${Math.round((now - from) * 1000)}ms`;
+  if ((await query(settings, `count(count_over_time(${series}[${window}]))`, now)) === null) {
+    return { last_seen: null, detail: `no ${metric} since ${since}` };
+  }
+  // Looking every five minutes is close enough for the time, but would miss a container that lived for less.
+  const past = `max(max_over_time(timestamp(${series})[${window}:5m]))`;
+  const seconds = await query(settings, `max(timestamp(${series})) or ${past}`, now);
+  return { last_seen: new Date(Math.max(seconds ?? from, from) * 1000).toISOString(), detail: metric };
 }
 
 /** The value of the one series that the expression has, or null. */
@@ -76,7 +78,6 @@ try {
       url: { type: 'string' },
       metric: { type: 'string', default: 'kube_pod_container_info' },
       label: { type: 'string', default: 'image_id' },
-      resolution: { type: 'string', default: '5m' },
       'token-file': { type: 'string' },
       'ca-file': { type: 'string' },
       help: { type: 'boolean' },
