@@ -54,6 +54,17 @@ export type WaitStep =
 /** What a tag showed before is remembered to choose from in the end; this many are enough, and fit into a payload. */
 const MOST_REMEMBERED = 100;
 
+/** Each setting by itself: the import's, else the fleet's. */
+export function waitSettings(
+  ofImport: { readonly windowMs: number | null; readonly maxWaitMs: number | null } | null,
+  ofFleet: WaitSettings,
+): WaitSettings {
+  return {
+    windowMs: ofImport?.windowMs ?? ofFleet.windowMs,
+    maxWaitMs: ofImport?.maxWaitMs ?? ofFleet.maxWaitMs,
+  };
+}
+
 /** @param firstSeenMs when houba first saw the tag at this digest; never a date of the publisher's (L2) */
 export function beginWait(digest: Digest, firstSeenMs: number, placed: Digest | null): WaitState {
   return {

@@ -13,6 +13,7 @@ import {
   released,
   type WaitSettings,
   type WaitState,
+  waitSettings,
   withdrawn,
 } from '../../../domain/lifecycle/stability-wait.js';
 import { DAY, digest } from './samples.js';
@@ -74,6 +75,23 @@ describe('a moved digest', () => {
     expect(step(back, 20)).toEqual({ kind: 'end', because: 'returned' });
     const again = observed(back, B, 27 * DAY);
     expect(step(again, 29)).toEqual({ kind: 'wait', untilMs: 34 * DAY });
+  });
+});
+
+describe('waitSettings', () => {
+  it.each([
+    [null, SETTINGS],
+    [{ windowMs: null, maxWaitMs: null }, SETTINGS],
+    [
+      { windowMs: 0, maxWaitMs: null },
+      { windowMs: 0, maxWaitMs: 28 * DAY },
+    ],
+    [
+      { windowMs: null, maxWaitMs: DAY },
+      { windowMs: 7 * DAY, maxWaitMs: DAY },
+    ],
+  ])('take each from the import, %j, else from the fleet', (ofImport, expected) => {
+    expect(waitSettings(ofImport, SETTINGS)).toEqual(expected);
   });
 });
 
