@@ -29,7 +29,8 @@ export interface MarkChange {
  * "per axis"). A restored tag is not marked again until it would not be marked anyway (guide, `retireTag`). A mark that
  * names a tag which shows something else now is over.
  *
- * @param standings every managed tag of one repository, wanted or not
+ * @param standings every managed tag of one repository, wanted or not. A tag that mode `purge` deletes at once is left out,
+ * unless it was restored, which forbids that (`isRestored`)
  * @param marks the marks found there, by the digest they hang on
  * @param now the run's, ISO 8601
  */
