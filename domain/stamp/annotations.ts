@@ -1,6 +1,7 @@
 import { type Digest, isDigest } from '../digest.js';
 import { formatRepository, formatTagged, type Repository } from '../reference.js';
-import { OCI_KEYS, prefixedKeys } from './keys.js';
+import { compareText } from '../selection/version.js';
+import { OCI_KEYS, prefixedKeys, STAMP_ARTIFACT_TYPE } from './keys.js';
 
 /** Everything a stamp says. It names no location: the same image in two places carries the same label (section 6). */
 export interface Stamp {
@@ -23,6 +24,8 @@ export interface Stamp {
   readonly platforms: readonly string[] | null;
   /** What the tag resolved to before, on an update, a restamp, or an import over an unstamped tag. */
   readonly supersedes: Digest | null;
+  /** Whose signature of the source was verified: a key's fingerprint, or identity and issuer. */
+  readonly upstreamVerified: string | null;
 }
 
 /** The annotations of section 6, sorted by key. An empty prefix leaves the OCI keys alone. */
@@ -49,6 +52,7 @@ export function stampAnnotations(stamp: Stamp, prefix: string): Record<string, s
       [keys.transformVersion, stamp.transformVersion],
       [keys.platforms, stamp.platforms?.join(',') ?? null],
       [keys.supersedes, stamp.supersedes],
+      [keys.upstreamVerified, stamp.upstreamVerified],
     );
   }
   const written = pairs.filter((pair): pair is [string, string] => pair[1] !== null);
@@ -65,24 +69,78 @@ export interface RecordedStamp {
   readonly policy: string | null;
   readonly import: string | null;
   readonly variant: string | null;
-  /** Joined by `,`; null when absent. */
+  /** Joined by `,`, as the steps and the platforms are; null when absent. */
   readonly owners: string | null;
+  readonly transformSteps: string | null;
   readonly transformVersion: string | null;
   readonly platforms: string | null;
+  readonly supersedes: Digest | null;
+  readonly upstreamVerified: string | null;
+  /** Where it was read: on the manifest, or beside it. */
+  readonly stampTo: 'annotations' | 'referrer';
 }
 
 /**
- * Reads a stamp back; null when the manifest is not houba's. There is one test (L5): `{prefix}.policy`, and with an
- * empty prefix the base digest. A stamp whose base digest is missing or malformed is no stamp: such a tag is
+ * Reads the stamp on a manifest; null when there is none of houba's. There is one test (L5): `{prefix}.policy`, and with
+ * an empty prefix the base digest. A stamp whose base digest is missing or malformed is no stamp: such a tag is
  * never deleted.
  */
 export function readStamp(annotations: Readonly<Record<string, string>>, prefix: string): RecordedStamp | null {
+  return recorded(annotations, prefix, 'annotations');
+}
+
+/** As much of a referrer as tells whether it is a stamp. */
+export interface StampReferrer {
+  readonly digest: Digest;
+  readonly artifactType: string;
+  readonly annotations: Readonly<Record<string, string>>;
+}
+
+/**
+ * The stamp of one tag among the referrers of what the tag resolves to. Look on the manifest first. Of several, left by a
+ * placement that was cut short, the youngest counts.
+ */
+export function readStampBeside(
+  referrers: readonly StampReferrer[],
+  tag: string,
+  prefix: string,
+): RecordedStamp | null {
+  const stamps = stampsBeside(referrers, prefix).filter((stamp) => stamp.tag === tag);
+  return stamps.at(-1)?.stamp ?? null;
+}
+
+/** All stamps beside an image, each with the tag it is about, oldest first. An alias has none. */
+export function stampsBeside<Referrer extends StampReferrer>(
+  referrers: readonly Referrer[],
+  prefix: string,
+): { readonly tag: string; readonly stamp: RecordedStamp; readonly referrer: Referrer }[] {
+  const tagKey = prefixedKeys(prefix)?.tag;
+  if (tagKey === undefined) return [];
+  return referrers
+    .flatMap((referrer) => {
+      if (referrer.artifactType !== STAMP_ARTIFACT_TYPE || !Object.hasOwn(referrer.annotations, tagKey)) return [];
+      const stamp = recorded(referrer.annotations, prefix, 'referrer');
+      return stamp === null ? [] : [{ tag: referrer.annotations[tagKey] as string, stamp, referrer }];
+    })
+    .sort((a, b) => compareText(ageKey(a), ageKey(b)));
+}
+
+function ageKey({ stamp, referrer }: { stamp: RecordedStamp; referrer: StampReferrer }): string {
+  return `${stamp.created} ${referrer.digest}`;
+}
+
+function recorded(
+  annotations: Readonly<Record<string, string>>,
+  prefix: string,
+  stampTo: RecordedStamp['stampTo'],
+): RecordedStamp | null {
   const read = (key: string | undefined): string | null =>
     key !== undefined && Object.hasOwn(annotations, key) ? (annotations[key] ?? null) : null;
   const keys = prefixedKeys(prefix);
   const baseDigest = read(OCI_KEYS.baseDigest);
   if (baseDigest === null || !isDigest(baseDigest)) return null;
   if (keys !== null && read(keys.policy) === null) return null;
+  const supersedes = read(keys?.supersedes);
   return {
     baseDigest,
     baseName: read(OCI_KEYS.baseName),
@@ -93,7 +151,11 @@ export function readStamp(annotations: Readonly<Record<string, string>>, prefix:
     import: read(keys?.import),
     variant: read(keys?.variant),
     owners: read(keys?.owners),
+    transformSteps: read(keys?.transformSteps),
     transformVersion: read(keys?.transformVersion),
     platforms: read(keys?.platforms),
+    supersedes: supersedes !== null && isDigest(supersedes) ? supersedes : null,
+    upstreamVerified: read(keys?.upstreamVerified),
+    stampTo,
   };
 }

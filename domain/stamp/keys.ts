@@ -11,6 +11,9 @@ export const OCI_KEYS = {
   vendor: `${OCI}.vendor`,
 } as const;
 
+/** The artifact that carries a stamp beside an image whose bytes stay as they are (section 2.2, `stamp: referrer`). */
+export const STAMP_ARTIFACT_TYPE = 'application/vnd.houba.stamp.v1+json';
+
 /** Keys under the organisation's own prefix; null when the prefix is empty (`HOUBA_LABEL_PREFIX=`). */
 export function prefixedKeys(prefix: string) {
   if (prefix === '') return null;
@@ -23,7 +26,10 @@ export function prefixedKeys(prefix: string) {
     transformSteps: `${prefix}.transform.steps`,
     transformVersion: `${prefix}.transform.version`,
     platforms: `${prefix}.platforms`,
+    /** Only on a stamp beside the image: the tag that it is about. */
+    tag: `${prefix}.tag`,
     supersedes: `${prefix}.supersedes`,
+    upstreamVerified: `${prefix}.upstream.verified`,
     sbomTool: `${prefix}.sbom.tool`,
     sbomToolVersion: `${prefix}.sbom.tool.version`,
     sbomFormat: `${prefix}.sbom.format`,

@@ -1,7 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type Digest, digestOf } from '../../../domain/digest.js';
-import { readStamp, type Stamp, stampAnnotations } from '../../../domain/stamp/annotations.js';
+import {
+  readStamp,
+  readStampBeside,
+  type Stamp,
+  stampAnnotations,
+  stampsBeside,
+} from '../../../domain/stamp/annotations.js';
+import { STAMP_ARTIFACT_TYPE } from '../../../domain/stamp/keys.js';
 import { stampManifest } from '../../../domain/stamp/manifest.js';
 
 const BASE = `sha256:${'a'.repeat(64)}` as Digest;
@@ -21,6 +28,7 @@ const stamp: Stamp = {
   transformVersion: null,
   platforms: null,
   supersedes: null,
+  upstreamVerified: null,
 };
 const copied = {
   'org.opencontainers.image.title': 'redis',
@@ -57,12 +65,22 @@ describe('stampAnnotations', () => {
       transformVersion: 'sha256:tv',
       platforms: ['linux/amd64', 'linux/arm64'],
       supersedes: BASE,
+      upstreamVerified: 'sha256:key',
     };
     expect(stampAnnotations(rebuilt, 'x')).toMatchObject({
       'x.transform.steps': 'injectCA,setTimezone',
       'x.transform.version': 'sha256:tv',
       'x.platforms': 'linux/amd64,linux/arm64',
       'x.supersedes': BASE,
+      'x.upstream.verified': 'sha256:key',
+    });
+    expect(readStamp(stampAnnotations(rebuilt, 'x'), 'x')).toMatchObject({
+      transformSteps: 'injectCA,setTimezone',
+      transformVersion: 'sha256:tv',
+      platforms: 'linux/amd64,linux/arm64',
+      supersedes: BASE,
+      upstreamVerified: 'sha256:key',
+      stampTo: 'annotations',
     });
   });
 
@@ -103,6 +121,39 @@ describe('readStamp', () => {
       policy: null,
       baseDigest: BASE,
     });
+  });
+});
+
+describe('a stamp beside an image', () => {
+  const OLD = `sha256:${'1'.repeat(64)}` as Digest;
+  const NEW = `sha256:${'2'.repeat(64)}` as Digest;
+  const beside = (digest: Digest, tag: string, facts: Partial<Stamp> = {}) => ({
+    digest,
+    artifactType: STAMP_ARTIFACT_TYPE,
+    annotations: { ...stampAnnotations({ ...stamp, ...facts }, 'io.houba'), 'io.houba.tag': tag },
+  });
+
+  it('is that of the tag it names: an alias of the same image has none', () => {
+    const referrers = [beside(OLD, '7.2.1', { vendor: 'one' }), beside(NEW, '7.2.1-eu', { vendor: 'two' })];
+    expect(readStampBeside(referrers, '7.2.1-eu', 'io.houba')).toMatchObject({ vendor: 'two', stampTo: 'referrer' });
+    expect(readStampBeside(referrers, '7.2', 'io.houba')).toBeNull();
+    expect(stampsBeside(referrers, 'io.houba').map(({ tag }) => tag)).toEqual(['7.2.1', '7.2.1-eu']);
+  });
+
+  it('is the youngest of several', () => {
+    const young = beside(OLD, '7', { vendor: 'young', created: '2026-06-12T12:00:00+00:00' });
+    const referrers = [young, beside(NEW, '7', { vendor: 'old' })];
+    expect(readStampBeside(referrers, '7', 'io.houba')).toMatchObject({ vendor: 'young' });
+  });
+
+  it.each([
+    ['of another type', { artifactType: 'application/spdx+json' }, 'io.houba'],
+    ['that names no tag', { annotations: stampAnnotations(stamp, 'io.houba') }, 'io.houba'],
+    ['without a policy', { annotations: { 'io.houba.tag': '7' } }, 'io.houba'],
+    ['under another prefix', {}, 'io.other'],
+    ['without a prefix, where none is ever written', {}, ''],
+  ])('is not a referrer %s', (_, facts, prefix) => {
+    expect(readStampBeside([{ ...beside(NEW, '7'), ...facts }], '7', prefix)).toBeNull();
   });
 });
 

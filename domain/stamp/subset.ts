@@ -1,0 +1,47 @@
+import { utf8ToBytes } from '@noble/hashes/utils.js';
+import type { Descriptor, ParsedIndex } from '../manifest.js';
+import { isPlatform, platformText } from '../platform.js';
+import { HoubaError } from '../report/errors.js';
+
+/** An index of some of another one's children. */
+export interface Subset {
+  readonly bytes: Uint8Array;
+  readonly children: readonly Descriptor[];
+}
+
+/**
+ * The index of exactly the children of these platforms: their descriptors as upstream wrote them and in its order, and
+ * upstream's annotations (conventions C16). Pure: the same index and platforms give the same bytes.
+ *
+ * @param bytes what `index` was parsed from
+ * @param name of the index, for the message
+ * @throws HoubaError `PolicyInvalid` naming the platforms that it has
+ */
+export function subsetIndex(bytes: Uint8Array, index: ParsedIndex, platforms: readonly string[], name: string): Subset {
+  const has = index.manifests.map((child) => (child.platform === undefined ? null : platformText(child.platform)));
+  requirePlatforms(
+    has.filter((platform) => platform !== null),
+    platforms,
+    name,
+  );
+  const isTaken = (position: number) => {
+    const platform = has[position] ?? null;
+    return platform !== null && platforms.some((asked) => isPlatform(platform, asked));
+  };
+  const document = JSON.parse(new TextDecoder().decode(bytes)) as { manifests: unknown[] };
+  const manifests = document.manifests.filter((_, position) => isTaken(position));
+  return {
+    bytes: utf8ToBytes(JSON.stringify({ ...document, manifests })),
+    children: index.manifests.filter((_, position) => isTaken(position)),
+  };
+}
+
+/** @throws HoubaError `PolicyInvalid` when one of the platforms asked for is not there */
+export function requirePlatforms(has: readonly string[], asked: readonly string[], name: string): void {
+  const lacking = asked.filter((platform) => !has.some((one) => isPlatform(one, platform)));
+  if (lacking.length === 0) return;
+  const real = has.filter((platform) => !platform.startsWith('unknown/'));
+  throw new HoubaError('PolicyInvalid', `${name} has no platform ${lacking.join(', ')}`, {
+    hint: real.length === 0 ? 'it names no platform at all' : `it has: ${real.join(', ')}`,
+  });
+}
