@@ -2,6 +2,7 @@ import type { Manifest, RegistryReader } from '../adapters/registry.js';
 import type { Digest } from '../domain/digest.js';
 import type { PlatformManifest } from '../domain/evidence/sbom.js';
 import { type Descriptor, type ParsedManifest, parseManifest } from '../domain/manifest.js';
+import { platformText } from '../domain/platform.js';
 import { formatPinned, type Repository } from '../domain/reference.js';
 import { HoubaError } from '../domain/report/errors.js';
 
@@ -89,10 +90,6 @@ function isIndex(child: Descriptor): boolean {
     child.mediaType === 'application/vnd.oci.image.index.v1+json' ||
     child.mediaType === 'application/vnd.docker.distribution.manifest.list.v2+json'
   );
-}
-
-function platformText({ os, architecture, variant }: { os: string; architecture: string; variant?: string }): string {
-  return [os, architecture, ...(variant === undefined ? [] : [variant])].join('/');
 }
 
 function parseJson(bytes: Uint8Array): unknown {

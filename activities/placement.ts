@@ -2,21 +2,18 @@ import type { RegistryReader } from '../adapters/registry.js';
 import type { Digest } from '../domain/digest.js';
 import type { DestinationRepository, Placement } from '../domain/durable/placement.js';
 import type { ParsedManifest } from '../domain/manifest.js';
-import {
-  formatPinned,
-  formatRepository,
-  formatTagged,
-  isEvidenceTag,
-  isTag,
-  type Repository,
-} from '../domain/reference.js';
+import { formatPinned, formatTagged, isEvidenceTag, isTag, type Repository } from '../domain/reference.js';
 import { HoubaError } from '../domain/report/errors.js';
-import { readStamp, stampAnnotations } from '../domain/stamp/annotations.js';
-import { OCI_KEYS } from '../domain/stamp/keys.js';
-import { type StampedManifest, stampManifest } from '../domain/stamp/manifest.js';
+import { readStamp, readStampBeside, stampsBeside } from '../domain/stamp/annotations.js';
+import { stampManifest } from '../domain/stamp/manifest.js';
+import { requirePlatforms, subsetIndex } from '../domain/stamp/subset.js';
 import type { Dependencies } from './dependencies.js';
-import { readConfig, readManifest } from './manifests.js';
+import { readManifest, readPlatforms } from './manifests.js';
+import { carryProvenance } from './provenance.js';
+import { type Removal, removeManifests } from './removal.js';
+import { readRevision, stampFor } from './stamping.js';
 import { step } from './step.js';
+import { youngestStamps } from './survey.js';
 
 /** What a placement will write, and what of it is there already; decided before anything is written. */
 export interface Inspection {
@@ -29,45 +26,106 @@ export interface Inspection {
 /**
  * Reads the manifest to place, from the destination if its original is there, and works out the bytes to publish.
  *
- * Throws `NotFound` when the digest can no longer be fetched, `Unsupported`, `DigestMismatch`.
+ * Throws `NotFound` when the digest can no longer be fetched, `PolicyInvalid` when it lacks a platform, `Unsupported`,
+ * `DigestMismatch`, `PreconditionFailed`.
  */
 export function createInspectPlacement(deps: Dependencies) {
   return step(async (placement: Placement, { signal }): Promise<Inspection> => {
-    const { destination, baseDigest } = placement;
-    const originalPresent = (await deps.reader.headManifest(destination, baseDigest, signal)) !== null;
-    const from = originalPresent ? destination : placement.source;
-    const { raw, manifest } = await readManifest(deps.reader, from, baseDigest, signal);
-    const revision = await readRevision(deps.reader, from, manifest, signal);
-    const stamped = stampFor(deps, placement, raw.bytes, manifest, revision).digest;
+    const { destination } = placement;
+    const body = await readBody(deps, placement, signal);
+    const stamped = stampFor(deps, placement, body, body.revision).digest;
     const stampedPresent = (await deps.reader.headManifest(destination, stamped, signal)) !== null;
-    return { stamped, revision, stampedPresent, originalPresent };
+    return { stamped, revision: body.revision, stampedPresent, originalPresent: body.originalPresent };
   });
 }
 
 /**
- * Copies the original by digest and puts the stamped manifest beside it, by digest as well: no tag exists or moves.
- * What is there already is left alone.
+ * Brings what is placed to the destination and puts the stamped manifest beside it, all by digest: no tag exists or
+ * moves. What is there already is left alone. A whole image leaves its original there; of a subset come its children
+ * alone, and a restamp of a subset or a rebuild brings nothing.
  *
  * Throws `PreconditionFailed` when the source tag has moved since it was planned (L34).
  */
 export function createWriteImage(deps: Dependencies) {
   return step(async ({ placement, inspection }: { placement: Placement; inspection: Inspection }, { signal }) => {
-    const { source, destination, baseDigest } = placement;
-    if (!inspection.originalPresent) {
-      if (placement.kind === 'imported') await refuseMoved(deps, placement, signal);
-      await deps.regctl.copyImage({ repository: source, digest: baseDigest }, destination, signal);
+    const { destination } = placement;
+    const body = await readBody(deps, placement, signal);
+    if (body.toCopy.length > 0 && placement.kind === 'imported') await refuseMoved(deps, placement, signal);
+    for (const digest of body.toCopy) {
+      await deps.regctl.copyImage({ repository: placement.source, digest }, destination, {}, signal);
     }
-    if (inspection.stampedPresent) return;
-    const { raw, manifest } = await readManifest(deps.reader, destination, baseDigest, signal);
-    const stamped = stampFor(deps, placement, raw.bytes, manifest, inspection.revision);
+    const stamped = stampFor(deps, placement, body, inspection.revision);
     if (stamped.digest !== inspection.stamped) {
-      throw new HoubaError('DigestMismatch', `${formatPinned(destination, baseDigest)} changed while it was stamped`);
+      throw new HoubaError(
+        'DigestMismatch',
+        `${formatPinned(destination, placement.baseDigest)} changed while it was stamped`,
+      );
     }
-    await deps.regctl.putManifest(destination, { digest: stamped.digest }, stamped.mediaType, stamped.bytes, signal);
+    // A whole image with its stamp beside it is its own original.
+    if (!inspection.stampedPresent && stamped.digest !== placement.baseDigest) {
+      await deps.regctl.putManifest(destination, { digest: stamped.digest }, stamped.mediaType, stamped.bytes, signal);
+    }
+    if (isRestampedInPlace(placement)) await carryProvenance(deps, placement, stamped.digest, signal);
   });
 }
 
-async function refuseMoved(deps: Dependencies, placement: Placement, signal: AbortSignal): Promise<void> {
+/** The manifest or index that a placement is about, before it is stamped. */
+interface Body {
+  readonly bytes: Uint8Array;
+  readonly mediaType: string;
+  readonly revision: string | null;
+  readonly originalPresent: boolean;
+  /** What the source has to give. */
+  readonly toCopy: readonly Digest[];
+}
+
+async function readBody(deps: Dependencies, placement: Placement, signal: AbortSignal): Promise<Body> {
+  const { source, destination, baseDigest } = placement;
+  const platforms = placement.platforms ?? null;
+  const originalPresent = (await deps.reader.headManifest(destination, baseDigest, signal)) !== null;
+  if (isRestampedInPlace(placement)) return readCurrent(deps, placement, originalPresent, signal);
+  const from = originalPresent ? destination : source;
+  const { raw, manifest } = await readManifest(deps.reader, from, baseDigest, signal);
+  const revision = await readRevision(deps.reader, from, manifest, signal);
+  const { mediaType } = raw;
+  const name = formatPinned(source, baseDigest);
+  if (platforms !== null && manifest.kind === 'index') {
+    const { bytes, children } = subsetIndex(raw.bytes, manifest, platforms, name);
+    const toCopy = originalPresent ? [] : children.map((child) => child.digest);
+    return { bytes, mediaType, revision, originalPresent, toCopy };
+  }
+  if (platforms !== null) {
+    const [only] = await readPlatforms(deps.reader, from, baseDigest, signal);
+    requirePlatforms(only === undefined ? [] : [only.platform], platforms, name);
+  }
+  return { bytes: raw.bytes, mediaType, revision, originalPresent, toCopy: originalPresent ? [] : [baseDigest] };
+}
+
+/** A restamp of what is not the original: neither built nor put together again. */
+function isRestampedInPlace({ kind, transform, platforms }: Placement): boolean {
+  return kind === 'restamped' && ((transform ?? null) !== null || (platforms ?? null) !== null);
+}
+
+/** What the tag shows now, its old stamp taken off where the new one goes beside it. */
+async function readCurrent(
+  deps: Dependencies,
+  { destination, tag, current, stampTo }: Placement,
+  originalPresent: boolean,
+  signal: AbortSignal,
+): Promise<Body> {
+  const { prefix } = deps.settings;
+  if (current === null) throw new HoubaError('PreconditionFailed', `${formatTagged(destination, tag)} is gone`);
+  const { raw, manifest } = await readManifest(deps.reader, destination, current, signal);
+  const onManifest = readStamp(manifest.annotations, prefix);
+  const referrers = onManifest === null ? await deps.reader.listReferrers(destination, current, {}, signal) : [];
+  const stamp = onManifest ?? readStampBeside(referrers, tag, prefix);
+  const bare = stampTo === 'referrer' && onManifest !== null;
+  const { bytes, mediaType } = bare ? stampManifest(raw.bytes, raw.mediaType, {}, prefix) : raw;
+  return { bytes, mediaType, revision: stamp?.revision ?? null, originalPresent, toCopy: [] };
+}
+
+/** @throws HoubaError `PreconditionFailed` when the source tag has moved since it was planned (L34) */
+export async function refuseMoved(deps: Dependencies, placement: Placement, signal: AbortSignal): Promise<void> {
   const now = await deps.reader.headManifest(placement.source, placement.sourceTag, signal);
   if (now?.digest === placement.baseDigest) return;
   throw new HoubaError(
@@ -87,6 +145,15 @@ export interface PublishRequest {
   readonly expected: Digest | null;
   /** How the journal tells of it. */
   readonly journal: Readonly<Record<string, unknown>>;
+  /** What the tag of a placement carries now. Left out for an alias, which carries what its tag does. */
+  readonly placed?: PlacedEvidence;
+}
+
+interface PlacedEvidence {
+  readonly artifactType: Placement['label']['artifactType'];
+  readonly signed: boolean;
+  /** The stamp beside it; null: it is on the manifest. */
+  readonly stamp: Digest | null;
 }
 
 /**
@@ -98,10 +165,12 @@ export interface PublishRequest {
  */
 export function createPublishTag(deps: Dependencies) {
   return step(async (request: PublishRequest, { signal }): Promise<boolean> => {
-    const { destination, tag, digest, expected } = request;
+    const { destination, tag, digest, expected, placed } = request;
     const name = formatTagged(destination, tag);
     const before = await deps.reader.headManifest(destination, tag, signal);
-    if (before?.digest === digest && expected === digest) return false;
+    const moves = before?.digest !== digest || expected !== digest;
+    // A new stamp beside the same image is told as well.
+    if (!moves && placed === undefined) return false;
     const { raw, manifest } = await readManifest(deps.reader, destination, digest, signal);
     // An attempt whose answer was lost may have moved it already; then it is only told.
     if (before?.digest !== digest) {
@@ -116,24 +185,44 @@ export function createPublishTag(deps: Dependencies) {
         throw new HoubaError('DigestMismatch', `${name} resolves to ${after} after ${digest} was put there`);
       }
     }
-    deps.memory.rememberFacts(destination, digest, {
-      stamp: readStamp(manifest.annotations, deps.settings.prefix),
-      sbomFormats: deps.settings.sbomFormats,
-    });
+    if (placed !== undefined) await rememberPlaced(deps, request, placed, manifest, signal);
     deps.journal.event('operation', { ...request.journal, out_digest: digest, applied: true });
-    return true;
+    return moves;
   });
 }
 
-/** What a compensation leaves behind because the registry cannot delete. */
-export interface Removal {
-  readonly leftBehind: readonly Digest[];
+/** So that the next survey need not look. Of the tag's stamps beside the image only the new one counts. */
+async function rememberPlaced(
+  deps: Dependencies,
+  { destination, tag, digest }: PublishRequest,
+  placed: PlacedEvidence,
+  manifest: ParsedManifest,
+  signal: AbortSignal,
+): Promise<void> {
+  const { prefix, sbomFormats } = deps.settings;
+  const stamp = readStamp(manifest.annotations, prefix);
+  const listed = placed.stamp === null ? [] : await deps.reader.listReferrers(destination, digest, {}, signal);
+  const replaced = new Set(
+    stampsBeside(listed, prefix)
+      .filter((beside) => beside.tag === tag && beside.referrer.digest !== placed.stamp)
+      .map((beside) => beside.referrer.digest),
+  );
+  const kept = listed.filter((referrer) => !replaced.has(referrer.digest));
+  const formats = placed.artifactType === 'image' ? sbomFormats : [];
+  deps.memory.rememberFacts(destination, digest, {
+    stamp,
+    stampsBeside: youngestStamps(kept, prefix).map((beside) =>
+      beside.tag === tag ? { ...beside, signed: placed.signed } : beside,
+    ),
+    sbomFormats: formats,
+    signedFormats: placed.signed ? formats : null,
+  });
 }
 
 /**
- * Undoes a placement that failed for good: the stamped manifest that it found absent and wrote, and the referrers on
- * it. Not the original and no child, which others may share, and nothing that a tag resolves to: an equal placement
- * may have published the same digest.
+ * Undoes a placement that failed for good: the manifest that it found absent and wrote, and the referrers on it. Not
+ * the original and no child, which others may share, and nothing that a tag resolves to or another tag's stamp is
+ * about: an equal placement may have published, or be about to publish, the same digest.
  */
 export function createRemoveWritten(deps: Dependencies) {
   return step(
@@ -142,16 +231,10 @@ export function createRemoveWritten(deps: Dependencies) {
       { signal },
     ): Promise<Removal> => {
       if (await isTagged(deps.reader, destination, digest, signal)) return { leftBehind: [] };
-      const leftBehind: Digest[] = [];
       const referrers = await deps.reader.listReferrers(destination, digest, {}, signal);
-      for (const victim of [...referrers.map((referrer) => referrer.digest), digest]) {
-        const outcome = await deps.regctl.deleteManifest(destination, victim, signal);
-        if (outcome === 'unsupported') leftBehind.push(victim);
-      }
-      if (leftBehind.length > 0) {
-        deps.journal.event('left.behind', { dest: formatRepository(destination), digests: leftBehind });
-      }
-      return { leftBehind };
+      if (stampsBeside(referrers, deps.settings.prefix).length > 0) return { leftBehind: [] };
+      const victims = [...referrers.map((referrer) => referrer.digest), digest];
+      return removeManifests(deps, destination, victims, signal);
     },
   );
 }
@@ -163,40 +246,4 @@ async function isTagged(reader: RegistryReader, repository: Repository, digest: 
     if ((await reader.headManifest(repository, tag, signal))?.digest === digest) return true;
   }
   return false;
-}
-
-function stampFor(
-  deps: Dependencies,
-  { label, source, sourceTag, baseDigest, current }: Placement,
-  bytes: Uint8Array,
-  manifest: ParsedManifest,
-  revision: string | null,
-): StampedManifest {
-  const { prefix } = deps.settings;
-  const stamp = { ...label, source, sourceTag, baseDigest, revision, supersedes: current };
-  const annotations = stampAnnotations(
-    { ...stamp, transformSteps: [], transformVersion: null, platforms: null },
-    prefix,
-  );
-  return stampManifest(bytes, manifest.mediaType, annotations, prefix);
-}
-
-/** Upstream's own word: the manifest's annotation, else a label of the (first) image's configuration, else none. */
-async function readRevision(
-  reader: RegistryReader,
-  repository: Repository,
-  manifest: ParsedManifest,
-  signal: AbortSignal,
-): Promise<string | null> {
-  const annotated = manifest.annotations[OCI_KEYS.revision];
-  if (annotated !== undefined) return annotated;
-  if (manifest.kind === 'image') {
-    const { labels } = await readConfig(reader, repository, manifest.config, signal);
-    const label = labels[OCI_KEYS.revision];
-    return typeof label === 'string' && label !== '' ? label : null;
-  }
-  const first = manifest.manifests.find((child) => child.platform !== undefined && child.platform.os !== 'unknown');
-  if (first === undefined) return null;
-  const child = await readManifest(reader, repository, first.digest, signal);
-  return child.manifest.kind === 'image' ? readRevision(reader, repository, child.manifest, signal) : null;
 }

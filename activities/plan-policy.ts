@@ -4,10 +4,13 @@ import type {
   Backfill,
   Placement,
   PlannedOperation,
+  PlannedTransform,
   PlanPage,
   PlanRequest,
+  StatementFacts,
 } from '../domain/durable/placement.js';
 import {
+  lostKey,
   type MassDeletion,
   type PolicyPlan,
   planPolicy,
@@ -15,10 +18,10 @@ import {
   type Target,
   type UnwantedTag,
 } from '../domain/plan/plan.js';
+import { refuseUnrecorded } from '../domain/plan/refuse.js';
 import type { SeenRepository } from '../domain/plan/survey.js';
 import { expandTargets } from '../domain/plan/targets.js';
-import { refuseUnbuilt } from '../domain/plan/unbuilt.js';
-import { type ResolvedPolicy, resolvePolicy } from '../domain/policy/resolve.js';
+import { type ResolvedPolicy, type ResolvedVariant, resolvePolicy } from '../domain/policy/resolve.js';
 import {
   formatRepository,
   formatTagged,
@@ -29,7 +32,9 @@ import {
 } from '../domain/reference.js';
 import { HoubaError, type ReportedError, reportError } from '../domain/report/errors.js';
 import { newOperation, type Operation, type OperationKind } from '../domain/report/run-report.js';
-import type { Dependencies } from './dependencies.js';
+import { planTransform } from '../domain/transform/resolve.js';
+import type { TransformResources } from '../domain/transform/step.js';
+import type { ActivitySettings, Dependencies } from './dependencies.js';
 import { type StepContext, step } from './step.js';
 import { listSourceTags, surveyDestination, surveySource } from './survey.js';
 
@@ -62,19 +67,23 @@ export function createPlanPolicy(deps: Dependencies) {
         source: `${policy.source.registry}/${policy.source.repository}`,
       });
     }
-    refuseUnbuilt(policy);
-    refuseSigner(deps);
+    refuseUnrecorded(policy, deps.settings.prefix);
+    const transforms = planTransforms(policy, deps.resources);
     const source = parseRepository(policy.source.registry, policy.source.repository);
     const upstream = await listSourceTags(deps.reader, source, context.signal);
     const targets = expandTargets(policy, upstream, deps.roster, deps.settings.deletionMode);
     const concurrency = request.options.concurrency ?? deps.settings.maxConcurrency;
     const survey = await surveys(() => surveyAll(deps, policy, source, targets, request, concurrency, context));
-    const plan = planPolicy(policy, survey.targets, survey.source, survey.seen, {
-      prefix: deps.settings.prefix,
-      maxDeletionShare: request.options.allowMassDeletion ? 1 : deps.settings.maxDeletionShare,
-    });
+    const { maxDeletionShare, prefix } = deps.settings;
+    const settings = { prefix, maxDeletionShare: request.options.allowMassDeletion ? 1 : maxDeletionShare, transforms };
+    const decide = (lost: ReadonlySet<string>) =>
+      planPolicy(policy, survey.targets, survey.source, survey.seen, { ...settings, lost });
+    const hopeful = decide(new Set());
+    const lost = await findLost(deps, source, targets, hopeful, concurrency, context.signal);
+    const plan = lost.size === 0 ? hopeful : decide(lost);
+    const planning = { policy, source, targets, transforms, settings: deps.settings, now: request.now };
     const dryRun = request.options.dryRun || deps.settings.dryRunTags;
-    const { reported, ...page } = fillPage(policy, source, targets, plan, request, dryRun);
+    const { reported, ...page } = fillPage(planning, plan, request, dryRun);
     for (const { position, operation } of reported) journalPlanned(deps, policy.name, targets, position, operation);
     const { listed, rest } = listSome(reported);
     const counted = [...(request.first ? countKept(plan) : []), ...countOperations(rest)];
@@ -82,11 +91,62 @@ export function createPlanPolicy(deps: Dependencies) {
   });
 }
 
-function refuseSigner(deps: Dependencies): void {
-  if (deps.settings.signer === '') return;
-  throw new HoubaError('Unsupported', `not yet: HOUBA_ATTEST_SIGNER=${deps.settings.signer}`, {
-    hint: 'this version signs nothing; unset it rather than believe that images are signed',
-  });
+/** What a plan is turned into placements with. */
+interface Planning {
+  readonly policy: ResolvedPolicy;
+  readonly source: Repository;
+  readonly targets: readonly Target[];
+  readonly transforms: ReadonlyMap<ResolvedVariant, PlannedTransform>;
+  readonly settings: ActivitySettings;
+  readonly now: string;
+}
+
+/** The transform of every variant that is rebuilt; names and parameters are checked here, before anything is read. */
+function planTransforms(
+  policy: ResolvedPolicy,
+  resources: TransformResources,
+): ReadonlyMap<ResolvedVariant, PlannedTransform> {
+  const transforms = new Map<ResolvedVariant, PlannedTransform>();
+  for (const variant of policy.imports.flatMap((entry) => entry.variants)) {
+    if (variant.transform.length > 0) transforms.set(variant, planTransform(variant.transform, resources));
+  }
+  return transforms;
+}
+
+/**
+ * Recorded base digests that an update needs and that nobody serves any more, by `lostKey`. Only those that the source's
+ * tag does not show are asked for: one HEAD at the destination, and one at the source if it is not there. A registry that
+ * does not answer settles nothing; the placement will say so.
+ */
+async function findLost(
+  deps: Dependencies,
+  source: Repository,
+  targets: readonly Target[],
+  plan: PolicyPlan,
+  width: number,
+  signal: AbortSignal,
+): Promise<Set<string>> {
+  const suspects = new Map<string, TagDecision>();
+  for (const tag of plan.tags) {
+    if (tag.kind !== 'update' || tag.baseDigest === null || tag.baseDigest === tag.sourceDigest) continue;
+    suspects.set(lostKey((targets[tag.target] as Target).repository, tag.baseDigest), tag);
+  }
+  const lost = new Set<string>();
+  const limit = pLimit(width);
+  const look = async (key: string, tag: TagDecision): Promise<void> => {
+    const digest = tag.baseDigest as string;
+    try {
+      for (const repository of [(targets[tag.target] as Target).repository, recordedSource(tag) ?? source]) {
+        if ((await deps.reader.headManifest(repository, digest, signal)) !== null) return;
+      }
+    } catch {
+      signal.throwIfAborted();
+      return;
+    }
+    lost.add(key);
+  };
+  await Promise.all([...suspects].map(([key, tag]) => limit(() => look(key, tag))));
+  return lost;
 }
 
 interface WholeSurvey {
@@ -137,19 +197,18 @@ async function surveyAll(
   };
 }
 
-/** The stages of section 5 in their order: placements, SBOMs, aliases; what does not fit waits for the next page. */
+/** The stages of section 5 in their order: placements, evidence, aliases; what does not fit waits for the next page. */
 function fillPage(
-  policy: ResolvedPolicy,
-  source: Repository,
-  targets: readonly Target[],
+  planning: Planning,
   plan: PolicyPlan,
   request: PlanRequest,
   dryRun: boolean,
 ): Pick<PlanPage, 'targets' | 'placements' | 'backfills' | 'aliases' | 'pending'> & { reported: PlannedOperation[] } {
+  const { targets } = planning;
   const failed = new Set(request.failed);
   const isOpen = (target: number, tag: string) => !failed.has(failureKey(targets, target, tag));
   const toPlace = plan.tags.filter((tag) => isPlacement(tag) && isOpen(tag.target, tag.outTag));
-  const toFill = plan.tags.filter((tag) => tag.kind === 'sbom' && isOpen(tag.target, tag.outTag));
+  const toFill = plan.tags.filter((tag) => tag.needs.length > 0 && isOpen(tag.target, tag.outTag));
   const toPoint = plan.aliases.filter((alias) => isOpen(alias.target, alias.alias));
   const pending = toPlace.length + toFill.length + toPoint.length;
 
@@ -163,8 +222,8 @@ function fillPage(
   };
   if (dryRun) {
     const planned = [
-      ...toPlace.flatMap(plannedPlacement),
-      ...toFill.map(plannedBackfill),
+      ...toPlace.flatMap((tag) => plannedPlacement(planning, tag)),
+      ...toFill.flatMap(plannedBackfill),
       ...toPoint.map(plannedAlias),
     ];
     return { ...report, reported: [...settled, ...planned], placements: [], backfills: [], aliases: [] };
@@ -178,8 +237,8 @@ function fillPage(
   return {
     ...report,
     reported: settled,
-    placements: take(toPlace).map((tag) => placement(policy, source, targets, tag, request.now)),
-    backfills: take(toFill).map((tag) => backfill(targets, tag, request.now)),
+    placements: take(toPlace).map((tag) => placement(planning, tag)),
+    backfills: take(toFill).map((tag) => backfill(planning, tag)),
     aliases: take(toPoint).map((alias): AliasPlacement => {
       const { target, variant, ...move } = alias;
       return { ...move, position: { target, variant }, destination: destinationOf(targets, target) };
@@ -206,7 +265,6 @@ const OPERATION_OF: Readonly<Record<TagDecision['kind'], OperationKind>> = {
   update: 'updated',
   restamp: 'restamped',
   held: 'held',
-  sbom: 'sbom',
   keep: 'skipped',
   gone: 'imported',
 };
@@ -215,48 +273,76 @@ function isPlacement(tag: TagDecision): boolean {
   return tag.kind === 'import' || tag.kind === 'update' || tag.kind === 'restamp';
 }
 
-function placement(
-  policy: ResolvedPolicy,
-  source: Repository,
-  targets: readonly Target[],
-  tag: TagDecision,
-  now: string,
-): Placement {
+function placement(planning: Planning, tag: TagDecision): Placement {
+  const { policy, targets, settings } = planning;
   const target = targets[tag.target] as Target;
-  const recordedSource = tag.kind === 'import' ? null : readBaseName(tag.recorded?.baseName ?? null);
-  const created = tag.kind === 'restamp' ? (tag.recorded?.created ?? now) : now;
+  const { platforms, stamp, keepUpstreamEvidence, verifyUpstream, owners, vendor } = target.import;
+  const restamp = tag.kind === 'restamp';
+  const transform = transformOf(planning, tag);
+  // A restamp changes no bytes but the stamp's: it keeps what is recorded.
+  const named = restamp ? recordedPlatforms(tag) : platforms;
   return {
     kind: OPERATION_OF[tag.kind] as Placement['kind'],
     position: { target: tag.target, variant: tag.variant },
-    source: recordedSource === null ? source : { host: recordedSource.host, path: recordedSource.path },
-    sourceTag: recordedSource?.tag ?? tag.sourceTag,
-    baseDigest: tag.baseDigest as Placement['baseDigest'],
+    ...originOf(planning, tag),
     destination: destinationOf(targets, tag.target),
     tag: tag.outTag,
     current: tag.current,
     aliases: tag.aliases,
+    platforms: named ?? (transform === null ? null : [settings.buildPlatform]),
+    transform,
+    stampTo: stamp,
+    keepUpstreamEvidence,
+    verifyUpstream: restamp ? null : verifyUpstream,
+    upstreamVerified: restamp ? (tag.recorded?.upstreamVerified ?? null) : null,
+    sign: settings.signer !== '',
     label: {
-      created,
+      created: restamp ? (tag.recorded?.created ?? planning.now) : planning.now,
       artifactType: policy.artifactType,
       policy: policy.name,
       import: target.import.name,
-      variant: target.variants[tag.variant]?.variant.name ?? '',
-      owners: target.import.owners,
-      vendor: target.import.vendor,
+      variant: variantOf(targets, tag)?.name ?? '',
+      owners,
+      vendor,
+      platforms: named,
     },
   };
 }
 
+/** An update and a restamp keep the recorded source: the policy's may be another one by now. */
+function originOf(planning: Planning, tag: TagDecision): Pick<Placement, 'source' | 'sourceTag' | 'baseDigest'> {
+  const recorded = tag.kind === 'import' ? null : recordedSource(tag);
+  return {
+    source: recorded === null ? planning.source : { host: recorded.host, path: recorded.path },
+    sourceTag: recorded?.tag ?? tag.sourceTag,
+    baseDigest: tag.baseDigest as Placement['baseDigest'],
+  };
+}
+
 /** Where a placed image came from, by its own stamp; null when that cannot be read, and the policy's source is taken. */
-function readBaseName(name: string | null): Reference | null {
+function recordedSource({ recorded }: TagDecision): Reference | null {
   try {
-    return name === null ? null : parseReference(name);
+    return recorded === null || recorded.baseName === null ? null : parseReference(recorded.baseName);
   } catch {
     return null;
   }
 }
 
-function backfill(targets: readonly Target[], tag: TagDecision, now: string): Backfill {
+function recordedPlatforms({ recorded }: TagDecision): string[] | null {
+  return recorded?.platforms?.split(',') ?? null;
+}
+
+function variantOf(targets: readonly Target[], tag: TagDecision): ResolvedVariant | undefined {
+  return targets[tag.target]?.variants[tag.variant]?.variant;
+}
+
+function transformOf({ targets, transforms }: Planning, tag: TagDecision): PlannedTransform | null {
+  const variant = variantOf(targets, tag);
+  return (variant && transforms.get(variant)) ?? null;
+}
+
+function backfill(planning: Planning, tag: TagDecision): Backfill {
+  const { policy, targets, now } = planning;
   return {
     position: { target: tag.target, variant: tag.variant },
     destination: destinationOf(targets, tag.target),
@@ -265,6 +351,26 @@ function backfill(targets: readonly Target[], tag: TagDecision, now: string): Ba
     sourceDigest: tag.sourceDigest as Backfill['sourceDigest'],
     subject: tag.current as Backfill['subject'],
     created: now,
+    artifactType: policy.artifactType,
+    needs: tag.needs,
+    facts: recordedFacts(planning, tag),
+  };
+}
+
+/** What a placed image says of itself; only `created` is the run's time, for that is when the statement is made (section 7.3). */
+function recordedFacts(planning: Planning, tag: TagDecision): StatementFacts {
+  const { policy, targets, now } = planning;
+  const { recorded } = tag;
+  return {
+    policy: recorded?.policy ?? policy.name,
+    import: recorded?.import ?? (targets[tag.target] as Target).import.name,
+    variant: recorded?.variant ?? variantOf(targets, tag)?.name ?? '',
+    ...originOf(planning, tag),
+    created: now,
+    platforms: recordedPlatforms(tag),
+    transform: transformOf(planning, tag),
+    stampTo: recorded?.stampTo ?? 'annotations',
+    upstreamVerified: recorded?.upstreamVerified ?? null,
   };
 }
 
@@ -278,8 +384,10 @@ function settledOperations(plan: PolicyPlan, targets: readonly Target[]): Planne
   const operations: PlannedOperation[] = [];
   for (const tag of plan.tags) {
     if (tag.kind !== 'held' && tag.kind !== 'gone') continue;
+    const { position, operation } = tagOperation(tag, OPERATION_OF[tag.kind]);
     const error = tag.kind === 'gone' ? goneError(tag) : null;
-    operations.push({ ...tagOperation(tag), operation: { ...tagOperation(tag).operation, error } });
+    const because = tag.reason === null ? {} : { reason: tag.reason };
+    operations.push({ position, operation: { ...operation, error, ...because } });
   }
   for (const tag of plan.unwanted) {
     const repository = formatRepository((targets[tag.target] as Target).repository);
@@ -317,7 +425,7 @@ function unwantedOperation(tag: UnwantedTag, mass: MassDeletion | undefined): Op
 function countKept(plan: PolicyPlan): PlanPage['counted'] {
   return count(
     plan.tags
-      .filter((tag) => tag.kind === 'keep')
+      .filter((tag) => tag.kind === 'keep' && tag.needs.length === 0)
       .map(({ target, variant }) => ({ position: { target, variant }, kind: 'skipped' })),
   );
 }
@@ -342,16 +450,19 @@ function count(entries: readonly Pick<Counted, 'position' | 'kind'>[]): Counted[
 
 type Counted = PlanPage['counted'][number];
 
-function plannedPlacement(tag: TagDecision): PlannedOperation[] {
+function plannedPlacement(planning: Planning, tag: TagDecision): PlannedOperation[] {
+  const { position, operation } = tagOperation(tag, OPERATION_OF[tag.kind]);
   const aliases = tag.aliases.map(({ alias }) => ({
-    position: { target: tag.target, variant: tag.variant },
+    position,
     operation: { ...newOperation('aliased', alias), src_tag: tag.outTag, digest: tag.baseDigest },
   }));
-  return [tagOperation(tag), ...aliases];
+  const transform = transformOf(planning, tag);
+  const steps = transform === null ? null : transform.steps.map((one) => one.name);
+  return [{ position, operation: { ...operation, transform_steps: steps } }, ...aliases];
 }
 
-function plannedBackfill(tag: TagDecision): PlannedOperation {
-  return tagOperation(tag);
+function plannedBackfill(tag: TagDecision): PlannedOperation[] {
+  return tag.needs.map((kind) => tagOperation(tag, kind));
 }
 
 function plannedAlias(alias: PolicyPlan['aliases'][number]): PlannedOperation {
@@ -361,14 +472,14 @@ function plannedAlias(alias: PolicyPlan['aliases'][number]): PlannedOperation {
   };
 }
 
-function tagOperation(tag: TagDecision): PlannedOperation {
+function tagOperation(tag: TagDecision, kind: OperationKind): PlannedOperation {
   return {
     position: { target: tag.target, variant: tag.variant },
     operation: {
-      ...newOperation(OPERATION_OF[tag.kind], tag.outTag),
+      ...newOperation(kind, tag.outTag),
       src_tag: tag.sourceTag,
       digest: tag.sourceDigest,
-      out_digest: tag.kind === 'held' || tag.kind === 'sbom' ? tag.current : null,
+      out_digest: tag.kind === 'held' || tag.kind === 'keep' ? tag.current : null,
     },
   };
 }
@@ -383,8 +494,12 @@ function journalPlanned(
   const target = targets[position.target];
   const variant = position.variant === null ? '' : (target?.variants[position.variant]?.variant.name ?? '');
   const dest = target === undefined ? '' : formatRepository(target.repository);
-  const { kind, out_tag, src_tag, digest, applied, error } = operation;
-  const facts = { policy, dest, variant, kind, out_tag, src_tag, digest, applied };
+  const { kind, out_tag, src_tag, digest, applied, error, reason, transform_steps } = operation;
+  const facts = {
+    ...{ policy, dest, variant, kind, out_tag, src_tag, digest, applied },
+    ...(transform_steps === null ? {} : { transform_steps }),
+    ...(reason === undefined ? {} : { reason }),
+  };
   if (error === null) deps.journal.event('operation', facts);
   else
     deps.journal.event('operation.failed', {

@@ -13,12 +13,11 @@ import {
 import type { Descriptor } from '../domain/manifest.js';
 import { formatPinned, type Repository } from '../domain/reference.js';
 import { HoubaError } from '../domain/report/errors.js';
-import { readStamp } from '../domain/stamp/annotations.js';
 import { prefixedKeys } from '../domain/stamp/keys.js';
 import type { Dependencies } from './dependencies.js';
 import { readManifest, readPlatforms } from './manifests.js';
 import { type StepContext, step } from './step.js';
-import { referrersOf } from './survey.js';
+import { referrersOf, rememberEvidence } from './survey.js';
 
 /** An SBOM document may be this large, in bytes. */
 const LARGEST_DOCUMENT = 128 * 1024 * 1024;
@@ -57,16 +56,12 @@ export function createAttachSboms(deps: Dependencies) {
         attachPlatform(deps, request, platform, content, lacking, referrers, context),
       );
     }
-    if (request.journal !== null) await finishBackfill(deps, request, signal);
+    if (request.journal !== null) {
+      rememberEvidence(deps, destination, subject, { sbomFormats: settings.sbomFormats });
+      deps.journal.event('operation', { ...request.journal, out_digest: subject, applied: true });
+    }
     return missing.length;
   });
-}
-
-async function finishBackfill(deps: Dependencies, { destination, subject, journal }: SbomRequest, signal: AbortSignal) {
-  const { manifest } = await readManifest(deps.reader, destination, subject, signal);
-  const stamp = readStamp(manifest.annotations, deps.settings.prefix);
-  deps.memory.rememberFacts(destination, subject, { stamp, sbomFormats: deps.settings.sbomFormats });
-  deps.journal.event('operation', { ...journal, out_digest: subject, applied: true });
 }
 
 /** One content at a time: whoever comes second finds the document that the first one made. */

@@ -1,10 +1,12 @@
+import type { DigestFacts, StampBeside } from '../adapters/digest-memory.js';
 import type { ReferrerDescriptor, RegistryReader } from '../adapters/registry.js';
 import type { Digest } from '../domain/digest.js';
+import { missingAttestations, type StatementIdentity } from '../domain/evidence/attestation.js';
 import { missingSboms, type PlatformManifest, type SbomFormat } from '../domain/evidence/sbom.js';
 import type { SeenRepository, SeenTag, SourceDigests } from '../domain/plan/survey.js';
 import { formatRepository, isEvidenceTag, isTag, type Repository } from '../domain/reference.js';
 import { HoubaError } from '../domain/report/errors.js';
-import { readStamp } from '../domain/stamp/annotations.js';
+import { readStamp, stampsBeside } from '../domain/stamp/annotations.js';
 import type { Dependencies } from './dependencies.js';
 import { readManifest, readPlatforms } from './manifests.js';
 
@@ -54,7 +56,8 @@ export async function surveySource(
 }
 
 /**
- * What a destination holds: its tag list, one HEAD a tag, and a closer look at every digest not remembered.
+ * What a destination holds: its tag list, one HEAD a tag, and a closer look at every digest that is not remembered as
+ * complete.
  *
  * @param recheck look closer at every digest
  */
@@ -67,70 +70,122 @@ export async function surveyDestination(
 ): Promise<SeenRepository> {
   const listed = (await deps.reader.listTags(repository, looking.signal)) ?? [];
   const tags = new Map<string, SeenTag>();
-  const closer = new Map<Digest, Promise<SeenTag>>();
+  const closer = new Map<Digest, Promise<DigestFacts>>();
   await forEach(
     listed.filter((tag) => isTag(tag) && !isEvidenceTag(tag)),
     looking,
     async (tag) => {
       const head = await deps.reader.headManifest(repository, tag, looking.signal);
       if (head === null) return;
-      const known = recheck ? undefined : remembered(deps, repository, head.digest, needsSbom);
-      if (known !== undefined) {
+      const { digest } = head;
+      const facts = recheck ? undefined : deps.memory.facts(repository, digest);
+      const known = facts && seenAs(deps, facts, digest, tag, needsSbom);
+      if (known?.sbomComplete && known.attested) {
         tags.set(tag, known);
         return;
       }
-      const look = closer.get(head.digest) ?? lookCloser(deps, repository, head.digest, needsSbom, looking.signal);
-      closer.set(head.digest, look);
-      tags.set(tag, await look);
+      const look = closer.get(digest) ?? lookCloser(deps, repository, digest, needsSbom, looking.signal);
+      closer.set(digest, look);
+      tags.set(tag, seenAs(deps, await look, digest, tag, needsSbom));
     },
   );
   return { repository, tags };
 }
 
-function remembered(
-  deps: Dependencies,
-  repository: Repository,
+/** A tag by what is known of its digest. A stamp beside the image is that of one tag: an alias of it has none. */
+function seenAs(
+  { settings }: Dependencies,
+  facts: DigestFacts,
   digest: Digest,
+  tag: string,
   needsSbom: boolean,
-): SeenTag | undefined {
-  const facts = deps.memory.facts(repository, digest);
-  if (facts === undefined) return undefined;
-  const complete = !needsSbom || facts.stamp === null || covers(facts.sbomFormats, deps.settings.sbomFormats);
-  return complete ? { digest, stamp: facts.stamp, sbomComplete: true } : undefined;
+): SeenTag {
+  const { sbomFormats, signedFormats } = facts;
+  const beside = facts.stampsBeside.find((one) => one.tag === tag);
+  const stamp = facts.stamp ?? beside?.stamp ?? null;
+  if (stamp === null) return { digest, stamp, sbomComplete: true, attested: true };
+  const wanted = needsSbom ? settings.sbomFormats : [];
+  const signed = signedFormats !== null && covers(signedFormats, wanted) && (beside?.signed ?? true);
+  return { digest, stamp, sbomComplete: covers(sbomFormats, wanted), attested: settings.signer === '' || signed };
 }
 
+/** One listing of the referrers of each manifest serves stamps, inventories and signatures. */
 async function lookCloser(
   deps: Dependencies,
   repository: Repository,
   digest: Digest,
   needsSbom: boolean,
   signal: AbortSignal,
-): Promise<SeenTag> {
-  const { prefix, sbomFormats } = deps.settings;
+): Promise<DigestFacts> {
+  const { prefix, sbomFormats, signer } = deps.settings;
   const { manifest } = await readManifest(deps.reader, repository, digest, signal);
   const stamp = readStamp(manifest.annotations, prefix);
-  if (stamp === null || !needsSbom) {
-    deps.memory.rememberFacts(repository, digest, { stamp, sbomFormats: [] });
-    return { digest, stamp, sbomComplete: true };
+  const evidence = needsSbom || signer !== '';
+  const list = stamp === null ? prefix !== '' : evidence;
+  const listed = list ? await deps.reader.listReferrers(repository, digest, {}, signal) : [];
+  const stamps = stamp === null ? youngestStamps(listed, prefix) : [];
+  let facts: DigestFacts = { stamp, stampsBeside: stamps, sbomFormats: [], signedFormats: null };
+  if (evidence && (stamp !== null || stamps.length > 0)) {
+    const wanted = needsSbom ? sbomFormats : [];
+    const platforms = await readPlatforms(deps.reader, repository, digest, signal);
+    const referrers = await referrersOf(deps.reader, repository, digest, platforms, signal, listed);
+    const inventoried = needsSbom && missingSboms(digest, platforms, wanted, referrers, prefix).length === 0;
+    const isSigned = (identity: StatementIdentity | null) =>
+      signer !== '' && missingAttestations(digest, platforms, wanted, referrers, prefix, identity).length === 0;
+    facts = {
+      stamp,
+      stampsBeside: stamps.map((beside) => ({ ...beside, signed: isSigned(identityOf(beside)) })),
+      sbomFormats: inventoried ? wanted : [],
+      signedFormats: isSigned(null) ? wanted : null,
+    };
   }
-  const platforms = await readPlatforms(deps.reader, repository, digest, signal);
-  const referrers = await referrersOf(deps.reader, repository, digest, platforms, signal);
-  const complete = missingSboms(digest, platforms, sbomFormats, referrers, prefix).length === 0;
-  if (complete) deps.memory.rememberFacts(repository, digest, { stamp, sbomFormats });
-  return { digest, stamp, sbomComplete: complete };
+  deps.memory.rememberFacts(repository, digest, facts);
+  return facts;
 }
 
-/** The referrers of a subject and of each of its platforms' manifests. */
+/** For whom the statements of a stamp beside an image are: several tags may show the image. */
+function identityOf({ tag, stamp }: StampBeside): StatementIdentity {
+  const { policy, import: name, variant } = stamp;
+  return { tag, policy: policy ?? '', import: name ?? '', variant: variant ?? '' };
+}
+
+/**
+ * Notes evidence that has just been made. Nothing is noted of a digest that nobody has looked at: the next survey does.
+ *
+ * @param made the formats that are complete now, or signed now
+ */
+export function rememberEvidence(
+  deps: Dependencies,
+  repository: Repository,
+  digest: Digest,
+  made: Partial<Pick<DigestFacts, 'sbomFormats' | 'signedFormats'>>,
+): void {
+  const known = deps.memory.facts(repository, digest);
+  if (known !== undefined) deps.memory.rememberFacts(repository, digest, { ...known, ...made });
+}
+
+/** Of several stamps of one tag, left by a placement that was cut short, the youngest; not yet known to be signed. */
+export function youngestStamps(referrers: readonly ReferrerDescriptor[], prefix: string): StampBeside[] {
+  const byTag = new Map(stampsBeside(referrers, prefix).map(({ tag, stamp }) => [tag, stamp]));
+  return Array.from(byTag, ([tag, stamp]) => ({ tag, stamp, signed: false }));
+}
+
+/**
+ * The referrers of a subject and of each of its platforms' manifests.
+ *
+ * @param known those of the subject, where they have been listed already
+ */
 export async function referrersOf(
   reader: RegistryReader,
   repository: Repository,
   subject: Digest,
   platforms: readonly PlatformManifest[],
   signal: AbortSignal,
+  known?: ReferrerDescriptor[],
 ): Promise<Map<Digest, ReferrerDescriptor[]>> {
-  const found = new Map<Digest, ReferrerDescriptor[]>();
-  for (const digest of new Set([subject, ...platforms.map((platform) => platform.digest)])) {
-    found.set(digest, await reader.listReferrers(repository, digest, {}, signal));
+  const found = new Map<Digest, ReferrerDescriptor[]>(known === undefined ? [] : [[subject, known]]);
+  for (const digest of [subject, ...platforms.map((platform) => platform.digest)]) {
+    if (!found.has(digest)) found.set(digest, await reader.listReferrers(repository, digest, {}, signal));
   }
   return found;
 }

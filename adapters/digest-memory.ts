@@ -5,10 +5,22 @@ import type { SbomFormat } from '../domain/evidence/sbom.js';
 import { formatRepository, type Repository } from '../domain/reference.js';
 import type { RecordedStamp } from '../domain/stamp/annotations.js';
 
-/** What a placed digest is known to carry. A stamp never changes; evidence was complete when last looked at. */
+/** What a placed digest is known to carry. A stamp on it never changes; evidence was complete when last looked at. */
 export interface DigestFacts {
   readonly stamp: RecordedStamp | null;
+  readonly stampsBeside: readonly StampBeside[];
+  /** The formats in which every inventory is there. */
   readonly sbomFormats: readonly SbomFormat[];
+  /** The formats whose inventories are signed, with every other statement; null: something lacked a signature. */
+  readonly signedFormats: readonly SbomFormat[] | null;
+}
+
+/** A stamp of one tag beside an image that several may show. */
+export interface StampBeside {
+  readonly tag: string;
+  readonly stamp: RecordedStamp;
+  /** Whether the statements for this tag are signed. */
+  readonly signed: boolean;
 }
 
 /** Where an SBOM document of some content can be read again. */
@@ -30,6 +42,9 @@ export interface DigestMemory {
   close(): void;
 }
 
+/** Of what is remembered; a memory of another shape is not read. */
+const SHAPE = 2;
+
 /**
  * A file of one JSON pair a line, only ever appended to; several workers may share it. Lines that cannot be read are
  * passed over, as after a crash in the middle of one.
@@ -39,7 +54,7 @@ export interface DigestMemory {
  */
 export function openDigestMemory(directory: string, variety: string): DigestMemory {
   mkdirSync(directory, { recursive: true, mode: 0o700 });
-  const file = join(directory, `digests-${encodeURIComponent(variety) || 'plain'}.jsonl`);
+  const file = join(directory, `digests-${SHAPE}-${encodeURIComponent(variety) || 'plain'}.jsonl`);
   const entries = load(file);
   const handle = openSync(file, 'a', 0o600);
   const remember = (key: string, value: unknown) => {

@@ -121,10 +121,22 @@ export function createMemoryRegistries(): MemoryRegistries {
   };
 
   const regctl: Regctl = {
-    async copyImage({ repository, digest }, destination, signal) {
-      await note(writes, `COPY ${named(repository, digest)} ${formatRepository(destination)}`, signal);
+    async copyImage({ repository, digest }, destination, options, signal) {
+      const more = [options?.referrers && ' with referrers', options?.digestTags && ' with digest tags'];
+      const call = `COPY ${named(repository, digest)} ${formatRepository(destination)}`;
+      await note(writes, `${call}${more.filter(Boolean).join('')}`, signal);
       must(repository, digest);
       copy(store(repository), store(destination), digest);
+      if (options?.referrers !== true) return;
+      for (const subject of withChildren(store(repository), digest)) {
+        for (const one of referrersOf(repository, subject)) copy(store(repository), store(destination), one.digest);
+      }
+    },
+    exportImage: async () => {
+      throw new HoubaError('Unsupported', 'there are no layouts in memory');
+    },
+    importImage: async () => {
+      throw new HoubaError('Unsupported', 'there are no layouts in memory');
     },
     async putManifest(repository, target, mediaType, bytes, signal) {
       const digest = digestOf(bytes);
@@ -177,6 +189,12 @@ export function createMemoryRegistries(): MemoryRegistries {
     deletes: true,
   };
   return world;
+}
+
+function withChildren(store: Store, digest: Digest): Digest[] {
+  const { bytes, mediaType } = store.manifests.get(digest) as StoredManifest;
+  const parsed = parseManifest(bytes, mediaType);
+  return [digest, ...(parsed.kind === 'index' ? parsed.manifests.map((child) => child.digest) : [])];
 }
 
 export interface ImageFacts {

@@ -8,7 +8,7 @@ import type { Repository } from '../../../domain/reference.js';
 import { HoubaError } from '../../../domain/report/errors.js';
 import { OCI_KEYS } from '../../../domain/stamp/keys.js';
 import { type ActivityWorld, activityEnvironment, createWorld, run } from '../../support/activity-world.js';
-import { DESTINATION, NOW, placementOf } from '../../support/durable-samples.js';
+import { DESTINATION, digestFor, NOW, placementOf, REBUILD } from '../../support/durable-samples.js';
 import { type ImageFacts, storeImage, storeIndex } from '../../support/memory-registries.js';
 
 const SOURCE = { host: 'upstream.example', path: 'library/redis' };
@@ -38,7 +38,8 @@ async function place(placement: Placement): Promise<Digest> {
 }
 
 function publishing({ destination: to, tag, current }: Placement, digest: Digest): PublishRequest {
-  return { destination: to, tag, digest, expected: current, journal: { kind: 'imported', out_tag: tag } };
+  const placed = { artifactType: 'image', signed: false, stamp: null } as const;
+  return { destination: to, tag, digest, expected: current, journal: { kind: 'imported', out_tag: tag }, placed };
 }
 
 function annotationsOf(repository: Repository, digest: Digest): Readonly<Record<string, string>> {
@@ -186,6 +187,153 @@ describe('writing', () => {
   });
 });
 
+describe('a subset of platforms', () => {
+  const AMD64 = { platforms: ['linux/amd64'], label: { ...placementOf('', '').label, platforms: ['linux/amd64'] } };
+
+  function twoPlatforms(facts: Partial<Placement> = {}): { placement: Placement; amd64: Digest; arm64: Digest } {
+    const amd64 = storeImage(source(), { salt: 'amd64' });
+    const arm64 = storeImage(source(), { salt: 'arm64', architecture: 'arm64' });
+    const baseDigest = storeIndex(source(), [
+      { digest: amd64, platform: 'linux/amd64' },
+      { digest: arm64, platform: 'linux/arm64' },
+    ]);
+    source().tags.set('7', baseDigest);
+    return { placement: placementOf('lib/redis', '7', { baseDigest, ...AMD64, ...facts }), amd64, arm64 };
+  }
+
+  it('copies its children by digest and publishes an index of them, which says so', async () => {
+    const { placement, amd64, arm64 } = twoPlatforms();
+    const digest = await place(placement);
+    expect(world.registries.writes).toEqual([
+      `COPY upstream.example/library/redis@${amd64} registry.example/lib/redis`,
+      `PUT registry.example/lib/redis@${digest}`,
+      'PUT registry.example/lib/redis:7',
+    ]);
+    expect(destination().manifests.has(arm64)).toBe(false);
+    expect(destination().manifests.has(placement.baseDigest)).toBe(false);
+    expect(annotationsOf(DESTINATION, digest)).toMatchObject({
+      'io.houba.platforms': 'linux/amd64',
+      [OCI_KEYS.baseDigest]: placement.baseDigest,
+    });
+    const { bytes, mediaType } = destination().manifests.get(digest) ?? expect.fail('not there');
+    expect(parseManifest(bytes, mediaType)).toMatchObject({ manifests: [{ digest: amd64 }] });
+  });
+
+  it('a second time writes nothing, and a source tag that moved is refused', async () => {
+    const { placement } = twoPlatforms();
+    const inspection = await run(world.steps.inspectPlacement, placement);
+    source().tags.set('7', storeImage(source(), { salt: 'moved' }));
+    await expect(run(world.steps.writeImage, { placement, inspection })).rejects.toMatchObject({
+      type: 'PreconditionFailed',
+    });
+    source().tags.set('7', placement.baseDigest);
+    const digest = await place(placement);
+    world.registries.writes.length = 0;
+    expect(await place(placement)).toBe(digest);
+    expect(written().filter((call) => call.startsWith('PUT'))).toEqual([]);
+  });
+
+  it('that the source lacks is refused, and nothing is written', async () => {
+    const { placement } = twoPlatforms({ platforms: ['linux/s390x'] });
+    await expect(run(world.steps.inspectPlacement, placement)).rejects.toMatchObject({
+      type: 'PolicyInvalid',
+      message: expect.stringMatching(/has no platform linux\/s390x \(it has: linux\/amd64, linux\/arm64\)/),
+    });
+  });
+
+  it('of a single image is that image, whole, if it is of the one platform', async () => {
+    const placement = upstream('7', {}, AMD64);
+    const digest = await place(placement);
+    expect(destination().manifests.has(placement.baseDigest)).toBe(true);
+    expect(annotationsOf(DESTINATION, digest)).toMatchObject({ 'io.houba.platforms': 'linux/amd64' });
+    const other = upstream('8', { architecture: 'arm64' }, AMD64);
+    await expect(run(world.steps.inspectPlacement, other)).rejects.toMatchObject({ type: 'PolicyInvalid' });
+  });
+
+  it('is restamped in place: the same children, another stamp, and upstream is not asked', async () => {
+    const { placement, amd64 } = twoPlatforms();
+    const before = await place(placement);
+    source().manifests.clear();
+    world.registries.writes.length = 0;
+    const label = { ...placement.label, vendor: 'New' };
+    const digest = await place({ ...placement, kind: 'restamped', current: before, label });
+    expect(digest).not.toBe(before);
+    expect(written()).toEqual(['PUT registry.example/lib/redis@DIGEST', 'PUT registry.example/lib/redis:7']);
+    expect(annotationsOf(DESTINATION, digest)).toMatchObject({
+      [OCI_KEYS.vendor]: 'New',
+      'io.houba.supersedes': before,
+      'io.houba.platforms': 'linux/amd64',
+    });
+    const { bytes, mediaType } = destination().manifests.get(digest) ?? expect.fail('not there');
+    expect(parseManifest(bytes, mediaType)).toMatchObject({ manifests: [{ digest: amd64 }] });
+  });
+});
+
+describe('a rebuilt image', () => {
+  /** As a rebuild leaves it: a stamped manifest and what BuildKit said of it. */
+  async function rebuilt(): Promise<{ placement: Placement; current: Digest }> {
+    const image = storeImage(destination(), {
+      salt: 'built',
+      annotations: {
+        [OCI_KEYS.baseDigest]: digestFor('base'),
+        [OCI_KEYS.revision]: 'abc',
+        'io.houba.policy': 'redis',
+        'io.houba.transform.version': REBUILD.transform.version,
+      },
+    });
+    destination().tags.set('7', image);
+    const bytes = new TextEncoder().encode(JSON.stringify({ predicate: {}, subject: [{ name: 'old' }] }));
+    await world.registries.regctl.putArtifact(DESTINATION, image, {
+      artifactType: 'application/vnd.in-toto+json',
+      annotations: { 'in-toto.io/predicate-type': 'https://slsa.dev/provenance/v1' },
+      file: { bytes, mediaType: 'application/vnd.in-toto+json' },
+    });
+    world.registries.writes.length = 0;
+    const facts = { kind: 'restamped', current: image, baseDigest: digestFor('base'), ...REBUILD } as const;
+    return { placement: placementOf('lib/redis', '7', facts), current: image };
+  }
+
+  it('is restamped in place, and takes along what BuildKit said, about the new digest', async () => {
+    const { placement, current } = await rebuilt();
+    const digest = await place(placement);
+    expect(annotationsOf(DESTINATION, digest)).toMatchObject({
+      [OCI_KEYS.revision]: 'abc',
+      'io.houba.transform.steps': 'setTimezone',
+      'io.houba.supersedes': current,
+    });
+    const [said, ...others] = await world.registries.reader.listReferrers(DESTINATION, digest);
+    expect(others).toEqual([]);
+    const { bytes } = destination().manifests.get(said?.digest as Digest) ?? expect.fail('not there');
+    const [layer] = JSON.parse(new TextDecoder().decode(bytes)).layers;
+    expect(JSON.parse(new TextDecoder().decode(destination().blobs.get(layer.digest)))).toEqual({
+      predicate: {},
+      subject: [{ name: 'registry.example/lib/redis', digest: { sha256: digest.slice('sha256:'.length) } }],
+    });
+  });
+
+  it('loses its stamp where a restamp puts it beside the image, and bears it again the other way round', async () => {
+    const { placement, current } = await rebuilt();
+    const beside: Placement = { ...placement, stampTo: 'referrer' };
+    const inspection = await run(world.steps.inspectPlacement, beside);
+    await run(world.steps.writeImage, { placement: beside, inspection });
+    expect(inspection).toMatchObject({ revision: 'abc', stampedPresent: false });
+    expect(annotationsOf(DESTINATION, inspection.stamped)).toEqual({});
+    const { stamped: digest, revision } = inspection;
+    await run(world.steps.putStamp, { placement: beside, digest, revision });
+    const back: Placement = { ...placement, current: digest };
+    const again = await run(world.steps.inspectPlacement, back);
+    expect(again).toMatchObject({ revision: 'abc' });
+    expect(again.stamped).not.toBe(current);
+  });
+
+  it('that is gone cannot be restamped', async () => {
+    const { placement } = await rebuilt();
+    await expect(run(world.steps.inspectPlacement, { ...placement, current: null })).rejects.toMatchObject({
+      type: 'PreconditionFailed',
+    });
+  });
+});
+
 describe('publishing', () => {
   async function prepared(): Promise<{ placement: Placement; digest: Digest }> {
     const placement = upstream('7');
@@ -212,9 +360,36 @@ describe('publishing', () => {
   it('leaves a tag alone that showed the digest when it was planned', async () => {
     const { placement, digest } = await prepared();
     destination().tags.set('7', digest);
-    expect(await run(world.steps.publishTag, publishing({ ...placement, current: digest }, digest))).toBe(false);
+    const { placed: _, ...alias } = publishing({ ...placement, current: digest }, digest);
+    expect(await run(world.steps.publishTag, alias)).toBe(false);
     expect(world.registries.writes).toEqual([]);
     expect(world.journal).toEqual([]);
+  });
+
+  it('tells of a placement that changed nothing but the stamp beside the image', async () => {
+    const { placement, digest } = await prepared();
+    destination().tags.set('7', digest);
+    expect(await run(world.steps.publishTag, publishing({ ...placement, current: digest }, digest))).toBe(false);
+    expect(world.registries.writes).toEqual([]);
+    expect(world.journal).toMatchObject([{ event: 'operation', fields: { out_digest: digest, applied: true } }]);
+  });
+
+  it('remembers nothing of an alias: it carries what its tag does', async () => {
+    const { placement, digest } = await prepared();
+    const { placed: _, ...alias } = publishing(placement, digest);
+    expect(await run(world.steps.publishTag, alias)).toBe(true);
+    expect(world.memory.facts(DESTINATION, digest)).toBeUndefined();
+  });
+
+  it.each([
+    ['an image', 'image', true, ['spdx-json'], ['spdx-json']],
+    ['an image without a signer', 'image', false, ['spdx-json'], null],
+    ['a chart', 'helmChart', true, [], []],
+  ] as const)('remembers what was attached to %s', async (_, artifactType, signed, sbomFormats, signedFormats) => {
+    const { placement, digest } = await prepared();
+    const placed = { artifactType, signed, stamp: null };
+    await run(world.steps.publishTag, { ...publishing(placement, digest), placed });
+    expect(world.memory.facts(DESTINATION, digest)).toMatchObject({ sbomFormats, signedFormats, stampsBeside: [] });
   });
 
   it('tells of a move whose answer was lost, without writing again', async () => {
@@ -299,6 +474,15 @@ describe('removing what was written', () => {
       event: 'left.behind',
       fields: { dest: 'registry.example/lib/redis', digests: leftBehind },
     });
+  });
+
+  it('leaves what another tag’s stamp is about: that tag may be about to show it', async () => {
+    const digest = await abandoned();
+    const placement: Placement = { ...upstream('8'), stampTo: 'referrer' };
+    await run(world.steps.putStamp, { placement, digest, revision: null });
+    world.registries.writes.length = 0;
+    expect(await run(world.steps.removeWritten, { destination: DESTINATION, digest })).toEqual({ leftBehind: [] });
+    expect(world.registries.writes).toEqual([]);
   });
 
   it('is a failure when the registry fails', async () => {

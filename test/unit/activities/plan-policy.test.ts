@@ -1,7 +1,14 @@
 import { CancelledFailure } from '@temporalio/common';
 import { beforeEach, describe, expect, it } from 'vitest';
+import type { Cosign } from '../../../adapters/cosign.js';
 import type { Digest } from '../../../domain/digest.js';
-import type { Placement, PlanPage, PlanRequest } from '../../../domain/durable/placement.js';
+import {
+  type Backfill,
+  type Placement,
+  type PlanPage,
+  type PlanRequest,
+  placementFacts,
+} from '../../../domain/durable/placement.js';
 import type { MirrorPolicy } from '../../../domain/policy/schema.js';
 import { HoubaError } from '../../../domain/report/errors.js';
 import { type ActivityWorld, activityEnvironment, createWorld, run } from '../../support/activity-world.js';
@@ -46,12 +53,23 @@ function plan(policy = policyWith(), facts: Partial<PlanRequest> = {}): Promise<
 
 /** Carries out a placement as its workflow does. */
 async function place(placement: Placement): Promise<void> {
-  const { destination, tag, current: expected } = placement;
+  const { destination, tag, current: expected, label, sign: signed } = placement;
+  const { artifactType } = label;
   const inspection = await run(world.steps.inspectPlacement, placement);
-  const digest = inspection.stamped;
+  const { stamped: digest, revision } = inspection;
   await run(world.steps.writeImage, { placement, inspection });
-  await run(world.steps.attachSboms, { destination, subject: digest, carryFrom: null, timestamp: NOW, journal: null });
-  await run(world.steps.publishTag, { destination, tag, digest, expected, journal: {} });
+  if (artifactType === 'image') {
+    const request = { destination, subject: digest, carryFrom: null, timestamp: NOW, journal: null };
+    await run(world.steps.attachSboms, request);
+  }
+  const facts = placementFacts(placement);
+  if (signed) {
+    await run(world.steps.signEvidence, { destination, tag, subject: digest, artifactType, facts, journal: null });
+  }
+  const beside = placement.stampTo === 'referrer';
+  const stamp = beside ? await run(world.steps.putStamp, { placement, digest, revision }) : null;
+  const placed = { artifactType, signed, stamp };
+  await run(world.steps.publishTag, { destination, tag, digest, expected, journal: {}, placed });
   for (const { alias, current } of placement.aliases) {
     await run(world.steps.publishTag, { destination, tag: alias, digest, expected: current, journal: {} });
   }
@@ -86,6 +104,13 @@ describe('a plan', () => {
           tag: '7.2.0',
           current: null,
           aliases: [],
+          platforms: null,
+          transform: null,
+          stampTo: 'annotations',
+          keepUpstreamEvidence: false,
+          verifyUpstream: null,
+          upstreamVerified: null,
+          sign: false,
           label: {
             created: NOW,
             artifactType: 'image',
@@ -94,6 +119,7 @@ describe('a plan', () => {
             variant: 'default',
             owners: ['group:default/caching'],
             vendor: 'Example',
+            platforms: null,
           },
         },
       ],
@@ -240,6 +266,21 @@ describe('a plan', () => {
         sourceDigest: source().tags.get('7.2.0'),
         subject: placed,
         created: NOW,
+        artifactType: 'image',
+        needs: ['sbom'],
+        facts: {
+          policy: 'redis',
+          import: 'all',
+          variant: 'default',
+          source: SOURCE,
+          sourceTag: '7.2.0',
+          baseDigest: source().tags.get('7.2.0'),
+          created: NOW,
+          platforms: null,
+          transform: null,
+          stampTo: 'annotations',
+          upstreamVerified: null,
+        },
       },
     ]);
   });
@@ -247,12 +288,8 @@ describe('a plan', () => {
   it('asks for no inventory of what is no image', async () => {
     upstream('7.2.0');
     const policy = policyWith({}, { artifactType: 'generic' });
-    for (const placement of (await plan(policy)).placements) {
-      const inspection = await run(world.steps.inspectPlacement, placement);
-      await run(world.steps.writeImage, { placement, inspection });
-      mirror().tags.set(placement.tag, inspection.stamped);
-    }
-    expect(await plan(policy)).toMatchObject({ pending: 0 });
+    await converge(policy);
+    expect(await plan(policy, { options: { ...OPTIONS, recheck: true } })).toMatchObject({ pending: 0 });
   });
 
   it('moves an alias with its tag, or alone when the tag stays', async () => {
@@ -425,24 +462,262 @@ describe('a destination that cannot be read', () => {
   });
 });
 
-describe('what cannot be done', () => {
-  it.each([
-    ['a step that does not exist', policyWith({ transform: [{ injectCa: {} }] }), 'PolicyInvalid'],
-    ['a rebuild', policyWith({ transform: [{ injectCA: { certs: ['corp'] } }] }), 'Unsupported'],
-    [
-      'a registry outside the roster',
-      policyWith({ destinations: [{ registry: 'nowhere', project: 'lib', repository: 'redis' }] }),
-      'ConfigInvalid',
-    ],
-  ])('is refused before anything is written: %s', async (_, policy, type) => {
+describe('a rebuild', () => {
+  const ZONE = [{ setTimezone: { zone: 'Europe/Rome' } }];
+  const CERTS = [{ injectCA: { certs: ['corp'] } }];
+  const resources = {
+    caCert: (name: string) => {
+      throw new HoubaError('ConfigInvalid', `there is no certificate ${name}`);
+    },
+    packageMirror: () => ({ apt: null, apk: null }),
+  };
+  const variants = [
+    { name: 'eu', suffix: '-eu', transform: ZONE },
+    { name: 'plain', suffix: '' },
+  ];
+
+  beforeEach(() => {
+    world = createWorld({ roster: ROSTER, settings: { buildPlatform: 'linux/arm64' }, tools: { resources } });
     upstream('7.2.0');
-    expect(await failing(policy)).toMatchObject({ type });
   });
 
-  it('is signing, yet', async () => {
-    world = createWorld({ roster: ROSTER, settings: { signer: 'key' } });
+  /** As if it had been built; the steps that build are tested with BuildKit. */
+  async function build(placement: Placement): Promise<void> {
+    const current = storeImage(mirror(), { salt: `built ${placement.tag}` });
+    const stamping: Placement = { ...placement, kind: 'restamped', current };
+    const inspection = await run(world.steps.inspectPlacement, stamping);
+    await run(world.steps.writeImage, { placement: stamping, inspection });
+    const request = { destination: DESTINATION, subject: inspection.stamped, carryFrom: null, journal: null };
+    await run(world.steps.attachSboms, { ...request, timestamp: NOW });
+    mirror().tags.set(placement.tag, inspection.stamped);
+  }
+
+  it('names its steps, its version and its platforms; the stamp names only platforms that the policy does', async () => {
+    const { placements } = await plan(policyWith({ variants }));
+    const [eu, plain] = placements;
+    expect(eu).toMatchObject({
+      tag: '7.2.0-eu',
+      platforms: ['linux/arm64'],
+      transform: {
+        steps: [{ name: 'setTimezone', params: { zone: 'Europe/Rome' } }],
+        version: expect.stringMatching(/^sha256:/),
+      },
+      label: { platforms: null },
+    });
+    expect(plain).toMatchObject({ tag: '7.2.0', platforms: null, transform: null });
+    const named = await plan(policyWith({ variants, platforms: ['linux/amd64', 'linux/arm64'] }));
+    expect(named.placements.map(({ platforms, label }) => [platforms, label.platforms])).toEqual([
+      [
+        ['linux/amd64', 'linux/arm64'],
+        ['linux/amd64', 'linux/arm64'],
+      ],
+      [
+        ['linux/amd64', 'linux/arm64'],
+        ['linux/amd64', 'linux/arm64'],
+      ],
+    ]);
+  });
+
+  it('tells its steps when it is only planned', async () => {
+    const page = await plan(policyWith({ variants }), { options: { ...OPTIONS, dryRun: true } });
+    expect(page.settled.map(({ operation }) => [operation.out_tag, operation.transform_steps])).toEqual([
+      ['7.2.0-eu', ['setTimezone']],
+      ['7.2.0', null],
+    ]);
+    expect(world.journal.map(({ fields }) => fields.transform_steps)).toEqual([undefined, ['setTimezone'], undefined]);
+  });
+
+  it.each([
+    ['a step that does not exist', [{ injectCa: {} }], 'PolicyInvalid'],
+    ['parameters that are not its own', [{ setTimezone: { zone: 'UTC', more: 1 } }], 'PolicyInvalid'],
+    ['a certificate that is not configured', CERTS, 'ConfigInvalid'],
+  ])('is refused before anything is read: %s', async (_, transform, type) => {
+    expect(await failing(policyWith({ transform }))).toMatchObject({ type });
+    expect(world.registries.reads).toEqual([]);
+  });
+
+  it('is refused when it could not be recognised again', async () => {
+    world = createWorld({ roster: ROSTER, settings: { prefix: '' }, tools: { resources } });
+    expect(await failing(policyWith({ transform: ZONE }))).toMatchObject({ type: 'PolicyInvalid' });
+  });
+
+  describe('that is there', () => {
+    const recorded = () => source().tags.get('7.2.0') as Digest;
+    const moved = () => source().tags.set('7.2.0', storeImage(source(), { salt: 'moved' }));
+    const other = policyWith({ transform: [{ setTimezone: { zone: 'Asia/Tokyo' } }] });
+    let base: Digest;
+
+    beforeEach(async () => {
+      for (const placement of (await plan(policyWith({ transform: ZONE }))).placements) await build(placement);
+      base = recorded();
+      moved();
+      world.registries.reads.length = 0;
+    });
+
+    it('is rebuilt at once when its steps change, from the recorded digest', async () => {
+      const { placements } = await plan(other);
+      expect(placements).toMatchObject([
+        { kind: 'updated', baseDigest: base, current: mirror().tags.get('7.2.0'), transform: { steps: [{}] } },
+      ]);
+    });
+
+    it('asks for that digest once, here and then at the source, and for no other', async () => {
+      await plan(other);
+      const asked = world.registries.reads.filter((call) => call.includes(`@${base}`));
+      expect(asked).toEqual([`HEAD ${MIRROR}@${base}`, `HEAD upstream.example/library/redis@${base}`]);
+    });
+
+    it('is held, and says why, when nobody serves the recorded digest any more', async () => {
+      source().manifests.delete(base);
+      const page = await plan(other);
+      expect(page).toMatchObject({ placements: [], pending: 0 });
+      expect(page.settled).toMatchObject([
+        { operation: { kind: 'held', out_tag: '7.2.0', error: null, reason: expect.stringContaining(base) } },
+      ]);
+      expect(world.journal.at(-1)?.fields).toMatchObject({ kind: 'held', reason: expect.stringContaining(base) });
+    });
+
+    it('is left to its placement when a registry does not say', async () => {
+      world.registries.before = (call) => {
+        if (call.includes(`@${base}`)) throw new HoubaError('RegistryUnavailable', 'nobody answers');
+      };
+      expect(await plan(other)).toMatchObject({ placements: [{ baseDigest: base }], pending: 1 });
+    });
+
+    it('is restamped in place, with the platforms that are recorded', async () => {
+      const { placements } = await plan(policyWith({ transform: ZONE, vendor: 'New' }));
+      expect(placements).toMatchObject([
+        { kind: 'restamped', baseDigest: base, platforms: ['linux/arm64'], label: { platforms: null, vendor: 'New' } },
+      ]);
+    });
+  });
+});
+
+describe('a stamp beside the image', () => {
+  const policy = policyWith({ stamp: 'referrer', tags: { aliases: ['latest'] } });
+
+  beforeEach(async () => {
     upstream('7.2.0');
-    expect(await failing()).toMatchObject({ type: 'Unsupported', message: expect.stringContaining('not yet') });
+    source().tags.set('7.2', source().tags.get('7.2.0') as Digest);
+    await converge(policy);
+  });
+
+  it('is recognised, for each tag of an image by itself; an alias of it is nobody’s', async () => {
+    expect(mirror().tags.get('latest')).toBe(source().tags.get('7.2.0'));
+    for (const recheck of [true, false]) {
+      const page = await plan(policy, { options: { ...OPTIONS, recheck } });
+      expect(page).toMatchObject({ pending: 0, settled: [] });
+      expect(page.counted).toEqual([{ position: FIRST, kind: 'skipped', count: 2 }]);
+    }
+  });
+
+  it('costs nothing when it is remembered', async () => {
+    await plan(policy);
+    expect(world.registries.reads.filter((call) => !/^(HEAD|TAGS)/.test(call))).toEqual([]);
+  });
+
+  it('goes onto the manifest when the policy says so, and back', async () => {
+    const onto = policyWith({ tags: { aliases: ['latest'] } });
+    const { placements } = await plan(onto);
+    expect(placements.map(({ kind, tag, stampTo }) => [kind, tag, stampTo])).toEqual([
+      ['restamped', '7.2', 'annotations'],
+      ['restamped', '7.2.0', 'annotations'],
+    ]);
+    await converge(onto);
+    expect(await plan(onto)).toMatchObject({ pending: 0 });
+    expect((await plan(policy)).placements).toMatchObject([
+      { kind: 'restamped', stampTo: 'referrer' },
+      { kind: 'restamped', stampTo: 'referrer' },
+    ]);
+  });
+
+  it('left behind by an alias that is not wanted any more is none: it is never taken away', async () => {
+    const page = await plan(policyWith({ stamp: 'referrer' }), { options: { ...OPTIONS, recheck: true } });
+    expect(page.settled).toEqual([]);
+    const less = policyWith({ stamp: 'referrer', tags: { includeRegex: '^7\\.2\\.0$' } });
+    expect((await plan(less)).settled).toMatchObject([{ operation: { kind: 'marked', out_tag: '7.2' } }]);
+  });
+});
+
+describe('signing', () => {
+  const cosign = { signStatement: async (statement: Uint8Array) => statement } as unknown as Cosign;
+  const recheck = { options: { ...OPTIONS, recheck: true } };
+  const signer = (name: string, settings: object = {}) =>
+    createWorld({ roster: ROSTER, settings: { signer: name, ...settings }, tools: { cosign } });
+
+  beforeEach(() => {
+    world = signer('key');
+    upstream('7.2.0');
+  });
+
+  /** Takes away what hangs on the tag and is of this artifact type. */
+  async function lose(artifactType: string, predicateType?: string): Promise<void> {
+    const placed = mirror().tags.get('7.2.0') as Digest;
+    for (const { digest, ...one } of await world.registries.reader.listReferrers(DESTINATION, placed)) {
+      const type = one.annotations['dev.sigstore.bundle.predicateType'];
+      if (one.artifactType !== artifactType || (predicateType !== undefined && type !== predicateType)) continue;
+      mirror().manifests.delete(digest);
+    }
+    world.registries.reads.length = 0;
+  }
+  const BUNDLE = 'application/vnd.dev.sigstore.bundle.v0.3+json';
+
+  it('is asked of every placement, and then of nothing', async () => {
+    expect((await plan()).placements).toMatchObject([{ sign: true }]);
+    await converge();
+    expect(await plan()).toMatchObject({ pending: 0 });
+    expect(world.registries.reads.filter((call) => !/^(HEAD|TAGS)/.test(call))).toEqual([]);
+    expect(await plan(policyWith(), recheck)).toMatchObject({ pending: 0 });
+    expect(world.registries.reads.filter((call) => call.startsWith('REFERRERS'))).toHaveLength(1);
+  });
+
+  it.each([
+    ['one statement', () => lose(BUNDLE, 'https://slsa.dev/provenance/v1'), ['attested']],
+    ['an inventory', () => lose('application/spdx+json'), ['sbom']],
+    ['everything', () => lose(BUNDLE).then(() => lose('application/spdx+json')), ['sbom', 'attested']],
+  ] as const)('is made good where something was lost: %s', async (_, losing, needs) => {
+    await converge();
+    await losing();
+    const page = await plan(policyWith(), recheck);
+    expect(page.backfills).toMatchObject([{ tag: '7.2.0', needs, facts: { policy: 'redis', created: NOW } }]);
+    expect(page.pending).toBe(1);
+    expect(page.counted).toEqual([]);
+    const dry = await plan(policyWith(), { options: { ...OPTIONS, recheck: true, dryRun: true } });
+    expect(dry.settled.map(({ operation }) => operation.kind)).toEqual(needs);
+  });
+
+  it('is made good once, for each tag of an image by itself', async () => {
+    const policy = policyWith({ stamp: 'referrer' });
+    source().tags.set('7.2', source().tags.get('7.2.0') as Digest);
+    await converge(policy);
+    await lose(BUNDLE);
+    const page = await plan(policy, recheck);
+    expect(page.backfills.map(({ tag, needs }) => [tag, needs])).toEqual([
+      ['7.2', ['attested']],
+      ['7.2.0', ['attested']],
+    ]);
+    const sign = async ({ destination, tag, subject, artifactType, facts }: Backfill) =>
+      run(world.steps.signEvidence, { destination, tag, subject, artifactType, facts, journal: {} });
+    await sign(page.backfills[0] as Backfill);
+    expect((await plan(policy)).backfills.map(({ tag }) => tag)).toEqual(['7.2.0']);
+    await sign(page.backfills[1] as Backfill);
+    expect(await plan(policy)).toMatchObject({ pending: 0 });
+  });
+
+  it('is made good for what is no image as well', async () => {
+    const policy = policyWith({}, { artifactType: 'generic' });
+    await converge(policy);
+    expect(await plan(policy, recheck)).toMatchObject({ pending: 0 });
+    await lose(BUNDLE);
+    expect((await plan(policy, recheck)).backfills).toMatchObject([{ artifactType: 'generic', needs: ['attested'] }]);
+  });
+});
+
+describe('what cannot be done', () => {
+  it('is refused before anything is written: a registry outside the roster', async () => {
+    upstream('7.2.0');
+    const destinations = [{ registry: 'nowhere', project: 'lib', repository: 'redis' }];
+    expect(await failing(policyWith({ destinations }))).toMatchObject({ type: 'ConfigInvalid' });
   });
 });
 

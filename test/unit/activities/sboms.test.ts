@@ -225,11 +225,13 @@ describe('the same content', () => {
 describe('a back-fill', () => {
   it('tells the journal, and remembers that the digest is complete', async () => {
     const image = storeImage(destination(), {});
+    const known = { stamp: null, stampsBeside: [], sbomFormats: [], signedFormats: null };
+    world.memory.rememberFacts(DESTINATION, image, known);
     await attach(image, { journal: { kind: 'sbom', out_tag: '7' } });
     expect(world.journal).toEqual([
       { event: 'operation', fields: { kind: 'sbom', out_tag: '7', out_digest: image, applied: true } },
     ]);
-    expect(world.memory.facts(DESTINATION, image)).toEqual({ stamp: null, sbomFormats: ['spdx-json'] });
+    expect(world.memory.facts(DESTINATION, image)).toEqual({ ...known, sbomFormats: ['spdx-json'] });
   });
 });
 

@@ -8,7 +8,12 @@ import { recordedStamp } from '../plan/samples.js';
 
 const REDIS = { host: 'registry.example', path: 'lib/redis' };
 const DIGEST = digestFor('redis');
-const FACTS = { stamp: recordedStamp(), sbomFormats: ['spdx-json' as const] };
+const FACTS = {
+  stamp: recordedStamp(),
+  stampsBeside: [],
+  sbomFormats: ['spdx-json' as const],
+  signedFormats: null,
+};
 const PLACE = { ...REDIS, digest: digestFor('document') };
 
 let folder: string;
@@ -91,6 +96,6 @@ describe('the memory of digests', () => {
     const directory = join(folder, 'cache');
     open('io.houba', directory).rememberFacts(REDIS, DIGEST, FACTS);
     expect(statSync(directory).mode & 0o777).toBe(0o700);
-    expect(statSync(join(directory, 'digests-io.houba.jsonl')).mode & 0o777).toBe(0o600);
+    expect(statSync(join(directory, 'digests-2-io.houba.jsonl')).mode & 0o777).toBe(0o600);
   });
 });
