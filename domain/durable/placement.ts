@@ -1,5 +1,6 @@
 import type { Digest } from '../digest.js';
-import type { AliasMove } from '../plan/plan.js';
+import type { AliasMove, EvidenceKind } from '../plan/plan.js';
+import type { TransformStep } from '../policy/resolve.js';
 import type { MirrorPolicy } from '../policy/schema.js';
 import type { Repository } from '../reference.js';
 import type { ReportedError } from '../report/errors.js';
@@ -17,6 +18,18 @@ export interface Position {
   readonly variant: number | null;
 }
 
+/** The steps of a rebuild with what decides their outcome. Names only: the build worker finds what they stand for (S6). */
+export interface PlannedTransform {
+  readonly steps: readonly TransformStep[];
+  /** Section 3, "Transform version". */
+  readonly version: string;
+  /** The certificates that go in, by name and digest of their text. */
+  readonly resources: readonly { readonly name: string; readonly digest: Digest }[];
+}
+
+/** Whose signature of the source digest a policy demands before anything is imported (section 2.2, `verifyUpstream`). */
+export type UpstreamSigner = { readonly key: string } | { readonly identity: string; readonly issuer: string };
+
 /** The input of `placeImage`: one image to bring to one tag. Equal inputs give equal bytes. */
 export interface Placement {
   readonly kind: 'imported' | 'updated' | 'restamped';
@@ -30,6 +43,17 @@ export interface Placement {
   /** What the tag resolved to when this was planned; publishing over anything else is refused. */
   readonly current: Digest | null;
   readonly aliases: readonly AliasMove[];
+  /** The platforms to take; null: all that the source has. A rebuild always names them. */
+  readonly platforms: readonly string[] | null;
+  /** null: a copy. */
+  readonly transform: PlannedTransform | null;
+  readonly stampTo: 'annotations' | 'referrer';
+  readonly keepUpstreamEvidence: boolean;
+  readonly verifyUpstream: UpstreamSigner | null;
+  /** What `{prefix}.upstream.verified` will say; filled in by `placeImage` once the signature has been verified. */
+  readonly upstreamVerified: string | null;
+  /** Whether the evidence is signed. */
+  readonly sign: boolean;
   /** The part of the stamp that the policy decides. */
   readonly label: {
     readonly created: string;
@@ -39,6 +63,8 @@ export interface Placement {
     readonly variant: string;
     readonly owners: readonly string[];
     readonly vendor: string | null;
+    /** What `{prefix}.platforms` says: only platforms that the policy names. Missing or null: nothing. */
+    readonly platforms?: readonly string[] | null;
   };
 }
 
@@ -52,7 +78,47 @@ export interface PlacementResult {
   }[];
 }
 
-/** SBOMs to add to a tag that is kept. */
+/** What the statements about a placed image say; nothing that only the registry knows, and no secret. */
+export interface StatementFacts {
+  readonly policy: string;
+  readonly import: string;
+  readonly variant: string;
+  readonly source: Repository;
+  readonly sourceTag: string;
+  readonly baseDigest: Digest;
+  /** ISO 8601: of the placement; in a back-fill, of the run (section 7.3). */
+  readonly created: string;
+  readonly platforms: readonly string[] | null;
+  readonly transform: PlannedTransform | null;
+  readonly stampTo: 'annotations' | 'referrer';
+  readonly upstreamVerified: string | null;
+}
+
+/** What a placement will have to say of itself. */
+export function placementFacts(placement: Placement): StatementFacts {
+  const { label, source, sourceTag, baseDigest, transform, stampTo, upstreamVerified } = placement;
+  return {
+    ...{ policy: label.policy, import: label.import, variant: label.variant },
+    ...{ source, sourceTag, baseDigest },
+    created: label.created,
+    platforms: label.platforms ?? null,
+    ...{ transform, stampTo, upstreamVerified },
+  };
+}
+
+/** The input of `signEvidence`: everything about one digest that still lacks a signature is signed. */
+export interface SignRequest {
+  readonly destination: DestinationRepository;
+  /** The output tag, for the name of the subject. */
+  readonly tag: string;
+  readonly subject: Digest;
+  readonly artifactType: 'image' | 'helmChart' | 'generic';
+  readonly facts: StatementFacts;
+  /** How the journal tells of a back-fill; null inside a placement. */
+  readonly journal: Readonly<Record<string, unknown>> | null;
+}
+
+/** Evidence to add to a tag that is kept: SBOMs, signatures, or both (section 5). */
 export interface Backfill {
   readonly position: Position;
   readonly destination: DestinationRepository;
@@ -61,6 +127,11 @@ export interface Backfill {
   readonly sourceDigest: Digest;
   readonly subject: Digest;
   readonly created: string;
+  readonly artifactType: SignRequest['artifactType'];
+  /** In the order in which they are made: a signature needs the document. */
+  readonly needs: readonly EvidenceKind[];
+  /** What the statements say, from the recorded stamp. */
+  readonly facts: StatementFacts;
 }
 
 /** An alias to point at a tag that is kept. */

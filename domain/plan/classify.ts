@@ -10,6 +10,8 @@ export interface DesiredFacts {
   readonly vendor: string | null;
   readonly transformVersion: string | null;
   readonly platforms: readonly string[] | null;
+  /** Another place for the stamp is a restamp. */
+  readonly stampTo: 'annotations' | 'referrer';
 }
 
 /** `moved` says only that upstream's tag resolves to something else now; when to take it over is the stability window's business. */
@@ -42,6 +44,7 @@ function identityDiffers(desired: DesiredFacts, recorded: RecordedStamp, prefix:
     recorded.policy !== desired.policy ||
     recorded.import !== desired.import ||
     recorded.variant !== desired.variant ||
-    recorded.owners !== (desired.owners.join(',') || null)
+    recorded.owners !== (desired.owners.join(',') || null) ||
+    recorded.stampTo !== desired.stampTo
   );
 }

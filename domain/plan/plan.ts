@@ -1,9 +1,9 @@
 import type { Digest } from '../digest.js';
 import type { ResolvedImport, ResolvedPolicy, ResolvedVariant } from '../policy/resolve.js';
-import { formatRepository, type Repository } from '../reference.js';
+import { formatPinned, formatRepository, type Repository } from '../reference.js';
 import type { RecordedStamp } from '../stamp/annotations.js';
 import { classify } from './classify.js';
-import type { SeenRepository, SourceDigests } from './survey.js';
+import type { SeenRepository, SeenTag, SourceDigests } from './survey.js';
 
 /** One import at one destination repository: the unit that is planned and reported (glossary, "target"). */
 export interface Target {
@@ -23,9 +23,12 @@ export interface TargetVariant {
   readonly aliases: ReadonlyMap<string, string>;
 }
 
+/** Evidence that a tag may lack although it stays as it is (section 5). */
+export type EvidenceKind = 'sbom' | 'attested';
+
 /** What is to be done, or was found, about one output tag. */
 export interface TagDecision {
-  readonly kind: 'import' | 'update' | 'restamp' | 'held' | 'sbom' | 'keep' | 'gone';
+  readonly kind: 'import' | 'update' | 'restamp' | 'held' | 'keep' | 'gone';
   readonly target: number;
   readonly variant: number;
   readonly sourceTag: string;
@@ -39,6 +42,10 @@ export interface TagDecision {
   readonly recorded: RecordedStamp | null;
   /** Output aliases to point here once the tag is published. */
   readonly aliases: readonly AliasMove[];
+  /** What a tag that is kept lacks. */
+  readonly needs: readonly EvidenceKind[];
+  /** Why it is held, where that is not the stability window. */
+  readonly reason: string | null;
 }
 
 /** An alias to point at a tag; `current` is what it resolves to now. */
@@ -82,6 +89,15 @@ export interface PlanSettings {
   readonly prefix: string;
   /** 0 to 1; 1 lifts the cap. */
   readonly maxDeletionShare: number;
+  /** The transform's version (section 3) of every variant that is rebuilt. */
+  readonly transforms: ReadonlyMap<ResolvedVariant, { readonly version: string }>;
+  /** Recorded base digests that nobody serves any more, by `lostKey`. */
+  readonly lost: ReadonlySet<string>;
+}
+
+/** How a base digest of a destination's tag is named among the lost ones. */
+export function lostKey(destination: Repository, baseDigest: Digest): string {
+  return formatPinned(destination, baseDigest);
 }
 
 /**
@@ -145,7 +161,13 @@ function decide(
   const outTag = sourceTag + wish.variant.suffix;
   const tag = found.tags.get(outTag);
   const recorded = tag?.stamp ?? null;
-  const facts = { ...at, sourceTag, outTag, sourceDigest, current: tag?.digest ?? null, recorded, aliases: [] };
+  const facts = {
+    ...at,
+    ...{ sourceTag, outTag, sourceDigest, recorded },
+    current: tag?.digest ?? null,
+    baseDigest: recorded?.baseDigest ?? sourceDigest,
+    ...{ aliases: [], needs: [], reason: null },
+  };
   if (sourceDigest === null) return { ...facts, kind: 'gone', baseDigest: null };
   const desired = {
     policy: policy.name,
@@ -153,15 +175,25 @@ function decide(
     variant: wish.variant.name,
     owners: target.import.owners,
     vendor: target.import.vendor,
-    // A transform is refused before planning until rebuilds are built.
-    transformVersion: null,
+    transformVersion: settings.transforms.get(wish.variant)?.version ?? null,
     platforms: target.import.platforms,
+    stampTo: target.import.stamp,
   };
   const decision = classify(desired, sourceDigest, recorded, settings.prefix);
-  const baseDigest = recorded?.baseDigest ?? sourceDigest;
-  if (decision === 'moved') return { ...facts, kind: 'held', baseDigest };
-  if (decision !== 'keep') return { ...facts, kind: decision, baseDigest };
-  return { ...facts, kind: tag?.sbomComplete === false ? 'sbom' : 'keep', baseDigest };
+  if (decision === 'moved') return { ...facts, kind: 'held' };
+  if (decision === 'keep') return { ...facts, kind: 'keep', needs: tag === undefined ? [] : lacking(tag) };
+  const lost = facts.baseDigest !== null && settings.lost.has(lostKey(target.repository, facts.baseDigest));
+  if (decision === 'update' && lost) return { ...facts, kind: 'held', reason: lostReason(facts.baseDigest) };
+  return { ...facts, kind: decision };
+}
+
+/** A changed transform or platform is applied to the recorded digest, never to one that may still be waiting (section 5). */
+function lostReason(baseDigest: Digest | null): string {
+  return `its base digest ${baseDigest} can no longer be fetched, neither here nor from the source`;
+}
+
+function lacking({ sbomComplete, attested }: SeenTag): EvidenceKind[] {
+  return [...(sbomComplete ? [] : (['sbom'] as const)), ...(attested ? [] : (['attested'] as const))];
 }
 
 /** The output aliases of a variant by the source tag they point to. */

@@ -5,10 +5,12 @@ import type { RecordedStamp } from '../stamp/annotations.js';
 /** A tag of a destination repository as it was found. */
 export interface SeenTag {
   readonly digest: Digest;
-  /** null: not houba's; never deleted, overwritten when its name is wanted (section 5). */
+  /** null: not houba's, or an alias of an image with its stamp beside it; never deleted, overwritten when wanted. */
   readonly stamp: RecordedStamp | null;
-  /** Whether every SBOM that the configuration asks for is attached. */
+  /** Whether every SBOM that the configuration asks for is attached; also when none is asked for. */
   readonly sbomComplete: boolean;
+  /** Whether every statement about it is signed; also when nothing is signed. */
+  readonly attested: boolean;
 }
 
 /** What one destination repository holds. Evidence tags are left out before. */

@@ -1,6 +1,9 @@
 import { closest, distance } from 'fastest-levenshtein';
 import { z } from 'zod';
+import { HoubaError } from '../report/errors.js';
+import { refuseSteps } from '../transform/resolve.js';
 import { type DocumentIssue, formatPath } from './issues.js';
+import type { TransformStep } from './resolve.js';
 import { MirrorPolicy } from './schema.js';
 
 export type CheckedPolicy =
@@ -67,23 +70,44 @@ function importIssues(entry: Loose | null, defaults: Loose | null, path: Path): 
   return issues;
 }
 
-/** Only images can be rebuilt (L10): not in the defaults, not in an import, not in a variant. */
+/**
+ * The transforms of the defaults or of an import and its variants: only images can be rebuilt (L10), and every step has
+ * a name and parameters that exist.
+ */
 function transformIssues(artifactType: unknown, holder: unknown, path: Path): DocumentIssue[] {
   const map = asMap(holder);
-  if (map === null || (artifactType !== 'generic' && artifactType !== 'helmChart')) return [];
+  if (map === null) return [];
   const holders = [{ map, path }];
   asList(map.variants).forEach((variant, index) => {
     const inner = asMap(variant);
     if (inner !== null) holders.push({ map: inner, path: [...path, 'variants', index] });
   });
-  return holders
-    .filter((one) => asList(one.map.transform).length > 0)
-    .map((one) =>
-      at([...one.path, 'transform'], `artifactType ${artifactType} cannot be transformed`, {
-        hint: 'remove the transform, or use artifactType: image',
-        atKey: true,
-      }),
-    );
+  return holders.flatMap((one) => {
+    const steps = asList(one.map.transform);
+    if (steps.length > 0 && (artifactType === 'generic' || artifactType === 'helmChart')) {
+      const hint = 'remove the transform, or use artifactType: image';
+      const message = `artifactType ${artifactType} cannot be transformed`;
+      return [at([...one.path, 'transform'], message, { hint, atKey: true })];
+    }
+    return stepIssues(steps, [...one.path, 'transform']);
+  });
+}
+
+/** The first step that does not exist or has other parameters than its own. Steps of a wrong shape are the schema's. */
+function stepIssues(written: readonly unknown[], path: Path): DocumentIssue[] {
+  const steps: TransformStep[] = [];
+  for (const step of written) {
+    const [[name, params] = ['', null], ...others] = Object.entries(asMap(step) ?? {});
+    if (name === '' || others.length > 0 || (params !== null && asMap(params) === null)) return [];
+    steps.push({ name, params: asMap(params) ?? {} });
+    try {
+      refuseSteps(steps);
+    } catch (error) {
+      if (!(error instanceof HoubaError)) throw error;
+      return [at([...path, steps.length - 1], error.message, { hint: error.hint })];
+    }
+  }
+  return [];
 }
 
 /** Equal names or suffixes would overwrite each other's output (L9, L10). */

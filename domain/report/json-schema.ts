@@ -51,6 +51,7 @@ const Operation = z
     error: ReportedError.nullable(),
     transform_steps: z.array(z.string()).nullable(),
     out_digest: z.string().nullable().describe('What the tag at the destination resolves to'),
+    reason: z.string().optional().describe('Why a tag is held, where that is not the stability window'),
   })
   .meta({ id: 'Operation' });
 

@@ -70,9 +70,10 @@ function hasRoomForFailure(report: PolicyReport, weight: number): boolean {
 }
 
 /** A digest is 32 random bytes, of which zlib makes 37; names and messages are taken to be random as well. */
-function weightOf({ digest, out_digest, out_tag, src_tag, error }: Operation): number {
+function weightOf({ digest, out_digest, out_tag, src_tag, error, reason }: Operation): number {
   const digests = (digest === null ? 0 : 37) + (out_digest === null ? 0 : 37);
-  const text = out_tag.length + (src_tag === out_tag ? 0 : (src_tag?.length ?? 0)) + (error?.message.length ?? 0);
+  const words = (error?.message.length ?? 0) + (reason?.length ?? 0);
+  const text = out_tag.length + (src_tag === out_tag ? 0 : (src_tag?.length ?? 0)) + words;
   return digests + 3 + 0.9 * text;
 }
 

@@ -68,6 +68,7 @@ function operationLine(operation: Operation, variant: string, palette: Palette):
     parts.push(`steps=${escapeControls(operation.transform_steps.join(','))}`);
   }
   if (operation.ready_at !== null) parts.push(`ready_at=${operation.ready_at}`);
+  if (operation.reason !== undefined) parts.push(`(${escapeControls(operation.reason)})`);
   if (operation.error !== null) parts.push(errorText(operation.error, palette));
   else if (!operation.applied) parts.push(palette.minor('(planned)'));
   return `    ${parts.join(' ')}`;

@@ -29,6 +29,8 @@ export interface Operation {
   readonly error: ReportedError | null;
   readonly transform_steps: readonly string[] | null;
   readonly out_digest: string | null;
+  /** Why a tag is held, where that is not the stability window. */
+  readonly reason?: string | undefined;
 }
 
 /** An operation of which no more than its kind and tag is known yet. */

@@ -16,6 +16,7 @@ const desired: DesiredFacts = {
   vendor: null,
   transformVersion: null,
   platforms: null,
+  stampTo: 'annotations',
 };
 const recorded = recordedStamp({ owners: 'group:default/caching' });
 
@@ -46,6 +47,7 @@ describe('classify', () => {
     ['another import name restamps', { ...desired, import: 'v8' }, A, recorded, 'restamp'],
     ['another variant name restamps', { ...desired, variant: 'plain' }, A, recorded, 'restamp'],
     ['a restamp outranks a moved digest', { ...desired, vendor: 'ACME' }, B, recorded, 'restamp'],
+    ['another place for the stamp restamps', { ...desired, stampTo: 'referrer' }, A, recorded, 'restamp'],
     ['other platforms are an update', { ...desired, platforms: ['linux/amd64'] }, A, recorded, 'update'],
   ] as const)('%s', (_rule, facts, source, known, decision) => {
     expect(classify(facts, source, known, 'io.houba')).toBe(decision);

@@ -1,12 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Digest } from '../../../domain/digest.js';
-import { type PolicyPlan, planPolicy, wantedTags } from '../../../domain/plan/plan.js';
+import { lostKey, type PlanSettings, type PolicyPlan, planPolicy, wantedTags } from '../../../domain/plan/plan.js';
 import {
   A,
   B,
   OTHER,
   PLACED,
+  REPOSITORY,
   recordedStamp,
   resolvedImport,
   resolvedPolicy,
@@ -15,7 +16,7 @@ import {
   variantWish,
 } from './samples.js';
 
-const SETTINGS = { prefix: 'io.houba', maxDeletionShare: 0.5 };
+const SETTINGS: PlanSettings = { prefix: 'io.houba', maxDeletionShare: 0.5, transforms: new Map(), lost: new Set() };
 const policy = resolvedPolicy();
 const noTags = seenRepository({});
 
@@ -67,11 +68,56 @@ describe('planPolicy', () => {
     expect(plan.aliases).toMatchObject([{ alias: 'latest', digest: PLACED }]);
   });
 
-  it('back-fills an SBOM on a kept tag only', () => {
+  it.each([
+    ['nothing', {}, []],
+    ['an inventory', { sbomComplete: false }, ['sbom']],
+    ['a signature', { attested: false }, ['attested']],
+    ['both, the document first', { sbomComplete: false, attested: false }, ['sbom', 'attested']],
+  ] as const)('asks for the evidence that a kept tag lacks: %s', (_, facts, needs) => {
     const wish = variantWish('default', '', ['7.2.0', '7.3.0']);
-    const seen = seenRepository({ '7.2.0': { sbomComplete: false }, '7.3.0': { sbomComplete: false } });
+    const seen = seenRepository({ '7.2.0': facts, '7.3.0': facts });
     const plan = planPolicy(policy, [target([wish])], source({ '7.2.0': A, '7.3.0': B }), seen, SETTINGS);
-    expect(kinds(plan)).toEqual({ '7.2.0': 'sbom', '7.3.0': 'held' });
+    expect(plan.tags).toMatchObject([
+      { kind: 'keep', needs },
+      { kind: 'held', needs: [] },
+    ]);
+  });
+
+  describe('a changed transform', () => {
+    const wish = variantWish('default', '', ['7.2.0', '7.3.0'], { latest: '7.2.0' });
+    const settings = { ...SETTINGS, transforms: new Map([[wish.variant, { version: 'sha256:new' }]]) };
+    const recorded = recordedStamp({ transformVersion: 'sha256:old' });
+    const done = recordedStamp({ transformVersion: 'sha256:new' });
+    const seen = seenRepository({ '7.2.0': { stamp: recorded }, '7.3.0': { stamp: done } });
+    const digests = source({ '7.2.0': B, '7.3.0': A });
+
+    it('rebuilds at once what has the old one, from the recorded digest', () => {
+      const plan = planPolicy(policy, [target([wish])], digests, seen, settings);
+      expect(plan.tags).toMatchObject([
+        { kind: 'update', baseDigest: A, sourceDigest: B, reason: null },
+        { kind: 'keep' },
+      ]);
+    });
+
+    it('is held, and says why, when nobody serves the recorded digest; its alias follows what it shows', () => {
+      const lost = new Set([lostKey(REPOSITORY, A)]);
+      const plan = planPolicy(policy, [target([wish])], digests, seen, { ...settings, lost });
+      expect(plan.tags).toMatchObject([
+        { kind: 'held', reason: expect.stringContaining(`${A} can no longer be fetched`), aliases: [] },
+        { kind: 'keep' },
+      ]);
+      expect(plan.aliases).toMatchObject([{ alias: 'latest', digest: PLACED }]);
+    });
+  });
+
+  it('leaves an alias without a stamp of its own alone: it is another tag’s image', () => {
+    const stamp = recordedStamp({ stampTo: 'referrer' });
+    const seen = seenRepository({ '7.2.0': { stamp }, latest: { stamp: null }, old: { stamp: null } });
+    const wish = variantWish('default', '', ['7.2.0'], { latest: '7.2.0' });
+    const targets = [target([wish], { import: resolvedImport({ stamp: 'referrer' }) })];
+    const plan = planPolicy(policy, targets, source({ '7.2.0': A }), seen, SETTINGS);
+    expect(kinds(plan)).toEqual({ '7.2.0': 'keep' });
+    expect([...plan.aliases, ...plan.unwanted]).toEqual([]);
   });
 
   it('imports over a wanted tag that is not houba’s, and knows what it showed', () => {

@@ -20,8 +20,12 @@ export function recordedStamp(facts: Partial<RecordedStamp> = {}): RecordedStamp
     import: 'v7',
     variant: 'default',
     owners: null,
+    transformSteps: null,
     transformVersion: null,
     platforms: null,
+    supersedes: null,
+    upstreamVerified: null,
+    stampTo: 'annotations',
     ...facts,
   };
 }
@@ -82,7 +86,7 @@ export function target(variants: readonly TargetVariant[], facts: Partial<Target
 export function seenRepository(tags: Readonly<Record<string, Partial<SeenTag>>>): Map<string, SeenRepository> {
   const entries = Object.entries(tags).map(([tag, facts]): [string, SeenTag] => [
     tag,
-    { digest: PLACED, stamp: recordedStamp(), sbomComplete: true, ...facts },
+    { digest: PLACED, stamp: recordedStamp(), sbomComplete: true, attested: true, ...facts },
   ]);
   return new Map([['registry.example/lib/redis', { repository: REPOSITORY, tags: new Map(entries) }]]);
 }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { refuseUnrecorded } from '../../../domain/plan/refuse.js';
 import { expandTargets } from '../../../domain/plan/targets.js';
-import { refuseUnbuilt } from '../../../domain/plan/unbuilt.js';
-import type { ResolvedImport } from '../../../domain/policy/resolve.js';
+import type { ResolvedImport, ResolvedPolicy } from '../../../domain/policy/resolve.js';
 import type { Roster, RosterEntry } from '../../../domain/roster.js';
 import { resolvedImport, resolvedPolicy } from './samples.js';
 
@@ -108,27 +108,27 @@ describe('expandTargets', () => {
   });
 });
 
-describe('refuseUnbuilt', () => {
-  const step = { name: 'setTimezone', params: { zone: 'UTC' } };
+describe('what could not be recognised again', () => {
+  const rebuilt = [{ name: 'eu', suffix: '-eu', transform: [{ name: 'setTimezone', params: { zone: 'UTC' } }] }];
+  const asking = (facts: Partial<ResolvedImport>, policy: Partial<ResolvedPolicy> = {}) =>
+    resolvedPolicy({ imports: [resolvedImport(facts)], ...policy });
+
   it.each([
-    ['a transform', { variants: [{ name: 'eu', suffix: '-eu', transform: [step] }] }, /not yet: transform/],
-    ['platforms', { platforms: ['linux/amd64'] }, /not yet: platforms/],
-    ['a stamp as referrer', { stamp: 'referrer' }, /not yet: stamp: referrer/],
-    ['upstream evidence', { keepUpstreamEvidence: true }, /not yet: keepUpstreamEvidence/],
-    ['upstream verification', { verifyUpstream: { key: 'k.pub' } }, /not yet: verifyUpstream/],
-  ] as const)('says not yet to %s', (_what, facts, message) => {
-    const policy = resolvedPolicy({ imports: [resolvedImport(facts as Partial<ResolvedImport>)] });
-    expect(() => refuseUnbuilt(policy)).toThrow(message);
+    ['a transform (L14)', { variants: rebuilt }, 'transform'],
+    ['platforms', { platforms: ['linux/amd64'] }, 'platforms'],
+    ['a stamp beside the image', { stamp: 'referrer' as const }, 'stamp: referrer'],
+  ])('is refused with an empty prefix, and fine with one: %s', (_what, facts, named) => {
+    const policy = asking(facts);
+    expect(() => refuseUnrecorded(policy, '')).toThrow(`${named} cannot be recorded without a label prefix`);
+    expect(() => refuseUnrecorded(policy, 'io.houba')).not.toThrow();
   });
 
-  it('knows the steps by name', () => {
-    const policy = resolvedPolicy({ imports: [resolvedImport({ transform: [{ name: 'setTimezon', params: {} }] })] });
-    expect(() => refuseUnbuilt(policy)).toThrow(
-      expect.objectContaining({ code: 'PolicyInvalid', hint: 'did you mean setTimezone?' }),
-    );
+  it('is nothing about a plain copy', () => {
+    expect(() => refuseUnrecorded(resolvedPolicy(), '')).not.toThrow();
   });
 
-  it('lets a plain copy through', () => {
-    expect(() => refuseUnbuilt(resolvedPolicy())).not.toThrow();
+  it('is not what has no platforms at all: that is refused always', () => {
+    const policy = asking({ platforms: ['linux/amd64'] }, { artifactType: 'helmChart' });
+    expect(() => refuseUnrecorded(policy, 'io.houba')).toThrow('artifactType helmChart has no platforms');
   });
 });

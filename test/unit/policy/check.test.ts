@@ -33,7 +33,7 @@ describe('a valid policy', () => {
           owners: ['group:default/payments', 'payments', 'a/b'],
           vendor: 'ACME Ltd.',
           stability: { window: '36h', maxWait: 0, newTags: null },
-          transform: [{ injectCA: { certs: ['a'], more: [{ nested: null }] } }, { setTimezone: null }],
+          transform: [{ injectCA: { certs: ['a'] } }, { setTimezone: { zone: 'Europe/Rome' } }],
           variants: [{ name: 'a' }, { name: 'b', suffix: '-b', transform: [] }],
           stamp: 'referrer',
           keepUpstreamEvidence: true,
@@ -210,6 +210,21 @@ describe('rules across fields', () => {
     const destination = { project: 'p', repository: 'r' };
     expect(mistakes(policyDocument({ imports: [{ destinations: [destination, destination] }] }))).toEqual([
       expect.stringContaining('spec.imports[0].destinations[1]: the same destination stands here twice'),
+    ]);
+  });
+
+  it('knows the steps and their parameters, wherever they stand', () => {
+    const document = policyDocument({
+      defaults: { transform: [{ setTimezone: null }] },
+      imports: [
+        { transform: [...ONE_STEP, { injectCa: { certs: ['a'] } }] },
+        { variants: [{ name: 'a', transform: [{ injectCA: { certs: ['a'], more: 1 } }] }] },
+      ],
+    });
+    expect(mistakes(document)).toEqual([
+      expect.stringMatching(/^spec.defaults.transform\[0\]: .*"zone" is missing/),
+      expect.stringMatching(/^spec.imports\[0\].transform\[1\]: .*"injectCa".*did you mean injectCA/),
+      expect.stringMatching(/^spec.imports\[1\].variants\[0\].transform\[0\]: .*"more"/),
     ]);
   });
 

@@ -1,0 +1,33 @@
+import type { ResolvedImport, ResolvedPolicy } from '../policy/resolve.js';
+import { HoubaError } from '../report/errors.js';
+
+/**
+ * Refuses, before anything is read or written, what could not be recognised again in the next run: it would be done
+ * over and over (L14), or what has no meaning for the artifact.
+ *
+ * @throws HoubaError `PolicyInvalid`
+ */
+export function refuseUnrecorded(policy: ResolvedPolicy, prefix: string): void {
+  for (const entry of policy.imports) {
+    const where = `policy ${policy.name}, import ${entry.name}`;
+    if (policy.artifactType !== 'image' && entry.platforms !== null) {
+      throw new HoubaError('PolicyInvalid', `${where}: artifactType ${policy.artifactType} has no platforms`, {
+        hint: 'remove platforms, or use artifactType: image',
+      });
+    }
+    const asked = prefix === '' ? unrecorded(entry) : [];
+    if (asked.length > 0) {
+      throw new HoubaError('PolicyInvalid', `${where}: ${asked.join(', ')} cannot be recorded without a label prefix`, {
+        hint: 'set HOUBA_LABEL_PREFIX',
+      });
+    }
+  }
+}
+
+function unrecorded(entry: ResolvedImport): string[] {
+  const asked: string[] = [];
+  if (entry.variants.some((variant) => variant.transform.length > 0)) asked.push('transform');
+  if (entry.platforms !== null) asked.push('platforms');
+  if (entry.stamp === 'referrer') asked.push('stamp: referrer');
+  return asked;
+}
