@@ -50,9 +50,9 @@ export function readScanReports(
 }
 
 /**
- * The scan reports of one image that newer ones have superseded: all but the `keep` newest of each tool and format, once they
- * are older than the grace time, each with its signed twin. The newest signed one stays with its report, whatever
- * came after it unsigned: an admission rule may need it (L20).
+ * The scan reports of one image that newer ones have superseded: all but the `keep` newest of each tool and format,
+ * once they are older than the grace time, each with its signed twin. The newest signed one stays with its report,
+ * whatever came after it unsigned: an admission rule may need it (L20).
  *
  * @returns in the order of deletion: a twin before its report, by which it is found
  */
@@ -139,8 +139,8 @@ export function notedAt(
 }
 
 /**
- * What the tags of a repository showed before, longer ago than the grace time, and that nothing needs any more, with its
- * evidence and originals. A thread is taken up from its far end, or what lies beyond would not be found again.
+ * What the tags of a repository showed before, longer ago than the grace time, and that nothing needs any more, with
+ * its evidence and originals. A thread is taken up from its far end, or what lies beyond would not be found again.
  *
  * @param threads for each tag, what it shows, then what that superseded, and so on; houba's tags or not
  */
@@ -170,9 +170,9 @@ export function supersededManifests(
 }
 
 /**
- * Since when, at the latest, each manifest of a thread has been superseded; null where that cannot be told. The successor
- * was placed then, unless it is a restamp: that keeps the time of what it restamps (section 5), so that only its own
- * successor, or a note, bounds the time.
+ * Since when, at the latest, each manifest of a thread has been superseded; null where that cannot be told. The
+ * successor was placed then, unless it is a restamp: that keeps the time of what it restamps (section 5), so that only
+ * its own successor, or a note, bounds the time.
  */
 function supersededSince(thread: readonly ThreadLink[]): (number | null)[] {
   const since: (number | null)[] = [];

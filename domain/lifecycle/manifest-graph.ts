@@ -20,13 +20,13 @@ export type ManifestGraph = ReadonlyMap<Digest, StoredManifest>;
 
 /**
  * What goes when `unwanted` goes: everything reached from it (children, evidence, originals, what it superseded) that
- * nothing kept needs, be it as a tag, as a child of an index, as a subject, as the original or, unless the threads are cut,
- * as the predecessor of a stamp (architecture, "The original stays beside it").
+ * nothing kept needs, be it as a tag, as a child of an index, as a subject, as the original or, unless the threads are
+ * cut, as the predecessor of a stamp (architecture, "The original stays beside it").
  *
  * @param kept what every other tag resolves to, houba's or not. Evidence tags (`sha256-<hex>`) are no tags here
  * @param threads `cut`: what is superseded is not held by its successor, only by being in `kept`
- * @returns in the order of deletion: referrers before their subject, indexes before their children (some registries refuse
- * anything else), and last what others are found by, so that an interrupted deletion can be taken up again
+ * @returns in the order of deletion: what is found only through another goes first, but an index before its children
+ * (some registries refuse anything else). So keep the list until all of it is gone: nobody finds them without the index
  */
 export function unneededManifests(
   graph: ManifestGraph,
@@ -62,7 +62,9 @@ function reach(
   return reached;
 }
 
-/** Each after everything that has to go before it. Stamps beside an image can go round in a circle: it is cut anywhere. */
+/**
+ * Each after everything that has to go before it. Stamps beside an image can go round in a circle: it is cut anywhere.
+ */
 function inOrder(graph: ManifestGraph, doomed: ReadonlySet<Digest>): Digest[] {
   const indexesOf = new Map<Digest, Digest[]>();
   for (const digest of doomed) {

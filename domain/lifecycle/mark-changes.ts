@@ -12,7 +12,9 @@ export interface TagStanding {
   readonly identity: MarkIdentity;
 }
 
-/** One step: `put` is attached first and `remove` deleted then, so that a marked tag is never without its mark (L28). */
+/**
+ * One step: `put` is attached first and `remove` deleted then, so that a marked tag is never without its mark (L28).
+ */
 export interface MarkChange {
   readonly kind: 'set' | 'replace' | 'clear';
   /** null: of a mark that names no tag. */
@@ -24,13 +26,13 @@ export interface MarkChange {
 }
 
 /**
- * What to change so that every tag has exactly the mark it deserves. A mark for the right reason stays as it is and keeps
- * its time; one for another reason is replaced in one step, by one made now; a tag without a reason has none (section 8.3,
- * "per axis"). A restored tag is not marked again until it would not be marked anyway (guide, `retireTag`). A mark that
- * names a tag which shows something else now is over.
+ * What to change so that every tag has exactly the mark it deserves. A mark for the right reason stays as it is and
+ * keeps its time; one for another reason is replaced in one step, by one made now; a tag without a reason has none
+ * (section 8.3, "per axis"). A restored tag is not marked again until it would not be marked anyway (guide,
+ * `retireTag`). A mark that names a tag which shows something else now is over.
  *
- * @param standings every managed tag of one repository, wanted or not. A tag that mode `purge` deletes at once is left out,
- * unless it was restored, which forbids that (`isRestored`)
+ * @param standings every managed tag of one repository, wanted or not. A tag that mode `purge` deletes at once is left
+ * out, unless it was restored, which forbids that (`isRestored`)
  * @param marks the marks found there, by the digest they hang on
  * @param now the run's, ISO 8601
  */

@@ -57,7 +57,10 @@ export function markAnnotations(mark: Mark, prefix: string): Record<string, stri
   return Object.fromEntries(written.sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-/** The marks among a digest's referrers. Missing keys read as empty, and any reason but surplus is of the selection axis. */
+/**
+ * The marks among a digest's referrers. Missing keys read as empty, and any reason but surplus is of the selection
+ * axis.
+ */
 export function readMarks(
   subject: Digest,
   referrers: readonly {
@@ -93,14 +96,16 @@ export function restoredMark(mark: Mark, by: string, reason: string, nowMs: numb
   return { ...mark, state: RESTORED, markedAt: formatInstant(nowMs), restored: { by, reason } };
 }
 
-/** Whether somebody has taken the deletion of this tag back: it is neither marked again, nor deleted in mode `purge`. */
+/**
+ * Whether somebody has taken the deletion of this tag back: it is neither marked again, nor deleted in mode `purge`.
+ */
 export function isRestored(marks: readonly PlacedMark[], tag: string): boolean {
   return marks.some(({ mark }) => mark.tag === tag && mark.state === RESTORED);
 }
 
 /**
- * The mark that counts for a tag: of several, the one made last, so that a doubt costs waiting time only. null: there is none,
- * the tag was restored, or a mark does not say when it was made.
+ * The mark that counts for a tag: of several, the one made last, so that a doubt costs waiting time only. null: there
+ * is none, the tag was restored, or a mark does not say when it was made.
  */
 export function pendingMark(marks: readonly PlacedMark[], tag: string): PlacedMark | null {
   if (isRestored(marks, tag)) return null;

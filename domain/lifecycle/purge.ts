@@ -25,7 +25,10 @@ export function purgeDueMs(placed: PlacedMark, windowMs: number): number {
   return markedAt === null ? Number.POSITIVE_INFINITY : markedAt + windowMs;
 }
 
-/** Any sighting protects, even one before the window, for one window from the later of it and now; no answer protects too. */
+/**
+ * Any sighting protects, even one before the window, for one window from the later of it and now; no answer protects
+ * too.
+ */
 export function judgeUse(answer: UsageAnswer, nowMs: number, windowMs: number): PurgeDecision {
   const told = answer.detail === '' ? '' : `: ${answer.detail}`;
   if (answer.kind === 'unseen') return { decision: 'purge', reason: `not seen in use${told}`, askAgainMs: null };
@@ -60,7 +63,8 @@ export type LastWord =
 
 /**
  * Whether the tag may go now: it still shows the digest, is still houba's and of the policy that marked it, is still
- * unwanted, and its mark is still there, pending and due. What else goes with the tag is for `unneededManifests` to say.
+ * unwanted, and its mark is still there, pending and due. What else goes with the tag is for `unneededManifests` to
+ * say.
  *
  * @returns with `delete`, the marks that name this tag, to be deleted after it
  */

@@ -17,7 +17,9 @@ export interface RetentionLevel {
 const DEFAULTS: Retention = { keep: 2, olderThanDays: 30 };
 const DAY_MS = 86_400_000;
 
-/** Each field by itself: the import's, else the fleet's, else the default. null: neither level exists, retention is off. */
+/**
+ * Each field by itself: the import's, else the fleet's, else the default. null: neither level exists, retention is off.
+ */
 export function resolveRetention(ofImport: RetentionLevel | null, ofFleet: RetentionLevel | null): Retention | null {
   if (ofImport === null && ofFleet === null) return null;
   return {
@@ -34,9 +36,9 @@ export interface StreamTag {
 }
 
 /**
- * The surplus of one stream: the tags of one variant of one import at one destination. What an alias shows is kept and not
- * counted; a tag that does not say when it was placed is left alone. Of tags placed at the same time the higher version
- * is the newer (L27).
+ * The surplus of one stream: the tags of one variant of one import at one destination. What an alias shows is kept and
+ * not counted; a tag that does not say when it was placed is left alone. Of tags placed at the same time the higher
+ * version is the newer (L27).
  *
  * @param aliasTargets output tags that an alias of the stream points to
  * @returns in the order of section 4

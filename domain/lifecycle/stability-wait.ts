@@ -14,7 +14,10 @@ export interface HumanWord {
   readonly reason: string;
 }
 
-/** One tag that waits for its moved digest to stand still. Plain JSON: it goes from run to run. Times are in ms since 1970. */
+/**
+ * One tag that waits for its moved digest to stand still. Plain JSON: it goes from run to run. Times are in ms since
+ * 1970.
+ */
 export interface WaitState {
   /** The digest that was taken over last, which the stamp records; null: the tag is new. */
   readonly placed: Digest | null;
@@ -42,8 +45,9 @@ interface Standing {
 }
 
 /**
- * What is to be done now. `wait`: nothing, before the time or a message (`untilMs` null: a message only). `take`: place this
- * digest. `choose`: the maximum wait is over, place the first of these that can still be fetched. `end`: nothing is waited for.
+ * What is to be done now. `wait`: nothing, before the time or a message (`untilMs` null: a message only). `take`: place
+ * this digest. `choose`: the maximum wait is over, place the first of these that can still be fetched. `end`: nothing
+ * is waited for.
  */
 export type WaitStep =
   | { readonly kind: 'wait'; readonly untilMs: number | null }
@@ -82,8 +86,8 @@ export function beginWait(digest: Digest, firstSeenMs: number, placed: Digest | 
 }
 
 /**
- * What upstream showed at a time. Another digest starts the window over; the same one changes nothing, however often it is
- * seen; a message older than what is known is late and ignored. A tag that is seen is wanted (again).
+ * What upstream showed at a time. Another digest starts the window over; the same one changes nothing, however often it
+ * is seen; a message older than what is known is late and ignored. A tag that is seen is wanted (again).
  */
 export function observed(state: WaitState, digest: Digest, atMs: number): WaitState {
   if (atMs < state.observedMs) return state;
@@ -119,7 +123,9 @@ export function promoted(state: WaitState, digest: Digest, word: HumanWord): Wai
   return { ...state, promoted: { ...word, digest } };
 }
 
-/** None of the digests to choose from can be fetched any more: the wait goes on, a second time, and asks for a human. */
+/**
+ * None of the digests to choose from can be fetched any more: the wait goes on, a second time, and asks for a human.
+ */
 export function exhausted(state: WaitState, nowMs: number): WaitState {
   return { ...state, startedMs: nowMs, earlier: [], needsHuman: true };
 }
@@ -132,8 +138,8 @@ export function afterTaking(state: WaitState, taken: Digest): WaitState | null {
 }
 
 /**
- * What to do at a time. Before `take` is carried out without a promotion, the tag is to be resolved once more and the answer
- * to go through `observed`: a timer is a hint (guide, rule 2).
+ * What to do at a time. Before `take` is carried out without a promotion, the tag is to be resolved once more and the
+ * answer to go through `observed`: a timer is a hint (guide, rule 2).
  *
  * @param settings those of the latest observation: a wait never acts on last week's policy
  */

@@ -32,8 +32,8 @@ export function usageQuestion(
 }
 
 /**
- * Reads what an oracle printed: one JSON object with the key `last_seen`, which must be there (L17), null or an ISO 8601
- * time. Anything else is no answer.
+ * Reads what an oracle printed: one JSON object with the key `last_seen`, which must be there (L17), null or an ISO
+ * 8601 time. Anything else is no answer.
  */
 export function parseUsageAnswer(stdout: string): UsageAnswer {
   let answer: unknown;
@@ -60,8 +60,8 @@ export function unknownUse(why: string): UsageAnswer {
 }
 
 /**
- * One answer for everything a runtime may report of one tag: what it resolves to, and each platform's manifest (L13). One
- * sighting is use, and one question without an answer leaves the whole open.
+ * One answer for everything a runtime may report of one tag: what it resolves to, and each platform's manifest (L13).
+ * One sighting is use, and one question without an answer leaves the whole open.
  */
 export function combineAnswers(answers: readonly UsageAnswer[]): UsageAnswer {
   let latest: UsageAnswer | null = null;
