@@ -8,7 +8,7 @@ import { parseArgs } from 'node:util';
 
 const ACCOUNT = '/var/run/secrets/kubernetes.io/serviceaccount';
 
-const HELP = `Tells houba whether a pod uses an image: by the digest that the node reports, or by the reference in the pod.
+const HELP = `Tells houba whether a pod uses an image: by the digest that the node reports, or the reference in the pod.
 
   HOUBA_USAGE_ORACLE_CMD='node /opt/houba/kubernetes.mjs'                                         in a pod
   HOUBA_USAGE_ORACLE_CMD='node /opt/houba/kubernetes.mjs --api-server http://127.0.0.1:8001'      beside kubectl proxy
@@ -19,9 +19,9 @@ const HELP = `Tells houba whether a pod uses an image: by the digest that the no
   --ca-file PATH      the CA (PEM) of the API server (default the pod's service account)
   --help              print this
 
-The account needs to list pods. The question comes as JSON on standard input, the answer goes to standard output. It sees
-what the cluster knows now: running pods, and ended ones that are still listed. When it sees no pod at all it fails, and
-houba then keeps the image.
+The account needs to list pods. The question comes as JSON on standard input, the answer goes to standard output. It
+sees what the cluster knows now: running pods, and ended ones that are still listed. When it sees no pod at all it
+fails, and houba then keeps the image.
 `;
 
 const PAGE = 500;
