@@ -32,6 +32,11 @@ const VERBS: readonly Verb[] = [
     load: async () => (await import('./status.js')).cancelCommand(),
   },
   {
+    name: 'schedule',
+    description: 'say what houba does by itself, and when',
+    load: async () => (await import('./schedule.js')).scheduleCommand(),
+  },
+  {
     name: 'up',
     description: 'start the embedded stack (Temporal and a worker) and leave it up',
     load: async () => (await import('./up.js')).upCommand(),
