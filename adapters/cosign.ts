@@ -341,7 +341,8 @@ function explained(error: HoubaError): HoubaError {
   const [, start = '', said = ''] = /^(.*?exit \d+): (.*)$/s.exec(error.message) ?? [];
   if (start === '') return error;
   const core = /(?:^|\| |\s)Error: (.*?)(?: \| |$)/s.exec(said)?.[1] ?? said;
-  const hint = HINTS.find(([pattern]) => pattern.test(core))?.[1];
+  // What is tried again needs no advice.
+  const hint = error.code === 'ToolFailed' ? undefined : HINTS.find(([pattern]) => pattern.test(core))?.[1];
   const message = error.code === 'SignatureInvalid' ? core : `${start}: ${core}`;
   return new HoubaError(error.code, message, {
     cause: error,
