@@ -3,8 +3,8 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
 
-RUNTIME := regctl syft temporal
-TESTING := olareg registry temporal-test-server
+RUNTIME := regctl syft cosign buildctl temporal
+TESTING := olareg registry buildkitd fulcio timestamp-server temporal-test-server
 # Settings of the demo, such as UPSTREAM=docker.io or DEMO_REGISTRY_PORT=5050, may stand behind `make demo`.
 export UPSTREAM DEMO_UPSTREAM_PORT DEMO_REGISTRY_PORT DEMO_TEMPORAL_PORT DEMO_UI_PORT DEMO_BUILDKIT
 
@@ -14,7 +14,7 @@ help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: node_modules/.package-lock.json ## install packages and build the outside programs into .tools/bin
-	node tools/system.mjs java mvn
+	node tools/system.mjs java mvn runc openssl
 	node tools/setup.mjs $(RUNTIME) $(TESTING)
 
 build: node_modules/.package-lock.json ## compile to dist/ and bundle the workflows
@@ -39,7 +39,7 @@ down: ## end the demo and remove what it left
 	node demo/demo.mjs down
 
 bench: build ## compare with regsync (and skopeo) in one run
-	node tools/setup.mjs $(RUNTIME) olareg regsync
+	node tools/setup.mjs regctl syft temporal olareg regsync
 	node bench/run.mjs
 
 clean: ## remove what was built here, but for packages and programs

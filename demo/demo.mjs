@@ -5,14 +5,22 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { onPath } from '../tools/system.mjs';
+import { keysIn, makeKeys, needsOfKeys, signingPassword } from './keys.mjs';
+import { lookingWith } from './look.mjs';
 import { DemoError, processesIn, requirePort } from './processes.mjs';
-import { fillUpstream, needsOfUpstream } from './upstream.mjs';
+import { fillUpstream, needsOfUpstream, PLATFORM } from './upstream.mjs';
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 const STATE = join(ROOT, '.state', 'demo');
 const CACHE = join(ROOT, '.state', 'cache');
 const FACTS = join(STATE, 'demo.json');
 const BIN = join(ROOT, '.tools', 'bin');
+const KEYS = keysIn(STATE);
+const BUILDKIT = `unix://${join(STATE, 'buildkitd.sock')}`;
+/** What a rebuilt image is told to get its packages from. Nobody answers there, and nobody has to: steps run nothing. */
+const PACKAGE_MIRROR = 'https://packages.corp.example';
+/** Where Debian images say what they get packages from: mmdebstrap's, and those of Docker Hub. */
+const SOURCES = { local: '/etc/apt/sources.list', 'docker.io': '/etc/apt/sources.list.d/debian.sources' };
 
 /** Where everything listens: on 127.0.0.1, each port moved by its variable. */
 const PORTS = { DEMO_REGISTRY_PORT: 15000, DEMO_UPSTREAM_PORT: 15001, DEMO_TEMPORAL_PORT: 17233, DEMO_UI_PORT: 18233 };
@@ -36,18 +44,22 @@ async function up() {
   const buildkit = wantsBuildkit(local);
 
   step('What the machine must bring');
-  runNode('tools/system.mjs', ...(local ? needsOfUpstream : []), ...(buildkit && local ? ['runc'] : []));
+  const installed = local ? [...needsOfUpstream, ...(buildkit ? ['runc'] : [])] : [];
+  runNode('tools/system.mjs', ...needsOfKeys, ...installed);
   step('Outside programs and build');
-  runNode('tools/setup.mjs', 'regctl', 'syft', 'temporal', 'olareg', ...(buildkit ? ['buildctl', 'buildkitd'] : []));
+  const programs = ['regctl', 'syft', 'cosign', 'temporal', 'olareg', ...(buildkit ? ['buildctl', 'buildkitd'] : [])];
+  runNode('tools/setup.mjs', ...programs);
   runNode('tools/build.mjs');
 
   step('The local stack');
   mkdirSync(STATE, { recursive: true });
-  writeFileSync(FACTS, JSON.stringify(facts, null, 2));
+  writeFacts(facts);
+  makeKeys(KEYS, program('cosign'));
   await startRegistry(facts, 'registry', 'DEMO_REGISTRY_PORT');
   if (local) await startRegistry(facts, 'upstream', 'DEMO_UPSTREAM_PORT');
-  if (buildkit) await startBuildkit();
-  else console.log('  buildkitd: left out (it needs root and runc on Linux; this reconcile rebuilds nothing)');
+  facts.rebuilds = buildkit && (await startBuildkit());
+  if (!buildkit) console.log('  buildkitd: left out (it needs root and runc on Linux)');
+  writeFacts(facts);
   startHouba(facts);
   for (const host of hosts(facts)) regctl('registry', 'set', host, '--tls', 'disabled');
 
@@ -115,6 +127,10 @@ async function chooseFacts() {
   return { upstream, ports };
 }
 
+function writeFacts(facts) {
+  writeFileSync(FACTS, JSON.stringify(facts, null, 2));
+}
+
 function readFacts() {
   return JSON.parse(readFileSync(FACTS, 'utf8'));
 }
@@ -151,20 +167,21 @@ function wantsBuildkit(local) {
   return able && (local ? Boolean(onPath('apt-get')) : Boolean(onPath('runc')));
 }
 
-/** BuildKit serves the rebuilds of other policies; a machine that cannot run it loses nothing here. */
+/** @returns whether there is a daemon for rebuilds; a machine that cannot run one still has the copies */
 async function startBuildkit() {
-  if (alive('buildkitd')) return;
-  const socket = `unix://${join(STATE, 'buildkitd.sock')}`;
+  if (alive('buildkitd')) return true;
   const config = join(STATE, 'buildkitd.toml');
   writeFileSync(config, '[worker.oci]\n  networkMode = "host"\n[worker.containerd]\n  enabled = false\n');
-  const root = ['--root', join(STATE, 'buildkit'), '--addr', socket, '--config', config];
+  const root = ['--root', join(STATE, 'buildkit'), '--addr', BUILDKIT, '--config', config];
   start('buildkitd', program('buildkitd'), root);
   try {
-    await until('buildkitd', 15_000, () => capture('buildctl', ['--addr', socket, 'debug', 'workers']).status === 0);
-    console.log(`  buildkitd: ${socket}`);
+    await until('buildkitd', 15_000, () => capture('buildctl', ['--addr', BUILDKIT, 'debug', 'workers']).status === 0);
+    console.log(`  buildkitd: ${BUILDKIT}`);
+    return true;
   } catch (error) {
     await stop('buildkitd');
     console.log(`  buildkitd: left out (${error.message})`);
+    return false;
   }
 }
 
@@ -174,43 +191,73 @@ function startHouba(facts) {
   if (outcome !== 0) throw new DemoError(`houba up ended with exit code ${outcome}`);
 }
 
-/** The reference policies name docker.io; with a local upstream houba gets a copy that names that one instead. */
+/** A copy of the reference policies, with the local upstream for docker.io, and with what this machine can do. */
 function renderPolicies(facts) {
   const reference = join(ROOT, 'examples', 'reference');
-  if (facts.upstream !== 'local') return reference;
   const folder = join(STATE, 'policies');
+  rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
+  const leftOut = [];
   for (const name of readdirSync(reference)) {
-    const text = readFileSync(join(reference, name), 'utf8')
-      .replace('registry: docker.io', `registry: ${host(facts, 'DEMO_UPSTREAM_PORT')}`)
-      .replace('../../docs/', `${ROOT}/docs/`);
-    writeFileSync(join(folder, name), text);
+    let text = readFileSync(join(reference, name), 'utf8').replace('../../docs/', `${ROOT}/docs/`);
+    if (facts.upstream === 'local') {
+      text = text.replace('registry: docker.io', `registry: ${host(facts, 'DEMO_UPSTREAM_PORT')}`);
+    }
+    if (!facts.rebuilds && text.includes('transform:')) leftOut.push(name);
+    else writeFileSync(join(folder, name), text);
   }
-  console.log(`\nPolicies: examples/reference with docker.io replaced by the local upstream, in ${folder}`);
+  const changed = facts.upstream === 'local' ? ' with docker.io replaced by the local upstream' : '';
+  console.log(`\nPolicies: examples/reference${changed}, in ${folder}`);
+  if (leftOut.length > 0) {
+    console.log(`Left out, because there is no BuildKit daemon to rebuild with: ${leftOut.join(', ')}.`);
+    console.log('What is copied is signed all the same.');
+  }
   return folder;
 }
 
 /** Runs houba with the demo's settings and none of the caller's. Returns its exit code. */
 function houba(facts, args) {
-  const foreign = /^(HOUBA_|TEMPORAL_)/;
-  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !foreign.test(name)));
+  const foreign = /^(HOUBA_|TEMPORAL_|COSIGN_|SIGSTORE_|BUILDKIT_)/;
+  const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => !foreign.test(name)));
   const plain = (variable) => ({ host: host(facts, variable), tls_verify: false });
   const upstream = facts.upstream === 'local' ? { upstream: plain('DEMO_UPSTREAM_PORT') } : {};
-  env.HOUBA_HOME = join(STATE, 'home');
-  env.HOUBA_REGISTRIES = JSON.stringify({ main: plain('DEMO_REGISTRY_PORT'), ...upstream });
+  const env = {
+    ...inherited,
+    HOUBA_HOME: join(STATE, 'home'),
+    HOUBA_WORK_DIR: join(STATE, 'work'),
+    HOUBA_REGISTRIES: JSON.stringify({ main: plain('DEMO_REGISTRY_PORT'), ...upstream }),
+    HOUBA_TRANSFORM_CA_CERTS: JSON.stringify({ corp: { path: KEYS.ca } }),
+    HOUBA_TRANSFORM_PACKAGE_MIRRORS: JSON.stringify({ inside: { apt: PACKAGE_MIRROR } }),
+    HOUBA_BUILD_PLATFORM: PLATFORM,
+    HOUBA_ATTEST_SIGNER: 'key',
+    HOUBA_ATTEST_KEY_REF: KEYS.private,
+    HOUBA_ATTEST_BUILDER_ID: 'https://houba.dev/demo',
+    BUILDKIT_HOST: BUILDKIT,
+    ...signingPassword(KEYS),
+  };
   const { status } = spawnSync(join(ROOT, 'bin', 'houba'), args, { env, stdio: 'inherit' });
   return status ?? 4;
 }
 
 function regctl(...args) {
-  const { status, stdout, stderr } = capture('regctl', args);
-  if (status !== 0) throw new DemoError(`regctl ${args.join(' ')}: ${stderr.trim()}`);
+  return said('regctl', args);
+}
+
+/** As anyone would call it who holds the public key: with a home of its own, and no password. */
+function cosign(...args) {
+  return said('cosign', args, { HOME: join(STATE, 'cosign') });
+}
+
+function said(name, args, more) {
+  const { status, stdout, stderr } = capture(name, args, more);
+  if (status !== 0) throw new DemoError(`${name} ${args.join(' ')}: ${stderr.trim()}`);
   return stdout;
 }
 
-function capture(name, args) {
-  const env = { ...process.env, REGCTL_CONFIG: join(STATE, 'regctl.json') };
-  return spawnSync(program(name), args, { env, encoding: 'utf8' });
+function capture(name, args, more = {}) {
+  const env = { ...process.env, REGCTL_CONFIG: join(STATE, 'regctl.json'), ...more };
+  // A signed SBOM is megabytes.
+  return spawnSync(program(name), args, { env, encoding: 'utf8', maxBuffer: 256 * 1024 * 1024 });
 }
 
 function program(name) {
@@ -220,19 +267,46 @@ function program(name) {
 
 function show(facts) {
   const registry = host(facts, 'DEMO_REGISTRY_PORT');
-  const look = (...args) => console.log(`\n$ regctl ${args.join(' ')}\n${regctl(...args).trimEnd()}`);
-  step('What regctl reads back');
+  const { look, stamp, stampBeside, timeZone, trustStore, evidence } = lookingWith({ regctl, cosign, keys: KEYS });
+  const copied = `${registry}/demo/busybox:1.37.0`;
+  step('What regctl reads back: a copy');
   look('tag', 'ls', `${registry}/demo/busybox`);
-  look('manifest', 'get', `${registry}/demo/busybox:1.37.0`, '--format', '{{jsonPretty .Annotations}}');
-  look('artifact', 'list', `${registry}/demo/busybox:1.37.0`);
-  look('artifact', 'list', `${registry}/demo/debian:bookworm-slim`);
+  stamp(copied);
+  if (facts.rebuilds) {
+    const european = `${registry}/demo/debian-tz:bookworm-slim-eu`;
+    const hardened = `${registry}/demo/debian-hardened:bookworm-slim`;
+    const hello = `${registry}/demo/hello-world:linux`;
+    step('A rebuild: time zone, certificate and package sources');
+    stamp(european);
+    timeZone(european);
+    look('image', 'get-file', european, SOURCES[facts.upstream]);
+    trustStore(european);
+    step('A rebuild whose stamp lies beside it');
+    stampBeside(hardened);
+    step('An image that held one file, and now has a trust store');
+    trustStore(hello);
+    step('What stock cosign verifies, from the tag');
+    evidence(european);
+    for (const image of [european, hardened, hello]) verify(facts, image);
+  } else {
+    step('What stock cosign verifies, from the tag');
+    evidence(copied);
+    verify(facts, copied);
+  }
   step('To look at');
   console.log(`  Temporal UI    http://127.0.0.1:${facts.ports.DEMO_UI_PORT}`);
   console.log(`  destination    http://${registry}/v2/_catalog`);
   if (facts.upstream === 'local')
     console.log(`  upstream       http://${host(facts, 'DEMO_UPSTREAM_PORT')}/v2/_catalog`);
   console.log(`  regctl         REGCTL_CONFIG=${join(STATE, 'regctl.json')} ${program('regctl')}`);
+  console.log(`  public key     ${KEYS.public}`);
   console.log('\nThe stack stays up. `make demo-run` reconciles again, `make logs` follows it, `make down` ends it.');
+}
+
+function verify(facts, image) {
+  const args = ['verify', image, '--require', 'stamp,sbom,signature,provenance'];
+  console.log(`\n$ houba ${args.join(' ')}`);
+  if (houba(facts, args) !== 0) throw new DemoError(`houba verify does not pass ${image}`);
 }
 
 /** Write requests in the destination registry's log. */

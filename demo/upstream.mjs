@@ -1,30 +1,41 @@
 // Fills the demo's upstream registry with real images that need no internet but a Debian mirror: three busybox versions
-// as Debian released them, and a Debian root file system.
+// as Debian released them, a Debian root file system, and one static program with nothing around it.
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { onPath } from '../tools/system.mjs';
 import { DemoError } from './processes.mjs';
 
 /** Names in tools/system.mjs. */
 export const needsOfUpstream = ['mmdebstrap'];
 
-const BUSYBOX = ['--variant=extract', '--include=busybox-static'];
-/** Each Debian release froze one busybox; `moving` are tags beside it that the reference policy must not select. */
+/** Debian's own words for what a root file system holds. */
+const BUSYBOX = { variant: 'extract', packages: ['busybox-static'] };
+const DEBIAN = { variant: 'minbase', packages: ['ca-certificates', 'tzdata'] };
+const HELLO = JSON.stringify(['/busybox', 'echo', 'Hello from an image that holds one file.']);
+/**
+ * Each Debian release froze one busybox; `moving` are tags beside it that the reference policy must not select. `only` is the
+ * one file of the root file system that goes in, at the top.
+ */
 const IMAGES = [
-  { repository: 'library/busybox', tag: '1.30.1', suite: 'bullseye', options: BUSYBOX, moving: [] },
-  { repository: 'library/busybox', tag: '1.35.0', suite: 'bookworm', options: BUSYBOX, moving: [] },
-  { repository: 'library/busybox', tag: '1.37.0', suite: 'trixie', options: BUSYBOX, moving: ['latest', '1.37.0-rc'] },
+  { repository: 'library/busybox', tag: '1.30.1', suite: 'bullseye', holds: BUSYBOX },
+  { repository: 'library/busybox', tag: '1.35.0', suite: 'bookworm', holds: BUSYBOX },
+  { repository: 'library/busybox', tag: '1.37.0', suite: 'trixie', holds: BUSYBOX, moving: ['latest', '1.37.0-rc'] },
+  { repository: 'library/debian', tag: 'bookworm-slim', suite: 'bookworm', holds: DEBIAN, moving: ['bookworm'] },
   {
-    repository: 'library/debian',
-    tag: 'bookworm-slim',
-    suite: 'bookworm',
-    options: ['--variant=minbase'],
-    moving: ['bookworm'],
+    repository: 'library/hello-world',
+    tag: 'linux',
+    suite: 'trixie',
+    holds: BUSYBOX,
+    only: 'usr/bin/busybox',
+    config: ['--config-entrypoint', HELLO],
   },
 ];
 /** Node's word for the machine's processor, in that of container images. */
 const ARCHITECTURES = { x64: 'amd64', arm64: 'arm64' };
+
+/** The platform of this machine, and so of the images made here. */
+export const PLATFORM = `linux/${ARCHITECTURES[process.arch] ?? process.arch}`;
 
 /**
  * Pushes what is not there yet. Root file systems are kept in `cache`, so that a second demo is quick.
@@ -32,16 +43,16 @@ const ARCHITECTURES = { x64: 'amd64', arm64: 'arm64' };
  * @param host the upstream registry, `127.0.0.1:15001`
  */
 export function fillUpstream({ regctl, host, cache }) {
-  const platform = `linux/${ARCHITECTURES[process.arch] ?? process.arch}`;
   mkdirSync(cache, { recursive: true });
-  for (const { repository, tag, suite, options, moving } of IMAGES) {
+  for (const { repository, tag, suite, holds, only, config = [], moving = [] } of IMAGES) {
     const image = `${host}/${repository}:${tag}`;
     if (present(regctl, `${host}/${repository}`, tag)) continue;
-    const layer = rootFileSystem(join(cache, `${repository.replace('/', '-')}-${suite}.tar`), suite, options);
+    const files = rootFileSystem(cache, suite, holds);
+    const layer = only === undefined ? files : oneFile(files, only);
     // The tag appears with its layer: an image without one must not look finished to a second attempt.
     const scratch = `${host}/${repository}:scratch`;
-    regctl('image', 'create', scratch, '--platform', platform, '--created', 'now');
-    regctl('image', 'mod', scratch, '--create', image, '--layer-add', `tar=${layer},platform=${platform}`);
+    regctl('image', 'create', scratch, '--platform', PLATFORM, '--created', 'now');
+    regctl('image', 'mod', scratch, '--create', image, '--layer-add', `tar=${layer},platform=${PLATFORM}`, ...config);
     regctl('tag', 'delete', scratch);
     for (const name of moving) regctl('image', 'copy', image, `${host}/${repository}:${name}`);
     console.log(`  ${[image, ...moving].join(', ')}`);
@@ -57,8 +68,10 @@ function present(regctl, repository, tag) {
   }
 }
 
-function rootFileSystem(path, suite, options) {
+function rootFileSystem(cache, suite, { variant, packages }) {
+  const path = join(cache, `${suite}-${variant}-${packages.join('-')}.tar`);
   if (existsSync(path)) return path;
+  const options = [`--variant=${variant}`, `--include=${packages.join(',')}`];
   console.log(`  mmdebstrap ${options.join(' ')} ${suite}`);
   const temporary = `${path}.new`;
   const { status, stderr } = spawnSync(
@@ -74,6 +87,26 @@ function rootFileSystem(path, suite, options) {
   }
   renameSync(temporary, path);
   return path;
+}
+
+/** A tar with one file of another, without the folders it lies in. */
+function oneFile(files, path) {
+  const one = files.replace(/\.tar$/, `-only-${basename(path)}.tar`);
+  if (existsSync(one)) return one;
+  const folder = mkdtempSync(`${one}.`);
+  try {
+    tar('-xf', files, '-C', folder, `./${path}`);
+    tar('-cf', `${one}.new`, '-C', join(folder, dirname(path)), basename(path));
+    renameSync(`${one}.new`, one);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+  return one;
+}
+
+function tar(...args) {
+  const { status, stderr } = spawnSync('tar', args, { encoding: 'utf8' });
+  if (status !== 0) throw new DemoError(`tar ${args.join(' ')}: ${stderr?.trim()}`);
 }
 
 /** The mirror of Debian's main archive that this machine's apt uses, if it is not the one that mmdebstrap takes anyway. */

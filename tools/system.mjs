@@ -9,6 +9,7 @@ const PACKAGES = {
   java: { debian: 'default-jre-headless', why: 'runs the time-skipping Temporal test server' },
   mvn: { debian: 'maven', why: 'fetches that server from Maven Central' },
   mmdebstrap: { debian: 'mmdebstrap', why: 'makes the real Debian images of the demo' },
+  openssl: { debian: 'openssl', why: 'makes the throw-away certificate authority of the demo' },
   runc: { debian: 'runc', why: 'lets buildkitd run build steps' },
 };
 
