@@ -6,10 +6,13 @@ import {
   setHandler,
   upsertSearchAttributes,
 } from '@temporalio/workflow';
+import type { Inspection } from '../activities/placement.js';
+import type { Removal } from '../activities/removal.js';
+import type { StampRequest } from '../activities/stamp-artifact.js';
 import type { Digest } from '../domain/digest.js';
 import type { Status } from '../domain/durable/messages.js';
 import { QUERIES } from '../domain/durable/names.js';
-import type { Placement, PlacementResult } from '../domain/durable/placement.js';
+import { type Placement, type PlacementResult, placementFacts } from '../domain/durable/placement.js';
 import { formatRepository } from '../domain/reference.js';
 import { failure, reportFailure } from './failures.js';
 import { needsHumanAttributes } from './search-attributes.js';
@@ -18,41 +21,111 @@ import { steps } from './steps.js';
 export const statusQuery = defineQuery<Status>(QUERIES.status);
 
 /**
- * Brings one image to one tag: copy and stamp by digest, evidence, and the tag last. Until the tag moves nobody sees
- * anything; after it moved nothing is taken back.
+ * Brings one image to one tag: upstream's signature, copy or rebuild and stamp by digest, evidence, and the tag last.
+ * Until the tag moves nobody sees anything; after it moved nothing is taken back.
  */
-export async function placeImage(placement: Placement): Promise<PlacementResult> {
-  const { destination, tag } = placement;
-  let status: Status = { phase: 'inspecting', since: new Date().toISOString() };
+export async function placeImage(planned: Placement): Promise<PlacementResult> {
+  const { tag } = planned;
+  let status: Status = { phase: 'starting', since: new Date().toISOString() };
   setHandler(statusQuery, () => status);
   const enter = (phase: string, digest?: string) => {
     status = { phase, since: new Date().toISOString(), ...(digest === undefined ? {} : { digest }) };
     setCurrentDetails(`${phase} ${tag}`);
   };
 
-  const inspection = await steps.inspectPlacement(placement);
+  const placement = await admit(planned, enter);
+  enter('inspecting');
+  const { inspection, write } = await inspect(placement);
   const digest = inspection.stamped;
-  const undo: (() => Promise<readonly Digest[]>)[] = [];
+  const undo: (() => Promise<Removal>)[] = [];
+  let stamp: Digest | null = null;
   try {
-    if (!inspection.stampedPresent) undo.push(() => removeWritten(placement, digest));
-    enter('writing', digest);
-    await steps.writeImage({ placement, inspection });
-    if (placement.label.artifactType === 'image') {
-      enter('inventory', digest);
-      const carryFrom = placement.kind === 'restamped' ? placement.current : null;
-      const timestamp = placement.label.created;
-      await steps.attachSboms({ destination, subject: digest, carryFrom, timestamp, journal: null });
+    // The original, when the stamp goes beside it, is never taken back: others may share it.
+    if (!inspection.stampedPresent && digest !== placement.baseDigest) {
+      undo.push(() => steps.removeWritten({ destination: placement.destination, digest }));
     }
+    enter('writing', digest);
+    await write();
+    await collectEvidence(placement, digest, enter);
+    stamp = await stampBeside(placement, { placement, digest, revision: inspection.revision }, undo);
     enter('publishing', digest);
-    const expected = placement.current;
-    await steps.publishTag({ destination, tag, digest, expected, journal: journalOf(placement) });
+    await publish(placement, digest, stamp);
   } catch (error) {
     enter('compensating', digest);
     const leftBehind = await compensate(undo, error);
     throw leftBehind.length === 0 ? error : tellRemains(error, leftBehind);
   }
+  await dropOldStamps(placement, digest, stamp);
   enter('aliases', digest);
   return { digest, aliases: await moveAliases(placement, digest) };
+}
+
+type Enter = (phase: string, digest?: string) => void;
+
+/** Demands upstream's signature where the policy does; without it nothing is read further, and nothing written (S5). */
+async function admit(placement: Placement, enter: Enter): Promise<Placement> {
+  const { source, baseDigest, verifyUpstream: signer } = placement;
+  if (signer === undefined || signer === null) return placement;
+  enter('verifying');
+  const upstreamVerified = await steps.verifyUpstream({ source, digest: baseDigest, signer });
+  return { ...placement, upstreamVerified };
+}
+
+/** What will be published, and how it is written: copied, or built. A restamp never builds: it stamps what is there. */
+async function inspect(placement: Placement): Promise<{ inspection: Inspection; write: () => Promise<void> }> {
+  const { kind, transform } = placement;
+  if (kind === 'restamped' || transform === undefined || transform === null) {
+    const inspection = await steps.inspectPlacement(placement);
+    return { inspection, write: () => steps.writeImage({ placement, inspection }) };
+  }
+  const inspection = await steps.inspectBuild(placement);
+  return { inspection, write: () => steps.writeBuild({ placement, inspection }) };
+}
+
+/** Everything that is attached to the digest before its tag moves. */
+async function collectEvidence(placement: Placement, digest: Digest, enter: Enter): Promise<void> {
+  const { destination, tag, kind, label, source, baseDigest } = placement;
+  if (placement.keepUpstreamEvidence && kind !== 'restamped') {
+    enter('keeping upstream evidence', digest);
+    await steps.keepEvidence({ source, digest: baseDigest, destination });
+  }
+  if (label.artifactType === 'image') {
+    enter('inventory', digest);
+    const carryFrom = kind === 'restamped' ? placement.current : null;
+    await steps.attachSboms({ destination, subject: digest, carryFrom, timestamp: label.created, journal: null });
+  }
+  if (placement.sign) {
+    enter('signing', digest);
+    const { artifactType } = label;
+    const facts = placementFacts(placement);
+    await steps.signEvidence({ destination, tag, subject: digest, artifactType, facts, journal: null });
+  }
+}
+
+/** @returns the digest of the stamp beside the image; null when it is on it */
+async function stampBeside(
+  { stampTo }: Placement,
+  request: StampRequest,
+  undo: (() => Promise<Removal>)[],
+): Promise<Digest | null> {
+  if (stampTo !== 'referrer') return null;
+  undo.push(() => steps.removeStamp(request));
+  return steps.putStamp(request);
+}
+
+async function publish(placement: Placement, digest: Digest, stamp: Digest | null): Promise<void> {
+  const { destination, tag, current: expected, label, sign } = placement;
+  const placed = { artifactType: label.artifactType, signed: sign ?? false, stamp };
+  await steps.publishTag({ destination, tag, digest, expected, journal: journalOf(placement), placed });
+}
+
+/** What a stamp beside an image replaced; a placement from before there were any has none. */
+async function dropOldStamps(placement: Placement, digest: Digest, keep: Digest | null): Promise<void> {
+  const { destination, tag, kind, current, stampTo } = placement;
+  const restamped = kind === 'restamped' && stampTo !== undefined;
+  if (stampTo !== 'referrer' && !restamped) return;
+  const subjects = restamped && current !== null ? [digest, current] : [digest];
+  await steps.dropOldStamps({ destination, tag, subjects, keep });
 }
 
 async function moveAliases(
@@ -77,13 +150,13 @@ async function moveAliases(
  * Last in, first out, and not to be cancelled. What cannot be undone is said loudly and waits for a person (guide, section
  * 5). @returns what is left behind because the registry does not delete
  */
-async function compensate(undo: readonly (() => Promise<readonly Digest[]>)[], cause: unknown): Promise<Digest[]> {
+async function compensate(undo: readonly (() => Promise<Removal>)[], cause: unknown): Promise<Digest[]> {
   const failed: string[] = [];
   const leftBehind: Digest[] = [];
   await CancellationScope.nonCancellable(async () => {
     for (const step of [...undo].reverse()) {
       try {
-        leftBehind.push(...(await step()));
+        leftBehind.push(...(await step()).leftBehind);
       } catch (error) {
         failed.push(reportFailure(error).message);
       }
@@ -95,10 +168,6 @@ async function compensate(undo: readonly (() => Promise<readonly Digest[]>)[], c
   throw failure('CompensationFailed', `could not undo: ${failed.join('; ')} (after: ${first})`);
 }
 
-async function removeWritten({ destination }: Placement, digest: Digest): Promise<readonly Digest[]> {
-  return (await steps.removeWritten({ destination, digest })).leftBehind;
-}
-
 /** The failure, and what it leaves at a registry that does not delete; a cancellation stays what it is. */
 function tellRemains(error: unknown, leftBehind: readonly Digest[]): unknown {
   if (isCancellation(error)) return error;
@@ -107,7 +176,8 @@ function tellRemains(error: unknown, leftBehind: readonly Digest[]): unknown {
 }
 
 /** The fields of the journal's `operation` line (section 10). */
-function journalOf({ label, destination, kind, tag, sourceTag, baseDigest }: Placement): Record<string, unknown> {
+function journalOf(placement: Placement): Record<string, unknown> {
+  const { label, destination, kind, tag, sourceTag, baseDigest, transform } = placement;
   return {
     policy: label.policy,
     dest: formatRepository(destination),
@@ -116,5 +186,6 @@ function journalOf({ label, destination, kind, tag, sourceTag, baseDigest }: Pla
     out_tag: tag,
     src_tag: sourceTag,
     digest: baseDigest,
+    ...(transform == null ? {} : { transform_steps: transform.steps.map((one) => one.name) }),
   };
 }

@@ -70,7 +70,7 @@ export async function reconcilePolicy(input: PolicyInput, carried?: PolicyProgre
   if (!run.dryRun(page)) {
     run.enter('placing');
     await inParallel(page.placements, page.concurrency, (placement, index) => place(run, placement, index));
-    run.enter('inventory');
+    run.enter('evidence');
     await inParallel(page.backfills, page.concurrency, (backfill, index) => fill(run, name, backfill, index));
     run.enter('aliases');
     await inParallel(page.aliases, page.concurrency, (alias, index) => point(run, name, alias, index));
@@ -90,6 +90,7 @@ async function place(run: PolicyRun, placement: Placement, index: number): Promi
     ...newOperation(placement.kind, tag),
     src_tag: placement.sourceTag,
     digest: placement.baseDigest,
+    transform_steps: placement.transform?.steps.map((one) => one.name) ?? null,
   };
   await run.working(tag, async () => {
     let result: PlacementResult;
@@ -122,22 +123,34 @@ async function place(run: PolicyRun, placement: Placement, index: number): Promi
   });
 }
 
+/** Each kind of evidence is an operation of its own; a signature needs the document, so a failure ends the rest. */
 async function fill(run: PolicyRun, policy: string, backfill: Backfill, index: number): Promise<void> {
   const { destination, subject, position, tag, created } = backfill;
-  const operation = { ...newOperation('sbom', tag), src_tag: backfill.sourceTag, digest: backfill.sourceDigest };
-  const journal = journalOf(run, policy, destination, position, operation);
-  await run.attempt(index, tag, position, { ...operation, out_digest: subject }, formatTagged(destination, tag), () =>
-    steps.attachSboms({ destination, subject, carryFrom: null, timestamp: created, journal }),
-  );
+  const { artifactType, facts } = backfill;
+  await run.working(tag, async () => {
+    // A plan from before there were signatures asks for inventories alone.
+    for (const kind of backfill.needs ?? ['sbom']) {
+      const operation = { ...newOperation(kind, tag), src_tag: backfill.sourceTag, digest: backfill.sourceDigest };
+      const journal = journalOf(run, policy, destination, position, operation);
+      const work =
+        kind === 'sbom'
+          ? () => steps.attachSboms({ destination, subject, carryFrom: null, timestamp: created, journal })
+          : () => steps.signEvidence({ destination, tag, subject, artifactType, facts, journal });
+      const outcome = { ...operation, out_digest: subject };
+      if (!(await run.attempt(index, position, outcome, formatTagged(destination, tag), work))) return;
+    }
+  });
 }
 
 async function point(run: PolicyRun, policy: string, move: AliasPlacement, index: number): Promise<void> {
   const { destination, alias, digest, current, position } = move;
   const operation = { ...newOperation('aliased', alias), src_tag: move.outTag, out_digest: digest };
   const journal = journalOf(run, policy, destination, position, operation);
-  await run.attempt(index, alias, position, operation, formatTagged(destination, alias), () =>
-    steps.publishTag({ destination, tag: alias, digest, expected: current, journal }),
-  );
+  await run.working(alias, async () => {
+    await run.attempt(index, position, operation, formatTagged(destination, alias), () =>
+      steps.publishTag({ destination, tag: alias, digest, expected: current, journal }),
+    );
+  });
 }
 
 function finish(policy: string, run: PolicyRun): PolicyResult {
@@ -207,29 +220,23 @@ class PolicyRun {
     }
   }
 
-  /** One step that is its own operation; `failureKey` names it among what is not tried again. */
+  /** One step that is its own operation; `failureKey` names it among what is not tried again. @returns whether it worked */
   async attempt(
     index: number,
-    tag: string,
     position: Position,
     operation: Operation,
     failureKey: string,
     work: () => Promise<unknown>,
-  ): Promise<void> {
-    await this.working(tag, async () => {
-      let error: ReportedError | null = null;
-      try {
-        await work();
-      } catch (thrown) {
-        error = reportFailure(thrown);
-      }
-      this.record(
-        index,
-        position,
-        { ...operation, applied: error === null, error },
-        error === null ? null : failureKey,
-      );
-    });
+  ): Promise<boolean> {
+    let error: ReportedError | null = null;
+    try {
+      await work();
+    } catch (thrown) {
+      error = reportFailure(thrown);
+    }
+    const applied = error === null;
+    this.record(index, position, { ...operation, applied, error }, applied ? null : failureKey);
+    return applied;
   }
 
   record(index: number, position: Position, operation: Operation, failureKey: string | null): void {

@@ -1,5 +1,5 @@
 import { type ActivityOptions, proxyActivities } from '@temporalio/workflow';
-import type { BuildActivities, RegistryActivities } from '../activities/index.js';
+import type { BuildActivities, RegistryActivities, SignActivities } from '../activities/index.js';
 import { QUEUES } from '../domain/durable/names.js';
 
 /**
@@ -64,6 +64,35 @@ const inventory = proxyActivities<BuildActivities>({
   },
 });
 
+const build = proxyActivities<BuildActivities>({
+  taskQueue: QUEUES.build,
+  cancellationType: 'WAIT_CANCELLATION_COMPLETED',
+  heartbeatTimeout: HEARTBEAT,
+  startToCloseTimeout: '2 hours',
+  scheduleToCloseTimeout: '8 hours',
+  retry: {
+    initialInterval: '30 seconds',
+    backoffCoefficient: 2,
+    maximumInterval: '10 minutes',
+    maximumAttempts: 5,
+  },
+});
+
+const verify = proxyActivities<RegistryActivities>({
+  ...REGISTRY,
+  startToCloseTimeout: '5 minutes',
+  scheduleToCloseTimeout: '1 hour',
+  retry: { initialInterval: '5 seconds', backoffCoefficient: 2, maximumInterval: '1 minute' },
+});
+
+const sign = proxyActivities<SignActivities>({
+  ...REGISTRY,
+  taskQueue: QUEUES.sign,
+  startToCloseTimeout: '5 minutes',
+  scheduleToCloseTimeout: '1 hour',
+  retry: { initialInterval: '5 seconds', backoffCoefficient: 2, maximumInterval: '1 minute' },
+});
+
 const control = proxyActivities<RegistryActivities>({
   ...REGISTRY,
   startToCloseTimeout: '1 minute',
@@ -82,9 +111,17 @@ const compensation = proxyActivities<RegistryActivities>({
 export const steps = {
   openFleet: control.openFleet,
   planPolicy: plan.planPolicy,
+  verifyUpstream: verify.verifyUpstream,
   inspectPlacement: read.inspectPlacement,
+  inspectBuild: build.inspectBuild,
   writeImage: copy.writeImage,
+  writeBuild: build.writeBuild,
+  keepEvidence: copy.keepEvidence,
   attachSboms: inventory.attachSboms,
+  signEvidence: sign.signEvidence,
+  putStamp: move.putStamp,
   publishTag: move.publishTag,
+  dropOldStamps: move.dropOldStamps,
+  removeStamp: compensation.removeStamp,
   removeWritten: compensation.removeWritten,
 };

@@ -13,7 +13,16 @@ import { packageRoot } from '../../config/programs.js';
 import { placementId, policyId } from '../../domain/durable/ids.js';
 import { QUEUES, WORKFLOWS } from '../../domain/durable/names.js';
 import { HoubaError } from '../../domain/report/errors.js';
-import { aliasOf, backfillOf, fleetInput, placementOf, planPage, policyInput } from '../support/durable-samples.js';
+import {
+  aliasOf,
+  backfillOf,
+  digestFor,
+  fleetInput,
+  placementOf,
+  planPage,
+  policyInput,
+  REBUILD,
+} from '../support/durable-samples.js';
 import { createGate, type Fakes, HAPPY, untilCancelled } from '../support/fake-steps.js';
 import bundleWorkflows from '../support/global-setup.js';
 import { openStage, type Stage } from '../support/workflow-env.js';
@@ -49,6 +58,53 @@ const CASES: Readonly<Record<string, (stage: Stage) => Promise<WorkflowHandle>>>
     stage.play({ publishTag: denied, removeWritten: denied });
     const placement = placementOf('lib/stuck', '7.2.0');
     return finished(await start(stage, WORKFLOWS.placement, placementId(placement.destination, '7.2.0'), placement));
+  },
+  'place-image/rebuilt': async (stage) => {
+    stage.play();
+    const placement = placementOf('lib/rebuilt', '7.2.0', { ...REBUILD, sign: true, keepUpstreamEvidence: true });
+    return finished(await start(stage, WORKFLOWS.placement, placementId(placement.destination, '7.2.0'), placement));
+  },
+  'place-image/rebuild-compensated': async (stage) => {
+    stage.play({ signEvidence: denied });
+    const placement = placementOf('lib/unsigned', '7.2.0', { ...REBUILD, sign: true });
+    return finished(await start(stage, WORKFLOWS.placement, placementId(placement.destination, '7.2.0'), placement));
+  },
+  'place-image/signed-copy': async (stage) => {
+    stage.play();
+    const placement = placementOf('lib/signed', '7.2.0', { sign: true, verifyUpstream: { key: 'cosign.pub' } });
+    return finished(await start(stage, WORKFLOWS.placement, placementId(placement.destination, '7.2.0'), placement));
+  },
+  'place-image/unverified': async (stage) => {
+    stage.play({
+      verifyUpstream: async () => {
+        throw new HoubaError('SignatureInvalid', 'signed by another key');
+      },
+    });
+    const placement = placementOf('lib/unverified', '7.2.0', { verifyUpstream: { key: 'cosign.pub' } });
+    return finished(await start(stage, WORKFLOWS.placement, placementId(placement.destination, '7.2.0'), placement));
+  },
+  'place-image/restamped-beside': async (stage) => {
+    stage.play();
+    const current = digestFor('before');
+    const placement = placementOf('lib/beside', '7.2.0', { stampTo: 'referrer', kind: 'restamped', current });
+    return finished(await start(stage, WORKFLOWS.placement, placementId(placement.destination, '7.2.0'), placement));
+  },
+  'place-image/stamp-beside-compensated': async (stage) => {
+    stage.play({ publishTag: denied });
+    const placement = placementOf('lib/beside-undone', '7.2.0', { stampTo: 'referrer' });
+    return finished(await start(stage, WORKFLOWS.placement, placementId(placement.destination, '7.2.0'), placement));
+  },
+  'reconcile-policy/evidence': async (stage) => {
+    stage.play({
+      planPolicy: async () =>
+        planPage({
+          backfills: [
+            backfillOf('lib/evidence', '7.2.0', { needs: ['sbom', 'attested'] }),
+            backfillOf('lib/evidence', '7.2.1', { needs: ['attested'] }),
+          ],
+        }),
+    });
+    return finished(await start(stage, WORKFLOWS.policy, policyId('evidence'), policyInput('evidence')));
   },
   'reconcile-policy/nothing-to-do': async (stage) => {
     stage.play();

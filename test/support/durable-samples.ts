@@ -1,6 +1,13 @@
 import { digestOf } from '../../domain/digest.js';
 import type { FleetInput, PolicySource, RunOptions } from '../../domain/durable/messages.js';
-import type { AliasPlacement, Backfill, Placement, PlanPage, PolicyInput } from '../../domain/durable/placement.js';
+import {
+  type AliasPlacement,
+  type Backfill,
+  type Placement,
+  type PlanPage,
+  type PolicyInput,
+  placementFacts,
+} from '../../domain/durable/placement.js';
 import type { MirrorPolicy } from '../../domain/policy/schema.js';
 
 export const NOW = '2026-06-01T00:00:00.000+00:00';
@@ -51,6 +58,13 @@ export function placementOf(path: string, tag: string, facts: Partial<Placement>
     tag,
     current: null,
     aliases: [],
+    platforms: null,
+    transform: null,
+    stampTo: 'annotations',
+    keepUpstreamEvidence: false,
+    verifyUpstream: null,
+    upstreamVerified: null,
+    sign: false,
     label: {
       created: NOW,
       artifactType: 'image',
@@ -64,7 +78,17 @@ export function placementOf(path: string, tag: string, facts: Partial<Placement>
   };
 }
 
-export function backfillOf(path: string, tag: string): Backfill {
+/** A rebuild of one platform. */
+export const REBUILD = {
+  platforms: ['linux/amd64'],
+  transform: {
+    steps: [{ name: 'setTimezone', params: { zone: 'Europe/Rome' } }],
+    version: digestFor('transform'),
+    resources: [],
+  },
+} satisfies Partial<Placement>;
+
+export function backfillOf(path: string, tag: string, facts: Partial<Backfill> = {}): Backfill {
   return {
     position: { target: 0, variant: 0 },
     destination: { ...DESTINATION, path },
@@ -73,6 +97,10 @@ export function backfillOf(path: string, tag: string): Backfill {
     sourceDigest: digestFor(`source ${tag}`),
     subject: digestFor(`placed ${tag}`),
     created: NOW,
+    artifactType: 'image',
+    needs: ['sbom'],
+    facts: placementFacts(placementOf(path, tag)),
+    ...facts,
   };
 }
 

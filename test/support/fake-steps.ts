@@ -1,10 +1,11 @@
 import { Context } from '@temporalio/activity';
-import type { BuildActivities, RegistryActivities } from '../../activities/index.js';
+import type { BuildActivities, RegistryActivities, SignActivities } from '../../activities/index.js';
 import { type StepContext, step } from '../../activities/step.js';
 import { digestOf } from '../../domain/digest.js';
+import type { Placement } from '../../domain/durable/placement.js';
 import { planPage } from './durable-samples.js';
 
-export type Steps = RegistryActivities & BuildActivities;
+export type Steps = RegistryActivities & BuildActivities & SignActivities;
 export type StepName = keyof Steps;
 export type Input<Name extends StepName> = Parameters<Steps[Name]>[0];
 
@@ -25,19 +26,27 @@ export const HAPPY: Fakes = {
     concurrency: 4,
   }),
   planPolicy: async () => planPage(),
-  inspectPlacement: async ({ destination, tag }) => ({
-    stamped: stampedDigest(`${destination.path}:${tag}`),
-    revision: null,
-    stampedPresent: false,
-    originalPresent: false,
-  }),
+  verifyUpstream: async () => 'sha256:0123',
+  inspectPlacement: async (placement) => inspected(placement),
+  inspectBuild: async (placement) => ({ ...inspected(placement), built: [] }),
   writeImage: async () => undefined,
+  writeBuild: async () => undefined,
+  keepEvidence: async () => undefined,
   attachSboms: async () => 1,
+  signEvidence: async () => 1,
+  putStamp: async ({ digest }) => stampedDigest(`beside ${digest}`),
   publishTag: async () => true,
+  dropOldStamps: async () => ({ leftBehind: [] }),
+  removeStamp: async () => ({ leftBehind: [] }),
   removeWritten: async () => ({ leftBehind: [] }),
 };
 
-/** What the happy `inspectPlacement` says will be published. */
+function inspected({ destination, tag }: Placement) {
+  const stamped = stampedDigest(`${destination.path}:${tag}`);
+  return { stamped, revision: null, stampedPresent: false, originalPresent: false };
+}
+
+/** What the happy inspections say will be published. */
 export function stampedDigest(name: string) {
   return digestOf(new TextEncoder().encode(`stamped ${name}`));
 }
@@ -52,10 +61,18 @@ export function stepsPlaying(fakes: () => Fakes, note: (call: Call) => void): St
   return {
     openFleet: playing('openFleet'),
     planPolicy: playing('planPolicy'),
+    verifyUpstream: playing('verifyUpstream'),
     inspectPlacement: playing('inspectPlacement'),
+    inspectBuild: playing('inspectBuild'),
     writeImage: playing('writeImage'),
+    writeBuild: playing('writeBuild'),
+    keepEvidence: playing('keepEvidence'),
     attachSboms: playing('attachSboms'),
+    signEvidence: playing('signEvidence'),
+    putStamp: playing('putStamp'),
     publishTag: playing('publishTag'),
+    dropOldStamps: playing('dropOldStamps'),
+    removeStamp: playing('removeStamp'),
     removeWritten: playing('removeWritten'),
   };
 }

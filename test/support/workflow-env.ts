@@ -31,7 +31,7 @@ export async function openStage(bundle: string, server: 'time-skipping' | 'local
 
   let fakes: Fakes = HAPPY;
   const calls: Call[] = [];
-  const { attachSboms, ...registry } = stepsPlaying(
+  const { attachSboms, inspectBuild, writeBuild, signEvidence, ...registry } = stepsPlaying(
     () => fakes,
     (call) => calls.push(call),
   );
@@ -46,7 +46,13 @@ export async function openStage(bundle: string, server: 'time-skipping' | 'local
       workflowFailureErrorTypes: { '*': ['Error'] },
     }),
     Worker.create({ ...shared, ...soon, taskQueue: QUEUES.registry, activities: registry }),
-    Worker.create({ ...shared, ...soon, taskQueue: QUEUES.build, activities: { attachSboms } }),
+    Worker.create({
+      ...shared,
+      ...soon,
+      taskQueue: QUEUES.build,
+      activities: { attachSboms, inspectBuild, writeBuild },
+    }),
+    Worker.create({ ...shared, ...soon, taskQueue: QUEUES.sign, activities: { signEvidence } }),
   ]);
   const running = Promise.all(workers.map((worker) => worker.run()));
   return {

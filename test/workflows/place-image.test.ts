@@ -2,10 +2,10 @@ import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { placementId } from '../../domain/durable/ids.js';
 import { QUEUES } from '../../domain/durable/names.js';
-import type { Placement, PlacementResult } from '../../domain/durable/placement.js';
+import { type Placement, type PlacementResult, placementFacts } from '../../domain/durable/placement.js';
 import { HoubaError } from '../../domain/report/errors.js';
 import type { placeImage } from '../../workflows/index.js';
-import { digestFor, placementOf } from '../support/durable-samples.js';
+import { digestFor, placementOf, REBUILD } from '../support/durable-samples.js';
 import { createGate, type Fakes, HAPPY, stampedDigest, untilCancelled } from '../support/fake-steps.js';
 import { failureOf, openStage, type Stage } from '../support/workflow-env.js';
 
@@ -70,6 +70,7 @@ describe('a placement', () => {
         digest: stampedDigest('lib/publish:7.2.0'),
         expected: current,
         journal,
+        placed: { artifactType: 'image', signed: false, stamp: null },
       },
     ]);
   });
@@ -107,6 +108,209 @@ describe('a placement', () => {
     await handle.result();
     expect(status).toMatchObject({ phase: 'inventory', digest: stampedDigest('lib/status:1') });
     expect(await handle.query('status')).toMatchObject({ phase: 'aliases' });
+  });
+});
+
+describe('a rebuild', () => {
+  const rebuild = (path: string, facts: Partial<Placement> = {}) =>
+    placementOf(path, '7.2.0', { ...REBUILD, ...facts });
+
+  it('is built, pushed by digest, inventoried and signed, and published last', async () => {
+    stage.play();
+    const placement = rebuild('lib/rebuilt', { sign: true });
+    const { digest } = await place(placement);
+    expect(stage.order()).toEqual(['inspectBuild', 'writeBuild', 'attachSboms', 'signEvidence', 'publishTag']);
+    expect(stage.inputs('writeBuild')).toMatchObject([{ placement, inspection: { stamped: digest, built: [] } }]);
+    expect(stage.inputs('publishTag')).toMatchObject([
+      { digest, journal: { transform_steps: ['setTimezone'] }, placed: { signed: true } },
+    ]);
+  });
+
+  it('is waited for as long as the builder is away', async () => {
+    let tries = 0;
+    stage.play({
+      writeBuild: async () => {
+        tries += 1;
+        if (tries < 4) throw new HoubaError('BuilderUnavailable', 'nobody answers');
+      },
+    });
+    await place(rebuild('lib/builder-away'));
+    expect(tries).toBe(4);
+  });
+
+  it('that fails before anything is written leaves nothing to undo', async () => {
+    stage.play({
+      inspectBuild: async () => {
+        throw new HoubaError('PolicyInvalid', 'the image has no time zones');
+      },
+    });
+    expect(await failureOf(place(rebuild('lib/unbuilt')))).toMatchObject({ type: 'PolicyInvalid' });
+    expect(stage.order()).toEqual(['inspectBuild']);
+  });
+
+  it.each(['writeBuild', 'attachSboms', 'signEvidence'] as const)(
+    'is taken back when %s fails for good, and the tag does not move',
+    async (step) => {
+      stage.play({ [step]: denied });
+      const path = `lib/undo-${step.toLowerCase()}`;
+      expect(await failureOf(place(rebuild(path, { sign: true })))).toMatchObject({ type: 'Denied' });
+      expect(stage.inputs('removeWritten')).toMatchObject([{ digest: stampedDigest(`${path}:7.2.0`) }]);
+      expect(stage.order()).not.toContain('publishTag');
+    },
+  );
+
+  it('that is cancelled ends its build, and writes nothing', async () => {
+    const entered = createGate();
+    const ended: string[] = [];
+    stage.play({
+      inspectBuild: async (_, context) => {
+        entered.enter();
+        return untilCancelled(context).finally(() => ended.push('build'));
+      },
+    });
+    const handle = await start(rebuild('lib/build-cancelled'));
+    await entered.reached;
+    await handle.cancel();
+    expect(await failureOf(handle.result())).toBeInstanceOf(CancelledFailure);
+    expect(ended).toEqual(['build']);
+    expect(stage.order()).toEqual(['inspectBuild']);
+  });
+
+  it('that is cancelled while it is pushed is taken back', async () => {
+    const entered = createGate();
+    stage.play({
+      writeBuild: async (_, context) => {
+        entered.enter();
+        return untilCancelled(context);
+      },
+    });
+    const handle = await start(rebuild('lib/push-cancelled'));
+    await entered.reached;
+    await handle.cancel();
+    expect(await failureOf(handle.result())).toBeInstanceOf(CancelledFailure);
+    expect(stage.order()).toEqual(['inspectBuild', 'writeBuild', 'removeWritten']);
+  });
+
+  it('is not built again for another stamp', async () => {
+    stage.play();
+    await place(rebuild('lib/restamped', { kind: 'restamped', current: digestFor('before') }));
+    expect(stage.order()).toEqual(['inspectPlacement', 'writeImage', 'attachSboms', 'publishTag', 'dropOldStamps']);
+  });
+});
+
+describe('upstream’s signature', () => {
+  const signer = { key: 'cosign.pub' };
+
+  it('is verified before anything else, and the stamp says by whom', async () => {
+    stage.play({ verifyUpstream: async () => 'sha256:fingerprint' });
+    const placement = placementOf('lib/verified', '7.2.0', { verifyUpstream: signer });
+    await place(placement);
+    expect(stage.order()[0]).toBe('verifyUpstream');
+    const { source, baseDigest: digest } = placement;
+    expect(stage.inputs('verifyUpstream')).toEqual([{ source, digest, signer }]);
+    expect(stage.inputs('inspectPlacement')).toMatchObject([{ upstreamVerified: 'sha256:fingerprint' }]);
+    expect(stage.inputs('writeImage')).toMatchObject([{ placement: { upstreamVerified: 'sha256:fingerprint' } }]);
+  });
+
+  it('that does not hold fails the tag closed: nothing is read further, and nothing written', async () => {
+    stage.play({
+      verifyUpstream: async () => {
+        throw new HoubaError('SignatureInvalid', 'signed by another key');
+      },
+    });
+    const error = await failureOf(place(placementOf('lib/unverified', '7.2.0', { verifyUpstream: signer })));
+    expect(error).toMatchObject({ type: 'SignatureInvalid', message: 'signed by another key' });
+    expect(stage.order()).toEqual(['verifyUpstream']);
+  });
+});
+
+describe('evidence', () => {
+  it('of upstream is kept with the original, before the tag moves', async () => {
+    stage.play();
+    const placement = placementOf('lib/kept', '7.2.0', { keepUpstreamEvidence: true });
+    await place(placement);
+    expect(stage.order()).toEqual(['inspectPlacement', 'writeImage', 'keepEvidence', 'attachSboms', 'publishTag']);
+    const { source, baseDigest: digest, destination } = placement;
+    expect(stage.inputs('keepEvidence')).toEqual([{ source, digest, destination }]);
+  });
+
+  it('is signed with what the placement says of itself', async () => {
+    stage.play();
+    const placement = placementOf('lib/signed', '7.2.0', { sign: true });
+    const { digest: subject } = await place(placement);
+    const { destination, tag } = placement;
+    const facts = placementFacts(placement);
+    expect(stage.inputs('signEvidence')).toEqual([
+      { destination, tag, subject, artifactType: 'image', facts, journal: null },
+    ]);
+  });
+
+  it('of what is no image is signed as well', async () => {
+    stage.play();
+    const sample = placementOf('lib/signed-chart', '1', { sign: true });
+    await place({ ...sample, label: { ...sample.label, artifactType: 'helmChart' } });
+    expect(stage.order()).toEqual(['inspectPlacement', 'writeImage', 'signEvidence', 'publishTag']);
+  });
+
+  it('that cannot be signed holds the tag back', async () => {
+    stage.play({ signEvidence: denied });
+    const error = await failureOf(place(placementOf('lib/unsigned', '7.2.0', { sign: true })));
+    expect(error).toMatchObject({ type: 'Denied' });
+    expect(stage.order()).toEqual(['inspectPlacement', 'writeImage', 'attachSboms', 'signEvidence', 'removeWritten']);
+  });
+});
+
+describe('a stamp beside the image', () => {
+  const beside = (path: string, facts: Partial<Placement> = {}) =>
+    placementOf(path, '7.2.0', { stampTo: 'referrer', ...facts });
+  /** The original is published as it is. */
+  const asItIs: Fakes['inspectPlacement'] = async (placement, context) => ({
+    ...(await HAPPY.inspectPlacement(placement, context)),
+    stamped: placement.baseDigest,
+  });
+
+  it('is there before the tag moves, and what it replaces goes after', async () => {
+    stage.play({ inspectPlacement: asItIs });
+    const placement = beside('lib/beside');
+    const { digest } = await place(placement);
+    expect(digest).toBe(placement.baseDigest);
+    expect(stage.order().slice(2)).toEqual(['attachSboms', 'putStamp', 'publishTag', 'dropOldStamps']);
+    const stamp = stampedDigest(`beside ${digest}`);
+    expect(stage.inputs('publishTag')).toMatchObject([{ placed: { stamp } }]);
+    const { destination, tag } = placement;
+    expect(stage.inputs('dropOldStamps')).toEqual([{ destination, tag, subjects: [digest], keep: stamp }]);
+  });
+
+  it('is taken back with the image when the tag cannot move, the last first', async () => {
+    stage.play({ publishTag: denied });
+    expect(await failureOf(place(beside('lib/beside-undo')))).toMatchObject({ type: 'Denied' });
+    expect(stage.order().slice(-3)).toEqual(['publishTag', 'removeStamp', 'removeWritten']);
+    expect(stage.inputs('removeStamp')).toEqual(stage.inputs('putStamp'));
+  });
+
+  it('is taken back alone where the image is the original, which others may share', async () => {
+    stage.play({ publishTag: denied, inspectPlacement: asItIs });
+    await failureOf(place(beside('lib/beside-original')));
+    expect(stage.order().slice(-2)).toEqual(['publishTag', 'removeStamp']);
+  });
+
+  it('replaces the old one of what the tag showed before, on a restamp', async () => {
+    stage.play();
+    const current = digestFor('before');
+    const { digest } = await place(beside('lib/beside-restamp', { kind: 'restamped', current }));
+    expect(stage.inputs('dropOldStamps')).toMatchObject([{ subjects: [digest, current] }]);
+  });
+});
+
+describe('a placement that was planned by an earlier version', () => {
+  it('is a plain copy: it knows nothing of what came later', async () => {
+    stage.play();
+    const sample: Record<string, unknown> = { ...placementOf('lib/earlier', '7.2.0', { kind: 'restamped' }) };
+    for (const key of ['platforms', 'transform', 'stampTo', 'keepUpstreamEvidence', 'verifyUpstream', 'sign']) {
+      delete sample[key];
+    }
+    await place(sample as unknown as Placement);
+    expect(stage.order()).toEqual(['inspectPlacement', 'writeImage', 'attachSboms', 'publishTag']);
   });
 });
 

@@ -3,11 +3,19 @@ import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { placementId, policyId } from '../../domain/durable/ids.js';
 import type { PolicyResult, Progress, Status } from '../../domain/durable/messages.js';
 import { QUEUES } from '../../domain/durable/names.js';
-import type { Placement, PlanPage, PolicyInput } from '../../domain/durable/placement.js';
+import type { Backfill, Placement, PlanPage, PolicyInput } from '../../domain/durable/placement.js';
 import { HoubaError } from '../../domain/report/errors.js';
 import { noCounts, type Operation } from '../../domain/report/run-report.js';
 import type { placeImage, reconcilePolicy } from '../../workflows/index.js';
-import { aliasOf, backfillOf, digestFor, placementOf, planPage, policyInput } from '../support/durable-samples.js';
+import {
+  aliasOf,
+  backfillOf,
+  digestFor,
+  placementOf,
+  planPage,
+  policyInput,
+  REBUILD,
+} from '../support/durable-samples.js';
 import { createGate, type Fakes, HAPPY, stampedDigest, untilCancelled } from '../support/fake-steps.js';
 import { failureOf, historyOf, openStage, payloadSizes, type Stage } from '../support/workflow-env.js';
 
@@ -220,6 +228,48 @@ describe('a page', () => {
       ['aliased', false],
     ]);
     expect(result.node).toMatchObject({ status: 'partial', totals: { sbom: 1, failed: 2 } });
+  });
+
+  it('makes the evidence that a kept tag lacks, the document before its signature, and reports each', async () => {
+    const both = backfillOf('lib/evidence', '1', { needs: ['sbom', 'attested'] });
+    const signature = backfillOf('lib/evidence', '2', { needs: ['attested'] });
+    stage.play({ planPolicy: planning({ backfills: [both, signature], concurrency: 1 }) });
+    const result = await reconcile('evidence');
+    expect(stage.order()).toEqual(['planPolicy', 'attachSboms', 'signEvidence', 'signEvidence']);
+    const [signed] = stage.inputs('signEvidence');
+    const { destination, tag, subject, artifactType, facts } = both;
+    expect(signed).toMatchObject({ destination, tag, subject, artifactType, facts, journal: { kind: 'attested' } });
+    expect(operationsOf(result).map(({ kind, out_tag, applied }) => [kind, out_tag, applied])).toEqual([
+      ['attested', '1', true],
+      ['attested', '2', true],
+      ['sbom', '1', true],
+    ]);
+    expect(result.node.totals).toEqual({ ...noCounts(), sbom: 1, attested: 2 });
+  });
+
+  it('signs nothing of a tag whose inventory could not be made', async () => {
+    stage.play({
+      planPolicy: planning({ backfills: [backfillOf('lib/undocumented', '1', { needs: ['sbom', 'attested'] })] }),
+      attachSboms: async () => {
+        throw new HoubaError('Denied', 'no');
+      },
+    });
+    const result = await reconcile('undocumented');
+    expect(stage.order()).toEqual(['planPolicy', 'attachSboms']);
+    expect(result.node.totals).toEqual({ ...noCounts(), failed: 1 });
+  });
+
+  it('fills up inventories alone where an earlier version planned it', async () => {
+    const { needs: _, facts: __, ...earlier } = backfillOf('lib/earlier', '1');
+    stage.play({ planPolicy: planning({ backfills: [earlier as Backfill] }) });
+    await reconcile('earlier');
+    expect(stage.order()).toEqual(['planPolicy', 'attachSboms']);
+  });
+
+  it('names the steps of a rebuild in the report', async () => {
+    stage.play({ planPolicy: planning({ placements: [placementOf('lib/rebuilds', '1', REBUILD)] }) });
+    const result = await reconcile('rebuilds');
+    expect(operationsOf(result)).toMatchObject([{ kind: 'imported', transform_steps: ['setTimezone'] }]);
   });
 
   it('reports the aliases that a placement moved, and those it could not', async () => {
