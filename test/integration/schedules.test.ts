@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, it, vi } from 'vitest';
 import { runCommandLine } from '../../client/cli/program.js';
-import { type Stack, startLastingStack } from '../../client/embedded.js';
+import { joinOrStart, type Stack, type StackOptions, startLastingStack } from '../../client/embedded.js';
 import {
   applySchedule,
   deleteSchedule,
@@ -273,6 +273,11 @@ describe('the command line', () => {
     process.exitCode = undefined;
   });
 
+  /** As this environment says. */
+  function quietly(): StackOptions {
+    return { settings: loadSettings({ ...process.env }).settings, note: () => {}, journal: 'file' };
+  }
+
   async function houba(...words: string[]): Promise<number> {
     for (const name of ['stdout', 'stderr'] as const) {
       written[name] = '';
@@ -331,8 +336,7 @@ describe('the command line', () => {
   });
 
   it('applies, tells, runs and removes, and the temporal program sees the same', async () => {
-    const { settings } = loadSettings({ ...process.env });
-    stack = await startLastingStack({ settings, note: () => {}, journal: 'file' });
+    stack = await startLastingStack(quietly());
     const temporal = async (...words: string[]) => {
       const address = ['--address', stack?.address ?? '', '--output', 'json'];
       return JSON.parse((await run(programPath('temporal') ?? '', ['schedule', ...words, ...address])).stdout);
@@ -388,6 +392,22 @@ describe('the command line', () => {
     expect((await json('list')).schedules[0]).toEqual({ name: 'reconcile', id: 'houba-reconcile', applied: false });
     expect(await houba('pause', 'reconcile', '--reason', 'none')).toBe(2);
     expect(written.stderr).toContain('hint: houba schedule apply reconcile');
+  });
+
+  it('finds its schedules again when the stack is up again, and warns of one that has no policies', async () => {
+    expect(await houba('apply')).toBe(0);
+    await stack?.leave();
+    vi.stubEnv('POLICY_DIR', undefined);
+    stack = await startLastingStack(quietly());
+    expect(await houba('apply')).toBe(0);
+    expect(written.stdout).toMatch(/^houba-reconcile {2}unchanged: every 1h,/);
+    expect(written.stderr).toMatch(/^warning: the stack has no POLICY_DIR, so every run of houba-reconcile fails/m);
+  });
+
+  it('does not count on the stack of another command, which ends with it', async () => {
+    await stack?.leave();
+    stack = await joinOrStart(quietly());
+    expect(await houba('list')).toBe(69);
   });
 });
 
