@@ -133,7 +133,9 @@ export function createCosign(options: CosignOptions): Cosign {
       // By a file: with a token in its environment cosign first looks whether it runs in some cloud.
       else if (identityToken !== '') args.push(`--identity-token=${await put('token', identityToken)}`);
       await call(folder, { args, environment: signing, classify: classifySigning, signal });
-      return readFile(join(folder, 'bundle.json'));
+      return readFile(join(folder, 'bundle.json')).catch((cause) => {
+        throw new HoubaError('ToolFailed', 'cosign wrote no bundle', { cause });
+      });
     });
   }
 

@@ -162,6 +162,11 @@ describe('a signature that fails', () => {
     expect(await readdir(workDir)).toEqual([]);
   });
 
+  it('without a bundle is none', async () => {
+    const { cosign } = await fake(`fs.rmSync(args.find((arg) => arg.startsWith('--bundle=')).slice(9));`);
+    await expect(cosign.signStatement(statement)).rejects.toMatchObject({ code: 'ToolFailed' });
+  });
+
   it('quotes no secret even where cosign does', async () => {
     const { cosign } = await fake(says(`Error: bad ${PASSWORD} and cloud-secret\n`));
     const error = await cosign.signStatement(statement).catch((reason: unknown) => reason);
