@@ -33,8 +33,15 @@ module.exports = {
       '^activities/',
       '^domain/',
       '^adapters/',
-      ...npm('@temporalio/activity', '@temporalio/common', 'p-limit'),
+      ...npm('@temporalio/activity', '@temporalio/client', '@temporalio/common', 'p-limit'),
     ]),
+    {
+      name: 'one-activity-module-reaches-temporal',
+      severity: 'error',
+      comment: 'the client inside an activity is experimental in the SDK: activities/temporal.ts holds it for all',
+      from: { path: '^activities/', pathNot: '^activities/temporal\\.ts$' },
+      to: { path: npm('@temporalio/client') },
+    },
     {
       name: 'activities-see-interfaces-of-adapters',
       severity: 'error',

@@ -1,6 +1,8 @@
 import { createInspectBuild, createWriteBuild } from './build.js';
 import type { Dependencies } from './dependencies.js';
 import { createOpenFleet } from './fleet.js';
+import { createLookAgain } from './look-again.js';
+import { createObserveTags, createWithdrawWaits } from './observe-tags.js';
 import { createInspectPlacement, createPublishTag, createRemoveWritten, createWriteImage } from './placement.js';
 import { createPlanPolicy } from './plan-policy.js';
 import { createAttachSboms } from './sboms.js';
@@ -14,6 +16,9 @@ export function createRegistryActivities(deps: Dependencies) {
   return {
     openFleet: createOpenFleet(deps),
     planPolicy: createPlanPolicy(deps),
+    observeTags: createObserveTags(deps),
+    withdrawWaits: createWithdrawWaits(deps),
+    lookAgain: createLookAgain(deps),
     verifyUpstream: createVerifyUpstream(deps),
     inspectPlacement: createInspectPlacement(deps),
     writeImage: createWriteImage(deps),

@@ -177,7 +177,7 @@ function tellRemains(error: unknown, leftBehind: readonly Digest[]): unknown {
 
 /** The fields of the journal's `operation` line (section 10). */
 function journalOf(placement: Placement): Record<string, unknown> {
-  const { label, destination, kind, tag, sourceTag, baseDigest, transform } = placement;
+  const { label, destination, kind, tag, sourceTag, baseDigest, transform, settled, promoted } = placement;
   return {
     policy: label.policy,
     dest: formatRepository(destination),
@@ -187,5 +187,9 @@ function journalOf(placement: Placement): Record<string, unknown> {
     src_tag: sourceTag,
     digest: baseDigest,
     ...(transform == null ? {} : { transform_steps: transform.steps.map((one) => one.name) }),
+    ...(settled === undefined ? {} : { reason: settled }),
+    ...(settled === undefined || promoted == null
+      ? {}
+      : { promoted_by: promoted.by, promoted_reason: promoted.reason }),
   };
 }

@@ -111,6 +111,9 @@ const compensation = proxyActivities<RegistryActivities>({
 export const steps = {
   openFleet: control.openFleet,
   planPolicy: plan.planPolicy,
+  observeTags: plan.observeTags,
+  withdrawWaits: plan.withdrawWaits,
+  lookAgain: read.lookAgain,
   verifyUpstream: verify.verifyUpstream,
   inspectPlacement: read.inspectPlacement,
   inspectBuild: build.inspectBuild,

@@ -26,6 +26,10 @@ export function placementId(repository: Repository, tag: string): string {
   return bounded(`place/${formatTagged(repository, tag)}`);
 }
 
+export function settleId(repository: Repository, tag: string): string {
+  return bounded(`settle/${formatTagged(repository, tag)}`);
+}
+
 /** Cuts what some servers would refuse, and keeps it unique with a hash (guide, section 2). */
 function bounded(id: string): string {
   if (id.length <= LONGEST) return id;

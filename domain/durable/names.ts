@@ -10,9 +10,14 @@ export const WORKFLOWS = {
   fleet: 'reconcileFleet',
   policy: 'reconcilePolicy',
   placement: 'placeImage',
+  settle: 'settleTag',
 } as const;
 
 export const QUERIES = { status: 'status', progress: 'progress' } as const;
+
+/** Of waits (guide, section 8). */
+export const WAIT_UPDATES = { observe: 'observe', promote: 'promote', hold: 'hold', release: 'release' } as const;
+export const WAIT_SIGNALS = { withdrawn: 'withdrawn' } as const;
 
 /** Name and type of each search attribute, as a server must know them (guide, section 8). */
 export const SEARCH_ATTRIBUTES = {

@@ -1,4 +1,5 @@
 import type { Digest } from '../digest.js';
+import type { HumanWord } from '../lifecycle/stability-wait.js';
 import type { AliasMove, EvidenceKind } from '../plan/plan.js';
 import type { TransformStep } from '../policy/resolve.js';
 import type { MirrorPolicy } from '../policy/schema.js';
@@ -54,6 +55,10 @@ export interface Placement {
   readonly upstreamVerified: string | null;
   /** Whether the evidence is signed. */
   readonly sign: boolean;
+  /** Who ended the wait of this base digest by hand, for the stamp; left out or null: nobody. */
+  readonly promoted?: HumanWord | null;
+  /** Why a wait ended with this digest, in words, whatever the source tag shows by now; left out: there was no wait. */
+  readonly settled?: string;
   /** The part of the stamp that the policy decides. */
   readonly label: {
     readonly created: string;
@@ -66,6 +71,26 @@ export interface Placement {
     /** What `{prefix}.platforms` says: only platforms that the policy names. Missing or null: nothing. */
     readonly platforms?: readonly string[] | null;
   };
+}
+
+/** What a run sees of a tag that waits for its digest to stand still. */
+export interface Observation {
+  /** What the source tag shows. */
+  readonly digest: Digest;
+  /** RFC 3339: the run's `now`. */
+  readonly at: string;
+  /** The source digest that the output tag's stamp records; null: the tag is new. */
+  readonly placed: Digest | null;
+  /** How the digest would be placed, by the policy as it is now. */
+  readonly placement: Placement;
+  readonly windowMs: number;
+  readonly maxWaitMs: number;
+}
+
+/** A wait as a plan asks for it. */
+export interface Wait extends Observation {
+  /** Whether the report says `held`; a tag that is placed anew from its recorded digest waits silently. */
+  readonly listed: boolean;
 }
 
 /** What `placeImage` returns; the aliases it moved and those it could not. */
@@ -158,6 +183,8 @@ export interface PlanRequest extends PolicyInput {
   readonly failed: readonly string[];
   /** Only the first page reports what needs nothing done. */
   readonly first: boolean;
+  /** The `repository:tag` after which waits go on; null: with the first. Left out: they are told already. */
+  readonly waitsAfter?: string | null;
 }
 
 export interface PlannedOperation {
@@ -174,6 +201,10 @@ export interface PlanPage {
   readonly placements: readonly Placement[];
   readonly backfills: readonly Backfill[];
   readonly aliases: readonly AliasPlacement[];
+  /** Tags whose digest has to stand still first. Left out by a plan from before there were waits. */
+  readonly waits?: readonly Wait[];
+  /** The cursor for the waits that this page has no room for; null: it has the last. */
+  readonly waitsAfter?: string | null;
   /** Everything there is to do, this page included. */
   readonly pending: number;
   /** How many operations are only counted for want of room; the journal has them. */

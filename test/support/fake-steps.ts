@@ -26,6 +26,12 @@ export const HAPPY: Fakes = {
     concurrency: 4,
   }),
   planPolicy: async () => planPage(),
+  observeTags: async ({ waits }) => waits.map(() => ({ readyAt: null, reason: null, error: null })),
+  withdrawWaits: async () => 0,
+  lookAgain: async ({ aliases, candidates }) => ({
+    ...{ upstream: candidates[0] ?? null, current: null, placed: null },
+    ...{ aliases, fetchable: candidates },
+  }),
   verifyUpstream: async () => 'sha256:0123',
   inspectPlacement: async (placement) => inspected(placement),
   inspectBuild: async (placement) => ({ ...inspected(placement), built: [] }),
@@ -61,6 +67,9 @@ export function stepsPlaying(fakes: () => Fakes, note: (call: Call) => void): St
   return {
     openFleet: playing('openFleet'),
     planPolicy: playing('planPolicy'),
+    observeTags: playing('observeTags'),
+    withdrawWaits: playing('withdrawWaits'),
+    lookAgain: playing('lookAgain'),
     verifyUpstream: playing('verifyUpstream'),
     inspectPlacement: playing('inspectPlacement'),
     inspectBuild: playing('inspectBuild'),

@@ -17,6 +17,10 @@ export interface Stage {
   /** The names of the steps called, in order. */
   order(): StepName[];
   inputs<Name extends StepName>(step: Name): Input<Name>[];
+  /** The server's time, which is not this process's; ms since 1970. */
+  now(): Promise<number>;
+  /** Lets time pass, at once where the server skips it. */
+  pass(ms: number): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -64,6 +68,8 @@ export async function openStage(bundle: string, server: 'time-skipping' | 'local
     calls,
     order: () => calls.map((call) => call.step),
     inputs: (step) => calls.filter((call) => call.step === step).map((call) => call.input as Input<typeof step>),
+    now: () => environment.currentTimeMs(),
+    pass: (ms) => environment.sleep(ms),
     close: async () => {
       for (const worker of workers) worker.shutdown();
       await running;

@@ -1,0 +1,26 @@
+import { executeChild } from '@temporalio/workflow';
+import { placementId } from '../domain/durable/ids.js';
+import { QUEUES } from '../domain/durable/names.js';
+import type { Placement, PlacementResult } from '../domain/durable/placement.js';
+import { formatRepository } from '../domain/reference.js';
+import { placeImage } from './place-image.js';
+import { placementAttributes } from './search-attributes.js';
+
+/** One placement as a child, whose id is the lock of its tag. Throws what the child throws, or that the id is taken. */
+export async function placeChild(placement: Placement): Promise<PlacementResult> {
+  const { destination, tag, label } = placement;
+  return executeChild(placeImage, {
+    args: [placement],
+    workflowId: placementId(destination, tag),
+    taskQueue: QUEUES.flow,
+    // A parent that ends must not cut short a child's compensation (guide, section 2).
+    parentClosePolicy: 'ABANDON',
+    staticSummary: `${placement.kind} ${tag}`,
+    typedSearchAttributes: placementAttributes({
+      policy: label.policy,
+      repository: formatRepository(destination),
+      tag,
+      digest: placement.baseDigest,
+    }),
+  });
+}

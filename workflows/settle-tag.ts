@@ -1,0 +1,95 @@
+import {
+  allHandlersFinished,
+  condition,
+  continueAsNew,
+  defineQuery,
+  defineSignal,
+  defineUpdate,
+  setHandler,
+  workflowInfo,
+} from '@temporalio/workflow';
+import { QUERIES, WAIT_SIGNALS, WAIT_UPDATES } from '../domain/durable/names.js';
+import type { Observation, Placement, PlacementResult } from '../domain/durable/placement.js';
+import type { Look, Observed, SettleResult, WaitDecision, WaitStatus, Withdrawal } from '../domain/durable/settle.js';
+import { reportFailure } from './failures.js';
+import { placeChild } from './place-child.js';
+import { steps } from './steps.js';
+import { type CarriedWait, TagWait } from './tag-wait.js';
+
+export const statusQuery = defineQuery<WaitStatus>(QUERIES.status);
+export const observeUpdate = defineUpdate<Observed, [Observation]>(WAIT_UPDATES.observe);
+export const promoteUpdate = defineUpdate<WaitStatus, [WaitDecision]>(WAIT_UPDATES.promote);
+export const holdUpdate = defineUpdate<WaitStatus, [WaitDecision]>(WAIT_UPDATES.hold);
+export const releaseUpdate = defineUpdate<WaitStatus, [WaitDecision]>(WAIT_UPDATES.release);
+export const withdrawnSignal = defineSignal<[Withdrawal]>(WAIT_SIGNALS.withdrawn);
+
+/**
+ * Waits until a tag's moved digest has stood still for the window, and takes it over. Runs tell it what upstream shows;
+ * what to do when is decided in `domain/lifecycle/stability-wait`. Without them, it acts on the last they said.
+ */
+export async function settleTag(first: Observation, carried?: CarriedWait): Promise<SettleResult> {
+  const wait = new TagWait(first, carried);
+  setHandler(statusQuery, () => wait.status());
+  setHandler(observeUpdate, (seen) => wait.observe(seen), { validator: (seen) => wait.refuseBoundless(seen) });
+  setHandler(withdrawnSignal, ({ at }) => wait.withdraw(at));
+  setHandler(holdUpdate, (word) => wait.hold(word), { validator: (word) => wait.refuseHold(word) });
+  setHandler(releaseUpdate, (word) => wait.release(word), { validator: (word) => wait.refuseRelease(word) });
+  setHandler(promoteUpdate, (word) => promote(wait, word), { validator: (word) => wait.refuseStale(word) });
+
+  for (;;) {
+    const next = wait.next();
+    wait.tell(next);
+    if (next.kind === 'end') return await close(wait, next.because);
+    if (next.kind === 'wait') {
+      if (isLong()) return await continueAsNew<typeof settleTag>(first, wait.carry());
+      await wait.change(next, isLong);
+      continue;
+    }
+    const placement = await lookAndChoose(wait);
+    if (placement === null) continue;
+    const placed = await take(wait, placement);
+    if (placed !== null && wait.took(placement, placed)) return await close(wait, 'taken');
+  }
+}
+
+/** Whoever promotes learns what came of it. */
+async function promote(wait: TagWait, word: WaitDecision): Promise<WaitStatus> {
+  await condition(wait.promote(word));
+  return wait.status();
+}
+
+/** What to place after another look at the world; null: it has changed, or did not answer. */
+async function lookAndChoose(wait: TagWait): Promise<Placement | null> {
+  let look: Look;
+  try {
+    look = await steps.lookAgain(wait.question());
+  } catch (error) {
+    wait.failed(reportFailure(error).message);
+    return null;
+  }
+  return wait.choose(look);
+}
+
+async function take(wait: TagWait, placement: Placement): Promise<PlacementResult | null> {
+  wait.enter('placing');
+  try {
+    return await placeChild(placement);
+  } catch (error) {
+    wait.failed(reportFailure(error).message);
+    return null;
+  }
+}
+
+async function close(wait: TagWait, outcome: SettleResult['outcome']): Promise<SettleResult> {
+  const result = wait.close(outcome);
+  await condition(allHandlersFinished);
+  return result;
+}
+
+/** Events of one run, of which a day of hourly runs makes 120 (guide, section 6). */
+const LONGEST_HISTORY = 1_500;
+
+function isLong(): boolean {
+  const { continueAsNewSuggested, historyLength } = workflowInfo();
+  return (continueAsNewSuggested || historyLength > LONGEST_HISTORY) && allHandlersFinished();
+}

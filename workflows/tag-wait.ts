@@ -1,0 +1,312 @@
+import { condition, log, setCurrentDetails, upsertSearchAttributes } from '@temporalio/workflow';
+import type { Digest } from '../domain/digest.js';
+import type { Observation, Placement, PlacementResult } from '../domain/durable/placement.js';
+import type { Look, LookRequest, Observed, SettleResult, WaitDecision, WaitStatus } from '../domain/durable/settle.js';
+import { formatDuration } from '../domain/duration.js';
+import { formatInstant } from '../domain/lifecycle/instant.js';
+import {
+  afterTaking,
+  beginWait,
+  exhausted,
+  type HumanWord,
+  held,
+  nextStep,
+  observed,
+  promoted,
+  readyAtMs,
+  released,
+  type WaitState,
+  type WaitStep,
+  withdrawn,
+} from '../domain/lifecycle/stability-wait.js';
+import { formatRepository, formatTagged } from '../domain/reference.js';
+import { failure } from './failures.js';
+import { waitAttributes } from './search-attributes.js';
+
+/** What a wait that continues as new carries along. */
+export interface CarriedWait {
+  readonly state: WaitState;
+  readonly latest: Observation;
+  readonly attempt: number;
+  readonly lastError: string | null;
+  readonly retryAtMs: number | null;
+}
+
+/** A placement that failed is tried again after this long, or when somebody promotes the tag. */
+const RETRY_AFTER_MS = 3_600_000;
+
+/** Both go into annotations. */
+const LONGEST_NAME = 200;
+const LONGEST_REASON = 1_000;
+
+/** The state of one tag's wait, beside the process of `settleTag`. What it means is decided in the domain. */
+export class TagWait {
+  private state: WaitState;
+  private latest: Observation;
+  private attempt: number;
+  private lastError: string | null;
+  private retryAtMs: number | null;
+  private phase = 'starting';
+  private phaseSince = Date.now();
+  private attributes = '';
+  /** Attempts that have come to an end, one way or the other. */
+  private tried = 0;
+  private closed = false;
+  private taken: Pick<SettleResult, 'digest' | 'outDigest' | 'promoted'> & { because: string } = NOTHING;
+
+  constructor(first: Observation, carried: CarriedWait | undefined) {
+    this.state = carried?.state ?? beginWait(first.digest, Date.parse(first.at), first.placed);
+    this.latest = carried?.latest ?? first;
+    this.attempt = carried?.attempt ?? 0;
+    this.lastError = carried?.lastError ?? null;
+    this.retryAtMs = carried?.retryAtMs ?? null;
+  }
+
+  carry(): CarriedWait {
+    const { state, latest, attempt, lastError, retryAtMs } = this;
+    return { state, latest, attempt, lastError, retryAtMs };
+  }
+
+  /** What a run saw; news that come late change nothing. */
+  observe(seen: Observation): Observed {
+    const atMs = Date.parse(seen.at);
+    if (atMs >= this.state.observedMs) {
+      this.latest = seen;
+      this.state = observed({ ...this.state, placed: seen.placed }, seen.digest, atMs);
+    }
+    const { dueAt } = this.status();
+    return { readyAt: dueAt, reason: this.reason() };
+  }
+
+  withdraw(at: string): void {
+    if (Date.parse(at) > Date.parse(this.latest.at)) this.state = withdrawn(this.state);
+  }
+
+  hold(word: WaitDecision): WaitStatus {
+    this.state = held(this.state, wordOf(word));
+    return this.status();
+  }
+
+  release(word: WaitDecision): WaitStatus {
+    this.log('wait.released', { by: word.by, reason: word.reason });
+    this.state = released(this.state);
+    return this.status();
+  }
+
+  /** @returns whether the attempt that it causes has ended */
+  promote(word: WaitDecision): () => boolean {
+    const before = this.tried;
+    this.state = promoted(this.state, word.digest, wordOf(word));
+    this.retryAtMs = null;
+    return () => this.tried > before;
+  }
+
+  /** A wait without an end would never be noticed; the SDK takes a missing timeout for one (guide, section 2). */
+  refuseBoundless({ windowMs, maxWaitMs, at }: Observation): void {
+    if ([windowMs, maxWaitMs, Date.parse(at)].every((ms) => Number.isFinite(ms) && ms >= 0)) return;
+    throw failure('PolicyInvalid', 'an observation needs a time, a window and a maximum wait');
+  }
+
+  refuseStale({ by, reason, digest }: WaitDecision): void {
+    if (this.closed) throw failure('PreconditionFailed', 'the wait is over');
+    if (digest !== this.state.digest) {
+      throw failure('PreconditionFailed', `upstream shows ${this.state.digest} by now, not ${digest}`);
+    }
+    if (!isBounded(by, LONGEST_NAME) || !isBounded(reason, LONGEST_REASON)) {
+      throw failure(
+        'ConfigInvalid',
+        `a decision needs a name of up to ${LONGEST_NAME} and a reason of up to ${LONGEST_REASON} characters`,
+      );
+    }
+  }
+
+  refuseHold(word: WaitDecision): void {
+    this.refuseStale(word);
+    if (this.phase === 'placing') throw failure('PreconditionFailed', 'it is being taken over at this moment');
+  }
+
+  refuseRelease(word: WaitDecision): void {
+    this.refuseStale(word);
+    if (this.state.held === null) throw failure('PreconditionFailed', 'it is not held');
+  }
+
+  /** What is to be done now; after a failed attempt nothing for a while. */
+  next(): WaitStep {
+    const now = Date.now();
+    const step = nextStep(this.state, this.latest, now);
+    const act = step.kind === 'take' || step.kind === 'choose';
+    return act && this.retryAtMs !== null && now < this.retryAtMs ? { kind: 'wait', untilMs: this.retryAtMs } : step;
+  }
+
+  /**
+   * Waits until the time has come, or something else is to be done. Hourly news of the same digest do not wake it.
+   *
+   * @param orWhen another reason to wake
+   */
+  async change({ untilMs }: { readonly untilMs: number | null }, orWhen: () => boolean): Promise<void> {
+    const isOther = () => {
+      const next = this.next();
+      return next.kind !== 'wait' || next.untilMs !== untilMs || orWhen();
+    };
+    if (untilMs === null) return await condition(isOther);
+    const summary = `${this.latest.placement.tag} is due at ${formatInstant(untilMs)}`;
+    await condition(isOther, Math.max(1, untilMs - Date.now()), { summary });
+  }
+
+  /** What has to be known before the tag is touched. */
+  question(): LookRequest {
+    const { source, sourceTag, destination, tag, aliases } = this.latest.placement;
+    const step = this.next();
+    const candidates = step.kind === 'choose' ? step.among : step.kind === 'take' ? [step.digest] : [];
+    return { source, sourceTag, destination, tag, aliases: aliases.map(({ alias }) => alias), candidates };
+  }
+
+  /** The placement that the world, looked at again, calls for; null: none, or not now. */
+  choose(look: Look): Placement | null {
+    const now = Date.now();
+    this.state = { ...this.state, placed: look.placed };
+    if (look.upstream !== null) this.state = observed(this.state, look.upstream, now);
+    const step = nextStep(this.state, this.latest, now);
+    if (step.kind === 'wait' || step.kind === 'end') return null;
+    if (step.kind === 'take' && step.promoted !== null) {
+      if (look.fetchable.includes(step.digest))
+        return this.placement(look, step.digest, promotion(step.promoted), step.promoted);
+      this.state = { ...this.state, promoted: null };
+      return this.failed(`${step.digest}, which was promoted, can no longer be fetched`);
+    }
+    if (look.upstream === null) return this.failed('the source no longer serves the tag');
+    if (step.kind === 'take') {
+      return this.placement(look, step.digest, `it has stood still for ${formatDuration(this.latest.windowMs)}`, null);
+    }
+    const digest = step.among.find((one) => one === look.upstream || look.fetchable.includes(one));
+    const over = `the maximum wait of ${formatDuration(this.latest.maxWaitMs)} is over`;
+    if (digest === undefined) {
+      this.state = exhausted(this.state, now);
+      return this.failed(`${over}, and nothing that upstream showed can be fetched any more`);
+    }
+    return this.placement(look, digest, `${over}, and of what can be fetched it stood longest`, null);
+  }
+
+  failed(message: string): null {
+    this.tried += 1;
+    this.lastError = message;
+    this.retryAtMs = Date.now() + RETRY_AFTER_MS;
+    this.log('wait.failed', { error: message });
+    return null;
+  }
+
+  /** @returns whether that was all there is to wait for: upstream may have moved on meanwhile */
+  took(placement: Placement, { digest: outDigest }: PlacementResult): boolean {
+    const { baseDigest: digest, settled: because = '', promoted: word = null } = placement;
+    this.tried += 1;
+    this.taken = { digest, outDigest, because, promoted: word };
+    this.log('wait.taken', { digest, out_digest: outDigest, because });
+    this.lastError = null;
+    this.retryAtMs = null;
+    const rest = afterTaking(this.state, digest);
+    if (rest !== null) this.state = rest;
+    return rest === null;
+  }
+
+  close(outcome: SettleResult['outcome']): SettleResult {
+    this.closed = true;
+    this.tried += 1;
+    this.enter('ended');
+    const { because, ...taken } = this.taken;
+    return outcome === 'taken' ? { outcome, ...taken, because } : { outcome, ...NOTHING, because: ENDINGS[outcome] };
+  }
+
+  /** Shows what is going on to whoever looks at the run. */
+  tell(step: WaitStep): void {
+    if (step.kind === 'take' || step.kind === 'choose') this.enter('looking');
+    if (step.kind !== 'wait') return;
+    if (step.untilMs === null) this.enter('held');
+    else this.enter(step.untilMs === this.retryAtMs ? 'retrying' : 'waiting');
+  }
+
+  enter(phase: string): void {
+    if (phase === 'placing') this.attempt += 1;
+    if (phase !== this.phase) this.phaseSince = Date.now();
+    this.phase = phase;
+    const { destination, tag, label } = this.latest.placement;
+    const { digest, needsHuman } = this.state;
+    const { dueAt } = this.status();
+    const seen = { policy: label.policy, repository: formatRepository(destination), tag, digest, phase, dueAt };
+    const attributes = JSON.stringify([seen, needsHuman]);
+    if (attributes === this.attributes) return;
+    this.attributes = attributes;
+    upsertSearchAttributes(waitAttributes({ ...seen, dueAt: dueAt === null ? null : new Date(dueAt), needsHuman }));
+    setCurrentDetails(
+      `${phase}: ${digest}${dueAt === null ? '' : `, due at ${dueAt}`}${this.lastError === null ? '' : `\n\n${this.lastError}`}`,
+    );
+  }
+
+  status(): WaitStatus {
+    const { state, phase, attempt, lastError } = this;
+    const readyMs = readyAtMs(state, this.latest);
+    const dueMs = readyMs === null ? null : Math.max(readyMs, this.retryAtMs ?? 0);
+    return {
+      phase,
+      since: formatInstant(this.phaseSince),
+      digest: state.digest,
+      standsSince: formatInstant(state.sinceMs),
+      dueAt: dueMs === null ? null : formatInstant(dueMs),
+      attempt,
+      held: state.held,
+      promoted: state.promoted && wordOf(state.promoted),
+      ...(lastError === null ? {} : { lastError }),
+    };
+  }
+
+  private reason(): string | null {
+    const { held: word } = this.state;
+    return word === null ? this.lastError : `held by ${word.by}: ${word.reason}`;
+  }
+
+  private placement(look: Look, digest: Digest, settled: string, word: HumanWord | null): Placement {
+    const { placement } = this.latest;
+    const { current } = look;
+    return {
+      ...placement,
+      baseDigest: digest,
+      current,
+      // An alias that has gone its own way meanwhile is the next run's business.
+      aliases: placement.aliases
+        .filter(({ alias }) => look.aliases.includes(alias))
+        .map(({ alias }) => ({ alias, current })),
+      label: { ...placement.label, created: formatInstant(Date.now()) },
+      settled,
+      promoted: word,
+    };
+  }
+
+  private log(event: string, facts: Readonly<Record<string, unknown>>): void {
+    const { label, destination, tag } = this.latest.placement;
+    log.info(event, {
+      policy: label.policy,
+      reference: formatTagged(destination, tag),
+      digest: this.state.digest,
+      ...facts,
+    });
+  }
+}
+
+const NOTHING = { digest: null, outDigest: null, because: '', promoted: null } as const;
+
+const ENDINGS = {
+  taken: '',
+  withdrawn: 'the tag is waited for no more',
+  returned: 'upstream shows again what is placed',
+} as const;
+
+function promotion({ by, reason }: HumanWord): string {
+  return `promoted by ${by}: ${reason}`;
+}
+
+function wordOf({ by, reason }: HumanWord): HumanWord {
+  return { by, reason };
+}
+
+function isBounded(text: string, longest: number): boolean {
+  return typeof text === 'string' && text.trim() !== '' && text.length <= longest;
+}
