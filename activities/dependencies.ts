@@ -9,6 +9,7 @@ import type { Scratch } from '../adapters/scratch.js';
 import type { Syft } from '../adapters/syft.js';
 import type { PolicySource } from '../domain/durable/messages.js';
 import type { SbomFormat } from '../domain/evidence/sbom.js';
+import type { RetentionLevel } from '../domain/lifecycle/retention.js';
 import type { Roster } from '../domain/roster.js';
 import type { TransformResources } from '../domain/transform/step.js';
 
@@ -38,6 +39,8 @@ export interface ActivitySettings {
   readonly deletionMode: 'purge' | 'mark';
   /** 0 to 1. */
   readonly maxDeletionShare: number;
+  /** The fleet's (`HOUBA_RETENTION`); null: there is none. */
+  readonly retention: RetentionLevel | null;
   readonly maxConcurrency: number;
   /** `''` when nothing is signed. */
   readonly signer: string;

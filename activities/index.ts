@@ -1,7 +1,9 @@
 import { createInspectBuild, createWriteBuild } from './build.js';
+import { createDeleteTags, createInspectDeletion } from './delete-tag.js';
 import type { Dependencies } from './dependencies.js';
 import { createOpenFleet } from './fleet.js';
 import { createLookAgain } from './look-again.js';
+import { createSetMark } from './marks.js';
 import { createObserveTags, createWithdrawWaits } from './observe-tags.js';
 import { createInspectPlacement, createPublishTag, createRemoveWritten, createWriteImage } from './placement.js';
 import { createPlanPolicy } from './plan-policy.js';
@@ -26,6 +28,9 @@ export function createRegistryActivities(deps: Dependencies) {
     putStamp: createPutStamp(deps),
     publishTag: createPublishTag(deps),
     dropOldStamps: createDropOldStamps(deps),
+    setMark: createSetMark(deps),
+    inspectDeletion: createInspectDeletion(deps),
+    deleteTags: createDeleteTags(deps),
     removeStamp: createRemoveStamp(deps),
     removeWritten: createRemoveWritten(deps),
   };

@@ -1,6 +1,7 @@
 import type { RegistryReader } from '../adapters/registry.js';
 import type { Digest } from '../domain/digest.js';
 import type { DestinationRepository, Placement } from '../domain/durable/placement.js';
+import { readMarks } from '../domain/lifecycle/mark.js';
 import type { ParsedManifest } from '../domain/manifest.js';
 import { formatPinned, formatTagged, isEvidenceTag, isTag, type Repository } from '../domain/reference.js';
 import { HoubaError } from '../domain/report/errors.js';
@@ -216,6 +217,8 @@ async function rememberPlaced(
     ),
     sbomFormats: formats,
     signedFormats: placed.signed ? formats : null,
+    // What bears its own stamp is new.
+    marks: readMarks(digest, listed, prefix),
   });
 }
 

@@ -9,16 +9,9 @@ import type {
   PlanRequest,
   StatementFacts,
 } from '../domain/durable/placement.js';
-import {
-  lostKey,
-  type MassDeletion,
-  type PolicyPlan,
-  planPolicy,
-  type TagDecision,
-  type Target,
-  type UnwantedTag,
-} from '../domain/plan/plan.js';
+import { lostKey, type PolicyPlan, planPolicy, type TagDecision, type Target } from '../domain/plan/plan.js';
 import { refuseUnrecorded } from '../domain/plan/refuse.js';
+import type { RemovalPlan } from '../domain/plan/removals.js';
 import type { SeenRepository } from '../domain/plan/survey.js';
 import { expandTargets } from '../domain/plan/targets.js';
 import { type ResolvedPolicy, type ResolvedVariant, resolvePolicy } from '../domain/policy/resolve.js';
@@ -35,6 +28,7 @@ import { newOperation, type Operation, type OperationKind } from '../domain/repo
 import { planTransform } from '../domain/transform/resolve.js';
 import type { TransformResources } from '../domain/transform/step.js';
 import type { ActivitySettings, Dependencies } from './dependencies.js';
+import { pageRemovals, surveyRemovals } from './plan-removals.js';
 import { type StepContext, step } from './step.js';
 import { listSourceTags, surveyDestination, surveySource } from './survey.js';
 
@@ -74,16 +68,17 @@ export function createPlanPolicy(deps: Dependencies) {
     const targets = expandTargets(policy, upstream, deps.roster, deps.settings.deletionMode);
     const concurrency = request.options.concurrency ?? deps.settings.maxConcurrency;
     const survey = await surveys(() => surveyAll(deps, policy, source, targets, request, concurrency, context));
-    const { maxDeletionShare, prefix } = deps.settings;
-    const settings = { prefix, maxDeletionShare: request.options.allowMassDeletion ? 1 : maxDeletionShare, transforms };
+    const { prefix } = deps.settings;
+    const settings = { prefix, transforms };
     const decide = (lost: ReadonlySet<string>) =>
       planPolicy(policy, survey.targets, survey.source, survey.seen, { ...settings, lost });
     const hopeful = decide(new Set());
     const lost = await findLost(deps, source, targets, hopeful, concurrency, context.signal);
     const plan = lost.size === 0 ? hopeful : decide(lost);
+    const removals = await surveyRemovals(deps, { ...survey, policy, plan }, request, concurrency, context.signal);
     const planning = { policy, source, targets, transforms, settings: deps.settings, now: request.now };
     const dryRun = request.options.dryRun || deps.settings.dryRunTags;
-    const { reported, ...page } = fillPage(planning, plan, request, dryRun);
+    const { reported, ...page } = fillPage(planning, plan, removals, request, dryRun);
     for (const { position, operation } of reported) journalPlanned(deps, policy.name, targets, position, operation);
     const { listed, rest } = listSome(reported);
     const counted = [...(request.first ? countKept(plan) : []), ...countOperations(rest)];
@@ -197,52 +192,60 @@ async function surveyAll(
   };
 }
 
-/** The stages of section 5 in their order: placements, evidence, aliases; what does not fit waits for the next page. */
+/** The stages of section 5 in their order, removals last; what does not fit waits for the next page. */
 function fillPage(
   planning: Planning,
   plan: PolicyPlan,
+  removals: RemovalPlan,
   request: PlanRequest,
   dryRun: boolean,
-): Pick<PlanPage, 'targets' | 'placements' | 'backfills' | 'aliases' | 'pending'> & { reported: PlannedOperation[] } {
+): Omit<PlanPage, 'settled' | 'counted' | 'cut' | 'error' | 'concurrency'> & { reported: PlannedOperation[] } {
   const { targets } = planning;
   const failed = new Set(request.failed);
   const isOpen = (target: number, tag: string) => !failed.has(failureKey(targets, target, tag));
   const toPlace = plan.tags.filter((tag) => isPlacement(tag) && isOpen(tag.target, tag.outTag));
   const toFill = plan.tags.filter((tag) => tag.needs.length > 0 && isOpen(tag.target, tag.outTag));
   const toPoint = plan.aliases.filter((alias) => isOpen(alias.target, alias.alias));
-  const pending = toPlace.length + toFill.length + toPoint.length;
+  const dryRemovals = request.options.dryRun || planning.settings.dryRunDeletions;
+  const { reported: removed, refused, ...toRemove } = pageRemovals(removals, targets, request, dryRemovals);
+  const toTag = dryRun ? 0 : toPlace.length + toFill.length + toPoint.length;
+  const pending = toTag + toRemove.deletions.length + toRemove.marks.length;
 
-  const settled = request.first ? settledOperations(plan, targets) : [];
+  const settled = request.first ? settledOperations(plan) : [];
   const report = {
     targets: targets.map((target) => ({
       dest_repo: formatRepository(target.repository),
       variants: target.variants.map(({ variant }) => ({ name: variant.name, suffix: variant.suffix })),
     })),
     pending,
+    refused,
   };
-  if (dryRun) {
-    const planned = [
-      ...toPlace.flatMap((tag) => plannedPlacement(planning, tag)),
-      ...toFill.flatMap(plannedBackfill),
-      ...toPoint.map(plannedAlias),
-    ];
-    return { ...report, reported: [...settled, ...planned], placements: [], backfills: [], aliases: [] };
-  }
   let room = PAGE;
   const take = <Item>(items: readonly Item[]): Item[] => {
     const taken = items.slice(0, room);
     room -= taken.length;
     return taken;
   };
+  const removal = () => ({ deletions: take(toRemove.deletions), marks: take(toRemove.marks) });
+  if (dryRun) {
+    const planned = [
+      ...toPlace.flatMap((tag) => plannedPlacement(planning, tag)),
+      ...toFill.flatMap(plannedBackfill),
+      ...toPoint.map(plannedAlias),
+    ];
+    const reported = [...settled, ...(request.first ? planned : []), ...removed];
+    return { ...report, reported, placements: [], backfills: [], aliases: [], ...removal() };
+  }
   return {
     ...report,
-    reported: settled,
+    reported: [...settled, ...removed],
     placements: take(toPlace).map((tag) => placement(planning, tag)),
     backfills: take(toFill).map((tag) => backfill(planning, tag)),
     aliases: take(toPoint).map((alias): AliasPlacement => {
       const { target, variant, ...move } = alias;
       return { ...move, position: { target, variant }, destination: destinationOf(targets, target) };
     }),
+    ...removal(),
   };
 }
 
@@ -379,8 +382,8 @@ function destinationOf(targets: readonly Target[], index: number): Placement['de
   return { registry: target.registry, host: target.repository.host, path: target.repository.path };
 }
 
-/** What the first page reports although nothing is done about it: waiting, gone and unwanted tags. */
-function settledOperations(plan: PolicyPlan, targets: readonly Target[]): PlannedOperation[] {
+/** What the first page reports although nothing is done about it: waiting and gone tags. */
+function settledOperations(plan: PolicyPlan): PlannedOperation[] {
   const operations: PlannedOperation[] = [];
   for (const tag of plan.tags) {
     if (tag.kind !== 'held' && tag.kind !== 'gone') continue;
@@ -389,36 +392,11 @@ function settledOperations(plan: PolicyPlan, targets: readonly Target[]): Planne
     const because = tag.reason === null ? {} : { reason: tag.reason };
     operations.push({ position, operation: { ...operation, error, ...because } });
   }
-  for (const tag of plan.unwanted) {
-    const repository = formatRepository((targets[tag.target] as Target).repository);
-    const mass = plan.massDeletions.find((entry) => entry.repository === repository);
-    operations.push({
-      position: { target: tag.target, variant: null },
-      operation: unwantedOperation(tag, mass),
-    });
-  }
   return operations;
 }
 
 function goneError(tag: TagDecision): ReportedError {
   return reportError(new HoubaError('NotFound', `the source lists the tag ${tag.sourceTag} but does not serve it`));
-}
-
-/** Deletions are planned and carried out by nobody yet; more of them than the cap allows is an error (L4). */
-function unwantedOperation(tag: UnwantedTag, mass: MassDeletion | undefined): Operation {
-  const error =
-    mass === undefined
-      ? null
-      : reportError(
-          new HoubaError(
-            'PreconditionFailed',
-            `${mass.unwanted} of ${mass.managed} managed tags of ${mass.repository} are unwanted, more than one run may take away`,
-            {
-              hint: 'see whether the policy means it, then use --allow-mass-deletion, or raise HOUBA_MAX_DELETION_SHARE',
-            },
-          ),
-        );
-  return { ...newOperation(tag.kind, tag.tag), digest: tag.baseDigest, out_digest: tag.digest, error };
 }
 
 /** Tags that stay as they are are only counted (section 10). */

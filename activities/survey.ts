@@ -3,6 +3,7 @@ import type { ReferrerDescriptor, RegistryReader } from '../adapters/registry.js
 import type { Digest } from '../domain/digest.js';
 import { missingAttestations, type StatementIdentity } from '../domain/evidence/attestation.js';
 import { missingSboms, type PlatformManifest, type SbomFormat } from '../domain/evidence/sbom.js';
+import { type PlacedMark, readMarks } from '../domain/lifecycle/mark.js';
 import type { SeenRepository, SeenTag, SourceDigests } from '../domain/plan/survey.js';
 import { formatRepository, isEvidenceTag, isTag, type Repository } from '../domain/reference.js';
 import { HoubaError } from '../domain/report/errors.js';
@@ -70,6 +71,7 @@ export async function surveyDestination(
 ): Promise<SeenRepository> {
   const listed = (await deps.reader.listTags(repository, looking.signal)) ?? [];
   const tags = new Map<string, SeenTag>();
+  const marks = new Map<Digest, readonly PlacedMark[]>();
   const closer = new Map<Digest, Promise<DigestFacts>>();
   await forEach(
     listed.filter((tag) => isTag(tag) && !isEvidenceTag(tag)),
@@ -80,16 +82,19 @@ export async function surveyDestination(
       const { digest } = head;
       const facts = recheck ? undefined : deps.memory.facts(repository, digest);
       const known = facts && seenAs(deps, facts, digest, tag, needsSbom);
-      if (known?.sbomComplete && known.attested) {
+      if (facts?.marks && known?.sbomComplete && known.attested) {
         tags.set(tag, known);
+        marks.set(digest, facts.marks);
         return;
       }
       const look = closer.get(digest) ?? lookCloser(deps, repository, digest, needsSbom, looking.signal);
       closer.set(digest, look);
-      tags.set(tag, seenAs(deps, await look, digest, tag, needsSbom));
+      const found = await look;
+      tags.set(tag, seenAs(deps, found, digest, tag, needsSbom));
+      marks.set(digest, found.marks ?? []);
     },
   );
-  return { repository, tags };
+  return { repository, tags, marks };
 }
 
 /** A tag by what is known of its digest. A stamp beside the image is that of one tag: an alias of it has none. */
@@ -109,7 +114,7 @@ function seenAs(
   return { digest, stamp, sbomComplete: covers(sbomFormats, wanted), attested: settings.signer === '' || signed };
 }
 
-/** One listing of the referrers of each manifest serves stamps, inventories and signatures. */
+/** One listing of the referrers of each manifest serves stamps, inventories, signatures and marks. */
 async function lookCloser(
   deps: Dependencies,
   repository: Repository,
@@ -121,10 +126,11 @@ async function lookCloser(
   const { manifest } = await readManifest(deps.reader, repository, digest, signal);
   const stamp = readStamp(manifest.annotations, prefix);
   const evidence = needsSbom || signer !== '';
-  const list = stamp === null ? prefix !== '' : evidence;
-  const listed = list ? await deps.reader.listReferrers(repository, digest, {}, signal) : [];
+  // Without a prefix there are no stamps beside an image: then nothing of it is ours.
+  const listed = stamp !== null || prefix !== '' ? await deps.reader.listReferrers(repository, digest, {}, signal) : [];
   const stamps = stamp === null ? youngestStamps(listed, prefix) : [];
-  let facts: DigestFacts = { stamp, stampsBeside: stamps, sbomFormats: [], signedFormats: null };
+  const marks = readMarks(digest, listed, prefix);
+  let facts: DigestFacts = { stamp, stampsBeside: stamps, sbomFormats: [], signedFormats: null, marks };
   if (evidence && (stamp !== null || stamps.length > 0)) {
     const wanted = needsSbom ? sbomFormats : [];
     const platforms = await readPlatforms(deps.reader, repository, digest, signal);
@@ -137,6 +143,7 @@ async function lookCloser(
       stampsBeside: stamps.map((beside) => ({ ...beside, signed: isSigned(identityOf(beside)) })),
       sbomFormats: inventoried ? wanted : [],
       signedFormats: isSigned(null) ? wanted : null,
+      marks,
     };
   }
   deps.memory.rememberFacts(repository, digest, facts);

@@ -2,6 +2,7 @@ import { closeSync, mkdirSync, openSync, readFileSync, renameSync, writeFileSync
 import { join } from 'node:path';
 import type { Digest } from '../domain/digest.js';
 import type { SbomFormat } from '../domain/evidence/sbom.js';
+import type { PlacedMark } from '../domain/lifecycle/mark.js';
 import { formatRepository, type Repository } from '../domain/reference.js';
 import type { RecordedStamp } from '../domain/stamp/annotations.js';
 
@@ -13,6 +14,8 @@ export interface DigestFacts {
   readonly sbomFormats: readonly SbomFormat[];
   /** The formats whose inventories are signed, with every other statement; null: something lacked a signature. */
   readonly signedFormats: readonly SbomFormat[] | null;
+  /** Deletion marks, which whoever acts on them reads again; null: they may have changed since. */
+  readonly marks: readonly PlacedMark[] | null;
 }
 
 /** A stamp of one tag beside an image that several may show. */
@@ -43,7 +46,7 @@ export interface DigestMemory {
 }
 
 /** Of what is remembered; a memory of another shape is not read. */
-const SHAPE = 2;
+const SHAPE = 3;
 
 /**
  * A file of one JSON pair a line, only ever appended to; several workers may share it. Lines that cannot be read are

@@ -45,6 +45,7 @@ export async function openDependencies(settings: Settings, log: Logger): Promise
       dryRunDeletions: settings.dryRunDeletions,
       deletionMode: settings.deletionMode,
       maxDeletionShare: settings.maxDeletionShare,
+      retention: settings.retention,
       maxConcurrency: settings.maxConcurrency,
       signer: settings.attest.signer,
       builderId: settings.attest.builderId,

@@ -1,5 +1,5 @@
 import type { Digest } from '../digest.js';
-import type { HumanWord } from '../lifecycle/stability-wait.js';
+import type { HumanWord } from '../human-word.js';
 import type { AliasMove, EvidenceKind } from '../plan/plan.js';
 import type { TransformStep } from '../policy/resolve.js';
 import type { MirrorPolicy } from '../policy/schema.js';
@@ -7,6 +7,7 @@ import type { Repository } from '../reference.js';
 import type { ReportedError } from '../report/errors.js';
 import type { Counts, Operation } from '../report/run-report.js';
 import type { RunOptions } from './messages.js';
+import type { PlannedDeletion, PlannedMark } from './removal.js';
 
 /** A destination repository: where it is, and the roster name under which the worker finds how to reach it (S6). */
 export interface DestinationRepository extends Repository {
@@ -183,6 +184,8 @@ export interface PlanRequest extends PolicyInput {
   readonly failed: readonly string[];
   /** Only the first page reports what needs nothing done. */
   readonly first: boolean;
+  /** Repositories of which this run deletes and newly marks nothing. Left out: none. */
+  readonly refused?: readonly string[];
   /** The `repository:tag` after which waits go on; null: with the first. Left out: they are told already. */
   readonly waitsAfter?: string | null;
 }
@@ -201,6 +204,12 @@ export interface PlanPage {
   readonly placements: readonly Placement[];
   readonly backfills: readonly Backfill[];
   readonly aliases: readonly AliasPlacement[];
+  /** Left out, as marks and what is refused, by a plan from before tags were retired. */
+  readonly deletions?: readonly PlannedDeletion[];
+  /** Those that are made first, then those that are cleared, of which nobody is told. */
+  readonly marks?: readonly PlannedMark[];
+  /** Repositories of which this run deletes and newly marks nothing, because it would be too much (L4). */
+  readonly refused?: readonly string[];
   /** Tags whose digest has to stand still first. Left out by a plan from before there were waits. */
   readonly waits?: readonly Wait[];
   /** The cursor for the waits that this page has no room for; null: it has the last. */

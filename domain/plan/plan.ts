@@ -63,32 +63,13 @@ export interface AliasDecision extends AliasMove {
   readonly digest: Digest;
 }
 
-export interface UnwantedTag {
-  readonly target: number;
-  readonly kind: 'deleted' | 'marked';
-  readonly tag: string;
-  readonly digest: Digest;
-  readonly baseDigest: Digest;
-}
-
-/** A repository in which more tags would go than one run may take away. */
-export interface MassDeletion {
-  readonly repository: string;
-  readonly unwanted: number;
-  readonly managed: number;
-}
-
 export interface PolicyPlan {
   readonly tags: readonly TagDecision[];
   readonly aliases: readonly AliasDecision[];
-  readonly unwanted: readonly UnwantedTag[];
-  readonly massDeletions: readonly MassDeletion[];
 }
 
 export interface PlanSettings {
   readonly prefix: string;
-  /** 0 to 1; 1 lifts the cap. */
-  readonly maxDeletionShare: number;
   /** The transform's version (section 3) of every variant that is rebuilt. */
   readonly transforms: ReadonlyMap<ResolvedVariant, { readonly version: string }>;
   /** Recorded base digests that nobody serves any more, by `lostKey`. */
@@ -137,8 +118,7 @@ export function planPolicy(
       }
     });
   });
-  const { unwanted, massDeletions } = findUnwanted(policy, targets, seen, settings);
-  return { tags, aliases, unwanted, massDeletions };
+  return { tags, aliases };
 }
 
 /** The tags and aliases that a target writes, suffixes applied. */
@@ -208,44 +188,6 @@ function aliasMoves(wish: TargetVariant, found: SeenRepository): Map<string, Ali
   return moves;
 }
 
-/**
- * Tags whose stamp names this policy and that no import of it wants here any more. More than the allowed share of a
- * repository's managed tags is a mass deletion, which needs an explicit word (L4).
- */
-function findUnwanted(
-  policy: ResolvedPolicy,
-  targets: readonly Target[],
-  seen: ReadonlyMap<string, SeenRepository>,
-  settings: PlanSettings,
-): Pick<PolicyPlan, 'unwanted' | 'massDeletions'> {
-  const unwanted: UnwantedTag[] = [];
-  const massDeletions: MassDeletion[] = [];
-  for (const [repository, found] of seen) {
-    const here = targets.flatMap((target, index) =>
-      formatRepository(target.repository) === repository ? [{ target, index }] : [],
-    );
-    const first = here[0];
-    if (first === undefined) continue;
-    const wanted = new Set(here.flatMap(({ target }) => wantedTags(target)));
-    const managed = [...found.tags].filter(([, tag]) => isOurs(tag.stamp, policy.name, settings.prefix));
-    const gone = managed.filter(([tag]) => !wanted.has(tag)).sort(([a], [b]) => (a < b ? -1 : 1));
-    for (const [tag, { digest, stamp }] of gone) {
-      if (stamp === null) continue;
-      const owner = here.find(({ target }) => target.import.name === stamp.import) ?? first;
-      const kind = owner.target.deletionMode === 'purge' ? 'deleted' : 'marked';
-      unwanted.push({ target: owner.index, kind, tag, digest, baseDigest: stamp.baseDigest });
-    }
-    if (gone.length > settings.maxDeletionShare * managed.length) {
-      massDeletions.push({ repository, unwanted: gone.length, managed: managed.length });
-    }
-  }
-  return { unwanted, massDeletions };
-}
-
-function isOurs(stamp: RecordedStamp | null, policy: string, prefix: string): boolean {
-  return stamp !== null && (prefix === '' || stamp.policy === policy);
-}
-
 function seenAt(seen: ReadonlyMap<string, SeenRepository>, repository: Repository): SeenRepository {
-  return seen.get(formatRepository(repository)) ?? { repository, tags: new Map() };
+  return seen.get(formatRepository(repository)) ?? { repository, tags: new Map(), marks: new Map() };
 }

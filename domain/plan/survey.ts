@@ -1,4 +1,5 @@
 import type { Digest } from '../digest.js';
+import type { PlacedMark } from '../lifecycle/mark.js';
 import type { Repository } from '../reference.js';
 import type { RecordedStamp } from '../stamp/annotations.js';
 
@@ -17,6 +18,8 @@ export interface SeenTag {
 export interface SeenRepository {
   readonly repository: Repository;
   readonly tags: ReadonlyMap<string, SeenTag>;
+  /** The deletion marks on what the tags show, by the digest they hang on. */
+  readonly marks: ReadonlyMap<Digest, readonly PlacedMark[]>;
 }
 
 /** The digests that the source's tags resolve to; null where a listed tag turned out to be gone. */

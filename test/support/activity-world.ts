@@ -43,6 +43,7 @@ export function createWorld(facts: WorldFacts = {}): ActivityWorld {
       dryRunDeletions: false,
       deletionMode: 'mark',
       maxDeletionShare: 0.5,
+      retention: null,
       maxConcurrency: 4,
       signer: '',
       builderId: '',

@@ -43,6 +43,12 @@ export const HAPPY: Fakes = {
   putStamp: async ({ digest }) => stampedDigest(`beside ${digest}`),
   publishTag: async () => true,
   dropOldStamps: async () => ({ leftBehind: [] }),
+  setMark: async ({ put }) => put !== null,
+  inspectDeletion: async ({ tags }) => ({ manifests: tags.map(({ digest }) => digest) }),
+  deleteTags: async ({ tags }) => ({
+    outcomes: tags.map(({ tag }) => ({ tag, deleted: true, kept: null, error: null })),
+    leftBehind: [],
+  }),
   removeStamp: async () => ({ leftBehind: [] }),
   removeWritten: async () => ({ leftBehind: [] }),
 };
@@ -81,6 +87,9 @@ export function stepsPlaying(fakes: () => Fakes, note: (call: Call) => void): St
     putStamp: playing('putStamp'),
     publishTag: playing('publishTag'),
     dropOldStamps: playing('dropOldStamps'),
+    setMark: playing('setMark'),
+    inspectDeletion: playing('inspectDeletion'),
+    deleteTags: playing('deleteTags'),
     removeStamp: playing('removeStamp'),
     removeWritten: playing('removeWritten'),
   };

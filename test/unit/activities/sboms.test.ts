@@ -225,7 +225,7 @@ describe('the same content', () => {
 describe('a back-fill', () => {
   it('tells the journal, and remembers that the digest is complete', async () => {
     const image = storeImage(destination(), {});
-    const known = { stamp: null, stampsBeside: [], sbomFormats: [], signedFormats: null };
+    const known = { stamp: null, stampsBeside: [], sbomFormats: [], signedFormats: null, marks: [] };
     world.memory.rememberFacts(DESTINATION, image, known);
     await attach(image, { journal: { kind: 'sbom', out_tag: '7' } });
     expect(world.journal).toEqual([

@@ -13,6 +13,7 @@ const FACTS = {
   stampsBeside: [],
   sbomFormats: ['spdx-json' as const],
   signedFormats: null,
+  marks: [],
 };
 const PLACE = { ...REDIS, digest: digestFor('document') };
 

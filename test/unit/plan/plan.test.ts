@@ -16,7 +16,7 @@ import {
   variantWish,
 } from './samples.js';
 
-const SETTINGS: PlanSettings = { prefix: 'io.houba', maxDeletionShare: 0.5, transforms: new Map(), lost: new Set() };
+const SETTINGS: PlanSettings = { prefix: 'io.houba', transforms: new Map(), lost: new Set() };
 const policy = resolvedPolicy();
 const noTags = seenRepository({});
 
@@ -36,15 +36,13 @@ describe('planPolicy', () => {
     expect(kinds(plan)).toEqual({ '7.2.0-fips': 'keep', '7.3.0-fips': 'import' });
     expect(plan.aliases).toMatchObject([{ alias: '7.2-fips', outTag: '7.2.0-fips', digest: PLACED, current: null }]);
     expect(plan.tags[1]?.aliases).toEqual([{ alias: 'latest-fips', current: null }]);
-    expect(plan.unwanted).toEqual([]);
   });
 
-  it('neither deletes nor rewrites aliases that are right', () => {
+  it('leaves aliases that are right', () => {
     const wish = variantWish('default', '', ['7.2.0'], { '7.2': '7.2.0', latest: '7.2.0' });
     const seen = seenRepository({ '7.2': {}, latest: {}, '7.2.0': {} });
     const plan = planPolicy(policy, [target([wish])], source({ '7.2.0': A }), seen, SETTINGS);
     expect(plan.aliases).toEqual([]);
-    expect(plan.unwanted).toEqual([]);
     expect(wantedTags(target([wish]))).toEqual(['7.2.0', '7.2', 'latest']);
   });
 
@@ -117,7 +115,7 @@ describe('planPolicy', () => {
     const targets = [target([wish], { import: resolvedImport({ stamp: 'referrer' }) })];
     const plan = planPolicy(policy, targets, source({ '7.2.0': A }), seen, SETTINGS);
     expect(kinds(plan)).toEqual({ '7.2.0': 'keep' });
-    expect([...plan.aliases, ...plan.unwanted]).toEqual([]);
+    expect(plan.aliases).toEqual([]);
   });
 
   it('imports over a wanted tag that is not houba’s, and knows what it showed', () => {
@@ -155,52 +153,6 @@ describe('planPolicy', () => {
     expect(plan.tags).toMatchObject([{ kind: 'gone', baseDigest: null }]);
   });
 
-  it('computes what is wanted per repository: two imports do not delete each other’s tags (L1)', () => {
-    const seven = target([variantWish('default', '', ['7.0.0'])]);
-    const eight = target([variantWish('default', '', ['8.0.0'])], { import: resolvedImport({ name: 'v8' }) });
-    const seen = seenRepository({ '7.0.0': {}, '8.0.0': { stamp: recordedStamp({ import: 'v8' }) } });
-    const plan = planPolicy(policy, [seven, eight], source({ '7.0.0': A, '8.0.0': A }), seen, SETTINGS);
-    expect(plan.unwanted).toEqual([]);
-  });
-
-  it('finds unwanted only what this policy stamped', () => {
-    const seen = seenRepository({
-      '7.2.0': {},
-      '7.3.0': {},
-      '6.0.0': {},
-      manual: { stamp: null },
-      foreign: { stamp: recordedStamp({ policy: 'else' }) },
-    });
-    const wish = variantWish('default', '', ['7.2.0', '7.3.0']);
-    const plan = planPolicy(policy, [target([wish])], source({ '7.2.0': A, '7.3.0': A }), seen, SETTINGS);
-    expect(plan.unwanted).toEqual([{ target: 0, kind: 'marked', tag: '6.0.0', digest: PLACED, baseDigest: A }]);
-    expect(plan.massDeletions).toEqual([]);
-  });
-
-  it('gives an unwanted tag to the import that its stamp names, with that target’s deletion mode', () => {
-    const seen = seenRepository({ '8.1.0': { stamp: recordedStamp({ import: 'v8' }) } });
-    const seven = target([variantWish('default', '', ['7.0.0'])]);
-    const eight = target([variantWish('default', '', [])], {
-      import: resolvedImport({ name: 'v8' }),
-      deletionMode: 'purge',
-    });
-    const plan = planPolicy(policy, [seven, eight], source({ '7.0.0': A }), seen, { ...SETTINGS, maxDeletionShare: 1 });
-    expect(plan.unwanted).toMatchObject([{ target: 1, kind: 'deleted', tag: '8.1.0' }]);
-  });
-
-  it.each([
-    ['half is allowed by default', 0.5, ['a', 'b'], []],
-    ['more than half is a mass deletion', 0.5, ['a', 'b', 'c'], [{ unwanted: 3, managed: 5 }]],
-    ['a share of 1 lifts the cap', 1, ['a', 'b', 'c'], []],
-    ['a share of 0 allows none', 0, ['a'], [{ unwanted: 1, managed: 3 }]],
-  ] as const)('%s', (_rule, share, dropped, expected) => {
-    const seen = seenRepository(Object.fromEntries(['1.0', '1.1', ...dropped].map((tag) => [tag, {}])));
-    const wish = variantWish('default', '', ['1.0', '1.1']);
-    const settings = { ...SETTINGS, maxDeletionShare: share };
-    const plan = planPolicy(policy, [target([wish])], source({ '1.0': A, '1.1': A }), seen, settings);
-    expect(plan.massDeletions).toMatchObject(expected);
-  });
-
   it('after everything was placed a second plan has nothing to do', () => {
     const tag = fc.stringMatching(/^[a-z0-9]{1,8}$/);
     fc.assert(
@@ -211,7 +163,7 @@ describe('planPolicy', () => {
         const seen = seenRepository(Object.fromEntries(placed.map((name) => [name, {}])));
         const second = planPolicy(policy, [target([wish])], new Map(tags.map((name) => [name, A])), seen, SETTINGS);
         expect(second.tags.every((found) => found.kind === 'keep')).toBe(true);
-        expect([...second.aliases, ...second.unwanted]).toEqual([]);
+        expect(second.aliases).toEqual([]);
       }),
     );
   });

@@ -1,4 +1,5 @@
 import type { Digest } from '../../../domain/digest.js';
+import type { PlacedMark } from '../../../domain/lifecycle/mark.js';
 import type { Target, TargetVariant } from '../../../domain/plan/plan.js';
 import type { SeenRepository, SeenTag } from '../../../domain/plan/survey.js';
 import type { ResolvedImport, ResolvedPolicy } from '../../../domain/policy/resolve.js';
@@ -83,10 +84,15 @@ export function target(variants: readonly TargetVariant[], facts: Partial<Target
   };
 }
 
-export function seenRepository(tags: Readonly<Record<string, Partial<SeenTag>>>): Map<string, SeenRepository> {
+export function seenRepository(
+  tags: Readonly<Record<string, Partial<SeenTag>>>,
+  placed: readonly PlacedMark[] = [],
+): Map<string, SeenRepository> {
   const entries = Object.entries(tags).map(([tag, facts]): [string, SeenTag] => [
     tag,
     { digest: PLACED, stamp: recordedStamp(), sbomComplete: true, attested: true, ...facts },
   ]);
-  return new Map([['registry.example/lib/redis', { repository: REPOSITORY, tags: new Map(entries) }]]);
+  const marks = new Map<Digest, PlacedMark[]>();
+  for (const mark of placed) marks.set(mark.subject, [...(marks.get(mark.subject) ?? []), mark]);
+  return new Map([['registry.example/lib/redis', { repository: REPOSITORY, tags: new Map(entries), marks }]]);
 }
