@@ -233,7 +233,7 @@ export function createRemoveWritten(deps: Dependencies) {
       if (await isTagged(deps.reader, destination, digest, signal)) return { leftBehind: [] };
       const referrers = await deps.reader.listReferrers(destination, digest, {}, signal);
       if (stampsBeside(referrers, deps.settings.prefix).length > 0) return { leftBehind: [] };
-      const victims = [...referrers.map((referrer) => referrer.digest), digest];
+      const victims = [...referrers.map((referrer) => ({ digest: referrer.digest, subject: digest })), { digest }];
       return removeManifests(deps, destination, victims, signal);
     },
   );
