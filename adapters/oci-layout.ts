@@ -20,6 +20,8 @@ export interface LayoutConfig {
   readonly created: string | null;
   /** What the image has done to whatever is built upon it (`ONBUILD`). */
   readonly onBuild: readonly string[];
+  /** What each layer is once it is unpacked; texts that are no digests as they stand there. */
+  readonly diffIds: readonly string[];
 }
 
 /** What BuildKit wrote: the image of one platform, and what it says about how it made it. */
@@ -78,15 +80,20 @@ const Config = z.object({
     .object({ OnBuild: z.array(z.string()).nullish().catch(null) })
     .nullish()
     .catch(null),
+  rootfs: z
+    .object({ diff_ids: z.array(z.string()) })
+    .nullish()
+    .catch(null),
 });
 
-async function readConfig(layout: string, image: Digest): Promise<LayoutConfig> {
+export async function readConfig(layout: string, image: Digest): Promise<LayoutConfig> {
   const { manifest } = await readManifest(layout, image);
   if (manifest.kind !== 'image') throw new HoubaError('Unsupported', `${image} is an index, not an image`);
   const bytes = await readBlob(layout, manifest.config.digest, LARGEST_CONFIG);
   const config = Config.safeParse(parseJson(bytes));
   if (!config.success) throw new HoubaError('Unsupported', `the configuration of ${image} is not that of an image`);
-  return { created: config.data.created ?? null, onBuild: config.data.config?.OnBuild ?? [] };
+  const { created, config: run, rootfs } = config.data;
+  return { created: created ?? null, onBuild: run?.OnBuild ?? [], diffIds: rootfs?.diff_ids ?? [] };
 }
 
 const LayoutIndex = z.object({
