@@ -185,6 +185,7 @@ async function build(
       output,
     };
     await deps.buildctl.build(request, signal);
+    await deps.layouts.settleBuild(output, request.base);
   };
   await deps.scratch.use(`base ${base.digest}`, fetchBase, buildUpon, signal);
 }

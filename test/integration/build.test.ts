@@ -29,7 +29,7 @@ import { placementOf } from '../support/durable-samples.js';
 import { directory, file, type RootImageOptions, rootImage, tarOf } from '../support/layouts.js';
 import { processesWithHome } from '../support/processes.js';
 import { type RunningRegistry, startOlareg } from '../support/registries.js';
-import { image, index, OCI, push, type TestImage } from '../support/upstream-images.js';
+import { descriptor, image, index, json, OCI, push, rawManifest, type TestImage } from '../support/upstream-images.js';
 
 const never = new AbortController().signal;
 const IN_TOTO = 'application/vnd.in-toto+json';
@@ -277,6 +277,28 @@ describe('a rebuild of one platform', () => {
       digests.push((await run(worker({ noCache }).inspectBuild, placement)).stamped);
     }
     expect(new Set(digests).size).toBe(1);
+  });
+
+  it('gives the same digest whatever was built before, also upon a base that does not tell of its layers', async () => {
+    const whole = await debianLike();
+    const config = JSON.parse(whole.blobs[0]?.toString('utf8') ?? '');
+    const silent = json({ ...config, history: [] });
+    const manifest = { ...JSON.parse(whole.bytes.toString('utf8')), config: descriptor(OCI.config, silent) };
+    const base = rawManifest(manifest, OCI.manifest, [silent, ...whole.blobs.slice(1)]);
+    const [one, all] = [await placing(base, INJECT), await placing(base)];
+    const fresh = await startBuildkitd();
+    try {
+      await run(worker({ address: fresh.address }).inspectBuild, all);
+      const after = await run(worker({ address: fresh.address }).inspectBuild, one);
+      const alone = await run(worker().inspectBuild, one);
+      expect(after.stamped).toBe(alone.stamped);
+      const { writeBuild } = worker();
+      await run(writeBuild, { placement: one, inspection: alone });
+      const { history } = await configAt(alone.stamped);
+      expect(history).toMatchObject([{ created_by: 'a layer of the base' }, { comment: 'buildkit.dockerfile.v0' }]);
+    } finally {
+      await fresh.stop();
+    }
   });
 
   it('is built once for both steps, and variants share their base', async () => {
