@@ -67,7 +67,7 @@ export function createInspectBuild(deps: Dependencies) {
 export function createWriteBuild(deps: Dependencies) {
   return step(
     async ({ placement, inspection }: { placement: Placement; inspection: BuildInspection }, { signal, progress }) => {
-      if (placement.kind === 'imported' && !inspection.stampedPresent) await refuseMoved(deps, placement, signal);
+      if (placement.kind === 'imported' && !isHere(inspection)) await refuseMoved(deps, placement, signal);
       const rebuild = await openRebuild(deps, placement, signal);
       for (const base of rebuild.bases) {
         progress(base.platform);
@@ -76,6 +76,11 @@ export function createWriteBuild(deps: Dependencies) {
       if (inspection.built.length > 1) await writeIndex(deps, placement, inspection, signal);
     },
   );
+}
+
+/** Whether the source has nothing more to give. */
+function isHere({ stampedPresent, originalPresent }: Inspection): boolean {
+  return stampedPresent || originalPresent;
 }
 
 /** A manifest or an index, before it is stamped. */
@@ -160,8 +165,10 @@ async function build(
   const fetchBase = (folder: string, until: AbortSignal) =>
     deps.regctl.exportImage({ repository: from, digest: base.digest }, folder, until);
   const buildUpon = async (layout: string) => {
+    const name = formatPinned(from, base.digest);
+    refuseOtherDigests(name, await deps.layouts.readManifest(layout, base.digest));
     const { created, onBuild } = await deps.layouts.readConfig(layout, base.digest);
-    if (onBuild.length > 0) throw wouldRun(formatPinned(from, base.digest));
+    if (onBuild.length > 0) throw wouldRun(name);
     const image = await deps.layers.readImageFiles(layout, base.digest, wantedPaths(transform.steps), signal);
     const layers = new Map<string, readonly LayerFile[]>();
     const rendered = applyTransform(transform.steps, deps.resources, image).map(({ step: name, effect }, index) => {
@@ -178,8 +185,22 @@ async function build(
       output,
     };
     await deps.buildctl.build(request, signal);
+    await deps.layouts.settleBuild(output, request.base);
   };
   await deps.scratch.use(`base ${base.digest}`, fetchBase, buildUpon, signal);
+}
+
+/** BuildKit stores by sha256 alone. */
+function refuseOtherDigests(name: string, { digest, manifest }: LayoutManifest): void {
+  const blobs = manifest.kind === 'image' ? [manifest.config, ...manifest.layers] : [];
+  if ([digest, ...blobs.map((blob) => blob.digest)].every((one) => one.startsWith('sha256:'))) return;
+  throw new HoubaError(
+    'Unsupported',
+    `${name} names its parts by other digests than sha256, with which BuildKit cannot build`,
+    {
+      hint: 'take it without a transform',
+    },
+  );
 }
 
 /** BuildKit carries out what a base has for whoever builds upon it, `RUN` included, and takes it out of the image. */

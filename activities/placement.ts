@@ -34,9 +34,10 @@ export function createInspectPlacement(deps: Dependencies) {
   return step(async (placement: Placement, { signal }): Promise<Inspection> => {
     const { destination } = placement;
     const body = await readBody(deps, placement, signal);
-    const stamped = stampFor(deps, placement, body, body.revision).digest;
+    const revision = await body.revision();
+    const stamped = stampFor(deps, placement, body, revision).digest;
     const stampedPresent = (await deps.reader.headManifest(destination, stamped, signal)) !== null;
-    return { stamped, revision: body.revision, stampedPresent, originalPresent: body.originalPresent };
+    return { stamped, revision, stampedPresent, originalPresent: body.originalPresent };
   });
 }
 
@@ -49,21 +50,22 @@ export function createInspectPlacement(deps: Dependencies) {
  */
 export function createWriteImage(deps: Dependencies) {
   return step(async ({ placement, inspection }: { placement: Placement; inspection: Inspection }, { signal }) => {
-    const { destination } = placement;
+    const { source, destination, baseDigest } = placement;
+    const bring = async (digests: readonly Digest[]) => {
+      if (digests.length > 0 && placement.kind === 'imported') await refuseMoved(deps, placement, signal);
+      for (const digest of digests)
+        await deps.regctl.copyImage({ repository: source, digest }, destination, {}, signal);
+    };
+    // A whole image is read where it was brought to: upstreams count what is read there.
+    if (isWhole(placement) && !inspection.originalPresent) await bring([baseDigest]);
     const body = await readBody(deps, placement, signal);
-    if (body.toCopy.length > 0 && placement.kind === 'imported') await refuseMoved(deps, placement, signal);
-    for (const digest of body.toCopy) {
-      await deps.regctl.copyImage({ repository: placement.source, digest }, destination, {}, signal);
-    }
+    await bring(body.toCopy);
     const stamped = stampFor(deps, placement, body, inspection.revision);
     if (stamped.digest !== inspection.stamped) {
-      throw new HoubaError(
-        'DigestMismatch',
-        `${formatPinned(destination, placement.baseDigest)} changed while it was stamped`,
-      );
+      throw new HoubaError('DigestMismatch', `${formatPinned(destination, baseDigest)} changed while it was stamped`);
     }
     // A whole image with its stamp beside it is its own original.
-    if (!inspection.stampedPresent && stamped.digest !== placement.baseDigest) {
+    if (!inspection.stampedPresent && stamped.digest !== baseDigest) {
       await deps.regctl.putManifest(destination, { digest: stamped.digest }, stamped.mediaType, stamped.bytes, signal);
     }
     if (isRestampedInPlace(placement)) await carryProvenance(deps, placement, stamped.digest, signal);
@@ -74,7 +76,8 @@ export function createWriteImage(deps: Dependencies) {
 interface Body {
   readonly bytes: Uint8Array;
   readonly mediaType: string;
-  readonly revision: string | null;
+  /** Upstream's own word (section 6). */
+  readonly revision: () => Promise<string | null>;
   readonly originalPresent: boolean;
   /** What the source has to give. */
   readonly toCopy: readonly Digest[];
@@ -87,7 +90,7 @@ async function readBody(deps: Dependencies, placement: Placement, signal: AbortS
   if (isRestampedInPlace(placement)) return readCurrent(deps, placement, originalPresent, signal);
   const from = originalPresent ? destination : source;
   const { raw, manifest } = await readManifest(deps.reader, from, baseDigest, signal);
-  const revision = await readRevision(deps.reader, from, manifest, signal);
+  const revision = () => readRevision(deps.reader, from, manifest, signal);
   const { mediaType } = raw;
   const name = formatPinned(source, baseDigest);
   if (platforms !== null && manifest.kind === 'index') {
@@ -102,9 +105,14 @@ async function readBody(deps: Dependencies, placement: Placement, signal: AbortS
   return { bytes: raw.bytes, mediaType, revision, originalPresent, toCopy: originalPresent ? [] : [baseDigest] };
 }
 
+/** Whether all that the source has is taken as it is; then the original comes along. */
+function isWhole({ platforms, transform }: Placement): boolean {
+  return (platforms ?? null) === null && (transform ?? null) === null;
+}
+
 /** A restamp of what is not the original: neither built nor put together again. */
-function isRestampedInPlace({ kind, transform, platforms }: Placement): boolean {
-  return kind === 'restamped' && ((transform ?? null) !== null || (platforms ?? null) !== null);
+function isRestampedInPlace(placement: Placement): boolean {
+  return placement.kind === 'restamped' && !isWhole(placement);
 }
 
 /** What the tag shows now, its old stamp taken off where the new one goes beside it. */
@@ -122,7 +130,7 @@ async function readCurrent(
   const stamp = onManifest ?? readStampBeside(referrers, tag, prefix);
   const bare = stampTo === 'referrer' && onManifest !== null;
   const { bytes, mediaType } = bare ? stampManifest(raw.bytes, raw.mediaType, {}, prefix) : raw;
-  return { bytes, mediaType, revision: stamp?.revision ?? null, originalPresent, toCopy: [] };
+  return { bytes, mediaType, revision: async () => stamp?.revision ?? null, originalPresent, toCopy: [] };
 }
 
 /** @throws HoubaError `PreconditionFailed` when the source tag has moved since it was planned (L34) */
@@ -236,7 +244,7 @@ export function createRemoveWritten(deps: Dependencies) {
       if (await isTagged(deps.reader, destination, digest, signal)) return { leftBehind: [] };
       const referrers = await deps.reader.listReferrers(destination, digest, {}, signal);
       if (stampsBeside(referrers, deps.settings.prefix).length > 0) return { leftBehind: [] };
-      const victims = [...referrers.map((referrer) => referrer.digest), digest];
+      const victims = [...referrers.map((referrer) => ({ digest: referrer.digest, subject: digest })), { digest }];
       return removeManifests(deps, destination, victims, signal);
     },
   );

@@ -7,17 +7,23 @@ export interface Removal {
   readonly leftBehind: readonly Digest[];
 }
 
+export interface Victim {
+  readonly digest: Digest;
+  /** What it is attached to, if it is a referrer. */
+  readonly subject?: Digest;
+}
+
 /** Deletes manifests; those that a registry keeps are told to the journal. */
 export async function removeManifests(
   deps: Dependencies,
   repository: Repository,
-  victims: readonly Digest[],
+  victims: readonly Victim[],
   signal: AbortSignal,
 ): Promise<Removal> {
   const leftBehind: Digest[] = [];
-  for (const victim of victims) {
-    const outcome = await deps.regctl.deleteManifest(repository, victim, signal);
-    if (outcome === 'unsupported') leftBehind.push(victim);
+  for (const { digest, subject } of victims) {
+    const outcome = await deps.regctl.deleteManifest(repository, digest, signal, subject);
+    if (outcome === 'unsupported') leftBehind.push(digest);
   }
   if (leftBehind.length > 0) {
     deps.journal.event('left.behind', { dest: formatRepository(repository), digests: leftBehind });

@@ -14,6 +14,7 @@ import type { Descriptor } from '../domain/manifest.js';
 import { formatPinned, type Repository } from '../domain/reference.js';
 import { HoubaError } from '../domain/report/errors.js';
 import { prefixedKeys } from '../domain/stamp/keys.js';
+import { alone } from './alone.js';
 import type { Dependencies } from './dependencies.js';
 import { readManifest, readPlatforms } from './manifests.js';
 import { type StepContext, step } from './step.js';
@@ -40,7 +41,7 @@ export interface SbomRequest {
  * @returns how many referrers were written
  */
 export function createAttachSboms(deps: Dependencies) {
-  const scanning = new Map<string, Promise<void>>();
+  const scanning = new Map<string, Promise<unknown>>();
   return step(async (request: SbomRequest, context: StepContext): Promise<number> => {
     const { reader, settings } = deps;
     const { destination, subject } = request;
@@ -62,20 +63,6 @@ export function createAttachSboms(deps: Dependencies) {
     }
     return missing.length;
   });
-}
-
-/** One content at a time: whoever comes second finds the document that the first one made. */
-async function alone(running: Map<string, Promise<void>>, content: string, work: () => Promise<void>): Promise<void> {
-  for (let other = running.get(content); other !== undefined; other = running.get(content)) {
-    await other.catch(() => undefined);
-  }
-  const own = work();
-  running.set(content, own);
-  try {
-    await own;
-  } finally {
-    running.delete(content);
-  }
 }
 
 async function attachPlatform(

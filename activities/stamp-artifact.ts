@@ -4,7 +4,7 @@ import type { DestinationRepository, Placement } from '../domain/durable/placeme
 import { stampsBeside } from '../domain/stamp/annotations.js';
 import { STAMP_ARTIFACT_TYPE } from '../domain/stamp/keys.js';
 import type { Dependencies } from './dependencies.js';
-import { type Removal, removeManifests } from './removal.js';
+import { type Removal, removeManifests, type Victim } from './removal.js';
 import { stampBesideFor } from './stamping.js';
 import { step } from './step.js';
 
@@ -38,7 +38,8 @@ export function createRemoveStamp(deps: Dependencies) {
     const shown = await deps.reader.headManifest(destination, tag, signal);
     if (shown?.digest === request.digest) return { leftBehind: [] };
     const { there } = await lookFor(deps, request, signal);
-    return removeManifests(deps, destination, there === undefined ? [] : [there.digest], signal);
+    const victims = there === undefined ? [] : [{ digest: there.digest, subject: request.digest }];
+    return removeManifests(deps, destination, victims, signal);
   });
 }
 
@@ -54,11 +55,12 @@ export interface OldStampsRequest {
 /** Deletes the stamps of a tag that a newer one replaces, once the tag shows the newer one. */
 export function createDropOldStamps(deps: Dependencies) {
   return step(async ({ destination, tag, subjects, keep }: OldStampsRequest, { signal }): Promise<Removal> => {
-    const old: Digest[] = [];
+    const old: Victim[] = [];
     for (const subject of new Set(subjects)) {
       const referrers = await deps.reader.listReferrers(destination, subject, {}, signal);
       const stamps = stampsBeside(referrers, deps.settings.prefix).filter((stamp) => stamp.tag === tag);
-      old.push(...stamps.map(({ referrer }) => referrer.digest).filter((digest) => digest !== keep));
+      const replaced = stamps.filter(({ referrer }) => referrer.digest !== keep);
+      old.push(...replaced.map(({ referrer }) => ({ digest: referrer.digest, subject })));
     }
     return removeManifests(deps, destination, old, signal);
   });

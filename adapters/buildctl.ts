@@ -48,8 +48,15 @@ export interface BuildctlOptions {
   readonly timeoutMs?: number;
 }
 
+/**
+ * The daemon keeps what it had received of a base when a build was cut off, and cannot go on from there (v0.30.0). It forgets
+ * it within minutes, or when it is told to clean up.
+ */
+const HALF_A_BASE = /unsupported offset/;
+
 const TIMEOUT_MS = 30 * 60_000;
 const PING_TIMEOUT_MS = 15_000;
+const CLEANING_TIMEOUT_MS = 60_000;
 
 export function createBuildctl(options: BuildctlOptions): Buildctl {
   interface Call {
@@ -76,20 +83,24 @@ export function createBuildctl(options: BuildctlOptions): Buildctl {
         ...(lines === undefined ? {} : { onStderr: lines.take }),
       });
     } catch (error) {
-      if (error instanceof HoubaError && error.code === 'BuilderUnavailable') throw unavailable(error);
-      throw error;
+      throw error instanceof HoubaError ? explained(error) : error;
     } finally {
       lines?.end();
     }
   }
 
-  function unavailable(cause: HoubaError): HoubaError {
-    const where = options.address ?? "buildctl's default address";
-    return new HoubaError('BuilderUnavailable', `no BuildKit daemon answers at ${where}: ${cause.message}`, {
-      hint: 'start buildkitd, or name its address in BUILDKIT_HOST',
-      cause,
-      facts: cause.facts,
-    });
+  /** Tells what buildctl says last, which is what went wrong; before it comes what went well. */
+  function explained(cause: HoubaError): HoubaError {
+    const { code, facts } = cause;
+    const said = cause.message.split(/(?:: | \| )error: /).at(-1);
+    if (code === 'BuilderUnavailable') {
+      const where = options.address ?? "buildctl's default address";
+      const hint = 'start buildkitd, or name its address in BUILDKIT_HOST';
+      return new HoubaError(code, `no BuildKit daemon answers at ${where}: ${said}`, { hint, cause, facts });
+    }
+    if (code !== 'BuildFailed') return cause;
+    const hint = 'HOUBA_LOG_LEVEL=debug shows what BuildKit reports meanwhile';
+    return new HoubaError(code, `BuildKit could not build the image: ${said}`, { hint, cause, facts });
   }
 
   async function inPrivate<Result>(work: (folder: string) => Promise<Result>): Promise<Result> {
@@ -108,7 +119,7 @@ export function createBuildctl(options: BuildctlOptions): Buildctl {
         const context = join(folder, 'context');
         await writeContext(context, request);
         const { base, platform, sourceDateEpoch, output } = request;
-        await call({
+        const building = {
           args: [
             'build',
             '--progress=plain',
@@ -130,7 +141,15 @@ export function createBuildctl(options: BuildctlOptions): Buildctl {
           timeoutMs: options.timeoutMs ?? TIMEOUT_MS,
           signal,
           onLine: options.onLine,
-        });
+        };
+        try {
+          await call(building);
+        } catch (error) {
+          if (!(error instanceof HoubaError && HALF_A_BASE.test(error.message))) throw error;
+          // Cleans up what belongs to nothing; no record of the cache has this id.
+          await call({ args: ['prune', '--filter=id==none'], folder, timeoutMs: CLEANING_TIMEOUT_MS, signal });
+          await call(building);
+        }
       }),
 
     ping: (signal) =>
@@ -154,7 +173,7 @@ function classify(stderr: string): ErrorCode | null {
   if (/dial unix|transport: error while dialing|listing workers for Build|closing transport/.test(stderr)) {
     return 'BuilderUnavailable';
   }
-  if (/no space left on device/.test(stderr)) return 'ToolFailed';
+  if (/no space left on device/.test(stderr) || HALF_A_BASE.test(stderr)) return 'ToolFailed';
   return /failed to solve/.test(stderr) ? 'BuildFailed' : null;
 }
 

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { addAbortSignal, pipeline, Transform } from 'node:stream';
 import { createGunzip } from 'node:zlib';
@@ -8,7 +9,7 @@ import { HoubaError } from '../domain/report/errors.js';
 import { createImageFiles, type ImageFiles } from '../domain/transform/image-files.js';
 import { createFileTree, type FileTree } from './image-layers/file-tree.js';
 import { createUnzstd } from './image-layers/unzstd.js';
-import { blobPath, readManifest } from './oci-layout.js';
+import { blobPath, readConfig, readManifest } from './oci-layout.js';
 
 /** Looks into the layers of an image without unpacking them to disk. */
 export interface ImageLayers {
@@ -47,8 +48,15 @@ export function createImageLayers(limits: Partial<ImageLayersLimits> = {}): Imag
     async readImageFiles(layout, digest, wanted, signal) {
       const { manifest } = await readManifest(layout, digest);
       if (manifest.kind !== 'image') throw new HoubaError('Unsupported', `${digest} is an index, not an image`);
-      for (const layer of manifest.layers) refuseForeign(digest, layer);
-      const reading: Reading = { layout, layers: manifest.layers, most, signal };
+      const { diffIds } = await readConfig(layout, digest);
+      if (diffIds.length !== manifest.layers.length) {
+        throw new HoubaError('Unsupported', `the configuration of ${digest} does not speak of its layers`);
+      }
+      const layers = manifest.layers.map((layer, position) => {
+        refuseForeign(digest, layer);
+        return { digest: layer.digest, unpacked: diffIds[position] as string };
+      });
+      const reading: Reading = { layout, layers, most, signal };
       const tree = await readTree(reading);
       const contents = await readContents(reading, chooseFiles(tree, wanted, most));
       return createImageFiles(tree.entries(), contents);
@@ -56,9 +64,15 @@ export function createImageLayers(limits: Partial<ImageLayersLimits> = {}): Imag
   };
 }
 
+interface Layer {
+  readonly digest: Digest;
+  /** The digest of what comes out of it. */
+  readonly unpacked: string;
+}
+
 interface Reading {
   readonly layout: string;
-  readonly layers: readonly Descriptor[];
+  readonly layers: readonly Layer[];
   readonly most: ImageLayersLimits;
   readonly signal: AbortSignal;
 }
@@ -138,7 +152,7 @@ async function readContents(reading: Reading, chosen: Chosen): Promise<Map<strin
   const left = { bytes: reading.most.unpacked };
   for (const [layer, paths] of chosen) {
     let missing = paths.size;
-    await forEachEntry(reading, reading.layers[layer] as Descriptor, left, async (entry, ordinal) => {
+    await forEachEntry(reading, reading.layers[layer] as Layer, left, async (entry, ordinal) => {
       const found = paths.get(ordinal);
       if (found === undefined) return 'go on';
       const chunks: Buffer[] = [];
@@ -154,17 +168,22 @@ async function readContents(reading: Reading, chosen: Chosen): Promise<Map<strin
 type Entry = TarReader extends AsyncIterable<infer Source> ? Source : never;
 type Visit = (entry: Entry, ordinal: number) => 'go on' | 'enough' | Promise<'go on' | 'enough'>;
 
-/** Visits the entries of a layer in their order. What the visitor throws comes out as it is. */
+/**
+ * Visits the entries of a layer in their order. What the visitor throws comes out as it is. A layer that is visited to its end
+ * has turned out to be what the configuration says (conventions S2): whoever runs the image sees the same.
+ */
 async function forEachEntry(
   { layout, signal, most }: Reading,
-  layer: Descriptor,
+  layer: Layer,
   left: { bytes: number },
   visit: Visit,
 ): Promise<void> {
   signal.throwIfAborted();
   const file = addAbortSignal(signal, createReadStream(blobPath(layout, layer.digest)));
+  const hash = createHash(layer.unpacked.startsWith('sha512:') ? 'sha512' : 'sha256');
   const counted = new Transform({
     transform: (chunk: Buffer, _encoding, done) => {
+      hash.update(chunk);
       left.bytes -= chunk.length;
       if (left.bytes < 0) done(tooMuch(`more than ${most.unpacked} bytes`));
       else done(null, chunk);
@@ -180,9 +199,11 @@ async function forEachEntry(
     });
     counted.pipe(entries);
     for await (const entry of entries) {
-      if ((await visit(entry, ordinal++)) === 'enough') break;
+      if ((await visit(entry, ordinal++)) === 'enough') return;
       entry.resume();
     }
+    if (hash.digest('hex') !== layer.unpacked.split(':')[1])
+      throw new Error('it unpacks to something else than it should');
   } catch (error) {
     signal.throwIfAborted();
     if (error instanceof HoubaError) throw error;
@@ -194,7 +215,7 @@ async function forEachEntry(
 }
 
 /** By the first bytes, as BuildKit does it: what a manifest calls a layer is not always what it is. */
-async function unpackerFor(layout: string, layer: Descriptor): Promise<Transform[]> {
+async function unpackerFor(layout: string, layer: Layer): Promise<Transform[]> {
   let first: Buffer = Buffer.alloc(0);
   for await (const chunk of createReadStream(blobPath(layout, layer.digest), { end: 3 })) first = chunk;
   if (first[0] === 0x1f && first[1] === 0x8b) return [createGunzip()];

@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import { type FileHandle, mkdir, open, rename, writeFile } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { type Digest, digestOf, isDigest } from '../domain/digest.js';
 import { type Descriptor, MAX_MANIFEST_BYTES, type ParsedManifest, parseManifest } from '../domain/manifest.js';
 import { HoubaError } from '../domain/report/errors.js';
+import { settleHistory } from './oci-layout/history.js';
 
 /** A manifest or an index in a layout. */
 export interface LayoutManifest {
@@ -20,6 +21,8 @@ export interface LayoutConfig {
   readonly created: string | null;
   /** What the image has done to whatever is built upon it (`ONBUILD`). */
   readonly onBuild: readonly string[];
+  /** What each layer is once it is unpacked; texts that are no digests as they stand there. */
+  readonly diffIds: readonly string[];
 }
 
 /** What BuildKit wrote: the image of one platform, and what it says about how it made it. */
@@ -43,6 +46,8 @@ export interface OciLayouts {
   readConfig(layout: string, image: Digest): Promise<LayoutConfig>;
   /** @throws HoubaError `ToolFailed` when it is not the one image with its provenance that was asked for */
   readBuild(layout: string): Promise<BuildOutput>;
+  /** Makes what BuildKit wrote independent of what it had built before. Done again it changes nothing. */
+  settleBuild(layout: string, base: { readonly layout: string; readonly manifest: Digest }): Promise<void>;
   /** Puts a manifest beside the others, to be found by its digest alone. */
   writeManifest(layout: string, bytes: Uint8Array): Promise<Digest>;
 }
@@ -57,7 +62,7 @@ const PREDICATE_TYPE_KEY = 'in-toto.io/predicate-type';
 const SLSA_PROVENANCE = 'https://slsa.dev/provenance/';
 
 export function createOciLayouts(): OciLayouts {
-  return { readManifest, readConfig, readBuild, writeManifest };
+  return { readManifest, readConfig, readBuild, settleBuild, writeManifest };
 }
 
 /** Where a blob of a layout lies. */
@@ -78,27 +83,68 @@ const Config = z.object({
     .object({ OnBuild: z.array(z.string()).nullish().catch(null) })
     .nullish()
     .catch(null),
+  rootfs: z
+    .object({ diff_ids: z.array(z.string()) })
+    .nullish()
+    .catch(null),
 });
 
-async function readConfig(layout: string, image: Digest): Promise<LayoutConfig> {
+export async function readConfig(layout: string, image: Digest): Promise<LayoutConfig> {
   const { manifest } = await readManifest(layout, image);
   if (manifest.kind !== 'image') throw new HoubaError('Unsupported', `${image} is an index, not an image`);
   const bytes = await readBlob(layout, manifest.config.digest, LARGEST_CONFIG);
   const config = Config.safeParse(parseJson(bytes));
   if (!config.success) throw new HoubaError('Unsupported', `the configuration of ${image} is not that of an image`);
-  return { created: config.data.created ?? null, onBuild: config.data.config?.OnBuild ?? [] };
+  const { created, config: run, rootfs } = config.data;
+  return { created: created ?? null, onBuild: run?.OnBuild ?? [], diffIds: rootfs?.diff_ids ?? [] };
 }
 
 const LayoutIndex = z.object({
   manifests: z.array(z.object({ digest: z.custom<Digest>((text) => typeof text === 'string' && isDigest(text)) })),
 });
 
-/** BuildKit puts an index of its own around the image and the manifest that holds its attestations. */
-async function readBuild(layout: string): Promise<BuildOutput> {
+async function settleBuild(
+  layout: string,
+  base: { readonly layout: string; readonly manifest: Digest },
+): Promise<void> {
+  const { image } = await readBuild(layout);
+  const [config, ofBase] = [await readRawConfig(layout, image), await readRawConfig(base.layout, base.manifest)];
+  const settled = settleHistory(config, Array.isArray(ofBase.history) ? ofBase.history.length : 0);
+  if (settled === config) return;
+  const written = await writeJson(layout, settled);
+  const manifest = parseJson(image.bytes) as { config: object };
+  const next = await writeJson(layout, { ...manifest, config: { ...manifest.config, ...written } });
+  const top = await readTop(layout);
+  const index = JSON.parse(new TextDecoder().decode(top.bytes).replaceAll(image.digest, next.digest));
+  for (const child of index.manifests) if (child.digest === next.digest) child.size = next.size;
+  const file = join(layout, 'index.json');
+  const list = JSON.parse(await readFile(file, 'utf8'));
+  Object.assign(list.manifests[0], await writeJson(layout, index));
+  await writeFile(file, JSON.stringify(list));
+}
+
+async function readRawConfig(layout: string, image: LayoutManifest | Digest): Promise<Record<string, unknown>> {
+  const { manifest } = typeof image === 'string' ? await readManifest(layout, image) : image;
+  if (manifest.kind !== 'image') throw unexpected('an index where an image was expected');
+  const config = parseJson(await readBlob(layout, manifest.config.digest, LARGEST_CONFIG));
+  return typeof config === 'object' && config !== null ? (config as Record<string, unknown>) : {};
+}
+
+async function writeJson(layout: string, value: unknown): Promise<{ digest: Digest; size: number }> {
+  const bytes = new TextEncoder().encode(JSON.stringify(value));
+  return { digest: await writeManifest(layout, bytes), size: bytes.length };
+}
+
+async function readTop(layout: string): Promise<LayoutManifest> {
   const index = LayoutIndex.safeParse(parseJson(await readBounded(join(layout, 'index.json'), MAX_MANIFEST_BYTES)));
   const [top, ...others] = index.success ? index.data.manifests : [];
   if (top === undefined || others.length > 0) throw unexpected('it does not name one image');
-  const { manifest } = await readManifest(layout, top.digest);
+  return readManifest(layout, top.digest);
+}
+
+/** BuildKit puts an index of its own around the image and the manifest that holds its attestations. */
+async function readBuild(layout: string): Promise<BuildOutput> {
+  const { manifest } = await readTop(layout);
   if (manifest.kind !== 'index') throw unexpected('it has no attestations');
   const images = manifest.manifests.filter((child) => !isAttestation(child));
   const [image] = images;

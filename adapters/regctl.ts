@@ -52,8 +52,11 @@ export interface Regctl {
   ): Promise<Digest>;
   /** Attaches an artifact to a manifest. It always writes: look first. @returns the digest of the referrer */
   putArtifact(repository: Repository, subject: Digest, artifact: Artifact, signal?: AbortSignal): Promise<Digest>;
-  /** Deletes a manifest with all its tags, and takes it from the fallback index when it is a referrer. */
-  deleteManifest(repository: Repository, digest: Digest, signal?: AbortSignal): Promise<Deletion>;
+  /**
+   * Deletes a manifest with all its tags, and takes it from the fallback index when it is a referrer.
+   * @param subject what it is attached to, if it is a referrer
+   */
+  deleteManifest(repository: Repository, digest: Digest, signal?: AbortSignal, subject?: Digest): Promise<Deletion>;
   /** Deletes a tag, never its manifest. */
   deleteTag(repository: Repository, tag: string, signal?: AbortSignal): Promise<Deletion>;
   version(): Promise<string>;
@@ -115,6 +118,33 @@ export function createRegctl(options: RegctlOptions): Regctl {
     }
   }
 
+  const writing = new Map<string, Promise<unknown>>();
+
+  /**
+   * Where a registry has no referrers API, the list of referrers is a tag that regctl reads, changes and writes again: of two
+   * at once one would be lost, or the list would name for ever what was deleted meanwhile, and distribution refuses such a
+   * list. So the referrers of a subject are written one after another.
+   */
+  async function inTurn<Result>(
+    repository: Repository,
+    subject: Digest,
+    signal: AbortSignal | undefined,
+    work: () => Promise<Result>,
+  ): Promise<Result> {
+    const key = formatPinned(repository, subject);
+    for (let other = writing.get(key); other !== undefined; other = writing.get(key)) {
+      await other.catch(() => undefined);
+    }
+    signal?.throwIfAborted();
+    const own = work();
+    writing.set(key, own);
+    try {
+      return await own;
+    } finally {
+      writing.delete(key);
+    }
+  }
+
   async function attempt(request: Call): Promise<Deletion> {
     try {
       await call(request);
@@ -139,12 +169,13 @@ export function createRegctl(options: RegctlOptions): Regctl {
   return {
     async copyImage({ repository, digest }, destination, { referrers, digestTags } = {}, signal) {
       const flags = [...(referrers ? ['--referrers'] : []), ...(digestTags ? ['--digest-tags'] : [])];
-      await call({
+      const request = {
         args: ['image', 'copy', ...flags, '--', formatPinned(repository, digest), formatPinned(destination, digest)],
         hosts: [repository.host, destination.host],
         timeoutMs: COPY_TIMEOUT_MS,
         signal,
-      });
+      };
+      await (referrers ? inTurn(destination, digest, signal, () => call(request)) : call(request));
     },
 
     async exportImage({ repository, digest }, layout, signal) {
@@ -188,19 +219,20 @@ export function createRegctl(options: RegctlOptions): Regctl {
       for (const [key, value] of Object.entries(annotations)) args.push('--annotation', `${key}=${value}`);
       // Without --file the content is read from standard input.
       if (file !== undefined) args.push('--file-media-type', file.mediaType);
-      const printed = await call({
+      const request = {
         args: [...args, '--format', PRINT_DIGEST],
         hosts: [repository.host],
         input: file?.bytes ?? '',
         signal,
-      });
-      return parseDigest(printed);
+      };
+      return parseDigest(await inTurn(repository, subject, signal, () => call(request)));
     },
 
-    async deleteManifest(repository, digest, signal) {
+    async deleteManifest(repository, digest, signal, subject) {
       if (!(await canDelete(repository, signal))) return 'unsupported';
       const args = ['manifest', 'delete', '--referrers', '--', formatPinned(repository, digest)];
-      return attempt({ args, hosts: [repository.host], signal });
+      const request = { args, hosts: [repository.host], signal };
+      return subject === undefined ? attempt(request) : inTurn(repository, subject, signal, () => attempt(request));
     },
 
     async deleteTag(repository, tag, signal) {

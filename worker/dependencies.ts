@@ -62,7 +62,7 @@ export async function openDependencies(settings: Settings, log: Logger): Promise
     layers: createImageLayers(),
     scratch: createScratch(workDir.path),
     resources: openTransformResources(settings),
-    cosign: lazyCosign(settings, workDir.path),
+    cosign: lazyCosign(settings, workDir.path, settings.maxConcurrency),
     memory,
     journal: { event: (name, fields) => log.info({ ...fields, ...whence() }, name) },
     readPolicies: readPolicyFiles,
@@ -92,14 +92,15 @@ function lazyBuildctl(settings: Settings, workDir: string, log: Logger): Buildct
   };
 }
 
-/** cosign, looked for when the first thing is to be signed or verified. */
-function lazyCosign(settings: Settings, workDir: string): Cosign {
+/** cosign, looked for when the first thing is to be signed or verified; at most this many at once, for each takes 125 MB. */
+function lazyCosign(settings: Settings, workDir: string, most: number): Cosign {
   const open = once(() => openCosign(settings, workDir));
+  const limit = pLimit(most);
   return {
-    signStatement: async (...args) => (await open()).signStatement(...args),
-    verifyBundle: async (...args) => (await open()).verifyBundle(...args),
-    verifyBlob: async (...args) => (await open()).verifyBlob(...args),
-    publicKey: async (...args) => (await open()).publicKey(...args),
+    signStatement: (...args) => limit(async () => (await open()).signStatement(...args)),
+    verifyBundle: (...args) => limit(async () => (await open()).verifyBundle(...args)),
+    verifyBlob: (...args) => limit(async () => (await open()).verifyBlob(...args)),
+    publicKey: (...args) => limit(async () => (await open()).publicKey(...args)),
   };
 }
 

@@ -2,10 +2,10 @@ import { Transform } from 'node:stream';
 import { Decompress } from 'fzstd';
 
 /**
- * The largest window of a frame, in bytes: what `zstd` itself accepts unasked. The library would set aside 2 GiB for
- * whoever claims to need it.
+ * The largest window of a frame, in bytes; what builders of images use at most. The library would set aside 2 GiB for whoever
+ * claims to need it, and puts wrong bytes out when something lies further back than 64 MiB (seen with fzstd 0.1.1).
  */
-const LARGEST_WINDOW = 128 * 1024 * 1024;
+const LARGEST_WINDOW = 32 * 1024 * 1024;
 
 /** Unpacks Zstandard as it comes. The stream fails on anything malformed, and on a frame that wants too large a window. */
 export function createUnzstd(): Transform {

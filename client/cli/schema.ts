@@ -1,9 +1,16 @@
 import { Argument, Command } from 'commander';
+import { transformJsonSchema } from '../../domain/evidence/predicates.js';
+import { externalParametersJsonSchema } from '../../domain/evidence/provenance.js';
 import { runReportJsonSchema } from '../../domain/report/json-schema.js';
 import { verifyReportJsonSchema } from '../../domain/report/verify-report.js';
 import { printJson } from './terminal.js';
 
-const SCHEMAS = { 'run-report': runReportJsonSchema, 'verify-report': verifyReportJsonSchema };
+const SCHEMAS = {
+  'run-report': runReportJsonSchema,
+  'verify-report': verifyReportJsonSchema,
+  'transform-predicate': transformJsonSchema,
+  'placement-parameters': externalParametersJsonSchema,
+};
 
 export function schemaCommand(): Command {
   return new Command('schema')

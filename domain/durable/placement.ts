@@ -122,13 +122,12 @@ export interface StatementFacts {
 
 /** What a placement will have to say of itself. */
 export function placementFacts(placement: Placement): StatementFacts {
-  const { label, source, sourceTag, baseDigest, transform, stampTo, upstreamVerified } = placement;
+  const { label, source, sourceTag, baseDigest, platforms, transform, stampTo, upstreamVerified } = placement;
   return {
     ...{ policy: label.policy, import: label.import, variant: label.variant },
     ...{ source, sourceTag, baseDigest },
     created: label.created,
-    platforms: label.platforms ?? null,
-    ...{ transform, stampTo, upstreamVerified },
+    ...{ platforms, transform, stampTo, upstreamVerified },
   };
 }
 

@@ -1,10 +1,12 @@
+import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { pushImage } from '../support/images.js';
 import { type RunningRegistry, startOlareg } from '../support/registries.js';
 import { createHouba, type Houba, leftIn, type RegctlReader, regctlReader } from '../support/stack.js';
-import { image, push } from '../support/upstream-images.js';
+import { image, index, push } from '../support/upstream-images.js';
 import { type CosignKey, type StockCosign, stockCosign } from '../support/upstream-signer.js';
 
 const SCAN = 'https://houba.dev/predicate/scan/v1';
@@ -126,6 +128,48 @@ describe('what houba placed and signed', () => {
   });
 });
 
+describe('an index that houba placed and signed', () => {
+  const platforms = [
+    { os: 'linux', architecture: 'amd64' },
+    { os: 'linux', architecture: 'arm64' },
+  ];
+
+  beforeAll(async () => {
+    const images = platforms.map((platform) => image('multi', { platform }));
+    await push(registry.host, 'upstream/multi', ['1.0.0'], index(images));
+    const dir = houba.policies({
+      name: 'multi',
+      from: `${registry.host}/upstream/multi`,
+      import: { stamp: 'referrer' },
+      to: ['main:demo/multi'],
+    });
+    const signing = { HOUBA_ATTEST_SIGNER: 'key', HOUBA_ATTEST_KEY_REF: ours.privateFile };
+    const before = { ...houba.env };
+    Object.assign(houba.env, signing);
+    const { code, stderr } = await houba.reconcile(dir);
+    delete houba.env.HOUBA_ATTEST_SIGNER;
+    Object.assign(houba.env, before);
+    expect(code, stderr).toBe(0);
+  });
+
+  it('passes from the tag, with its stamp beside it', async () => {
+    const { code, report } = await verify('demo/multi:1.0.0', '--require', ALL);
+    expect(code, JSON.stringify(report)).toBe(0);
+    expect(report.requirements[0].detail).toContain('(beside the image)');
+    expect(report.requirements[2].detail).toContain('2 of 2 SBOM attestations');
+  });
+
+  it('passes from what a runtime reports, the digest of a platform', async () => {
+    const { manifests = [] } = await regctl.manifest(`${registry.host}/demo/multi:1.0.0`);
+    expect(manifests).toHaveLength(2);
+    for (const { digest } of manifests) {
+      const { code, report } = await verify(`demo/multi@${digest}`, '--require', 'sbom,signature,provenance');
+      expect(code, JSON.stringify(report)).toBe(0);
+      expect(report.requirements[1].detail).toContain('1 of 1 SBOM attestations');
+    }
+  });
+});
+
 describe('a scan', () => {
   const summary = { 'vuln.critical': '0', 'vuln.high': '2', 'vuln.medium': '0', 'vuln.low': '0', 'vuln.unknown': '0' };
   const scan = (ageHours: number) => ({
@@ -184,6 +228,22 @@ describe('what cannot be judged', () => {
   it('a registry that does not answer', async () => {
     const ended = await houba.run('verify', '127.0.0.1:9/demo/box:1', '--require', 'stamp');
     expect(ended.code, ended.stderr).toBe(2);
+  });
+
+  it('a command that is interrupted says nothing of the image', async () => {
+    const asked = createServer().listen(0, '127.0.0.1');
+    await once(asked, 'listening');
+    const host = `127.0.0.1:${(asked.address() as AddressInfo).port}`;
+    const before = { ...houba.env };
+    houba.env.HOUBA_REGISTRIES = JSON.stringify({ slow: { host, tls_verify: false } });
+    const started = houba.start('verify', `${host}/demo/box:1`, '--require', 'stamp');
+    Object.assign(houba.env, before);
+    await Promise.race([once(asked, 'connection'), started.ended]);
+    started.process.kill('SIGINT');
+    const { code, stdout } = await started.ended;
+    asked.close();
+    expect(code).toBe(130);
+    expect(stdout).toBe('');
   });
 
   it('needs no key for what is not signed', async () => {

@@ -29,7 +29,7 @@ import { placementOf } from '../support/durable-samples.js';
 import { directory, file, type RootImageOptions, rootImage, tarOf } from '../support/layouts.js';
 import { processesWithHome } from '../support/processes.js';
 import { type RunningRegistry, startOlareg } from '../support/registries.js';
-import { index, push, type TestImage } from '../support/upstream-images.js';
+import { descriptor, image, index, json, OCI, push, rawManifest, type TestImage } from '../support/upstream-images.js';
 
 const never = new AbortController().signal;
 const IN_TOTO = 'application/vnd.in-toto+json';
@@ -279,6 +279,28 @@ describe('a rebuild of one platform', () => {
     expect(new Set(digests).size).toBe(1);
   });
 
+  it('gives the same digest whatever was built before, also upon a base that does not tell of its layers', async () => {
+    const whole = await debianLike();
+    const config = JSON.parse(whole.blobs[0]?.toString('utf8') ?? '');
+    const silent = json({ ...config, history: [] });
+    const manifest = { ...JSON.parse(whole.bytes.toString('utf8')), config: descriptor(OCI.config, silent) };
+    const base = rawManifest(manifest, OCI.manifest, [silent, ...whole.blobs.slice(1)]);
+    const [one, all] = [await placing(base, INJECT), await placing(base)];
+    const fresh = await startBuildkitd();
+    try {
+      await run(worker({ address: fresh.address }).inspectBuild, all);
+      const after = await run(worker({ address: fresh.address }).inspectBuild, one);
+      const alone = await run(worker().inspectBuild, one);
+      expect(after.stamped).toBe(alone.stamped);
+      const { writeBuild } = worker();
+      await run(writeBuild, { placement: one, inspection: alone });
+      const { history } = await configAt(alone.stamped);
+      expect(history).toMatchObject([{ created_by: 'a layer of the base' }, { comment: 'buildkit.dockerfile.v0' }]);
+    } finally {
+      await fresh.stop();
+    }
+  });
+
   it('is built once for both steps, and variants share their base', async () => {
     const placement = await placing(await debianLike());
     const { inspectBuild, writeBuild } = worker();
@@ -308,14 +330,24 @@ describe('a rebuild of one platform', () => {
   });
 
   it('of a scratch image with one static file brings the bundle along', async () => {
-    const image = rootImage([await tarOf([file('hello', 'static', 0o755)])], { config: { Entrypoint: ['/hello'] } });
-    const placement = await placing(image, INJECT);
+    const scratch = rootImage([await tarOf([file('hello', 'static', 0o755)])], { config: { Entrypoint: ['/hello'] } });
+    const placement = await placing(scratch, INJECT);
     const { inspectBuild, writeBuild } = worker();
     const inspection = await run(inspectBuild, placement);
     await run(writeBuild, { placement, inspection });
     const bundle = '/etc/ssl/certs/ca-certificates.crt';
     expect(text((await filesAt(inspection.stamped, [bundle])).read(bundle))).toContain('BEGIN CERTIFICATE');
     expect((await configAt(inspection.stamped)).config).toMatchObject({ Entrypoint: ['/hello'] });
+  });
+
+  it('of a Docker schema 2 image is an OCI image', async () => {
+    const placement = await placing(image('tool', { docker: true }), INJECT);
+    const { inspectBuild, writeBuild } = worker();
+    const inspection = await run(inspectBuild, placement);
+    await run(writeBuild, { placement, inspection });
+    const manifest = await manifestAt(inspection.stamped);
+    const types = manifest?.kind === 'image' ? manifest.layers.map((layer) => layer.mediaType) : [];
+    expect(types).toEqual([OCI.layer, OCI.layer]);
   });
 
   it('uses the original at the destination once upstream has dropped it', async () => {
@@ -406,6 +438,12 @@ describe('a rebuild is refused', () => {
     expect(lines).toEqual([]);
   });
 
+  it('of an image with digests that BuildKit does not know', async () => {
+    const placement = await placing(image('tool', { sha512: true }), INJECT);
+    await expect(run(worker().inspectBuild, placement)).rejects.toMatchObject({ type: 'Unsupported' });
+    expect(lines).toEqual([]);
+  });
+
   it('when the source tag has moved meanwhile', async () => {
     const placement = await placing(await debianLike());
     const inspection = await run(worker().inspectBuild, placement);
@@ -449,7 +487,15 @@ describe('a rebuild that is cancelled', () => {
     expect(processesWithHome(workDir)).toEqual([]);
     expect(await readdir(workDir)).toEqual(['scratch']);
     expect(await stored()).toEqual([]);
+  });
+
+  it('is built by the next attempt, although the daemon has half a base', async () => {
+    const environment = activityEnvironment();
+    const large = await tarOf([file('large', randomBytes(64 * 1024 * 1024))]);
+    const placement = await placing(rootImage([large], { compress: (tar) => tar }), INJECT);
+    onLine = () => environment.cancel();
+    await expect(run(worker().inspectBuild, placement, environment)).rejects.toBeInstanceOf(CancelledFailure);
     onLine = () => undefined;
-    await run(worker().inspectBuild, placement);
+    expect((await run(worker().inspectBuild, placement)).built).toHaveLength(1);
   });
 });

@@ -1,11 +1,13 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Dependencies } from '../../activities/dependencies.js';
 import { createAttachSboms } from '../../activities/sboms.js';
 import { createSignEvidence } from '../../activities/sign.js';
-import { createCosign } from '../../adapters/cosign.js';
+import { type Cosign, createCosign } from '../../adapters/cosign.js';
 import type { RegistryAccess } from '../../adapters/credentials.js';
 import { createRegctl } from '../../adapters/regctl.js';
 import { createRegistryReader } from '../../adapters/registry.js';
@@ -14,6 +16,8 @@ import { childEnvironment, readEnvironment } from '../../config/environment.js';
 import { programPath } from '../../config/programs.js';
 import type { Digest } from '../../domain/digest.js';
 import type { DestinationRepository, SignRequest } from '../../domain/durable/placement.js';
+import { BUNDLE_MEDIA_TYPE } from '../../domain/evidence/attestation.js';
+import { buildStatement } from '../../domain/evidence/statement.js';
 import { activityEnvironment, run } from '../support/activity-world.js';
 import { digestFor, NOW } from '../support/durable-samples.js';
 import { debianFiles, OCI_INDEX, OCI_MANIFEST, type PushedManifest, pushImage, pushIndex } from '../support/images.js';
@@ -89,6 +93,28 @@ describe.each([
       ]);
     }
     await expect(verify('slsaprovenance1', pinned(provenance))).rejects.toThrow();
+    const listed = await bundlesListed(registry.host, tag, 'io.houba.sbom.platform=linux/arm64');
+    expect(listed.sort()).toEqual(['https://cyclonedx.org/bom', 'https://spdx.dev/Document']);
+  });
+
+  it('stands beside what somebody else has signed about the same platform', async () => {
+    const amd64 = await pushImage(registry.host, 'cache/tool', null, debianFiles('tool', '4.0'));
+    const { digest } = await pushIndex(registry.host, 'cache/tool', '4.0', { amd64 });
+    const theirs = buildStatement([{ name: 'theirs', digest: amd64.digest }], KINDS.slsaprovenance1, { by: 'them' });
+    await deps.regctl.putArtifact(repository, amd64.digest, {
+      artifactType: BUNDLE_MEDIA_TYPE,
+      annotations: {
+        'dev.sigstore.bundle.content': 'dsse-envelope',
+        'dev.sigstore.bundle.predicateType': KINDS.slsaprovenance1,
+      },
+      file: { bytes: await cosignWith(other).signStatement(theirs), mediaType: BUNDLE_MEDIA_TYPE },
+    });
+    await place(digest, '4.0');
+    const reference = `${registry.host}/cache/tool@${amd64.digest}`;
+    expect(await verify('slsaprovenance1', reference)).toMatchObject([
+      { subject: [{}, { digest: sha256(amd64.digest) }] },
+    ]);
+    expect(await verify('slsaprovenance1', reference, other)).toMatchObject([{ subject: [{ name: 'theirs' }] }]);
   });
 
   it('of an index with attestations of its own leaves these out', async () => {
@@ -169,18 +195,40 @@ async function dependencies(host: string): Promise<Dependencies> {
     }),
     regctl: createRegctl(tool('regctl')),
     syft: createSyft(tool('syft')),
-    cosign: createCosign({
-      ...tool('cosign'),
-      attest: {
-        ...{ signer: 'key', keyRef: key.privateFile, fulcioUrl: '', rekorUrl: '', tsaUrl: '' },
-        ...{ trustedRoot: '', builderId: '' },
-      },
-      secrets: [],
-      cacheDir: join(folder, 'cache'),
-    }),
+    cosign: cosignWith(key),
     memory,
     journal: { event: () => undefined },
   } as unknown as Dependencies;
+}
+
+function cosignWith({ privateFile }: CosignKey): Cosign {
+  return createCosign({
+    program: programPath('cosign') ?? 'cosign',
+    attest: {
+      ...{ signer: 'key', keyRef: privateFile, fulcioUrl: '', rekorUrl: '', tsaUrl: '' },
+      ...{ trustedRoot: '', builderId: '' },
+    },
+    workDir: join(folder, 'work'),
+    environment: childEnvironment(readEnvironment()),
+    secrets: [],
+    cacheDir: join(folder, 'cache'),
+  });
+}
+
+/** The predicate types of the bundles that stock regctl finds from a tag, by an annotation. */
+async function bundlesListed(host: string, reference: string, annotation: string): Promise<string[]> {
+  const config = join(folder, 'regctl.json');
+  await writeFile(config, JSON.stringify({ hosts: { [host]: { tls: 'disabled' } } }));
+  const { stdout } = await promisify(execFile)(
+    programPath('regctl') ?? 'regctl',
+    [
+      ...['artifact', 'list', reference, '--format', '{{json .Descriptors}}'],
+      ...['--filter-artifact-type', BUNDLE_MEDIA_TYPE, '--filter-annotation', annotation],
+    ],
+    { env: { HOME: folder, REGCTL_CONFIG: config } },
+  );
+  const found = JSON.parse(stdout) as { annotations: Record<string, string> }[];
+  return found.map(({ annotations }) => annotations['dev.sigstore.bundle.predicateType'] ?? '');
 }
 
 /** An index as BuildKit makes it: one platform, and what it attests about it, as a manifest of no platform. */

@@ -127,6 +127,12 @@ describe('writing', () => {
     });
   });
 
+  it('reads the manifest once upstream, when it is inspected: upstreams count what is read', async () => {
+    await place(upstream('7'));
+    const reads = world.registries.reads.filter((call) => call.startsWith('GET upstream.example'));
+    expect(reads).toHaveLength(1);
+  });
+
   it('records what the tag showed before', async () => {
     const before = storeImage(destination(), { salt: 'somebody else' });
     destination().tags.set('7', before);

@@ -135,11 +135,27 @@ describe('what buildctl says becomes a code', () => {
     ['error: dial tcp 10.0.0.1:1234: connect: connection refused', 'BuilderUnavailable'],
     ['error: failed to solve: failed to read dockerfile: no such file or directory', 'BuildFailed'],
     ['error: failed to solve: write /blobs: no space left on device', 'ToolFailed'],
+    ['error: failed to solve: failed to compute cache key: failed to copy: unsupported offset', 'ToolFailed'],
     ['error: something else', 'ToolFailed'],
   ])('%s: %s', async (said, code) => {
     const { buildctl } = await fake(`process.stderr.write(${JSON.stringify(said)}); process.exitCode = 1;`);
     await expect(buildctl.build(request, never)).rejects.toMatchObject({ code });
     expect(await readdir(workDir)).toEqual([]);
+  });
+
+  it('and what went wrong is told without what went well before', async () => {
+    const said = '#1 [internal] load build definition\n#1 DONE 0.0s\nerror: failed to solve: no such file';
+    const { buildctl } = await fake(`process.stderr.write(${JSON.stringify(said)}); process.exitCode = 1;`);
+    await expect(buildctl.build(request, never)).rejects.toMatchObject({
+      message: 'BuildKit could not build the image: failed to solve: no such file',
+    });
+  });
+
+  it('but half a base that the daemon cannot use is cleaned up, and the build made again, once', async () => {
+    const cut = `if (args.includes('build')) { process.stderr.write('error: unsupported offset'); process.exitCode = 1; }`;
+    const { program, buildctl } = await fake(cut);
+    await expect(buildctl.build(request, never)).rejects.toMatchObject({ code: 'ToolFailed' });
+    expect((await program.calls()).map((call) => call.args[1])).toEqual(['build', 'prune', 'build']);
   });
 
   it('and an unreachable daemon has its address and a hint', async () => {

@@ -17,7 +17,7 @@ import {
   tarOf,
   writeLayout,
 } from '../../support/layouts.js';
-import { index } from '../../support/upstream-images.js';
+import { index, OCI, rawManifest } from '../../support/upstream-images.js';
 
 let layout = '';
 beforeEach(async () => {
@@ -243,6 +243,12 @@ describe('packed layers', () => {
     });
   });
 
+  it('that unpack to something else than the configuration says are refused', async () => {
+    const other = await tarOf([file('a', 'else')]);
+    const looking = look(layers.slice(0, 1), { options: { compress: () => gzipSync(other) } });
+    await expect(looking).rejects.toMatchObject({ message: expect.stringContaining('something else than it should') });
+  });
+
   it('of more entries than are looked at are given up', async () => {
     const many = Array.from({ length: 11 }, (_, number) => file(`f${number}`));
     await expect(look([many], { limits: { entries: 10 } })).rejects.toMatchObject({ code: 'Unsupported' });
@@ -290,6 +296,19 @@ describe('refusals', () => {
 
   it('an index, for it has no layers', async () => {
     const digest = await writeLayout(layout, index([rootImage([])]));
+    const reading = createImageLayers().readImageFiles(layout, digest, [], new AbortController().signal);
+    await expect(reading).rejects.toMatchObject({ code: 'Unsupported' });
+  });
+
+  it('a configuration that speaks of other layers', async () => {
+    const image = rootImage([await tarOf([file('a')])]);
+    const manifest = JSON.parse(image.bytes.toString()) as { layers: unknown[] };
+    const twice = rawManifest(
+      { ...manifest, layers: [...manifest.layers, ...manifest.layers] },
+      OCI.manifest,
+      image.blobs,
+    );
+    const digest = await writeLayout(layout, twice);
     const reading = createImageLayers().readImageFiles(layout, digest, [], new AbortController().signal);
     await expect(reading).rejects.toMatchObject({ code: 'Unsupported' });
   });

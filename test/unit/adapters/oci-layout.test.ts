@@ -61,7 +61,12 @@ describe('reading', () => {
       layers: [],
     };
     const digest = await writeLayout(layout, rawManifest(manifest, OCI.manifest, [json(config)]));
-    expect(await layouts.readConfig(layout, digest)).toEqual({ created, onBuild });
+    expect(await layouts.readConfig(layout, digest)).toEqual({ created, onBuild, diffIds: [] });
+  });
+
+  it('of a configuration: what its layers unpack to', async () => {
+    const digest = await writeLayout(layout, rootImage([Buffer.from('a layer')]));
+    expect((await layouts.readConfig(layout, digest)).diffIds).toEqual([sha256(Buffer.from('a layer'))]);
   });
 
   it('a configuration that is none, and that of an index, are refused', async () => {

@@ -211,6 +211,40 @@ describe('writing', () => {
     ]);
   });
 
+  it('changes the referrers of one subject one after another, those of others beside it', async () => {
+    const lock = join(folder, 'at-work');
+    const { program, regctl } = await fake(`
+      if (args.join(' ').includes(${JSON.stringify(digest)})) {
+        note('alone', !fs.existsSync(${JSON.stringify(lock)}));
+        fs.writeFileSync(${JSON.stringify(lock)}, '');
+        for (const end = Date.now() + 50; Date.now() < end; );
+        fs.rmSync(${JSON.stringify(lock)});
+      }
+      process.stdout.write(${JSON.stringify(digest)});`);
+    const artifact = { artifactType: 'a/b', annotations: {} };
+    const other = digestOf(new TextEncoder().encode('other'));
+    await Promise.all([
+      regctl.putArtifact(destination, digest, artifact),
+      regctl.putArtifact(destination, digest, artifact),
+      regctl.putArtifact(destination, other, artifact),
+      regctl.deleteManifest(destination, other, undefined, digest),
+      regctl.copyImage({ repository: source, digest }, destination, { referrers: true }),
+    ]);
+    const calls = await program.calls();
+    expect(calls.map(({ notes }) => notes.alone).filter((alone) => alone !== undefined)).toEqual([true, true, true]);
+    expect(calls).toHaveLength(6);
+  });
+
+  it('waits for its turn no longer than it is wanted', async () => {
+    const { program, regctl } = await fake(`process.stdout.write(${JSON.stringify(digest)})`);
+    const artifact = { artifactType: 'a/b', annotations: {} };
+    const first = regctl.putArtifact(destination, digest, artifact);
+    const second = regctl.putArtifact(destination, digest, artifact, AbortSignal.abort(new Error('cancelled')));
+    await expect(second).rejects.toThrow('cancelled');
+    expect(await first).toBe(digest);
+    expect(await program.calls()).toHaveLength(1);
+  });
+
   it('does not take anything but a digest for a digest (L19)', async () => {
     const { regctl } = await fake('');
     const put = regctl.putArtifact(destination, digest, { artifactType: 'a/b', annotations: {} });

@@ -9,7 +9,7 @@ import { operation, policyNode, runReport } from './report-samples.js';
 type Frozen<T> = T extends object ? { readonly [Key in keyof T]: Frozen<T[Key]> } : T;
 
 const report = runReport([
-  policyNode('redis', [operation({ ready_at: '2026-03-09T05:00:00Z' }), operation({ transform_steps: ['injectCA'] })]),
+  policyNode('redis', [operation({ ready_at: '2026-03-09T05:00:00Z' }), operation({ reason: 'gone' })]),
   policyNode('boom', [], { status: 'failed', error: { type: 'NotFound', message: 'gone', exit_code: 2 }, targets: [] }),
 ]);
 

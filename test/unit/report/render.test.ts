@@ -41,14 +41,16 @@ describe('the text report', () => {
       operation({ applied: false }),
       operation({ kind: 'aliased', out_tag: 'latest', src_tag: '7.2.0', out_digest: `sha256:${'b'.repeat(64)}` }),
       operation({ kind: 'held', out_tag: '7', src_tag: '7', ready_at: '2026-03-09T05:00:00Z', applied: false }),
+      operation({ kind: 'held', out_tag: '6', src_tag: '6', reason: 'its base is gone', applied: false }),
       operation({ kind: 'imported', out_tag: '8', error: unreachable, transform_steps: ['injectCA', 'setTimezone'] }),
     ]);
     const lines = renderReport(runReport([policy]), { verbose: true }).split('\n');
     expect(lines[1]).toMatch(/^ {2}registry\.example\/mirror\/redis imported=1/);
-    expect(lines.slice(2, 6)).toEqual([
+    expect(lines.slice(2, 7)).toEqual([
       `    imported 7.2.0 ${DIGEST} (planned)`,
       `    aliased latest <- 7.2.0 sha256:${'b'.repeat(64)}`,
       `    held 7 ${DIGEST} ready_at=2026-03-09T05:00:00Z (planned)`,
+      `    held 6 ${DIGEST} (its base is gone) (planned)`,
       `    imported failed 8 <- 7.2.0 ${DIGEST} steps=injectCA,setTimezone RegistryUnavailable: docker.io answered 503`,
     ]);
   });
