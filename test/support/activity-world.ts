@@ -6,6 +6,7 @@ import { createBuildActivities, createRegistryActivities, createSignActivities }
 import type { DigestFacts, DigestMemory, DocumentPlace } from '../../adapters/digest-memory.js';
 import type { PolicySource } from '../../domain/durable/messages.js';
 import { formatPinned } from '../../domain/reference.js';
+import { HoubaError } from '../../domain/report/errors.js';
 import type { RosterEntry } from '../../domain/roster.js';
 import type { Steps } from './fake-steps.js';
 import { createMemoryRegistries, type MemoryRegistries } from './memory-registries.js';
@@ -15,6 +16,8 @@ export interface ActivityWorld {
   readonly registries: MemoryRegistries;
   readonly steps: Steps;
   readonly memory: DigestMemory;
+  /** The worker's, which a test may change. */
+  readonly settings: ActivitySettings;
   readonly journal: { readonly event: string; readonly fields: Readonly<Record<string, unknown>> }[];
 }
 
@@ -23,6 +26,7 @@ export interface WorldFacts {
   /** Roster entries by name; the host is the name and `.example` unless it says otherwise. Default: `main`. */
   readonly roster?: Readonly<Record<string, Partial<RosterEntry>>>;
   readonly readPolicies?: (path: string) => Promise<PolicySource[]>;
+  readonly openOracle?: Dependencies['openOracle'];
   /** Tools that a test brings; one that is not brought must not be used. */
   readonly tools?: Partial<Pick<Dependencies, Tool>>;
 }
@@ -44,6 +48,9 @@ export function createWorld(facts: WorldFacts = {}): ActivityWorld {
       deletionMode: 'mark',
       maxDeletionShare: 0.5,
       retention: null,
+      purgeMinIdleMs: null,
+      purgeRequireApproval: false,
+      stability: { windowMs: 7 * 86_400_000, maxWaitMs: 28 * 86_400_000, newTags: false },
       maxConcurrency: 4,
       signer: '',
       builderId: '',
@@ -59,10 +66,15 @@ export function createWorld(facts: WorldFacts = {}): ActivityWorld {
     ...(Object.fromEntries(TOOLS.map((name) => [name, notBrought(name)])) as Pick<Dependencies, Tool>),
     ...facts.tools,
     journal: { event: (event, fields) => journal.push({ event, fields }) },
+    openOracle: facts.openOracle ?? noOracle,
     readPolicies: facts.readPolicies ?? (async () => []),
   };
   const steps = { ...createRegistryActivities(deps), ...createBuildActivities(deps), ...createSignActivities(deps) };
-  return { registries, steps, memory, journal };
+  return { registries, steps, memory, settings: deps.settings, journal };
+}
+
+function noOracle(): never {
+  throw new HoubaError('ConfigInvalid', 'this test brings no oracle');
 }
 
 function notBrought(name: string): object {

@@ -9,6 +9,7 @@ import {
   type PlanRequest,
   placementFacts,
 } from '../../../domain/durable/placement.js';
+import { MARK_ARTIFACT_TYPE } from '../../../domain/lifecycle/mark.js';
 import type { MirrorPolicy } from '../../../domain/policy/schema.js';
 import { HoubaError } from '../../../domain/report/errors.js';
 import { type ActivityWorld, activityEnvironment, createWorld, run } from '../../support/activity-world.js';
@@ -125,6 +126,9 @@ describe('a plan', () => {
       ],
       backfills: [],
       aliases: [],
+      deletions: [],
+      marks: [],
+      refused: [],
       pending: 1,
       cut: 0,
       error: null,
@@ -168,8 +172,9 @@ describe('a plan', () => {
 
   it('looks once at a digest that several tags show', async () => {
     upstream('7.2.0', '7.2.1');
-    await converge(policyWith({ tags: { aliases: ['{major}', '{major}.{minor}', 'latest'] } }));
-    await plan(policyWith(), { options: { ...OPTIONS, recheck: true } });
+    const policy = policyWith({ tags: { aliases: ['{major}', '{major}.{minor}', 'latest'] } });
+    await converge(policy);
+    await plan(policy, { options: { ...OPTIONS, recheck: true } });
     expect(world.registries.reads.filter((call) => call.startsWith('REFERRERS'))).toHaveLength(2);
   });
 
@@ -326,34 +331,129 @@ describe('a plan', () => {
   });
 });
 
-describe('unwanted tags', () => {
+describe('tags that left the selection', () => {
+  const less = policyWith({ tags: { includeRegex: '^7\\.2\\.[01]$' } });
   beforeEach(async () => {
     upstream('7.2.0', '7.2.1', '7.2.2');
     await converge();
   });
 
-  it('are reported as planned, and left alone', async () => {
-    const page = await plan(policyWith({ tags: { includeRegex: '^7\\.2\\.[01]$' } }));
-    expect(page.settled).toMatchObject([
-      {
-        position: { target: 0, variant: null },
-        operation: { kind: 'marked', out_tag: '7.2.2', applied: false, error: null },
-      },
-    ]);
-    expect(world.journal.at(-1)?.fields).toMatchObject({ kind: 'marked', variant: '', dest: MIRROR });
+  /** Carries out what a page has to say about marks. */
+  async function mark({ marks = [] }: PlanPage): Promise<void> {
+    for (const { destination, tag, digest, put } of marks) {
+      await run(world.steps.setMark, { destination, tag, digest, put, journal: {} });
+    }
+  }
+
+  it('are to be marked, with the source’s digest for the report', async () => {
+    const page = await plan(less);
+    expect(page).toMatchObject({ settled: [], deletions: [], refused: [], pending: 1 });
+    const digest = mirror().tags.get('7.2.2');
+    const baseDigest = source().tags.get('7.2.2');
+    const position = { target: 0, variant: null };
+    expect(page.marks).toMatchObject([{ kind: 'set', position, destination: DESTINATION, digest, baseDigest }]);
+    expect(page.marks?.[0]?.put).toMatchObject({ tag: '7.2.2', reason: 'dropped-from-selection', markedAt: NOW });
     expect(world.registries.writes).toEqual([]);
   });
 
-  it('are an error when more would go than one run may take away', async () => {
+  it('are marked once, which costs nothing to know afterwards, and unmarked when they are wanted again', async () => {
+    await mark(await plan(less));
+    expect(await plan(less)).toMatchObject({ marks: [], pending: 0 });
+    world.registries.reads.length = 0;
+    expect(await plan(less)).toMatchObject({ marks: [], pending: 0 });
+    expect(world.registries.reads.filter((call) => !/^(HEAD|TAGS)/.test(call))).toEqual([]);
+    const again = await plan();
+    expect(again.marks).toMatchObject([{ kind: 'clear', tag: '7.2.2', put: null }]);
+    await mark(again);
+    expect(await plan()).toMatchObject({ marks: [], pending: 0 });
+  });
+
+  it('are not marked twice when another worker has done so', async () => {
+    const page = await plan(less);
+    const { facts } = world.memory;
+    world.memory.facts = () => undefined;
+    await mark(page);
+    world.memory.facts = facts;
+    expect(await plan(less)).toMatchObject({ marks: [], pending: 0 });
+  });
+
+  it('are deleted at once in mode purge, unless somebody restored them', async () => {
+    await mark(await plan(less));
+    const purging: MirrorPolicy = { ...less, spec: { ...less.spec, deletionMode: 'purge' } };
+    const digest = mirror().tags.get('7.2.2') as Digest;
+    expect(await plan(purging)).toMatchObject({ deletions: [{ tag: '7.2.2', digest }], marks: [], pending: 1 });
+    const [old] = await readMarks(digest);
+    const annotations = {
+      'io.houba.lifecycle.state': 'restored',
+      'io.houba.lifecycle.tag': '7.2.2',
+      'io.houba.policy': 'redis',
+    };
+    await world.registries.regctl.putArtifact(DESTINATION, digest, { artifactType: MARK_ARTIFACT_TYPE, annotations });
+    await world.registries.regctl.deleteManifest(DESTINATION, old as Digest);
+    expect(await plan(purging)).toMatchObject({ deletions: [], marks: [], pending: 0 });
+  });
+
+  async function readMarks(subject: Digest): Promise<Digest[]> {
+    const referrers = await world.registries.reader.listReferrers(DESTINATION, subject);
+    return referrers.filter(({ artifactType }) => artifactType === MARK_ARTIFACT_TYPE).map(({ digest }) => digest);
+  }
+
+  it('are an error when more would go than one run may take away, for the whole of the run', async () => {
     const policy = policyWith({ tags: { includeRegex: '^7\\.2\\.0$' } });
     const page = await plan(policy);
-    expect(page.settled.map(({ operation }) => operation.error?.type)).toEqual([
-      'PreconditionFailed',
-      'PreconditionFailed',
+    expect(page).toMatchObject({ marks: [], refused: [MIRROR], pending: 0 });
+    expect(page.settled.map(({ operation }) => [operation.kind, operation.error?.type])).toEqual([
+      ['marked', 'PreconditionFailed'],
+      ['marked', 'PreconditionFailed'],
     ]);
     expect(page.settled[0]?.operation.error?.message).toMatch(/^2 of 3 managed tags of registry.example\/lib\/redis/);
+    const later = await plan(policy, { first: false, refused: [MIRROR] });
+    expect(later).toMatchObject({ settled: [], marks: [], refused: [MIRROR] });
     const allowed = await plan(policy, { options: { ...OPTIONS, allowMassDeletion: true } });
-    expect(allowed.settled.map(({ operation }) => operation.error)).toEqual([null, null]);
+    expect(allowed).toMatchObject({ settled: [], marks: [{ tag: '7.2.1' }, { tag: '7.2.2' }], refused: [] });
+  });
+
+  it('that failed before in this run are left for the next', async () => {
+    expect(await plan(less, { failed: [`${MIRROR}:7.2.2`] })).toMatchObject({ marks: [], pending: 0 });
+  });
+
+  it.each([
+    ['a dry run', {}, { options: { ...OPTIONS, dryRun: true } }],
+    ['HOUBA_DRY_RUN_DELETIONS', { dryRunDeletions: true }, {}],
+  ])('are only told of by %s', async (_, settings, facts) => {
+    Object.assign(world.settings, settings);
+    for (const [mode, kind] of [
+      ['mark', 'marked'],
+      ['purge', 'deleted'],
+    ] as const) {
+      const policy: MirrorPolicy = { ...less, spec: { ...less.spec, deletionMode: mode } };
+      const page = await plan(policy, facts);
+      expect(page).toMatchObject({ marks: [], deletions: [], pending: 0 });
+      const operation = { kind, out_tag: '7.2.2', applied: false, error: null };
+      expect(page.settled).toMatchObject([{ position: { target: 0, variant: null }, operation }]);
+      expect(world.journal.at(-1)?.fields).toMatchObject({ kind, variant: '', dest: MIRROR });
+      expect(await plan(policy, { ...facts, first: false })).toMatchObject({ settled: [] });
+    }
+  });
+});
+
+describe('surplus tags', () => {
+  it('are marked after what left the selection, which comes after everything else', async () => {
+    upstream('7.2.0', '7.2.1', '7.2.2', '7.3.0');
+    await converge();
+    upstream('7.4.0');
+    const tags = { includeRegex: '^7\\.[24]\\.[01]$' };
+    const archive = { keep: 0, olderThanDays: 1 };
+    const facts = { now: '2026-06-03T00:00:00.000+00:00', options: { ...OPTIONS, allowMassDeletion: true } };
+    const page = await plan(policyWith({ tags, archive }), facts);
+    expect(page.placements).toMatchObject([{ tag: '7.4.0' }]);
+    expect(page.marks?.map(({ tag, put }) => [tag, put?.reason])).toEqual([
+      ['7.2.2', 'dropped-from-selection'],
+      ['7.3.0', 'dropped-from-selection'],
+      ['7.2.0', 'retention-excess'],
+      ['7.2.1', 'retention-excess'],
+    ]);
+    expect(page.pending).toBe(5);
   });
 });
 
@@ -385,7 +485,7 @@ describe('a dry run', () => {
     world = createWorld({ roster: ROSTER, settings });
     upstream('7.2.0');
     const page = await plan(policyWith({ tags: { aliases: ['{major}'] } }), facts);
-    expect(page).toMatchObject({ placements: [], backfills: [], aliases: [], pending: 1, cut: 0 });
+    expect(page).toMatchObject({ placements: [], backfills: [], aliases: [], pending: 0, cut: 0 });
     expect(page.settled.map(({ operation }) => [operation.kind, operation.out_tag, operation.applied])).toEqual([
       ['imported', '7.2.0', false],
       ['aliased', '7', false],
@@ -648,7 +748,7 @@ describe('a stamp beside the image', () => {
     const page = await plan(policyWith({ stamp: 'referrer' }), { options: { ...OPTIONS, recheck: true } });
     expect(page.settled).toEqual([]);
     const less = policyWith({ stamp: 'referrer', tags: { includeRegex: '^7\\.2\\.0$' } });
-    expect((await plan(less)).settled).toMatchObject([{ operation: { kind: 'marked', out_tag: '7.2' } }]);
+    expect((await plan(less)).marks).toMatchObject([{ kind: 'set', tag: '7.2' }]);
   });
 });
 

@@ -97,6 +97,6 @@ describe('the memory of digests', () => {
     const directory = join(folder, 'cache');
     open('io.houba', directory).rememberFacts(REDIS, DIGEST, FACTS);
     expect(statSync(directory).mode & 0o777).toBe(0o700);
-    expect(statSync(join(directory, 'digests-2-io.houba.jsonl')).mode & 0o777).toBe(0o600);
+    expect(statSync(join(directory, 'digests-3-io.houba.jsonl')).mode & 0o777).toBe(0o600);
   });
 });
