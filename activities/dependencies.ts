@@ -7,9 +7,11 @@ import type { Regctl } from '../adapters/regctl.js';
 import type { RegistryReader } from '../adapters/registry.js';
 import type { Scratch } from '../adapters/scratch.js';
 import type { Syft } from '../adapters/syft.js';
+import type { UsageOracle } from '../adapters/usage-oracle.js';
 import type { PolicySource } from '../domain/durable/messages.js';
 import type { SbomFormat } from '../domain/evidence/sbom.js';
 import type { RetentionLevel } from '../domain/lifecycle/retention.js';
+import type { WaitSettings } from '../domain/lifecycle/stability-wait.js';
 import type { Roster } from '../domain/roster.js';
 import type { TransformResources } from '../domain/transform/step.js';
 
@@ -28,6 +30,8 @@ export interface Dependencies {
   readonly cosign: Cosign;
   readonly memory: DigestMemory;
   readonly journal: Journal;
+  /** @throws HoubaError `ConfigInvalid` when no usage oracle is set */
+  readonly openOracle: () => UsageOracle;
   readonly readPolicies: (path: string) => Promise<PolicySource[]>;
 }
 
@@ -41,6 +45,12 @@ export interface ActivitySettings {
   readonly maxDeletionShare: number;
   /** The fleet's (`HOUBA_RETENTION`); null: there is none. */
   readonly retention: RetentionLevel | null;
+  /** How long a marked tag must be unused before it goes; null: purge is not set up. */
+  readonly purgeMinIdleMs: number | null;
+  /** Whether somebody has to approve every deletion of purge. */
+  readonly purgeRequireApproval: boolean;
+  /** The fleet's (`HOUBA_STABILITY`). */
+  readonly stability: WaitSettings & { readonly newTags: boolean };
   readonly maxConcurrency: number;
   /** `''` when nothing is signed. */
   readonly signer: string;

@@ -1,15 +1,20 @@
+import { createJudgeTag } from './ask-oracle.js';
 import { createInspectBuild, createWriteBuild } from './build.js';
+import { createCollect, createPlanCollection } from './collect.js';
 import { createDeleteTags, createInspectDeletion } from './delete-tag.js';
 import type { Dependencies } from './dependencies.js';
 import { createOpenFleet } from './fleet.js';
+import { createHandOver } from './hand-over.js';
 import { createLookAgain } from './look-again.js';
 import { createSetMark } from './marks.js';
 import { createObserveTags, createWithdrawWaits } from './observe-tags.js';
 import { createInspectPlacement, createPublishTag, createRemoveWritten, createWriteImage } from './placement.js';
 import { createPlanPolicy } from './plan-policy.js';
+import { createDeleteMarked, createListRetirement, createRestoreTag } from './retire.js';
 import { createAttachSboms } from './sboms.js';
 import { createSignEvidence } from './sign.js';
 import { createDropOldStamps, createPutStamp, createRemoveStamp } from './stamp-artifact.js';
+import { createFindMarks, createListRepositories, createOpenSweep } from './sweep.js';
 import { createKeepEvidence } from './upstream-evidence.js';
 import { createVerifyUpstream } from './verify-upstream.js';
 
@@ -31,6 +36,16 @@ export function createRegistryActivities(deps: Dependencies) {
     setMark: createSetMark(deps),
     inspectDeletion: createInspectDeletion(deps),
     deleteTags: createDeleteTags(deps),
+    openSweep: createOpenSweep(deps),
+    findMarks: createFindMarks(deps),
+    listRepositories: createListRepositories(deps),
+    handOver: createHandOver(deps),
+    judgeTag: createJudgeTag(deps),
+    listRetirement: createListRetirement(deps),
+    deleteMarked: createDeleteMarked(deps),
+    restoreTag: createRestoreTag(deps),
+    planCollection: createPlanCollection(deps),
+    collect: createCollect(deps),
     removeStamp: createRemoveStamp(deps),
     removeWritten: createRemoveWritten(deps),
   };

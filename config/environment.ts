@@ -45,6 +45,16 @@ export function signingEnvironment(environment: Environment): {
   };
 }
 
+const ORACLE = /^USAGE_ORACLE_\w+$/;
+
+/** What the usage oracle needs from outside, by variable, beside what every program inherits; no report quotes a value. */
+export function oracleEnvironment(environment: Environment): Record<string, string> {
+  const set = Object.entries(environment).filter(
+    (entry): entry is [string, string] => ORACLE.test(entry[0]) && entry[1] !== undefined && entry[1] !== '',
+  );
+  return Object.fromEntries(set);
+}
+
 /** The environment of an outside program, before its adapter adds the program's own variables. */
 export function childEnvironment(environment: Environment): Record<string, string> {
   const child: Record<string, string> = {};

@@ -2,11 +2,12 @@ import { createHash } from 'node:crypto';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import envPaths from 'env-paths';
+import { formatDuration } from '../domain/duration.js';
 import type { SbomFormat } from '../domain/evidence/sbom.js';
 import { nearest } from '../domain/nearest.js';
 import { HoubaError } from '../domain/report/errors.js';
 import { loadTemporal, type TemporalSettings } from './connection.js';
-import { childEnvironment, type Environment, signingEnvironment } from './environment.js';
+import { childEnvironment, type Environment, oracleEnvironment, signingEnvironment } from './environment.js';
 import type { RegistryAccess } from './roster.js';
 import { type CaSource, type PackageMirror, VARIABLES, type Values, type VariableKey } from './variables.js';
 
@@ -26,7 +27,13 @@ export interface Settings {
   readonly stability: { readonly windowMs: number; readonly maxWaitMs: number; readonly newTags: boolean };
   readonly retention: { readonly keep: number | null; readonly olderThanDays: number | null } | null;
   readonly purgeMinIdleMs: number | null;
-  readonly usageOracle: { readonly command: string | null; readonly timeoutMs: number };
+  readonly purgeRequireApproval: boolean;
+  readonly usageOracle: {
+    readonly command: string | null;
+    readonly timeoutMs: number;
+    /** `USAGE_ORACLE_*`, which it alone inherits; every value is a secret. */
+    readonly variables: Readonly<Record<string, string>>;
+  };
   /** Absolute. */
   readonly workDir: string;
   readonly caCerts: Readonly<Record<string, CaSource>>;
@@ -111,7 +118,12 @@ export function loadSettings(
     stability: values.stability,
     retention: values.retention,
     purgeMinIdleMs: values.purgeMinIdleDays === null ? values.purgeMinIdleMs : values.purgeMinIdleDays * 86_400_000,
-    usageOracle: { command: values.usageOracleCommand, timeoutMs: values.usageOracleTimeoutSeconds * 1000 },
+    purgeRequireApproval: values.purgeRequireApproval,
+    usageOracle: {
+      command: values.usageOracleCommand,
+      timeoutMs: values.usageOracleTimeoutSeconds * 1000,
+      variables: oracleEnvironment(environment),
+    },
     workDir: resolve(values.workDir),
     caCerts: values.caCerts,
     packageMirrors: values.packageMirrors,
@@ -139,7 +151,7 @@ export function loadSettings(
     buildkitHost: environment.BUILDKIT_HOST || null,
     shown: { ...shown, [VARIABLES.home.name]: home },
   };
-  return { settings, origins, warnings: misspelt(environment) };
+  return { settings, origins, warnings: [...misspelt(environment), ...hasty(settings.purgeMinIdleMs)] };
 }
 
 /**
@@ -223,9 +235,21 @@ function checkTogether(values: Values, problems: string[]): void {
   if (values.purgeMinIdleMs !== null && values.purgeMinIdleDays !== null) {
     problems.push('HOUBA_PURGE_MIN_IDLE: set either this or HOUBA_PURGE_MIN_IDLE_DAYS, not both');
   }
+  if (values.purgeMinIdleMs === 0) {
+    problems.push('HOUBA_PURGE_MIN_IDLE: must not be 0, or a mark would be no protection at all');
+  }
   if ((values.attestSigner === 'kms' || values.attestSigner === 'key') && values.attestKeyRef === '') {
     problems.push(`HOUBA_ATTEST_KEY_REF: is needed with HOUBA_ATTEST_SIGNER=${values.attestSigner}`);
   }
+}
+
+const DAY_MS = 86_400_000;
+
+/** What is allowed, and seldom meant. */
+function hasty(purgeMinIdleMs: number | null): string[] {
+  if (purgeMinIdleMs === null || purgeMinIdleMs >= DAY_MS) return [];
+  const window = formatDuration(purgeMinIdleMs);
+  return [`HOUBA_PURGE_MIN_IDLE is ${window}: purge deletes what was not in use for less than a day`];
 }
 
 /** Section 3 ignores unknown variables; a misspelt one must not go unnoticed. `HOUBA_SCAN_*` belongs to the original's queue. */

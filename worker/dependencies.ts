@@ -13,10 +13,12 @@ import { createRegctl, type Regctl } from '../adapters/regctl.js';
 import { createRegistryReader } from '../adapters/registry.js';
 import { createScratch } from '../adapters/scratch.js';
 import { createSyft } from '../adapters/syft.js';
+import { createUsageOracle, type UsageOracle } from '../adapters/usage-oracle.js';
 import { registryAccess } from '../config/registry-access.js';
 import type { Settings } from '../config/settings.js';
 import { openTransformResources } from '../config/transform-resources.js';
 import { houbaVersion } from '../config/version.js';
+import { HoubaError } from '../domain/report/errors.js';
 import type { Logger } from './journal.js';
 import { openCosign } from './open-cosign.js';
 import { requiredProgram } from './required-program.js';
@@ -46,6 +48,9 @@ export async function openDependencies(settings: Settings, log: Logger): Promise
       deletionMode: settings.deletionMode,
       maxDeletionShare: settings.maxDeletionShare,
       retention: settings.retention,
+      purgeMinIdleMs: settings.purgeMinIdleMs,
+      purgeRequireApproval: settings.purgeRequireApproval,
+      stability: settings.stability,
       maxConcurrency: settings.maxConcurrency,
       signer: settings.attest.signer,
       builderId: settings.attest.builderId,
@@ -65,6 +70,7 @@ export async function openDependencies(settings: Settings, log: Logger): Promise
     cosign: lazyCosign(settings, workDir.path, settings.maxConcurrency),
     memory,
     journal: { event: (name, fields) => log.info({ ...fields, ...whence() }, name) },
+    openOracle: () => openOracle(settings, workDir.path),
     readPolicies: readPolicyFiles,
   };
   const close = async () => {
@@ -73,6 +79,18 @@ export async function openDependencies(settings: Settings, log: Logger): Promise
     workDir.close();
   };
   return { dependencies, close };
+}
+
+/** @throws HoubaError `ConfigInvalid` */
+function openOracle({ usageOracle, childEnvironment }: Settings, workDir: string): UsageOracle {
+  const { command, timeoutMs, variables } = usageOracle;
+  if (command === null || command.trim() === '') {
+    throw new HoubaError('ConfigInvalid', 'purge needs a usage oracle: somebody has to say what is in use', {
+      hint: 'set HOUBA_USAGE_ORACLE_CMD; docs/oracles.md has ready-made ones',
+    });
+  }
+  const environment = { ...childEnvironment, ...variables };
+  return createUsageOracle({ command, timeoutMs, workDir, environment, secrets: Object.values(variables) });
 }
 
 /** BuildKit's client, looked for when the first policy rebuilds something. */

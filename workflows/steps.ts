@@ -100,6 +100,30 @@ const control = proxyActivities<RegistryActivities>({
   retry: { initialInterval: '1 second', backoffCoefficient: 2, maximumInterval: '30 seconds' },
 });
 
+/** A deletion goes on once it has begun. */
+const removal = proxyActivities<RegistryActivities>({
+  ...REGISTRY,
+  startToCloseTimeout: '15 minutes',
+  scheduleToCloseTimeout: '2 hours',
+  retry: { initialInterval: '2 seconds', backoffCoefficient: 2, maximumInterval: '5 minutes' },
+});
+
+/** Waits for a retirement that may be at work: its own steps are bounded. */
+const handing = proxyActivities<RegistryActivities>({
+  ...REGISTRY,
+  startToCloseTimeout: '4 hours',
+  scheduleToCloseTimeout: '12 hours',
+  retry: { initialInterval: '5 seconds', backoffCoefficient: 2, maximumInterval: '5 minutes' },
+});
+
+/** Each answer of the oracle has a timeout of its own. */
+const asking = proxyActivities<RegistryActivities>({
+  ...REGISTRY,
+  startToCloseTimeout: '30 minutes',
+  scheduleToCloseTimeout: '2 hours',
+  retry: { initialInterval: '5 seconds', backoffCoefficient: 2, maximumInterval: '5 minutes' },
+});
+
 const compensation = proxyActivities<RegistryActivities>({
   ...REGISTRY,
   startToCloseTimeout: '2 minutes',
@@ -125,6 +149,19 @@ export const steps = {
   putStamp: move.putStamp,
   publishTag: move.publishTag,
   dropOldStamps: move.dropOldStamps,
+  setMark: move.setMark,
+  inspectDeletion: removal.inspectDeletion,
+  deleteTags: removal.deleteTags,
+  openSweep: control.openSweep,
+  findMarks: plan.findMarks,
+  listRepositories: plan.listRepositories,
+  handOver: handing.handOver,
+  judgeTag: asking.judgeTag,
+  listRetirement: removal.listRetirement,
+  deleteMarked: removal.deleteMarked,
+  restoreTag: move.restoreTag,
+  planCollection: plan.planCollection,
+  collect: plan.collect,
   removeStamp: compensation.removeStamp,
   removeWritten: compensation.removeWritten,
 };

@@ -30,6 +30,15 @@ export function settleId(repository: Repository, tag: string): string {
   return bounded(`settle/${formatTagged(repository, tag)}`);
 }
 
+export function retireId(repository: Repository, tag: string): string {
+  return bounded(`retire/${formatTagged(repository, tag)}`);
+}
+
+/** One sweep of a kind at a time; a dry run takes no lock. */
+export function sweepId(verb: 'purge' | 'gc', dryRunAt: Date | null): string {
+  return dryRunAt === null ? verb : `${verb}-plan-${compactTime(dryRunAt)}`;
+}
+
 /** Cuts what some servers would refuse, and keeps it unique with a hash (guide, section 2). */
 function bounded(id: string): string {
   if (id.length <= LONGEST) return id;

@@ -11,6 +11,9 @@ export const WORKFLOWS = {
   policy: 'reconcilePolicy',
   placement: 'placeImage',
   settle: 'settleTag',
+  retire: 'retireTag',
+  purge: 'purgeFleet',
+  gc: 'collectGarbage',
 } as const;
 
 export const QUERIES = { status: 'status', progress: 'progress' } as const;
@@ -18,6 +21,9 @@ export const QUERIES = { status: 'status', progress: 'progress' } as const;
 /** Of waits (guide, section 8). */
 export const WAIT_UPDATES = { observe: 'observe', promote: 'promote', hold: 'hold', release: 'release' } as const;
 export const WAIT_SIGNALS = { withdrawn: 'withdrawn' } as const;
+
+/** Of retirements. */
+export const RETIRE_UPDATES = { sweep: 'sweep', approve: 'approve', restore: 'restore' } as const;
 
 /** Name and type of each search attribute, as a server must know them (guide, section 8). */
 export const SEARCH_ATTRIBUTES = {

@@ -5,6 +5,7 @@ import { HoubaError } from '../report/errors.js';
 import { formatCron, readCron } from './cron.js';
 import type { FleetInput } from './messages.js';
 import { WORKFLOWS } from './names.js';
+import { GC_DEFAULTS, type GcInput, type PurgeInput } from './retire.js';
 
 /** How a schedule behaves; what it starts is fixed by its row. */
 export interface ScheduleSettings {
@@ -52,6 +53,11 @@ const RECONCILE_ALL: FleetInput = {
   options: { dryRun: false, concurrency: null, recheck: false, allowMassDeletion: false },
 };
 
+/** What `purgeFleet` is asked for: every registry, as the worker's settings say. */
+const PURGE_ALL: PurgeInput = { registry: null, apply: true, maxDeletions: null, requireApproval: false };
+
+const COLLECT_ALL: GcInput = { registry: null, apply: true, ...GC_DEFAULTS };
+
 /**
  * Every schedule, one row each (Temporal guide, section 7). None overlaps itself. Fleet runs complete although policies
  * fail, so a run that fails is systemic: those that delete then wait for a human, reconcile tries again.
@@ -91,7 +97,12 @@ export const SCHEDULES: readonly ScheduleRow[] = [
       catchUpMs: 6 * HOUR_MS,
       pauseOnFailure: true,
     },
-    run: null,
+    run: {
+      workflow: WORKFLOWS.purge,
+      workflowId: 'purge',
+      input: PURGE_ALL,
+      needs: ['HOUBA_PURGE_MIN_IDLE', 'HOUBA_USAGE_ORACLE_CMD'],
+    },
   },
   {
     name: 'gc',
@@ -103,7 +114,7 @@ export const SCHEDULES: readonly ScheduleRow[] = [
       catchUpMs: 12 * HOUR_MS,
       pauseOnFailure: true,
     },
-    run: null,
+    run: { workflow: WORKFLOWS.gc, workflowId: 'gc', input: COLLECT_ALL, needs: [] },
   },
 ];
 

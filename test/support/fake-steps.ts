@@ -3,6 +3,7 @@ import type { BuildActivities, RegistryActivities, SignActivities } from '../../
 import { type StepContext, step } from '../../activities/step.js';
 import { digestOf } from '../../domain/digest.js';
 import type { Placement } from '../../domain/durable/placement.js';
+import { outcomeOf } from '../../domain/durable/retire.js';
 import { planPage } from './durable-samples.js';
 
 export type Steps = RegistryActivities & BuildActivities & SignActivities;
@@ -49,6 +50,19 @@ export const HAPPY: Fakes = {
     outcomes: tags.map(({ tag }) => ({ tag, deleted: true, kept: null, error: null })),
     leftBehind: [],
   }),
+  openSweep: async ({ apply }) => ({ mode: apply ? 'apply' : 'dry-run', registries: ['main'], concurrency: 4 }),
+  findMarks: async () => ({ found: [], settled: [], next: null }),
+  listRepositories: async () => ({ repositories: [], unread: [], next: null }),
+  handOver: async ({ marked }) => ({
+    outcome: outcomeOf(marked, { act: 'end', digest: marked.digest, reason: 'gone', gone: true }),
+    begun: true,
+  }),
+  judgeTag: async ({ digest }) => ({ act: 'delete', digest, reason: 'not seen in use', needsApproval: false }),
+  listRetirement: async ({ digest }) => ({ manifests: [digest] }),
+  deleteMarked: async ({ list }) => ({ retired: { deleted: list.manifests.length, leftBehind: [] } }),
+  restoreTag: async ({ marked, word }) => word.digest ?? marked.digest ?? stampedDigest('restored'),
+  planCollection: async () => ({ outcomes: [], scans: [], manifests: [], kept: [] }),
+  collect: async () => ({ leftBehind: [] }),
   removeStamp: async () => ({ leftBehind: [] }),
   removeWritten: async () => ({ leftBehind: [] }),
 };
@@ -90,6 +104,16 @@ export function stepsPlaying(fakes: () => Fakes, note: (call: Call) => void): St
     setMark: playing('setMark'),
     inspectDeletion: playing('inspectDeletion'),
     deleteTags: playing('deleteTags'),
+    openSweep: playing('openSweep'),
+    findMarks: playing('findMarks'),
+    listRepositories: playing('listRepositories'),
+    handOver: playing('handOver'),
+    judgeTag: playing('judgeTag'),
+    listRetirement: playing('listRetirement'),
+    deleteMarked: playing('deleteMarked'),
+    restoreTag: playing('restoreTag'),
+    planCollection: playing('planCollection'),
+    collect: playing('collect'),
     removeStamp: playing('removeStamp'),
     removeWritten: playing('removeWritten'),
   };

@@ -1,0 +1,94 @@
+import pLimit from 'p-limit';
+import type { Digest } from '../domain/digest.js';
+import type { DestinationRepository } from '../domain/durable/placement.js';
+import type { Judgement, MarkedTag } from '../domain/durable/retire.js';
+import { pendingMark } from '../domain/lifecycle/mark.js';
+import { judgeUse } from '../domain/lifecycle/purge.js';
+import { combineAnswers, type UsageAnswer, usageQuestion } from '../domain/lifecycle/usage.js';
+import { formatTagged } from '../domain/reference.js';
+import type { Dependencies } from './dependencies.js';
+import { lookAtMark } from './look-at-mark.js';
+import { readManifest } from './manifests.js';
+import { type StepContext, step } from './step.js';
+import { purgeWindow } from './sweep.js';
+
+/** Oracles at a time for one tag. */
+const ASKED_AT_ONCE = 4;
+
+/** An index of indexes is followed this deep (conventions S3). */
+const DEEPEST_INDEX = 3;
+
+/**
+ * What is to be done about a marked tag now: a look at everything that decides, and where that would let it go, the
+ * question who uses it.
+ *
+ * Throws `ConfigInvalid` without an idle window or an oracle, and what reading a registry throws.
+ */
+export function createJudgeTag(deps: Dependencies) {
+  return step(async (marked: MarkedTag, context): Promise<Judgement> => {
+    const { judgement, subject } = await lookAtMark(deps, marked, context.signal);
+    if (subject === null || judgement.act !== 'delete') return judgement;
+    const { destination, tag } = marked;
+    const { digest, stamp, marks } = subject;
+    const windowMs = purgeWindow(deps);
+    const identity = pendingMark(marks, tag)?.mark.identity ?? { policy: '', import: '', variant: '' };
+    const digests = await runnableDigests(deps, destination, [digest, stamp.baseDigest], context.signal);
+    const since = Date.now();
+    const answer = await askAll(deps, digests, context, (one) =>
+      usageQuestion(one, formatTagged(destination, tag), identity, since, windowMs),
+    );
+    const nowMs = Date.now();
+    const { decision, reason, askAgainMs } = judgeUse(answer, nowMs, windowMs);
+    if (decision === 'purge' || askAgainMs === null) return { ...judgement, reason };
+    const why = decision === 'protect' ? 'seen' : 'unknown';
+    return { act: 'wait', why, digest, untilMs: askAgainMs, reason };
+  });
+}
+
+async function askAll(
+  deps: Dependencies,
+  digests: readonly Digest[],
+  { signal, progress }: StepContext,
+  question: (digest: Digest) => ReturnType<typeof usageQuestion>,
+): Promise<UsageAnswer> {
+  const oracle = deps.openOracle();
+  const limit = pLimit(ASKED_AT_ONCE);
+  const answers: UsageAnswer[] = [];
+  await Promise.all(
+    digests.map((digest) =>
+      limit(async () => {
+        // One sighting is use: the rest need not be asked.
+        if (answers.some(({ kind }) => kind === 'seen')) return;
+        answers.push(await oracle.ask(question(digest), signal));
+        progress({ asked: answers.length });
+      }),
+    ),
+  );
+  return combineAnswers(answers);
+}
+
+/**
+ * Every digest by which a runtime may know the image: what the tag shows, the original beside it (which goes with the
+ * tag), and each platform's manifest. What is not there cannot be pulled from here, and is not asked for.
+ */
+async function runnableDigests(
+  { reader }: Dependencies,
+  repository: DestinationRepository,
+  roots: readonly Digest[],
+  signal: AbortSignal,
+): Promise<Digest[]> {
+  const found = new Set<Digest>();
+  const add = async (digest: Digest, depth: number): Promise<void> => {
+    if (found.has(digest)) return;
+    if ((await reader.headManifest(repository, digest, signal)) === null) return;
+    found.add(digest);
+    const { manifest } = await readManifest(reader, repository, digest, signal);
+    if (manifest.kind !== 'index' || depth === DEEPEST_INDEX) return;
+    for (const child of manifest.manifests) {
+      if (child.platform?.os === 'unknown') continue;
+      await add(child.digest, depth + 1);
+    }
+  };
+  for (const root of roots) await add(root, 0);
+  return [...found];
+}

@@ -1,0 +1,220 @@
+import pLimit from 'p-limit';
+import type { Digest } from '../domain/digest.js';
+import type { DestinationRepository } from '../domain/durable/placement.js';
+import { failedOutcome, type MarkedTag, outcomeOf, type SweepCursor } from '../domain/durable/retire.js';
+import { type PlacedMark, readMarks } from '../domain/lifecycle/mark.js';
+import { isEvidenceTag, isTag, parseRepository } from '../domain/reference.js';
+import { HoubaError, type ReportedError, reportError } from '../domain/report/errors.js';
+import type { PurgeOutcome } from '../domain/report/purge-report.js';
+import { type RosterEntry, rosterByName } from '../domain/roster.js';
+import { compareText } from '../domain/selection/version.js';
+import type { Dependencies } from './dependencies.js';
+import { type StepContext, step } from './step.js';
+
+export interface SweepRequest {
+  /** A name of the roster; null: all. */
+  readonly registry: string | null;
+  readonly apply: boolean;
+  /** Whether it will ask who uses what it finds. */
+  readonly asks: boolean;
+}
+
+export interface OpenedSweep {
+  readonly mode: 'apply' | 'dry-run';
+  /** Names of the roster, each place once. */
+  readonly registries: readonly string[];
+  readonly concurrency: number;
+}
+
+/**
+ * Checks what a sweep needs before anything is read: the registry's name and, where it asks, the idle window and the
+ * oracle. `HOUBA_DRY_RUN_DELETIONS` wins over everything.
+ *
+ * Throws `ConfigInvalid`.
+ */
+export function createOpenSweep(deps: Dependencies) {
+  return step(async ({ registry, apply, asks }: SweepRequest): Promise<OpenedSweep> => {
+    const { settings, roster } = deps;
+    if (asks) {
+      purgeWindow(deps);
+      deps.openOracle();
+    }
+    const entries = registry === null ? [...roster.values()] : [rosterByName(roster, registry)];
+    if (entries.length === 0) {
+      throw new HoubaError('ConfigInvalid', 'there is no registry to look at', { hint: 'set HOUBA_REGISTRIES' });
+    }
+    const places = new Map(entries.map((entry) => [`${entry.host}/${entry.namespace ?? ''}`, entry.name]));
+    return {
+      mode: apply && !settings.dryRunDeletions ? 'apply' : 'dry-run',
+      registries: [...places.values()],
+      concurrency: settings.maxConcurrency,
+    };
+  });
+}
+
+/** @throws HoubaError `ConfigInvalid` when no idle window is set: there is no default on purpose */
+export function purgeWindow({ settings }: Dependencies): number {
+  if (settings.purgeMinIdleMs !== null && settings.purgeMinIdleMs > 0) return settings.purgeMinIdleMs;
+  throw new HoubaError('ConfigInvalid', 'purge needs to know how long a tag must be unused', {
+    hint: 'set HOUBA_PURGE_MIN_IDLE, as in 30d',
+  });
+}
+
+export interface FindRequest {
+  readonly registries: readonly string[];
+  /** null: from the beginning. */
+  readonly cursor: SweepCursor | null;
+}
+
+export interface MarksPage {
+  readonly found: readonly MarkedTag[];
+  /** What needs no further look: marks that never purge, and what could not be read. */
+  readonly settled: readonly PurgeOutcome[];
+  /** null: that was all. */
+  readonly next: SweepCursor | null;
+}
+
+/** Marked tags in a page. */
+const PAGE = 100;
+
+/**
+ * Walks the registries for tags with a deletion mark, a page at a time: their catalogues, one HEAD a tag, and the referrers
+ * of every digest. What cannot be read is an outcome and stops nothing else.
+ */
+export function createFindMarks(deps: Dependencies) {
+  return step(async ({ registries, cursor }: FindRequest, context): Promise<MarksPage> => {
+    const found: MarkedTag[] = [];
+    const settled: PurgeOutcome[] = [];
+    for await (const place of walkRepositories(deps, registries, cursor, context)) {
+      if ('error' in place) {
+        settled.push(unread(place.name, place.error));
+        continue;
+      }
+      const { repository, after } = place;
+      try {
+        for await (const one of marksIn(deps, repository, after, context.signal)) {
+          if ('decision' in one) settled.push(one);
+          else found.push(one);
+          if (found.length < PAGE || !('tag' in one)) continue;
+          return { found, settled, next: { registry: repository.registry, path: repository.path, tag: one.tag } };
+        }
+      } catch (error) {
+        context.signal.throwIfAborted();
+        settled.push(unread(`${repository.host}/${repository.path}`, reportError(error)));
+      }
+      if (settled.length < PAGE) continue;
+      return { found, settled, next: { registry: repository.registry, path: repository.path, tag: null } };
+    }
+    return { found, settled, next: null };
+  });
+}
+
+export interface RepositoriesPage {
+  readonly repositories: readonly DestinationRepository[];
+  readonly unread: readonly { readonly name: string; readonly error: ReportedError }[];
+  readonly next: SweepCursor | null;
+}
+
+/** The repositories of the registries, a page at a time. */
+export function createListRepositories(deps: Dependencies) {
+  return step(async ({ registries, cursor }: FindRequest, context): Promise<RepositoriesPage> => {
+    const repositories: DestinationRepository[] = [];
+    const unreadable: RepositoriesPage['unread'][number][] = [];
+    for await (const place of walkRepositories(deps, registries, cursor, context)) {
+      if ('error' in place) unreadable.push(place);
+      else repositories.push(place.repository);
+      const last = repositories.at(-1);
+      if (repositories.length < PAGE || last === undefined) continue;
+      return { repositories, unread: unreadable, next: { registry: last.registry, path: last.path, tag: null } };
+    }
+    return { repositories, unread: unreadable, next: null };
+  });
+}
+
+type Place =
+  | { readonly repository: DestinationRepository; readonly after: string | null }
+  | { readonly name: string; readonly error: ReportedError };
+
+/** Every repository of the registries, in the order of their names, from the cursor on. */
+async function* walkRepositories(
+  deps: Dependencies,
+  registries: readonly string[],
+  cursor: SweepCursor | null,
+  { signal, progress }: StepContext,
+): AsyncGenerator<Place> {
+  const from = cursor === null ? 0 : registries.indexOf(cursor.registry);
+  for (const name of registries.slice(Math.max(0, from))) {
+    const entry = rosterByName(deps.roster, name);
+    let paths: string[];
+    try {
+      paths = (await deps.reader.listRepositories(entry.host, signal)).filter((path) => isInside(path, entry));
+    } catch (error) {
+      signal.throwIfAborted();
+      yield { name: entry.host, error: reportError(error) };
+      continue;
+    }
+    for (const path of paths.sort(compareText)) {
+      const here = cursor !== null && cursor.registry === name ? cursor : null;
+      if (here !== null && (compareText(path, here.path) < 0 || (path === here.path && here.tag === null))) continue;
+      signal.throwIfAborted();
+      progress({ repository: `${entry.host}/${path}` });
+      // It becomes part of a URL.
+      const repository = { registry: name, ...parseRepository(entry.host, path) };
+      yield { repository, after: here !== null && path === here.path ? here.tag : null };
+    }
+  }
+}
+
+function isInside(path: string, { host, namespace }: RosterEntry): boolean {
+  try {
+    parseRepository(host, path);
+  } catch {
+    return false;
+  }
+  return namespace === null || path.startsWith(`${namespace}/`);
+}
+
+/** The marked tags of one repository in the order of their names, and marks that never purge. */
+async function* marksIn(
+  deps: Dependencies,
+  destination: DestinationRepository,
+  after: string | null,
+  signal: AbortSignal,
+): AsyncGenerator<MarkedTag | PurgeOutcome> {
+  const { reader, settings } = deps;
+  const limit = pLimit(settings.maxConcurrency);
+  const listed = ((await reader.listTags(destination, signal)) ?? [])
+    .filter((tag) => isTag(tag) && !isEvidenceTag(tag))
+    .filter((tag) => after === null || compareText(tag, after) > 0)
+    .sort(compareText);
+  const marks = new Map<Digest, Promise<PlacedMark[]>>();
+  const marksOn = (digest: Digest): Promise<PlacedMark[]> => {
+    const known = marks.get(digest);
+    if (known !== undefined) return known;
+    const asked = reader
+      .listReferrers(destination, digest, {}, signal)
+      .then((referrers) => readMarks(digest, referrers, settings.prefix));
+    marks.set(digest, asked);
+    return asked;
+  };
+  const look = async (tag: string): Promise<MarkedTag | PurgeOutcome | null> => {
+    const head = await reader.headManifest(destination, tag, signal);
+    if (head === null) return null;
+    const { digest } = head;
+    const pending = (await marksOn(digest)).filter(({ mark }) => mark.state === 'pending-deletion');
+    const own = pending.find(({ mark }) => mark.tag === tag);
+    if (own !== undefined) return { destination, tag, digest, policy: own.mark.identity.policy };
+    if (!pending.some(({ mark }) => mark.tag === null)) return null;
+    const reason = 'its mark names no tag, so nobody can tell which one was meant (L3)';
+    return outcomeOf({ destination, tag, digest, policy: '' }, { act: 'end', digest, reason, gone: false });
+  };
+  for (let start = 0; start < listed.length; start += PAGE) {
+    const looked = listed.slice(start, start + PAGE).map((tag) => limit(() => look(tag)));
+    for (const one of await Promise.all(looked)) if (one !== null) yield one;
+  }
+}
+
+function unread(name: string, error: ReportedError): PurgeOutcome {
+  const place = { destination: { registry: '', host: '', path: '' }, tag: '', digest: null, policy: '' };
+  return { ...failedOutcome(place, error), image_ref: name, reason: 'it could not be read' };
+}

@@ -1,0 +1,111 @@
+import {
+  allHandlersFinished,
+  CancellationScope,
+  condition,
+  continueAsNew,
+  defineQuery,
+  defineUpdate,
+  setHandler,
+  workflowInfo,
+} from '@temporalio/workflow';
+import type { Digest } from '../domain/digest.js';
+import { QUERIES, RETIRE_UPDATES } from '../domain/durable/names.js';
+import type { RetireDecision, RetireOrder, RetireStatus } from '../domain/durable/retire.js';
+import type { PurgeOutcome } from '../domain/report/purge-report.js';
+import { failure, reportFailure } from './failures.js';
+import { steps } from './steps.js';
+import { type CarriedRetirement, TagRetirement } from './tag-retirement.js';
+
+export const statusQuery = defineQuery<RetireStatus>(QUERIES.status);
+export const sweepUpdate = defineUpdate<PurgeOutcome, [RetireOrder]>(RETIRE_UPDATES.sweep);
+export const approveUpdate = defineUpdate<RetireStatus, [RetireDecision]>(RETIRE_UPDATES.approve);
+export const restoreUpdate = defineUpdate<RetireStatus, [RetireDecision]>(RETIRE_UPDATES.restore);
+
+/**
+ * Retires one marked tag: waits until its idle window is over, asks who uses it, waits again while somebody does, waits for
+ * an approval where one is asked for, and deletes it after a last look. Until then anybody may restore it.
+ */
+export async function retireTag(first: RetireOrder, carried?: CarriedRetirement): Promise<PurgeOutcome> {
+  const run = new TagRetirement(first, carried);
+  setHandler(statusQuery, () => run.status());
+  setHandler(sweepUpdate, (order) => sweep(run, order));
+  setHandler(approveUpdate, (word) => run.approve(word), { validator: (word) => run.refuseApproval(word) });
+  setHandler(restoreUpdate, (word) => restore(run, word), { validator: (word) => run.refuseStale(word) });
+
+  for (;;) {
+    const next = run.next();
+    if (next.act === 'end') return await close(run);
+    if (next.act === 'wait') {
+      if (isLong() && allHandlersFinished()) return await continueAsNew<typeof retireTag>(first, run.carry());
+      await run.change(next);
+    } else if (next.act === 'judge') await judge(run);
+    else if (next.act === 'list') await list(run);
+    else if (next.act === 'delete') await remove(run, next.list);
+  }
+}
+
+/** Whoever sweeps learns what came of it. */
+async function sweep(run: TagRetirement, order: RetireOrder): Promise<PurgeOutcome> {
+  run.order(order);
+  await condition(() => run.isSettled());
+  return run.outcome();
+}
+
+async function restore(run: TagRetirement, word: RetireDecision): Promise<RetireStatus> {
+  try {
+    return await run.restore(word, (marked) => steps.restoreTag({ marked, word }));
+  } catch (error) {
+    const { type, message } = reportFailure(error);
+    throw failure(type, message);
+  }
+}
+
+async function judge(run: TagRetirement): Promise<void> {
+  run.enter('judging');
+  const asked = run.orderNumber();
+  try {
+    run.judged(await steps.judgeTag(run.question()), asked);
+  } catch (error) {
+    run.failed(reportFailure(error));
+  }
+}
+
+/** Finds out what goes with the tag, before anything is deleted. */
+async function list(run: TagRetirement): Promise<void> {
+  run.enter('listing');
+  try {
+    const { manifests } = await steps.listRetirement(run.doomed());
+    run.begin(manifests);
+  } catch (error) {
+    run.failed(reportFailure(error));
+  }
+}
+
+/** The point of no return: neither a cancellation nor a restore comes in between, and what has begun is brought to its end. */
+async function remove(run: TagRetirement, manifests: readonly Digest[]): Promise<void> {
+  run.enter('deleting');
+  await CancellationScope.nonCancellable(async () => {
+    try {
+      const result = await steps.deleteMarked({ marked: run.doomed(), list: { manifests }, facts: run.facts() });
+      if ('retired' in result) run.went(result.retired);
+      else run.stays(result.judgement);
+    } catch (error) {
+      run.failed(reportFailure(error));
+    }
+  });
+}
+
+async function close(run: TagRetirement): Promise<PurgeOutcome> {
+  const outcome = run.close();
+  // A cancellation that came during the deletion came too late.
+  await CancellationScope.nonCancellable(() => condition(allHandlersFinished));
+  return outcome;
+}
+
+/** Events of one run. */
+const LONGEST_HISTORY = 1_500;
+
+function isLong(): boolean {
+  const { continueAsNewSuggested, historyLength } = workflowInfo();
+  return continueAsNewSuggested || historyLength > LONGEST_HISTORY;
+}
