@@ -8,7 +8,7 @@ import { ERROR_TABLE, HoubaError, type ReportedError, reportError } from '../dom
 import { readStamp, readStampBeside, stampsBeside } from '../domain/stamp/annotations.js';
 import type { Dependencies } from './dependencies.js';
 import { readManifest } from './manifests.js';
-import { removeManifests } from './removal.js';
+import { removeManifests, type Victim } from './removal.js';
 import { createGraphReader, type GraphReader, type RepositoryTags } from './repository-graph.js';
 import { type StepContext, step } from './step.js';
 
@@ -172,7 +172,11 @@ async function deleteUnneeded(
   const graph = await graphs.read(destination, list.manifests, kept, signal);
   const unneeded = unneededManifests(graph, list.manifests, kept);
   const going = new Set([...unneeded, ...list.manifests.filter((digest) => !graph.has(digest))]);
-  const { leftBehind } = await removeManifests(deps, destination, unneeded, signal);
+  const victims = unneeded.map((digest): Victim => {
+    const subject = graph.get(digest)?.subject ?? null;
+    return subject === null ? { digest } : { digest, subject };
+  });
+  const { leftBehind } = await removeManifests(deps, destination, victims, signal);
   await dropEvidenceTags(deps, destination, shown, going, signal);
   for (const { tag, digest } of tags) {
     if (!shown.tags.has(tag) && !going.has(digest)) await forgetTag(deps, destination, tag, digest, signal);
@@ -212,8 +216,16 @@ async function forgetTag(
   const referrers: readonly ReferrerDescriptor[] = await deps.reader.listReferrers(destination, digest, {}, signal);
   const marks = readMarks(digest, referrers, prefix);
   const stamps = stampsBeside(referrers, prefix).filter((stamp) => stamp.tag === tag);
-  const own = marks.filter(({ mark }) => mark.tag === tag).map(({ referrer }) => referrer);
-  await removeManifests(deps, destination, [...own, ...stamps.map(({ referrer }) => referrer.digest)], signal);
+  const own = [
+    ...marks.filter(({ mark }) => mark.tag === tag).map(({ referrer }) => referrer),
+    ...stamps.map(({ referrer }) => referrer.digest),
+  ];
+  await removeManifests(
+    deps,
+    destination,
+    own.map((referrer) => ({ digest: referrer, subject: digest })),
+    signal,
+  );
   const known = deps.memory.facts(destination, digest);
   if (known === undefined) return;
   deps.memory.rememberFacts(destination, digest, {

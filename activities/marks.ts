@@ -41,7 +41,8 @@ export function createSetMark(deps: Dependencies) {
     const own = all.filter(({ mark }) => mark.tag === tag);
     const change = put === null ? { put, remove: own.map(({ referrer }) => referrer) } : changeTo(put, digest, own);
     const added = change.put === null ? [] : [await putMark(deps, destination, digest, change.put, signal)];
-    const { leftBehind } = await removeManifests(deps, destination, change.remove, signal);
+    const over = change.remove.map((referrer) => ({ digest: referrer, subject: digest }));
+    const { leftBehind } = await removeManifests(deps, destination, over, signal);
     const gone = new Set(change.remove.filter((referrer) => !leftBehind.includes(referrer)));
     rememberMarks(deps, destination, digest, [...all.filter(({ referrer }) => !gone.has(referrer)), ...added]);
     // An attempt whose answer was lost may have made it already; then it is only told.
