@@ -11,7 +11,7 @@ import { step } from './step.js';
 import { isUnimplemented, temporalClient, WithStartWorkflowOperation, WorkflowNotFoundError } from './temporal.js';
 
 export interface ObserveRequest {
-  /** At most `MOST_OBSERVED`. */
+  /** At most 100 (guide, section 6). */
   readonly waits: readonly Wait[];
   /** Ask the waits that there are, and tell nobody anything. */
   readonly dryRun: boolean;
@@ -62,8 +62,9 @@ export interface WithdrawRequest extends Withdrawal {
  *
  * @returns how many were told
  */
-export function createWithdrawWaits(_deps: Dependencies) {
+export function createWithdrawWaits({ settings }: Dependencies) {
   return step(async ({ policy, waiting, at }: WithdrawRequest, { signal }): Promise<number> => {
+    if (settings.dryRunTags) return 0;
     const goOn = new Set(waiting);
     const { workflow } = temporalClient();
     const query = `WorkflowType = '${WORKFLOWS.settle}' AND ExecutionStatus = 'Running' AND HoubaPolicy = ${quoted(policy)}`;
@@ -92,7 +93,7 @@ async function withdraw(workflowId: string, withdrawal: Withdrawal): Promise<boo
 }
 
 /** A wait may end at the very moment it is told something; the next attempt begins another one. */
-async function observe({ listed: _, ...observation }: Wait): Promise<ObserveOutcome> {
+async function observe({ listed: _listed, reason: _reason, ...observation }: Wait): Promise<ObserveOutcome> {
   for (let attempt = 1; ; attempt++) {
     try {
       const observed = await tell(observation);
@@ -140,7 +141,9 @@ async function ask({ digest, placement: { destination, tag } }: Wait): Promise<O
   return { readyAt: null, reason: null, error: null };
 }
 
-function journalHeld(journal: Journal, { digest, placement }: Wait, { readyAt, reason, error }: ObserveOutcome): void {
+function journalHeld(journal: Journal, wait: Wait, { readyAt, error, ...outcome }: ObserveOutcome): void {
+  const { digest, placement } = wait;
+  const reason = outcome.reason ?? wait.reason;
   const { label, destination, tag, sourceTag } = placement;
   const facts = {
     policy: label.policy,

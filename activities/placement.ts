@@ -133,8 +133,13 @@ async function readCurrent(
   return { bytes, mediaType, revision: async () => stamp?.revision ?? null, originalPresent, toCopy: [] };
 }
 
-/** @throws HoubaError `PreconditionFailed` when the source tag has moved since it was planned (L34) */
+/**
+ * A digest that a wait has settled on is taken whatever the tag shows by now.
+ *
+ * @throws HoubaError `PreconditionFailed` when the source tag has moved since it was planned (L34)
+ */
 export async function refuseMoved(deps: Dependencies, placement: Placement, signal: AbortSignal): Promise<void> {
+  if (placement.settled !== undefined) return;
   const now = await deps.reader.headManifest(placement.source, placement.sourceTag, signal);
   if (now?.digest === placement.baseDigest) return;
   throw new HoubaError(

@@ -8,8 +8,9 @@ import type {
   PlanPage,
   PlanRequest,
   StatementFacts,
+  Wait,
 } from '../domain/durable/placement.js';
-import { lostKey, type PolicyPlan, planPolicy, type TagDecision, type Target } from '../domain/plan/plan.js';
+import { isPlaced, lostKey, type PolicyPlan, planPolicy, type TagDecision, type Target } from '../domain/plan/plan.js';
 import { refuseUnrecorded } from '../domain/plan/refuse.js';
 import type { RemovalPlan } from '../domain/plan/removals.js';
 import type { SeenRepository } from '../domain/plan/survey.js';
@@ -25,6 +26,7 @@ import {
 } from '../domain/reference.js';
 import { HoubaError, type ReportedError, reportError } from '../domain/report/errors.js';
 import { newOperation, type Operation, type OperationKind } from '../domain/report/run-report.js';
+import { compareText } from '../domain/selection/version.js';
 import { planTransform } from '../domain/transform/resolve.js';
 import type { TransformResources } from '../domain/transform/step.js';
 import type { ActivitySettings, Dependencies } from './dependencies.js';
@@ -40,6 +42,9 @@ const PAGE = 200;
  * registries serve a repository's requests one after another (docs/performance.md).
  */
 const SURVEYS = 3;
+
+/** Waits of one page: their placements are alike, so that a page of them is well below what a payload may hold. */
+const MOST_WAITS = 5_000;
 
 /** A page lists this many operations that it only reports, and counts the rest. */
 const MOST_LISTED = 5_000;
@@ -68,8 +73,8 @@ export function createPlanPolicy(deps: Dependencies) {
     const targets = expandTargets(policy, upstream, deps.roster, deps.settings.deletionMode);
     const concurrency = request.options.concurrency ?? deps.settings.maxConcurrency;
     const survey = await surveys(() => surveyAll(deps, policy, source, targets, request, concurrency, context));
-    const { prefix } = deps.settings;
-    const settings = { prefix, transforms };
+    const { prefix, stability } = deps.settings;
+    const settings = { prefix, stability, transforms };
     const decide = (lost: ReadonlySet<string>) =>
       planPolicy(policy, survey.targets, survey.source, survey.seen, { ...settings, lost });
     const hopeful = decide(new Set());
@@ -82,7 +87,15 @@ export function createPlanPolicy(deps: Dependencies) {
     for (const { position, operation } of reported) journalPlanned(deps, policy.name, targets, position, operation);
     const { listed, rest } = listSome(reported);
     const counted = [...(request.first ? countKept(plan) : []), ...countOperations(rest)];
-    return { ...page, settled: listed, counted, cut: rest.length, error: survey.error, concurrency };
+    return {
+      ...page,
+      ...pageWaits(planning, plan, request),
+      settled: listed,
+      counted,
+      cut: rest.length,
+      error: survey.error,
+      concurrency,
+    };
   });
 }
 
@@ -203,7 +216,7 @@ function fillPage(
   const { targets } = planning;
   const failed = new Set(request.failed);
   const isOpen = (target: number, tag: string) => !failed.has(failureKey(targets, target, tag));
-  const toPlace = plan.tags.filter((tag) => isPlacement(tag) && isOpen(tag.target, tag.outTag));
+  const toPlace = plan.tags.filter((tag) => isPlaced(tag) && isOpen(tag.target, tag.outTag));
   const toFill = plan.tags.filter((tag) => tag.needs.length > 0 && isOpen(tag.target, tag.outTag));
   const toPoint = plan.aliases.filter((alias) => isOpen(alias.target, alias.alias));
   const dryRemovals = request.options.dryRun || planning.settings.dryRunDeletions;
@@ -272,8 +285,32 @@ const OPERATION_OF: Readonly<Record<TagDecision['kind'], OperationKind>> = {
   gone: 'imported',
 };
 
-function isPlacement(tag: TagDecision): boolean {
-  return tag.kind === 'import' || tag.kind === 'update' || tag.kind === 'restamp';
+/** The tags whose digest has to stand still first, from where the page before ended; in the order of the plan. */
+function pageWaits(planning: Planning, plan: PolicyPlan, request: PlanRequest): Pick<PlanPage, 'waits' | 'waitsAfter'> {
+  const { waitsAfter: after } = request;
+  if (after === undefined) return {};
+  const waiting = plan.tags
+    .filter((tag) => tag.wait !== null)
+    .map((tag) => ({ tag, name: failureKey(planning.targets, tag.target, tag.outTag) }))
+    .filter(({ name }) => after === null || compareText(name, after) > 0);
+  const cut = waiting.length > MOST_WAITS;
+  const last = cut ? (waiting.map(({ name }) => name).sort(compareText)[MOST_WAITS - 1] as string) : null;
+  const page = waiting.filter(({ name }) => last === null || compareText(name, last) <= 0);
+  return { waits: page.map(({ tag }) => waitOf(planning, tag)), waitsAfter: last };
+}
+
+function waitOf(planning: Planning, tag: TagDecision): Wait {
+  const digest = tag.sourceDigest as Wait['digest'];
+  const asImport = placement(planning, { ...tag, kind: 'import', baseDigest: digest });
+  return {
+    digest,
+    at: planning.now,
+    placed: tag.recorded?.baseDigest ?? null,
+    placement: { ...asImport, kind: tag.recorded === null ? 'imported' : 'updated' },
+    ...(tag.wait as NonNullable<TagDecision['wait']>),
+    listed: tag.kind === 'held',
+    reason: tag.reason,
+  };
 }
 
 function placement(planning: Planning, tag: TagDecision): Placement {
@@ -299,6 +336,7 @@ function placement(planning: Planning, tag: TagDecision): Placement {
     verifyUpstream: restamp ? null : verifyUpstream,
     upstreamVerified: restamp ? (tag.recorded?.upstreamVerified ?? null) : null,
     sign: settings.signer !== '',
+    promoted: isRecorded(tag) ? (tag.recorded?.promoted ?? null) : null,
     label: {
       created: restamp ? (tag.recorded?.created ?? planning.now) : planning.now,
       artifactType: policy.artifactType,
@@ -312,9 +350,14 @@ function placement(planning: Planning, tag: TagDecision): Placement {
   };
 }
 
-/** An update and a restamp keep the recorded source: the policy's may be another one by now. */
+/** What was placed before is placed anew, and not another digest. */
+function isRecorded({ kind, recorded, baseDigest }: TagDecision): boolean {
+  return kind !== 'import' && recorded?.baseDigest === baseDigest;
+}
+
+/** What is placed anew keeps the recorded source: the policy's may be another one by now. */
 function originOf(planning: Planning, tag: TagDecision): Pick<Placement, 'source' | 'sourceTag' | 'baseDigest'> {
-  const recorded = tag.kind === 'import' ? null : recordedSource(tag);
+  const recorded = isRecorded(tag) ? recordedSource(tag) : null;
   return {
     source: recorded === null ? planning.source : { host: recorded.host, path: recorded.path },
     sourceTag: recorded?.tag ?? tag.sourceTag,
@@ -388,6 +431,8 @@ function settledOperations(plan: PolicyPlan): PlannedOperation[] {
   const operations: PlannedOperation[] = [];
   for (const tag of plan.tags) {
     if (tag.kind !== 'held' && tag.kind !== 'gone') continue;
+    // Its wait tells when it will be ready.
+    if (tag.wait !== null) continue;
     const { position, operation } = tagOperation(tag, OPERATION_OF[tag.kind]);
     const error = tag.kind === 'gone' ? goneError(tag) : null;
     const because = tag.reason === null ? {} : { reason: tag.reason };

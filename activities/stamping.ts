@@ -65,6 +65,7 @@ function stampOf(placement: Placement, revision: string | null): Omit<Stamp, 'su
     transformVersion: transform?.version ?? null,
     platforms: label.platforms ?? null,
     upstreamVerified: placement.upstreamVerified ?? null,
+    promoted: placement.promoted ?? null,
   };
 }
 

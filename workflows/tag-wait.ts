@@ -3,12 +3,12 @@ import type { Digest } from '../domain/digest.js';
 import type { Observation, Placement, PlacementResult } from '../domain/durable/placement.js';
 import type { Look, LookRequest, Observed, SettleResult, WaitDecision, WaitStatus } from '../domain/durable/settle.js';
 import { formatDuration } from '../domain/duration.js';
+import type { HumanWord } from '../domain/human-word.js';
 import { formatInstant } from '../domain/lifecycle/instant.js';
 import {
   afterTaking,
   beginWait,
   exhausted,
-  type HumanWord,
   held,
   nextStep,
   observed,

@@ -92,6 +92,8 @@ export interface Observation {
 export interface Wait extends Observation {
   /** Whether the report says `held`; a tag that is placed anew from its recorded digest waits silently. */
   readonly listed: boolean;
+  /** Why it is held beside the window, or null. */
+  readonly reason: string | null;
 }
 
 /** What `placeImage` returns; the aliases it moved and those it could not. */

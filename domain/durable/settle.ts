@@ -1,5 +1,5 @@
 import type { Digest } from '../digest.js';
-import type { HumanWord } from '../lifecycle/stability-wait.js';
+import type { HumanWord } from '../human-word.js';
 import type { Repository } from '../reference.js';
 import type { Status } from './messages.js';
 import type { DestinationRepository } from './placement.js';

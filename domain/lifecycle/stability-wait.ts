@@ -1,4 +1,5 @@
 import type { Digest } from '../digest.js';
+import type { HumanWord } from '../human-word.js';
 import { isSettled } from '../plan/stability.js';
 import { compareText } from '../selection/version.js';
 
@@ -8,11 +9,7 @@ export interface WaitSettings {
   readonly maxWaitMs: number;
 }
 
-/** Who decided something by hand, and why (conventions S4). */
-export interface HumanWord {
-  readonly by: string;
-  readonly reason: string;
-}
+export type { HumanWord };
 
 /**
  * One tag that waits for its moved digest to stand still. Plain JSON: it goes from run to run. Times are in ms since

@@ -1,4 +1,5 @@
 import type { Digest } from '../digest.js';
+import { type WaitSettings, waitSettings } from '../lifecycle/stability-wait.js';
 import type { ResolvedImport, ResolvedPolicy, ResolvedVariant } from '../policy/resolve.js';
 import { formatPinned, formatRepository, type Repository } from '../reference.js';
 import type { RecordedStamp } from '../stamp/annotations.js';
@@ -46,6 +47,8 @@ export interface TagDecision {
   readonly needs: readonly EvidenceKind[];
   /** Why it is held, where that is not the stability window. */
   readonly reason: string | null;
+  /** How long the source's digest has to stand still, whatever else is done to the tag now; null: nothing is waited for. */
+  readonly wait: WaitSettings | null;
 }
 
 /** An alias to point at a tag; `current` is what it resolves to now. */
@@ -70,6 +73,8 @@ export interface PolicyPlan {
 
 export interface PlanSettings {
   readonly prefix: string;
+  /** The fleet's (`HOUBA_STABILITY`), for what an import does not say. */
+  readonly stability: WaitSettings & { readonly newTags: boolean };
   /** The transform's version (section 3) of every variant that is rebuilt. */
   readonly transforms: ReadonlyMap<ResolvedVariant, { readonly version: string }>;
   /** Recorded base digests that nobody serves any more, by `lostKey`. */
@@ -104,14 +109,15 @@ export function planPolicy(
       const moves = aliasMoves(wish, found);
       for (const sourceTag of wish.selected) {
         const decision = decide(policy, target, wish, at, sourceTag, source.get(sourceTag) ?? null, found, settings);
-        const placed = decision.kind === 'import' || decision.kind === 'update' || decision.kind === 'restamp';
-        const whole = placed ? { ...decision, aliases: moves.get(sourceTag) ?? [] } : decision;
+        // A tag that waits takes its aliases along when it is taken over.
+        const moving = isPlaced(decision) || decision.wait !== null;
+        const whole = moving ? { ...decision, aliases: moves.get(sourceTag) ?? [] } : decision;
         decided.set(sourceTag, whole);
         tags.push(whole);
       }
       for (const [sourceTag, pointed] of moves) {
         const aim = decided.get(sourceTag);
-        if (aim === undefined || aim.aliases.length > 0 || aim.current === null || aim.recorded === null) continue;
+        if (aim === undefined || isPlaced(aim) || aim.current === null || aim.recorded === null) continue;
         for (const move of pointed) {
           if (move.current !== aim.current) aliases.push({ ...at, ...move, outTag: aim.outTag, digest: aim.current });
         }
@@ -119,6 +125,11 @@ export function planPolicy(
     });
   });
   return { tags, aliases };
+}
+
+/** Whether something is placed now. */
+export function isPlaced({ kind }: TagDecision): boolean {
+  return kind === 'import' || kind === 'update' || kind === 'restamp';
 }
 
 /** The tags and aliases that a target writes, suffixes applied. */
@@ -147,6 +158,7 @@ function decide(
     current: tag?.digest ?? null,
     baseDigest: recorded?.baseDigest ?? sourceDigest,
     ...{ aliases: [], needs: [], reason: null },
+    wait: waitFor(target, recorded, sourceDigest, settings),
   };
   if (sourceDigest === null) return { ...facts, kind: 'gone', baseDigest: null };
   const desired = {
@@ -160,11 +172,34 @@ function decide(
     stampTo: target.import.stamp,
   };
   const decision = classify(desired, sourceDigest, recorded, settings.prefix);
-  if (decision === 'moved') return { ...facts, kind: 'held' };
+  const mayTake = facts.wait === null && facts.baseDigest !== sourceDigest;
+  if (decision === 'import' && facts.wait !== null) return { ...facts, kind: 'held' };
+  if (decision === 'moved')
+    return mayTake ? { ...facts, kind: 'update', baseDigest: sourceDigest } : { ...facts, kind: 'held' };
   if (decision === 'keep') return { ...facts, kind: 'keep', needs: tag === undefined ? [] : lacking(tag) };
   const lost = facts.baseDigest !== null && settings.lost.has(lostKey(target.repository, facts.baseDigest));
-  if (decision === 'update' && lost) return { ...facts, kind: 'held', reason: lostReason(facts.baseDigest) };
+  if (decision === 'update' && lost) {
+    if (mayTake) return { ...facts, kind: 'update', baseDigest: sourceDigest };
+    return { ...facts, kind: 'held', reason: lostReason(facts.baseDigest) };
+  }
   return { ...facts, kind: decision };
+}
+
+/**
+ * What the source's digest waits for: a moved one always, a new tag's only when asked for, and nothing without a window.
+ * A restamp or a hardening change does not end the wait.
+ */
+function waitFor(
+  target: Target,
+  recorded: RecordedStamp | null,
+  sourceDigest: Digest | null,
+  { stability }: PlanSettings,
+): WaitSettings | null {
+  const ofImport = target.import.stability;
+  const settings = waitSettings(ofImport, stability);
+  if (sourceDigest === null || settings.windowMs === 0) return null;
+  const waits = recorded === null ? (ofImport?.newTags ?? stability.newTags) : recorded.baseDigest !== sourceDigest;
+  return waits ? settings : null;
 }
 
 /** A changed transform or platform is applied to the recorded digest, never to one that may still be waiting (section 5). */

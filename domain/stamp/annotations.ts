@@ -1,4 +1,5 @@
 import { type Digest, isDigest } from '../digest.js';
+import type { HumanWord } from '../human-word.js';
 import { formatRepository, formatTagged, type Repository } from '../reference.js';
 import { compareText } from '../selection/version.js';
 import { OCI_KEYS, prefixedKeys, STAMP_ARTIFACT_TYPE } from './keys.js';
@@ -26,6 +27,8 @@ export interface Stamp {
   readonly supersedes: Digest | null;
   /** Whose signature of the source was verified: a key's fingerprint, or identity and issuer. */
   readonly upstreamVerified: string | null;
+  /** Who ended the wait of this base digest by hand, and why; left out or null: nobody. */
+  readonly promoted?: HumanWord | null;
 }
 
 /** The annotations of section 6, sorted by key. An empty prefix leaves the OCI keys alone. */
@@ -53,6 +56,8 @@ export function stampAnnotations(stamp: Stamp, prefix: string): Record<string, s
       [keys.platforms, stamp.platforms?.join(',') ?? null],
       [keys.supersedes, stamp.supersedes],
       [keys.upstreamVerified, stamp.upstreamVerified],
+      [keys.promotedBy, stamp.promoted?.by ?? null],
+      [keys.promotedReason, stamp.promoted?.reason ?? null],
     );
   }
   const written = pairs.filter((pair): pair is [string, string] => pair[1] !== null);
@@ -76,6 +81,8 @@ export interface RecordedStamp {
   readonly platforms: string | null;
   readonly supersedes: Digest | null;
   readonly upstreamVerified: string | null;
+  /** Left out: nobody ended a wait by hand. */
+  readonly promoted?: HumanWord;
   /** Where it was read: on the manifest, or beside it. */
   readonly stampTo: 'annotations' | 'referrer';
 }
@@ -141,6 +148,7 @@ function recorded(
   if (baseDigest === null || !isDigest(baseDigest)) return null;
   if (keys !== null && read(keys.policy) === null) return null;
   const supersedes = read(keys?.supersedes);
+  const [by, reason] = [read(keys?.promotedBy), read(keys?.promotedReason)];
   return {
     baseDigest,
     baseName: read(OCI_KEYS.baseName),
@@ -156,6 +164,7 @@ function recorded(
     platforms: read(keys?.platforms),
     supersedes: supersedes !== null && isDigest(supersedes) ? supersedes : null,
     upstreamVerified: read(keys?.upstreamVerified),
+    ...(by === null || reason === null ? {} : { promoted: { by, reason } }),
     stampTo,
   };
 }

@@ -30,6 +30,8 @@ export function prefixedKeys(prefix: string) {
     tag: `${prefix}.tag`,
     supersedes: `${prefix}.supersedes`,
     upstreamVerified: `${prefix}.upstream.verified`,
+    promotedBy: `${prefix}.promoted.by`,
+    promotedReason: `${prefix}.promoted.reason`,
     sbomTool: `${prefix}.sbom.tool`,
     sbomToolVersion: `${prefix}.sbom.tool.version`,
     sbomFormat: `${prefix}.sbom.format`,

@@ -45,7 +45,8 @@ function policyWith(facts: Partial<Import> = {}, spec: Partial<MirrorPolicy['spe
 }
 
 function request(policy: MirrorPolicy, facts: Partial<PlanRequest> = {}): PlanRequest {
-  return { policy, source: 'redis.yaml', options: OPTIONS, now: NOW, failed: [], first: true, ...facts };
+  const start = { failed: [], first: true, waitsAfter: null };
+  return { policy, source: 'redis.yaml', options: OPTIONS, now: NOW, ...start, ...facts };
 }
 
 function plan(policy = policyWith(), facts: Partial<PlanRequest> = {}): Promise<PlanPage> {
@@ -86,6 +87,8 @@ async function converge(policy = policyWith()): Promise<void> {
 const failing = (policy = policyWith(), facts: Partial<PlanRequest> = {}) =>
   plan(policy, facts).catch((error) => error);
 
+const DAY = 86_400_000;
+
 describe('a plan', () => {
   it('says how to place what is not there yet', async () => {
     upstream('7.2.0');
@@ -112,6 +115,7 @@ describe('a plan', () => {
           verifyUpstream: null,
           upstreamVerified: null,
           sign: false,
+          promoted: null,
           label: {
             created: NOW,
             artifactType: 'image',
@@ -129,6 +133,8 @@ describe('a plan', () => {
       deletions: [],
       marks: [],
       refused: [],
+      waits: [],
+      waitsAfter: null,
       pending: 1,
       cut: 0,
       error: null,
@@ -233,26 +239,70 @@ describe('a plan', () => {
   it('holds a tag that moved upstream', async () => {
     upstream('7.2.0');
     await converge();
+    const placed = source().tags.get('7.2.0');
     source().tags.set('7.2.0', storeImage(source(), { salt: 'moved' }));
     const page = await plan();
-    expect(page.pending).toBe(0);
-    expect(page.settled).toMatchObject([
+    expect(page).toMatchObject({ pending: 0, settled: [], placements: [], waitsAfter: null });
+    expect(page.waits).toMatchObject([
       {
-        position: FIRST,
-        operation: {
-          kind: 'held',
-          out_tag: '7.2.0',
-          digest: source().tags.get('7.2.0'),
-          out_digest: mirror().tags.get('7.2.0'),
-          applied: false,
-          error: null,
+        digest: source().tags.get('7.2.0'),
+        at: NOW,
+        placed,
+        windowMs: 7 * DAY,
+        maxWaitMs: 28 * DAY,
+        listed: true,
+        reason: null,
+        placement: {
+          kind: 'updated',
+          position: FIRST,
+          source: SOURCE,
+          baseDigest: source().tags.get('7.2.0'),
+          current: mirror().tags.get('7.2.0'),
+          promoted: null,
         },
       },
     ]);
-    expect(world.journal.map(({ event, fields }) => [event, fields.kind])).toEqual([
-      ['policy.started', undefined],
-      ['operation', 'held'],
-    ]);
+    expect(world.journal.map(({ event }) => event)).toEqual(['policy.started']);
+  });
+
+  it('takes a moved tag over at once where the policy has no window, from the source that the policy names now', async () => {
+    upstream('7.2.0');
+    await converge();
+    const moved = storeImage(source(), { salt: 'moved' });
+    source().tags.set('7.2.0', moved);
+    const page = await plan(policyWith({ stability: { window: '0' } }));
+    expect(page.placements).toMatchObject([{ kind: 'updated', source: SOURCE, baseDigest: moved }]);
+    expect(page.waits).toEqual([]);
+  });
+
+  it('holds a new tag only where the policy says so', async () => {
+    upstream('7.2.0');
+    const page = await plan(policyWith({ stability: { newTags: true, window: '2d' } }));
+    expect(page).toMatchObject({
+      placements: [],
+      waits: [{ placed: null, windowMs: 2 * DAY, listed: true, placement: { kind: 'imported', current: null } }],
+    });
+  });
+
+  it('tells the waits once, a page after the other, whatever else there is to do', async () => {
+    upstream('7.2.0', '7.2.1');
+    await converge();
+    for (const tag of ['7.2.0', '7.2.1']) source().tags.set(tag, storeImage(source(), { salt: `moved ${tag}` }));
+    const tags = (page: PlanPage) => page.waits?.map(({ placement }) => placement.tag);
+    expect(tags(await plan())).toEqual(['7.2.0', '7.2.1']);
+    expect(tags(await plan(policyWith(), { first: false, waitsAfter: `${MIRROR}:7.2.0` }))).toEqual(['7.2.1']);
+    const { waitsAfter: _, ...through } = request(policyWith(), { first: false });
+    expect((await run(world.steps.planPolicy, through)).waits).toBeUndefined();
+  });
+
+  it('keeps who promoted a digest for as long as that digest is placed', async () => {
+    upstream('7.2.0');
+    const [placement] = (await plan()).placements;
+    const promoted = { by: 'bob', reason: 'the fix is needed' };
+    await place({ ...(placement as Placement), promoted });
+    expect((await plan(policyWith({ vendor: 'New' }))).placements).toMatchObject([{ kind: 'restamped', promoted }]);
+    source().tags.set('7.2.0', storeImage(source(), { salt: 'moved' }));
+    expect((await plan()).waits).toMatchObject([{ placement: { promoted: null } }]);
   });
 
   it('reports a tag that the source lists but does not serve', async () => {
@@ -683,11 +733,11 @@ describe('a rebuild', () => {
     it('is held, and says why, when nobody serves the recorded digest any more', async () => {
       source().manifests.delete(base);
       const page = await plan(other);
-      expect(page).toMatchObject({ placements: [], pending: 0 });
-      expect(page.settled).toMatchObject([
-        { operation: { kind: 'held', out_tag: '7.2.0', error: null, reason: expect.stringContaining(base) } },
+      expect(page).toMatchObject({ placements: [], pending: 0, settled: [] });
+      // What upstream shows now will do, once it has stood still.
+      expect(page.waits).toMatchObject([
+        { placement: { tag: '7.2.0' }, listed: true, reason: expect.stringContaining(base) },
       ]);
-      expect(world.journal.at(-1)?.fields).toMatchObject({ kind: 'held', reason: expect.stringContaining(base) });
     });
 
     it('is left to its placement when a registry does not say', async () => {

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Digest } from '../../../domain/digest.js';
 import { lostKey, type PlanSettings, type PolicyPlan, planPolicy, wantedTags } from '../../../domain/plan/plan.js';
+import { DAY } from '../lifecycle/samples.js';
 import {
   A,
   B,
@@ -16,7 +17,12 @@ import {
   variantWish,
 } from './samples.js';
 
-const SETTINGS: PlanSettings = { prefix: 'io.houba', transforms: new Map(), lost: new Set() };
+const SETTINGS: PlanSettings = {
+  prefix: 'io.houba',
+  transforms: new Map(),
+  lost: new Set(),
+  stability: { windowMs: 7 * DAY, maxWaitMs: 28 * DAY, newTags: false },
+};
 const policy = resolvedPolicy();
 const noTags = seenRepository({});
 
@@ -66,6 +72,43 @@ describe('planPolicy', () => {
     expect(plan.aliases).toMatchObject([{ alias: 'latest', digest: PLACED }]);
   });
 
+  describe('the stability window', () => {
+    const wish = variantWish('default', '', ['7.2.0'], { latest: '7.2.0' });
+    const waiting = (
+      stability: ReturnType<typeof resolvedImport>['stability'],
+      seen = seenRepository({ '7.2.0': {} }),
+    ) =>
+      planPolicy(
+        policy,
+        [target([wish], { import: resolvedImport({ stability }) })],
+        source({ '7.2.0': B }),
+        seen,
+        SETTINGS,
+      ).tags[0];
+    const none = { windowMs: null, maxWaitMs: null, newTags: null };
+
+    it.each([
+      ['the fleet’s, where the import says nothing', null, { windowMs: 7 * DAY, maxWaitMs: 28 * DAY }],
+      ['the import’s own window', { ...none, windowMs: 20_000 }, { windowMs: 20_000, maxWaitMs: 28 * DAY }],
+      ['the import’s own maximum', { ...none, maxWaitMs: DAY }, { windowMs: 7 * DAY, maxWaitMs: DAY }],
+    ])('is %s', (_, stability, wait) => {
+      expect(waiting(stability)).toMatchObject({ kind: 'held', wait, aliases: [{ alias: 'latest' }] });
+    });
+
+    it('of 0 holds nothing: the moved digest is an update', () => {
+      expect(waiting({ ...none, windowMs: 0 })).toMatchObject({ kind: 'update', baseDigest: B, wait: null });
+    });
+
+    it('is not for new tags, unless the import says so', () => {
+      expect(waiting(null, noTags)).toMatchObject({ kind: 'import', wait: null });
+      expect(waiting({ ...none, newTags: true }, noTags)).toMatchObject({
+        kind: 'held',
+        baseDigest: B,
+        wait: { windowMs: 7 * DAY },
+      });
+    });
+  });
+
   it.each([
     ['nothing', {}, []],
     ['an inventory', { sbomComplete: false }, ['sbom']],
@@ -101,10 +144,22 @@ describe('planPolicy', () => {
       const lost = new Set([lostKey(REPOSITORY, A)]);
       const plan = planPolicy(policy, [target([wish])], digests, seen, { ...settings, lost });
       expect(plan.tags).toMatchObject([
-        { kind: 'held', reason: expect.stringContaining(`${A} can no longer be fetched`), aliases: [] },
+        { kind: 'held', reason: expect.stringContaining(`${A} can no longer be fetched`), wait: { windowMs: 7 * DAY } },
         { kind: 'keep' },
       ]);
       expect(plan.aliases).toMatchObject([{ alias: 'latest', digest: PLACED }]);
+    });
+
+    it('takes what upstream shows now instead where nothing is waited for', () => {
+      const lost = new Set([lostKey(REPOSITORY, A)]);
+      const stability = { windowMs: 0, maxWaitMs: 0, newTags: false };
+      const plan = planPolicy(policy, [target([wish])], digests, seen, { ...settings, lost, stability });
+      expect(plan.tags[0]).toMatchObject({ kind: 'update', baseDigest: B, wait: null });
+    });
+
+    it('does not end the wait of a digest that has moved', () => {
+      const plan = planPolicy(policy, [target([wish])], digests, seen, settings);
+      expect(plan.tags[0]).toMatchObject({ kind: 'update', baseDigest: A, wait: { windowMs: 7 * DAY } });
     });
   });
 

@@ -1,0 +1,52 @@
+import type { ObserveOutcome } from '../activities/observe-tags.js';
+import type { Position, Wait } from '../domain/durable/placement.js';
+import { newOperation, type Operation } from '../domain/report/run-report.js';
+import { reportFailure } from './failures.js';
+import { steps } from './steps.js';
+
+/** Messages to many tags go out in batches of so many, one activity each (guide, section 6). */
+const BATCH = 100;
+
+/**
+ * Tells the waits of moved tags what upstream shows now.
+ *
+ * @param report told of every tag that is held, with the time it will be ready
+ */
+export async function observeWaits(
+  waits: readonly Wait[],
+  dryRun: boolean,
+  report: (position: Position, operation: Operation) => void,
+): Promise<void> {
+  for (let from = 0; from < waits.length; from += BATCH) {
+    const batch = waits.slice(from, from + BATCH);
+    const outcomes = await observeBatch(batch, dryRun);
+    batch.forEach((wait, index) => {
+      const outcome = outcomes[index];
+      if (outcome === undefined || (!wait.listed && outcome.error === null)) return;
+      report(wait.placement.position, heldOperation(wait, outcome));
+    });
+  }
+}
+
+async function observeBatch(waits: readonly Wait[], dryRun: boolean): Promise<readonly ObserveOutcome[]> {
+  try {
+    return await steps.observeTags({ waits, dryRun });
+  } catch (thrown) {
+    const error = reportFailure(thrown);
+    return waits.map(() => ({ readyAt: null, reason: null, error }));
+  }
+}
+
+function heldOperation(wait: Wait, { readyAt, error, ...outcome }: ObserveOutcome): Operation {
+  const { digest, placement } = wait;
+  const reason = outcome.reason ?? wait.reason;
+  return {
+    ...newOperation('held', placement.tag),
+    src_tag: placement.sourceTag,
+    digest,
+    out_digest: placement.current,
+    ready_at: readyAt,
+    error,
+    ...(reason === null ? {} : { reason }),
+  };
+}
