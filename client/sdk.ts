@@ -20,10 +20,13 @@ import type {
 } from '../domain/durable/messages.js';
 import { MEMO_INPUT_DIGEST, QUERIES, QUEUES, WORKFLOWS } from '../domain/durable/names.js';
 import type { PolicyInput } from '../domain/durable/placement.js';
+import type { RetireStatus } from '../domain/durable/retire.js';
 import { HoubaError } from '../domain/report/errors.js';
+import type { PurgeOutcome } from '../domain/report/purge-report.js';
 import type { RunReport } from '../domain/report/run-report.js';
 import { inputDigest } from './input-digest.js';
 import { explainFailure } from './run-failure.js';
+import { type Decision, decideRetirement, retirementOutcome, type Sweep, startSweep } from './sweeps.js';
 
 // What a caller needs beside the client: to read policies, to ask, and to judge the answer.
 export { readPolicyFiles } from '../adapters/policy-files.js';
@@ -34,6 +37,7 @@ export { changesPending, exitCodeOf } from '../domain/report/exit-code.js';
 export { renderReport } from '../domain/report/render.js';
 export type { RunReport } from '../domain/report/run-report.js';
 export { type FleetInputOptions, fleetInput } from './fleet-input.js';
+export type { Sweep } from './sweeps.js';
 export { TemporalUnreachable } from './unreachable.js';
 
 /** A run of `reconcileFleet`, to follow, await or cancel, from this process or another. */
@@ -236,6 +240,29 @@ export class HoubaClient {
       await Promise.all(policies.current.map((policy) => this.#tally(policy, placements)));
       return { ...summary(info), progress: { phase, policies, placements: placements.sum() } };
     });
+  }
+
+  /**
+   * Starts a purge or a gc, or joins a running one of equal input; one of other input is waited for. A dry run takes no
+   * lock and never joins.
+   */
+  async startSweep(sweep: Sweep, options: StartOptions = {}): Promise<Run> {
+    return await this.#explained(sweep.verb, () => startSweep(this.#client, sweep, options.note ?? (() => {})));
+  }
+
+  /** The report of a sweep, once it has ended: a `PurgeReport` or a `GcReport`. */
+  async sweepReport(run: Pick<Run, 'workflowId' | 'runId'>): Promise<unknown> {
+    return await this.#explained(run.workflowId, () => this.#result(run));
+  }
+
+  /** Approves the deletion of a marked tag, or takes its mark back; see `decideRetirement`. */
+  async decideRetirement(...args: Decision): Promise<RetireStatus> {
+    return await this.#explained(args[1].tag, () => decideRetirement(this.#client, ...args));
+  }
+
+  /** What the retirement of a marked tag comes to at once. */
+  async retirementOutcome(tag: Decision[1]): Promise<PurgeOutcome> {
+    return await this.#explained(tag.tag, () => retirementOutcome(this.#client, tag));
   }
 
   /** Asks a run to end cleanly: what it has begun is finished or taken back. Await it to know when. */

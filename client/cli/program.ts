@@ -22,6 +22,26 @@ const VERBS: readonly Verb[] = [
     load: async () => (await import('./reconcile.js')).planCommand(),
   },
   {
+    name: 'purge',
+    description: 'retire marked tags that nobody uses any more; dry unless --apply',
+    load: async () => (await import('./purge.js')).purgeCommand(),
+  },
+  {
+    name: 'approve',
+    description: 'let a marked tag go that waits for somebody to say so',
+    load: async () => (await import('./retirement.js')).approveCommand(),
+  },
+  {
+    name: 'restore',
+    description: 'take a deletion mark back, until the last moment',
+    load: async () => (await import('./retirement.js')).restoreCommand(),
+  },
+  {
+    name: 'gc',
+    description: 'collect superseded scan reports and digests; dry unless --apply',
+    load: async () => (await import('./gc.js')).gcCommand(),
+  },
+  {
     name: 'status',
     description: 'show recent runs, or how one is',
     load: async () => (await import('./status.js')).statusCommand(),

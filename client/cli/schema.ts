@@ -1,13 +1,17 @@
 import { Argument, Command } from 'commander';
 import { transformJsonSchema } from '../../domain/evidence/predicates.js';
 import { externalParametersJsonSchema } from '../../domain/evidence/provenance.js';
+import { gcReportJsonSchema } from '../../domain/report/gc-report.js';
 import { runReportJsonSchema } from '../../domain/report/json-schema.js';
+import { purgeReportJsonSchema } from '../../domain/report/purge-report.js';
 import { verifyReportJsonSchema } from '../../domain/report/verify-report.js';
 import { printJson } from './terminal.js';
 
 const SCHEMAS = {
   'run-report': runReportJsonSchema,
   'verify-report': verifyReportJsonSchema,
+  'purge-report': purgeReportJsonSchema,
+  'gc-report': gcReportJsonSchema,
   'transform-predicate': transformJsonSchema,
   'placement-parameters': externalParametersJsonSchema,
 };

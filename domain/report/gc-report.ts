@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import type { Digest } from '../digest.js';
 import { ERROR_TABLE, type ReportedError } from './errors.js';
 import { escapeControls } from './escape.js';
 import { NO_PALETTE, type Palette } from './render.js';
@@ -14,7 +13,7 @@ export interface GcOutcome {
   /** How many stay: reports, or superseded digests. */
   readonly kept: number;
   /** In the order of deletion. */
-  readonly collected: readonly Digest[];
+  readonly collected: readonly string[];
   readonly applied: boolean;
   readonly error: ReportedError | null;
 }

@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import type { Digest } from '../digest.js';
 import { ERROR_TABLE, type ReportedError } from './errors.js';
 import { escapeControls } from './escape.js';
 import { NO_PALETTE, type Palette } from './render.js';
@@ -14,7 +13,8 @@ export type PurgeDecisionKind = (typeof PURGE_DECISIONS)[number];
 export interface PurgeOutcome {
   /** `repository:tag`; a repository alone when it could not be read. */
   readonly image_ref: string;
-  readonly digest: Digest | null;
+  /** What the tag showed. */
+  readonly digest: string | null;
   readonly decision: PurgeDecisionKind;
   readonly reason: string;
   /** RFC 3339: when it is looked at again by itself; null: no such time. */

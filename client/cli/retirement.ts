@@ -1,0 +1,124 @@
+import { hostname, userInfo } from 'node:os';
+import { Command } from 'commander';
+import type { DestinationRepository } from '../../domain/durable/placement.js';
+import type { RetireDecision } from '../../domain/durable/retire.js';
+import { formatRepository, parseReference, type Reference } from '../../domain/reference.js';
+import { HoubaError } from '../../domain/report/errors.js';
+import { escapeControls } from '../../domain/report/escape.js';
+import type { Roster } from '../../domain/roster.js';
+import { type Output, outputOption } from './options.js';
+import type { Session } from './session.js';
+
+interface DecisionOptions {
+  readonly by?: string;
+  readonly reason: string;
+  readonly output: Output;
+  readonly color: boolean;
+}
+
+export function approveCommand(): Command {
+  return decisionCommand('approve')
+    .option('--reason <text>', 'why it may go', 'approved by hand')
+    .addHelpText(
+      'after',
+      '\nExample:\n  houba approve registry.example/cache/valkey:8.0.1 --reason "checked with team-a"',
+    )
+    .action((ref: string, _: unknown, self: Command) =>
+      decide('approve', ref, self.optsWithGlobals<DecisionOptions>()),
+    );
+}
+
+export function restoreCommand(): Command {
+  return decisionCommand('restore')
+    .requiredOption('--reason <text>', 'why it stays')
+    .addHelpText(
+      'after',
+      '\nExample:\n  houba restore registry.example/cache/valkey:8.0.1 --reason "team-a still pulls it"\n\n' +
+        'It lasts until the tag is wanted again or its digest moves.',
+    )
+    .action((ref: string, _: unknown, self: Command) =>
+      decide('restore', ref, self.optsWithGlobals<DecisionOptions>()),
+    );
+}
+
+function decisionCommand(name: string): Command {
+  return new Command(name)
+    .argument('<ref>', 'the tag, with its host: registry.example/team/app:1.2, and @sha256:… to mean that digest alone')
+    .option('--by <who>', 'who decides (default: user@host)')
+    .addOption(outputOption());
+}
+
+async function decide(verb: 'approve' | 'restore', ref: string, options: DecisionOptions): Promise<void> {
+  const reference = readReference(ref);
+  const { settingsOfProcess } = await import('./settings.js');
+  const { openSession } = await import('./session.js');
+  const { note } = await import('./terminal.js');
+  const { settings } = settingsOfProcess();
+  const destination = placeOf(settings.registries, reference);
+  const tag = { destination, tag: reference.tag ?? '' };
+  const word: RetireDecision = { by: options.by ?? whoami(), reason: options.reason, digest: reference.digest };
+  const session = await openSession({ settings, note, journal: 'stderr', concurrency: null });
+  try {
+    await Promise.race([tell(session, verb, ref, tag, word, options), session.broken]);
+  } finally {
+    await session.close();
+  }
+}
+
+async function tell(
+  session: Session,
+  verb: 'approve' | 'restore',
+  ref: string,
+  tag: { readonly destination: DestinationRepository; readonly tag: string },
+  word: RetireDecision,
+  { output }: DecisionOptions,
+): Promise<void> {
+  const { print, printJson } = await import('./terminal.js');
+  const status = await session.client.decideRetirement(verb, tag, word);
+  if (verb === 'restore') {
+    if (output === 'json')
+      await printJson({ schema_version: 1, image_ref: ref, digest: status.digest ?? null, restored: true });
+    else await print(`RESTORED ${escapeControls(ref)}  ${escapeControls(status.reason)}\n`);
+    return;
+  }
+  const outcome = await session.client.retirementOutcome(tag);
+  if (output === 'json') await printJson({ schema_version: 1, ...outcome });
+  else {
+    const verdict = outcome.applied ? 'DELETED' : outcome.decision.toUpperCase();
+    const due = outcome.due_at === null ? '' : ` (due ${outcome.due_at})`;
+    await print(`APPROVED ${escapeControls(ref)}  ${verdict}: ${escapeControls(outcome.reason)}${due}\n`);
+  }
+  if (outcome.error !== null) process.exitCode = outcome.error.exit_code;
+}
+
+/** @throws HoubaError `ConfigInvalid` when it names no tag */
+function readReference(ref: string): Reference {
+  let reference: Reference;
+  try {
+    reference = parseReference(ref);
+  } catch (error) {
+    if (!(error instanceof HoubaError)) throw error;
+    throw new HoubaError('ConfigInvalid', error.message, { cause: error });
+  }
+  if (reference.tag !== null) return reference;
+  throw new HoubaError('ConfigInvalid', `${JSON.stringify(ref)} names no tag`, {
+    hint: 'a mark is about a tag: registry.example/team/app:1.2',
+  });
+}
+
+/** Under which name of the roster a repository is; the longest namespace that fits. */
+function placeOf(roster: Roster, { host, path }: Reference): DestinationRepository {
+  const fitting = [...roster.values()]
+    .filter((entry) => entry.host === host && (entry.namespace === null || path.startsWith(`${entry.namespace}/`)))
+    .sort((a, b) => (b.namespace?.length ?? 0) - (a.namespace?.length ?? 0));
+  const [entry] = fitting;
+  if (entry !== undefined) return { registry: entry.name, host, path };
+  const known = [...roster.values()].map((one) => one.host).join(', ') || 'none';
+  throw new HoubaError('ConfigInvalid', `${formatRepository({ host, path })} is in no registry of the roster`, {
+    hint: `HOUBA_REGISTRIES has: ${known}`,
+  });
+}
+
+function whoami(): string {
+  return `${userInfo().username}@${hostname()}`;
+}

@@ -1,0 +1,71 @@
+import { Option } from 'commander';
+import type { Settings } from '../../config/settings.js';
+import type { Sweep, SweepRun } from '../sweeps.js';
+import { INTERRUPTED } from './failure.js';
+import type { Interrupts } from './interrupts.js';
+import type { Output } from './options.js';
+import type { Session } from './session.js';
+
+/** What purge and gc have in common. */
+export interface SweepOptions {
+  readonly registry?: string;
+  readonly apply?: boolean;
+  readonly output?: Output;
+  readonly color: boolean;
+}
+
+export function reportOption(): Option {
+  return new Option('--output <format>', 'form of the report (default: as HOUBA_LOG_FORMAT)').choices(['text', 'json']);
+}
+
+/** Runs a sweep to its end and hands its report on. @returns the exit code */
+export async function runSweep<Report>(
+  settings: Settings,
+  sweep: Sweep,
+  print: (report: Report) => Promise<number>,
+): Promise<void> {
+  const { watchInterrupts } = await import('./interrupts.js');
+  const { openSession } = await import('./session.js');
+  const { note } = await import('./terminal.js');
+  const interrupts = watchInterrupts();
+  const journal = process.stderr.isTTY === true ? 'file' : 'stderr';
+  const session = await openSession({ settings, note, journal, concurrency: null });
+  try {
+    process.exitCode = await follow(session, sweep, print, interrupts);
+  } finally {
+    interrupts.endAtOnce();
+    await session.close();
+    interrupts.stop();
+  }
+}
+
+async function follow<Report>(
+  session: Session,
+  sweep: Sweep,
+  print: (report: Report) => Promise<number>,
+  interrupts: Interrupts,
+): Promise<number> {
+  const { note } = await import('./terminal.js');
+  const interrupted = interrupts.first();
+  const run = await Promise.race([session.client.startSweep(sweep, { note }), session.broken, interrupted]);
+  if (run === undefined) return INTERRUPTED;
+  const page = session.pageOf(run.workflowId);
+  note(`${run.joined ? 'following' : 'started'} ${run.workflowId}${page === null ? '' : `  ${page}`}`);
+  const report = session.client.sweepReport(run) as Promise<Report>;
+  report.catch(() => {}); // also when it is no longer waited for
+  const ended = await Promise.race([report.then((value) => ({ value })), session.broken, interrupted]);
+  if (ended !== undefined) return await print(ended.value);
+  await leave(session, run);
+  return INTERRUPTED;
+}
+
+async function leave(session: Session, run: SweepRun): Promise<void> {
+  const { note } = await import('./terminal.js');
+  if (!session.owned) {
+    note(`left ${run.workflowId} running; \`houba cancel ${run.workflowId}\` ends it`);
+    return;
+  }
+  note(`cancelling ${run.workflowId}; what it began to delete is deleted to its end`);
+  await session.client.cancel(run);
+  await Promise.race([session.client.sweepReport(run).catch(() => {}), session.broken]);
+}

@@ -1,0 +1,153 @@
+import {
+  type Client,
+  type WorkflowUpdateFailedError as UpdateFailed,
+  WithStartWorkflowOperation,
+} from '@temporalio/client';
+import {
+  ApplicationFailure,
+  type Workflow,
+  WorkflowExecutionAlreadyStartedError,
+  WorkflowNotFoundError,
+} from '@temporalio/common';
+import { retireId, sweepId } from '../domain/durable/ids.js';
+import { MEMO_INPUT_DIGEST, QUERIES, QUEUES, RETIRE_UPDATES, WORKFLOWS } from '../domain/durable/names.js';
+import type {
+  GcInput,
+  MarkedTag,
+  PurgeInput,
+  RetireDecision,
+  RetireOrder,
+  RetireStatus,
+} from '../domain/durable/retire.js';
+import { formatTagged } from '../domain/reference.js';
+import { HoubaError, isErrorCode } from '../domain/report/errors.js';
+import type { PurgeOutcome } from '../domain/report/purge-report.js';
+import { inputDigest } from './input-digest.js';
+
+/** A sweep of the registries, and what it is asked for. */
+export type Sweep =
+  | { readonly verb: 'purge'; readonly input: PurgeInput }
+  | { readonly verb: 'gc'; readonly input: GcInput };
+
+/** Where a sweep runs. */
+export interface SweepRun {
+  readonly workflowId: string;
+  readonly runId: string;
+  /** It was running already, with the same input. */
+  readonly joined: boolean;
+}
+
+/**
+ * Starts a sweep, or joins a running one of equal input; one of other input is waited for. A dry run takes no lock and never
+ * joins.
+ */
+export async function startSweep(
+  client: Client,
+  { verb, input }: Sweep,
+  note: (text: string) => void,
+): Promise<SweepRun> {
+  const digest = inputDigest(input);
+  const workflowId = sweepId(verb, input.apply ? null : new Date());
+  for (;;) {
+    try {
+      const handle = await client.workflow.start(verb === 'purge' ? WORKFLOWS.purge : WORKFLOWS.gc, {
+        workflowId,
+        taskQueue: QUEUES.flow,
+        args: [input],
+        memo: { [MEMO_INPUT_DIGEST]: digest },
+        staticSummary: `${verb} ${input.registry ?? 'all registries'}${input.apply ? '' : ' (dry run)'}`,
+      });
+      return { workflowId, runId: handle.firstExecutionRunId, joined: false };
+    } catch (error) {
+      if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+    }
+    const running = client.workflow.getHandle(workflowId);
+    const { memo, runId, status } = await running.describe();
+    if (status.name === 'RUNNING' && memo?.[MEMO_INPUT_DIGEST] === digest) return { workflowId, runId, joined: true };
+    note(`waiting for ${workflowId}, which runs with other input`);
+    await running.result().catch(() => {});
+  }
+}
+
+/** What a person decides, about which tag. */
+export type Decision = [verb: 'approve' | 'restore', tag: Pick<MarkedTag, 'destination' | 'tag'>, word: RetireDecision];
+
+/**
+ * Tells the retirement of a tag what a person has decided. A tag may be restored that no sweep has met yet; an approval
+ * needs something to approve.
+ *
+ * @returns how the tag stands once that has taken effect
+ * @throws HoubaError `PreconditionFailed` when the decision is refused, `NotFound` when there is nothing to decide
+ */
+export async function decideRetirement(client: Client, ...[verb, tag, word]: Decision): Promise<RetireStatus> {
+  const workflowId = retireId(tag.destination, tag.tag);
+  const handle = client.workflow.getHandle(workflowId);
+  try {
+    const digest = word.digest ?? (await currentDigest(client, workflowId));
+    const args: [RetireDecision] = [{ ...word, digest }];
+    try {
+      return await handle.executeUpdate<RetireStatus, [RetireDecision]>(RETIRE_UPDATES[verb], { args });
+    } catch (error) {
+      if (!(error instanceof WorkflowNotFoundError)) throw error;
+    }
+    if (verb === 'approve') throw nothingToApprove(tag);
+    const order: RetireOrder = { ...tag, digest: word.digest, policy: '', requireApproval: true };
+    const startWorkflowOperation = new WithStartWorkflowOperation(WORKFLOWS.retire, {
+      workflowId,
+      taskQueue: QUEUES.flow,
+      args: [order],
+      workflowIdConflictPolicy: 'USE_EXISTING',
+      staticSummary: `restore ${formatTagged(tag.destination, tag.tag)}`,
+    });
+    return await client.workflow.executeUpdateWithStart<Workflow, RetireStatus, [RetireDecision]>(
+      RETIRE_UPDATES.restore,
+      { args: [word], startWorkflowOperation },
+    );
+  } catch (error) {
+    throw explainRefusal(error);
+  }
+}
+
+/** What a retirement comes to at once, after an approval for instance. */
+export async function retirementOutcome(
+  client: Client,
+  { destination, tag }: Pick<MarkedTag, 'destination' | 'tag'>,
+): Promise<PurgeOutcome> {
+  const handle = client.workflow.getHandle(retireId(destination, tag));
+  const order: RetireOrder = { destination, tag, digest: null, policy: '', requireApproval: false };
+  try {
+    return await handle.executeUpdate<PurgeOutcome, [RetireOrder]>(RETIRE_UPDATES.sweep, { args: [order] });
+  } catch (error) {
+    // It has ended meanwhile, and left its own word.
+    if (error instanceof WorkflowNotFoundError) return (await handle.result()) as PurgeOutcome;
+    throw explainRefusal(error);
+  }
+}
+
+/** What is being retired now; null: nothing. */
+async function currentDigest(client: Client, workflowId: string): Promise<RetireDecision['digest']> {
+  try {
+    const handle = client.workflow.getHandle(workflowId);
+    if ((await handle.describe()).status.name !== 'RUNNING') return null;
+    const { digest } = await handle.query<RetireStatus>(QUERIES.status);
+    return (digest ?? null) as RetireDecision['digest'];
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) return null;
+    throw error;
+  }
+}
+
+function nothingToApprove({ destination, tag }: Pick<MarkedTag, 'destination' | 'tag'>): HoubaError {
+  return new HoubaError('NotFound', `nothing waits for an approval of ${formatTagged(destination, tag)}`, {
+    hint: '`houba purge` shows the marked tags, `houba purge --apply --require-approval` begins to retire them',
+  });
+}
+
+/** A refusal in the words of the workflow; anything else as it is. */
+function explainRefusal(error: unknown): unknown {
+  const { cause } = error as UpdateFailed;
+  if (cause instanceof ApplicationFailure && isErrorCode(cause.type)) {
+    return new HoubaError(cause.type, cause.message, { cause: error });
+  }
+  return error;
+}
