@@ -1,23 +1,24 @@
 import {
   continueAsNew,
   defineQuery,
-  executeChild,
   log,
   setCurrentDetails,
   setHandler,
   upsertSearchAttributes,
 } from '@temporalio/workflow';
-import { placementId } from '../domain/durable/ids.js';
+import { settleId } from '../domain/durable/ids.js';
 import type { PolicyResult, Progress, Status } from '../domain/durable/messages.js';
-import { QUERIES, QUEUES } from '../domain/durable/names.js';
+import { QUERIES } from '../domain/durable/names.js';
 import type {
   AliasPlacement,
   Backfill,
   Placement,
   PlacementResult,
   PlanPage,
+  PlanRequest,
   PolicyInput,
   Position,
+  Wait,
 } from '../domain/durable/placement.js';
 import { formatRepository, formatTagged } from '../domain/reference.js';
 import type { ReportedError } from '../domain/report/errors.js';
@@ -33,8 +34,10 @@ import {
 import { newOperation, type Operation } from '../domain/report/run-report.js';
 import { reportFailure } from './failures.js';
 import { inParallel } from './in-parallel.js';
-import { placeImage } from './place-image.js';
-import { outcomeAttributes, placementAttributes } from './search-attributes.js';
+import { observeWaits } from './observe-waits.js';
+import { placeChild } from './place-child.js';
+import { deleteTags, type RemovalRecord, setMarks } from './remove-tags.js';
+import { outcomeAttributes } from './search-attributes.js';
 import { steps } from './steps.js';
 
 export const progressQuery = defineQuery<Progress>(QUERIES.progress);
@@ -49,6 +52,12 @@ export interface PolicyProgress {
   readonly total: number;
   /** Pages that may still follow: a plan that does not shrink has to end (architecture, "A plan is small"). */
   readonly pagesLeft: number;
+  /** Repositories of which this run deletes and newly marks nothing. Left out by a run from before. */
+  readonly refused?: readonly string[];
+  /** Workflow ids of the waits that this run has seen to; left out by a plan from before there were waits. */
+  readonly waiting?: readonly string[];
+  /** Where the waits go on; left out: they are through. */
+  readonly waitsAfter?: string;
 }
 
 /** Reconciles one policy: plan a page, carry it out, plan again until nothing is left to do. */
@@ -61,31 +70,65 @@ export async function reconcilePolicy(input: PolicyInput, carried?: PolicyProgre
   run.enter('planning');
   let page: PlanPage;
   try {
-    page = await steps.planPolicy({ ...input, failed: run.failed, first: carried === undefined });
+    page = await steps.planPolicy({ ...input, ...run.request(), first: carried === undefined });
   } catch (error) {
     setError(run.report, reportFailure(error));
     return finish(name, run);
   }
   run.opened(page);
-  if (!run.dryRun(page)) {
+  await observe(run, page.waits ?? [], input.options.dryRun);
+  let goOn = run.hasWaits;
+  if (takenBy(page) > 0) {
     run.enter('placing');
     await inParallel(page.placements, page.concurrency, (placement, index) => place(run, placement, index));
     run.enter('evidence');
     await inParallel(page.backfills, page.concurrency, (backfill, index) => fill(run, name, backfill, index));
     run.enter('aliases');
     await inParallel(page.aliases, page.concurrency, (alias, index) => point(run, name, alias, index));
+    await remove(run, page);
     run.close();
-    const taken = page.placements.length + page.backfills.length + page.aliases.length;
-    if (page.pending > taken && run.pagesLeft > 0) {
-      return continueAsNew<typeof reconcilePolicy>(input, run.carry());
-    }
+    goOn ||= page.pending > takenBy(page) && run.pagesLeft > 0;
   }
+  if (goOn) return continueAsNew<typeof reconcilePolicy>(input, run.carry());
+  if (!input.options.dryRun) await withdrawOthers(run, name, input.now);
   return finish(name, run);
 }
 
+async function observe(run: PolicyRun, waits: readonly Wait[], dryRun: boolean): Promise<void> {
+  if (waits.length === 0) return;
+  run.enter('observing');
+  await observeWaits(waits, dryRun, (position, operation) => addOperation(run.report, position, operation));
+}
+
+/** Ends the waits of tags that have left the selection. Where something could not be read, nobody knows which those are. */
+async function withdrawOthers(run: PolicyRun, policy: string, at: string): Promise<void> {
+  const { report, waiting } = run;
+  if (waiting === undefined || report.error !== null) return;
+  try {
+    await steps.withdrawWaits({ policy, waiting, at });
+  } catch (error) {
+    setError(report, reportFailure(error));
+  }
+}
+
+/** Everything there is to do on this page. */
+function takenBy({ placements, backfills, aliases, deletions = [], marks = [] }: PlanPage): number {
+  return placements.length + backfills.length + aliases.length + deletions.length + marks.length;
+}
+
+/** The last stages of section 5: what left the selection, what is in surplus, and the clearing of what is over. */
+async function remove(run: PolicyRun, { deletions = [], marks = [], concurrency }: PlanPage): Promise<void> {
+  if (deletions.length + marks.length === 0) return;
+  run.enter('removals');
+  await deleteTags(run, deletions, concurrency);
+  const made = marks.filter(({ put }) => put !== null);
+  await setMarks(run, made, concurrency);
+  const cleared = marks.filter(({ put }) => put === null);
+  await setMarks(run, cleared, concurrency);
+}
+
 async function place(run: PolicyRun, placement: Placement, index: number): Promise<void> {
-  const { destination, tag, label, position } = placement;
-  const repository = formatRepository(destination);
+  const { destination, tag, position } = placement;
   const operation = {
     ...newOperation(placement.kind, tag),
     src_tag: placement.sourceTag,
@@ -95,20 +138,7 @@ async function place(run: PolicyRun, placement: Placement, index: number): Promi
   await run.working(tag, async () => {
     let result: PlacementResult;
     try {
-      result = await executeChild(placeImage, {
-        args: [placement],
-        workflowId: placementId(destination, tag),
-        taskQueue: QUEUES.flow,
-        // A parent that ends must not cut short a child's compensation (guide, section 2).
-        parentClosePolicy: 'ABANDON',
-        staticSummary: `${placement.kind} ${tag}`,
-        typedSearchAttributes: placementAttributes({
-          policy: label.policy,
-          repository,
-          tag,
-          digest: placement.baseDigest,
-        }),
-      });
+      result = await placeChild(placement);
     } catch (error) {
       run.record(index, position, { ...operation, error: reportFailure(error) }, formatTagged(destination, tag));
       return;
@@ -165,26 +195,45 @@ function finish(policy: string, run: PolicyRun): PolicyResult {
 }
 
 /** The state of one run of a policy, beside the process above. */
-class PolicyRun {
+class PolicyRun implements RemovalRecord {
   readonly report: PolicyReport;
   readonly failed: string[];
+  readonly policy: string;
+  private refused: readonly string[];
   status: Status = { phase: 'starting', since: new Date().toISOString() };
   pagesLeft: number;
+  waiting: readonly string[] | undefined;
+  private waitsAfter: string | null | undefined;
   private done: number;
   private total: number;
   private readonly current = new Set<string>();
   /** Operations of this page, put into the report in plan order whatever the order they ended in. */
   private readonly ended: { index: number; position: Position; operation: Operation }[] = [];
 
-  constructor(
-    private readonly input: PolicyInput,
-    carried: PolicyProgress | undefined,
-  ) {
-    this.report = carried?.report ?? startReport(input.policy.metadata.name, input.source);
+  constructor(input: PolicyInput, carried: PolicyProgress | undefined) {
+    this.policy = input.policy.metadata.name;
+    this.report = carried?.report ?? startReport(this.policy, input.source);
     this.failed = [...(carried?.failed ?? [])];
+    this.refused = carried?.refused ?? [];
     this.done = carried?.done ?? 0;
     this.total = carried?.total ?? 0;
     this.pagesLeft = carried?.pagesLeft ?? 0;
+    this.waiting = carried?.waiting;
+    this.waitsAfter = carried === undefined ? null : carried.waitsAfter;
+  }
+
+  /** What the next page is asked with. */
+  request(): Pick<PlanRequest, 'failed' | 'refused' | 'waitsAfter'> {
+    const { failed, refused, waitsAfter } = this;
+    return {
+      failed,
+      ...(refused.length === 0 ? {} : { refused }),
+      ...(waitsAfter === undefined ? {} : { waitsAfter }),
+    };
+  }
+
+  get hasWaits(): boolean {
+    return typeof this.waitsAfter === 'string';
   }
 
   enter(phase: string): void {
@@ -198,7 +247,13 @@ class PolicyRun {
     for (const { position, kind, count } of page.counted) addCounted(this.report, position, kind, count);
     for (const { position, operation } of page.settled) addOperation(this.report, position, operation);
     this.report.cut += page.cut;
-    const taken = page.placements.length + page.backfills.length + page.aliases.length;
+    this.waitsAfter = page.waitsAfter ?? undefined;
+    if (page.waits !== undefined) {
+      const seen = page.waits.map(({ placement: { destination, tag } }) => settleId(destination, tag));
+      this.waiting = [...(this.waiting ?? []), ...seen];
+    }
+    this.refused = page.refused ?? [];
+    const taken = takenBy(page);
     if (this.total === 0) {
       this.total = page.pending;
       this.pagesLeft = taken === 0 ? 0 : Math.ceil(page.pending / taken) + 1;
@@ -206,15 +261,12 @@ class PolicyRun {
     this.pagesLeft -= 1;
   }
 
-  dryRun(page: PlanPage): boolean {
-    return page.placements.length + page.backfills.length + page.aliases.length === 0;
-  }
-
-  async working(tag: string, work: () => Promise<void>): Promise<void> {
+  /** @param items how many of those that there are to do */
+  async working(tag: string, work: () => Promise<void>, items = 1): Promise<void> {
     this.current.add(tag);
     try {
       await work();
-      this.done += 1;
+      this.done += items;
     } finally {
       this.current.delete(tag);
     }
@@ -245,11 +297,15 @@ class PolicyRun {
     this.failed.push(failureKey);
     const { type, message, exit_code } = operation.error;
     const { kind, out_tag, src_tag, digest } = operation;
-    const policy = this.input.policy.metadata.name;
+    const { policy } = this;
     log.error('operation.failed', {
       ...{ policy, dest: this.repositoryAt(position), variant: this.variantAt(position) },
       ...{ kind, out_tag, src_tag, digest, applied: false, error_type: type, error: message, exit_code },
     });
+  }
+
+  giveUp(failureKey: string): void {
+    this.failed.push(failureKey);
   }
 
   close(): void {
@@ -258,8 +314,12 @@ class PolicyRun {
   }
 
   carry(): PolicyProgress {
-    const { report, failed, done, total, pagesLeft } = this;
-    return { report, failed, done, total, pagesLeft };
+    const { report, failed, refused, done, total, pagesLeft, waiting, waitsAfter } = this;
+    return {
+      ...{ report, failed, refused, done, total, pagesLeft },
+      ...(waiting === undefined ? {} : { waiting }),
+      ...(typeof waitsAfter === 'string' ? { waitsAfter } : {}),
+    };
   }
 
   progress(): Progress {

@@ -3,20 +3,22 @@ import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { placementId, policyId } from '../../domain/durable/ids.js';
 import type { PolicyResult, Progress, Status } from '../../domain/durable/messages.js';
 import { QUEUES } from '../../domain/durable/names.js';
-import type { Backfill, Placement, PlanPage, PolicyInput } from '../../domain/durable/placement.js';
+import type { Backfill, Placement, PlanPage, PolicyInput, Wait } from '../../domain/durable/placement.js';
 import { HoubaError } from '../../domain/report/errors.js';
-import { noCounts, type Operation } from '../../domain/report/run-report.js';
+import { newOperation, noCounts, type Operation } from '../../domain/report/run-report.js';
 import type { placeImage, reconcilePolicy } from '../../workflows/index.js';
 import {
   aliasOf,
   backfillOf,
   digestFor,
+  NOW,
   placementOf,
   planPage,
   policyInput,
   REBUILD,
 } from '../support/durable-samples.js';
 import { createGate, type Fakes, HAPPY, stampedDigest, untilCancelled } from '../support/fake-steps.js';
+import { observationOf } from '../support/wait-samples.js';
 import { failureOf, historyOf, openStage, payloadSizes, type Stage } from '../support/workflow-env.js';
 
 let stage: Stage;
@@ -72,7 +74,7 @@ describe('a policy with nothing to do', () => {
     stage.play();
     await (await start(policyInput('asked', { recheck: true, concurrency: 7 }))).result();
     expect(stage.inputs('planPolicy')).toEqual([
-      { ...policyInput('asked', { recheck: true, concurrency: 7 }), failed: [], first: true },
+      { ...policyInput('asked', { recheck: true, concurrency: 7 }), failed: [], first: true, waitsAfter: null },
     ]);
   });
 
@@ -94,6 +96,138 @@ describe('a policy with nothing to do', () => {
     expect(operationsOf(result)).toEqual([held]);
     expect(result.operationsCut).toBe(3);
     expect(result.node.totals.held).toBe(1);
+  });
+});
+
+describe('tags that wait', () => {
+  const waiting = (path: string, tags: readonly string[], facts: Partial<Wait> = {}): Wait[] =>
+    tags.map((tag) => ({
+      ...observationOf(path, tag, digestFor(`moved ${tag}`), Date.parse(NOW)),
+      ...{ listed: true, reason: null, ...facts },
+    }));
+  const tagsOf = (count: number) => Array.from({ length: count }, (_, index) => `1.${index}`);
+  const ready: Fakes['observeTags'] = async ({ waits }) =>
+    waits.map(() => ({ readyAt: '2026-06-08T00:00:00+00:00', reason: null, error: null }));
+
+  it('are told what upstream shows, at most 100 at a time, and reported as held until they are ready', async () => {
+    const waits = waiting('lib/waits', tagsOf(250));
+    stage.play({ planPolicy: planning({ waits, waitsAfter: null }), observeTags: ready });
+    const handle = await start(policyInput('waits'));
+    const result = await handle.result();
+    expect(stage.inputs('observeTags').map(({ waits: batch }) => batch.length)).toEqual([100, 100, 50]);
+    expect(result.node).toMatchObject({ status: 'ok', totals: { held: 250, failed: 0 } });
+    expect(operationsOf(result)[0]).toEqual({
+      ...newOperation('held', '1.0'),
+      src_tag: '1.0',
+      digest: digestFor('moved 1.0'),
+      out_digest: digestFor('shown'),
+      ready_at: '2026-06-08T00:00:00+00:00',
+    });
+    expect(Math.max(...payloadSizes(await historyOf(handle)))).toBeLessThan(32 * 1024);
+  });
+
+  it('say beside the time why they are held, if it is not merely the window', async () => {
+    const [lost, held] = waiting('lib/reasons', ['1', '2']) as [Wait, Wait];
+    stage.play({
+      planPolicy: planning({ waits: [{ ...lost, reason: 'its base is gone' }, held], waitsAfter: null }),
+      observeTags: async () => [
+        { readyAt: null, reason: null, error: null },
+        { readyAt: null, reason: 'held by bob: not now', error: null },
+      ],
+    });
+    const operations = operationsOf(await reconcile('reasons'));
+    expect(operations.map(({ reason }) => reason)).toEqual(['its base is gone', 'held by bob: not now']);
+  });
+
+  it('of which one does not answer is a failure of that one', async () => {
+    const error = { type: 'Interrupted', message: 'it did not answer', exit_code: 2 };
+    stage.play({
+      planPolicy: planning({ waits: waiting('lib/silent', ['1', '2']), waitsAfter: null }),
+      observeTags: async () => [
+        { readyAt: null, reason: null, error },
+        { readyAt: null, reason: null, error: null },
+      ],
+    });
+    const { node } = await reconcile('silent');
+    expect(node).toMatchObject({ status: 'partial', totals: { held: 1, failed: 1 } });
+  });
+
+  it('wait silently while they are placed anew from what is recorded', async () => {
+    const waits = waiting('lib/silent-wait', ['1'], { listed: false });
+    const placements = [placementOf('lib/silent-wait', '1', { kind: 'restamped', current: digestFor('old') })];
+    stage.play({ planPolicy: planning({ waits, waitsAfter: null, placements }), observeTags: ready });
+    const { node } = await reconcile('silent-wait');
+    expect(node.totals).toMatchObject({ restamped: 1, held: 0 });
+    expect(stage.order().slice(0, 3)).toEqual(['planPolicy', 'observeTags', 'inspectPlacement']);
+  });
+
+  it('are withdrawn when the run waits for them no more: it names those that go on', async () => {
+    stage.play({ planPolicy: planning({ waits: waiting('lib/left', ['1']), waitsAfter: null }), observeTags: ready });
+    await reconcile('left');
+    expect(stage.inputs('withdrawWaits')).toEqual([
+      { policy: 'left', waiting: ['settle/registry.example/lib/left:1'], at: NOW },
+    ]);
+    expect(stage.order().at(-1)).toBe('withdrawWaits');
+  });
+
+  it('are left alone where a destination could not be read', async () => {
+    const error = { type: 'Denied', message: 'the registry refuses', exit_code: 2 };
+    stage.play({ planPolicy: planning({ waits: [], waitsAfter: null, error }) });
+    await reconcile('unread');
+    expect(stage.order()).toEqual(['planPolicy']);
+  });
+
+  it('are asked, and told nothing, on a dry run', async () => {
+    stage.play({ planPolicy: planning({ waits: waiting('lib/dry', ['1']), waitsAfter: null }), observeTags: ready });
+    const handle = await start(policyInput('dry', { dryRun: true }));
+    expect((await handle.result()).node.totals.held).toBe(1);
+    expect(stage.inputs('observeTags')).toMatchObject([{ dryRun: true }]);
+    expect(stage.order()).not.toContain('withdrawWaits');
+  });
+
+  it('more than one page holds are told page by page, and all of them go on', async () => {
+    stage.play({
+      planPolicy: async ({ waitsAfter }) =>
+        waitsAfter === null
+          ? planPage({ waits: waiting('lib/paged', ['1', '2']), waitsAfter: 'lib/paged:2' })
+          : planPage({ waits: waiting('lib/paged', ['3']), waitsAfter: null }),
+      observeTags: ready,
+    });
+    const { node } = await reconcile('paged');
+    expect(stage.inputs('planPolicy').map(({ first, waitsAfter }) => [first, waitsAfter])).toEqual([
+      [true, null],
+      [false, 'lib/paged:2'],
+    ]);
+    expect(node.totals.held).toBe(3);
+    expect(stage.inputs('withdrawWaits')).toMatchObject([
+      { waiting: ['1', '2', '3'].map((tag) => `settle/registry.example/lib/paged:${tag}`) },
+    ]);
+  });
+
+  it('are told once, also when there is more to place than one page holds', async () => {
+    stage.play({
+      planPolicy: async ({ first }) =>
+        first
+          ? planPage({
+              waits: waiting('lib/once', ['1']),
+              waitsAfter: null,
+              placements: numbered('lib/once-more', 2),
+              pending: 4,
+            })
+          : planPage({ placements: numbered('lib/once-more', 2) }),
+      observeTags: ready,
+    });
+    const { node } = await reconcile('once');
+    expect(stage.inputs('planPolicy').map(({ waitsAfter }) => waitsAfter)).toEqual([null, undefined]);
+    expect(stage.inputs('observeTags')).toHaveLength(1);
+    expect(node.totals).toMatchObject({ held: 1, imported: 4 });
+    expect(stage.inputs('withdrawWaits')).toMatchObject([{ waiting: ['settle/registry.example/lib/once:1'] }]);
+  });
+
+  it('of a plan from before there were any are none', async () => {
+    stage.play();
+    await reconcile('from-before');
+    expect(stage.order()).toEqual(['planPolicy']);
   });
 });
 
