@@ -1,4 +1,4 @@
-import { isGrpcServiceError, WorkflowFailedError } from '@temporalio/client';
+import { isGrpcServiceError, WorkflowFailedError, WorkflowUpdateFailedError } from '@temporalio/client';
 import {
   ApplicationFailure,
   CancelledFailure,
@@ -15,7 +15,9 @@ const DEADLINE_EXCEEDED = 4;
 
 /** What a caller gets to see of an error of the Temporal client; anything it does not know is returned as it is. */
 export function explainFailure(error: unknown, what: string): unknown {
-  if (error instanceof WorkflowFailedError) return explainCause(error.cause, what);
+  if (error instanceof WorkflowFailedError || error instanceof WorkflowUpdateFailedError) {
+    return explainCause(error.cause, what);
+  }
   if (error instanceof WorkflowNotFoundError) {
     return new HoubaError('NotFound', `${what} is not known to this Temporal`, {
       hint: '`houba status` lists recent runs; a namespace forgets a run after its retention time',

@@ -21,12 +21,14 @@ import type {
 import { MEMO_INPUT_DIGEST, QUERIES, QUEUES, WORKFLOWS } from '../domain/durable/names.js';
 import type { PolicyInput } from '../domain/durable/placement.js';
 import type { RetireStatus } from '../domain/durable/retire.js';
+import type { WaitStatus } from '../domain/durable/settle.js';
 import { HoubaError } from '../domain/report/errors.js';
 import type { PurgeOutcome } from '../domain/report/purge-report.js';
 import type { RunReport } from '../domain/report/run-report.js';
 import { inputDigest } from './input-digest.js';
 import { explainFailure } from './run-failure.js';
 import { type Decision, decideRetirement, retirementOutcome, type Sweep, startSweep } from './sweeps.js';
+import { decideWait, type HumanDecision, listWaits, type WaitingTag, type WaitSummary } from './waits.js';
 
 // What a caller needs beside the client: to read policies, to ask, and to judge the answer.
 export { readPolicyFiles } from '../adapters/policy-files.js';
@@ -39,6 +41,7 @@ export type { RunReport } from '../domain/report/run-report.js';
 export { type FleetInputOptions, fleetInput } from './fleet-input.js';
 export type { Sweep } from './sweeps.js';
 export { TemporalUnreachable } from './unreachable.js';
+export type { HumanDecision, WaitingTag, WaitSummary } from './waits.js';
 
 /** A run of `reconcileFleet`, to follow, await or cancel, from this process or another. */
 export interface Run {
@@ -263,6 +266,24 @@ export class HoubaClient {
   /** What the retirement of a marked tag comes to at once. */
   async retirementOutcome(tag: Decision[1]): Promise<PurgeOutcome> {
     return await this.#explained(tag.tag, () => retirementOutcome(this.#client, tag));
+  }
+
+  /** Every tag that waits for its moved digest to stand still, the one due first in front. */
+  async waits(): Promise<WaitSummary[]> {
+    return await this.#explained('the list of waits', () => listWaits(this.#client));
+  }
+
+  /**
+   * Ends, stops or continues a tag's wait in somebody's name. A promotion answers once the digest has been placed.
+   * @throws HoubaError `NotFound` when nothing is waited for there, `PreconditionFailed` when the digest is another by now
+   */
+  async decideWait(
+    verb: 'promote' | 'hold' | 'release',
+    waiting: WaitingTag,
+    decision: HumanDecision,
+  ): Promise<WaitStatus> {
+    const what = `the wait of ${waiting.tag}`;
+    return await this.#explained(what, () => decideWait(this.#client, verb, waiting, decision));
   }
 
   /** Asks a run to end cleanly: what it has begun is finished or taken back. Await it to know when. */

@@ -52,7 +52,7 @@ export class TagWait {
   /** Attempts that have come to an end, one way or the other. */
   private tried = 0;
   private closed = false;
-  private taken: Pick<SettleResult, 'digest' | 'outDigest' | 'promoted'> & { because: string } = NOTHING;
+  private taken: (NonNullable<WaitStatus['taken']> & { readonly because: string }) | null = null;
 
   constructor(first: Observation, carried: CarriedWait | undefined) {
     this.state = carried?.state ?? beginWait(first.digest, Date.parse(first.at), first.placed);
@@ -212,8 +212,8 @@ export class TagWait {
     this.closed = true;
     this.tried += 1;
     this.enter('ended');
-    const { because, ...taken } = this.taken;
-    return outcome === 'taken' ? { outcome, ...taken, because } : { outcome, ...NOTHING, because: ENDINGS[outcome] };
+    if (outcome === 'taken' && this.taken !== null) return { outcome, ...this.taken };
+    return { outcome, digest: null, outDigest: null, promoted: null, because: ENDINGS[outcome] };
   }
 
   /** Shows what is going on to whoever looks at the run. */
@@ -254,6 +254,7 @@ export class TagWait {
       attempt,
       held: state.held,
       promoted: state.promoted && wordOf(state.promoted),
+      taken: this.taken && withoutBecause(this.taken),
       ...(lastError === null ? {} : { lastError }),
     };
   }
@@ -291,8 +292,6 @@ export class TagWait {
   }
 }
 
-const NOTHING = { digest: null, outDigest: null, because: '', promoted: null } as const;
-
 const ENDINGS = {
   taken: '',
   withdrawn: 'the tag is waited for no more',
@@ -301,6 +300,10 @@ const ENDINGS = {
 
 function promotion({ by, reason }: HumanWord): string {
   return `promoted by ${by}: ${reason}`;
+}
+
+function withoutBecause({ because: _, ...taken }: NonNullable<WaitStatus['taken']> & { readonly because: string }) {
+  return taken;
 }
 
 function wordOf({ by, reason }: HumanWord): HumanWord {

@@ -42,6 +42,26 @@ const VERBS: readonly Verb[] = [
     load: async () => (await import('./gc.js')).gcCommand(),
   },
   {
+    name: 'waiting',
+    description: 'list the tags whose moved digest has to stand still first',
+    load: async () => (await import('./waiting.js')).waitingCommand(),
+  },
+  {
+    name: 'promote',
+    description: 'take a waiting digest over now',
+    load: async () => (await import('./wait-decision.js')).promoteCommand(),
+  },
+  {
+    name: 'hold',
+    description: 'take nothing over at a waiting tag until it is released',
+    load: async () => (await import('./wait-decision.js')).holdCommand(),
+  },
+  {
+    name: 'release',
+    description: 'let a held tag go on waiting',
+    load: async () => (await import('./wait-decision.js')).releaseCommand(),
+  },
+  {
     name: 'status',
     description: 'show recent runs, or how one is',
     load: async () => (await import('./status.js')).statusCommand(),

@@ -60,6 +60,16 @@ export async function lookIn(settings: Settings): Promise<Session> {
   return { ...session, embedded: true, pageOf: pageIn(stack.ui, stack.namespace) };
 }
 
+/**
+ * Opens a session to talk to what waits: it joins whatever runs, with no question about its settings, and starts a stack
+ * only where none is up.
+ */
+export async function attend(options: StackOptions): Promise<Session> {
+  const { temporal, home } = options.settings;
+  const isUp = temporal.address !== null || runningStack(home) !== null;
+  return isUp ? await lookIn(options.settings) : await openSession(options);
+}
+
 async function clusterSession(place: Parameters<typeof connectTo>[0]): Promise<Session> {
   const client = await connectTo(place);
   const houba = new HoubaClient(client, () => client.connection.close());

@@ -34,6 +34,8 @@ export interface WaitStatus extends Status {
   readonly attempt: number;
   readonly held: HumanWord | null;
   readonly promoted: HumanWord | null;
+  /** What was taken over last, and what the tag has shown since; null: nothing yet. */
+  readonly taken: { readonly digest: Digest; readonly outDigest: Digest; readonly promoted: HumanWord | null } | null;
 }
 
 /** How a wait ended. */

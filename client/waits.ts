@@ -1,0 +1,142 @@
+import type { Client, WorkflowExecutionInfo } from '@temporalio/client';
+import { defineSearchAttributeKey, WorkflowNotFoundError } from '@temporalio/common';
+import type { Digest } from '../domain/digest.js';
+import { settleId } from '../domain/durable/ids.js';
+import { QUERIES, WAIT_UPDATES, WORKFLOWS } from '../domain/durable/names.js';
+import type { WaitDecision, WaitStatus } from '../domain/durable/settle.js';
+import type { HumanWord } from '../domain/human-word.js';
+import { formatTagged, type Repository } from '../domain/reference.js';
+import { HoubaError } from '../domain/report/errors.js';
+import { compareText } from '../domain/selection/version.js';
+
+/** A tag that waits for its moved digest to stand still. */
+export interface WaitSummary {
+  /** `host/repository:tag` at the destination. */
+  readonly reference: string;
+  readonly workflowId: string;
+  readonly policy: string;
+  readonly digest: string;
+  readonly phase: string;
+  /** RFC 3339; null: when somebody releases it, or nobody knows. */
+  readonly dueAt: string | null;
+  /** Since when the digest stands, RFC 3339; null, as what follows: no worker answers for it now. */
+  readonly standsSince: string | null;
+  readonly attempt: number | null;
+  readonly held: HumanWord | null;
+  readonly lastError: string | null;
+}
+
+/** A tag at its destination. */
+export interface WaitingTag {
+  readonly repository: Repository;
+  readonly tag: string;
+}
+
+/** `digest` null: whatever the wait shows now. */
+export interface HumanDecision extends HumanWord {
+  readonly digest: Digest | null;
+}
+
+const POLICY = defineSearchAttributeKey('HoubaPolicy', 'KEYWORD');
+const REPOSITORY = defineSearchAttributeKey('HoubaRepository', 'KEYWORD');
+const TAG = defineSearchAttributeKey('HoubaTag', 'KEYWORD');
+const DIGEST = defineSearchAttributeKey('HoubaDigest', 'KEYWORD');
+const PHASE = defineSearchAttributeKey('HoubaPhase', 'KEYWORD');
+const DUE_AT = defineSearchAttributeKey('HoubaDueAt', 'DATETIME');
+
+/** A worker that is there answers far sooner. */
+const ANSWERS_WITHIN_MS = 5_000;
+
+/** Every wait, the one due first in front. What no worker answers for is told by what visibility knows of it. */
+export async function listWaits(client: Client): Promise<WaitSummary[]> {
+  const waits: WaitSummary[] = [];
+  let answered = true;
+  for await (const info of client.workflow.list({
+    query: `WorkflowType = '${WORKFLOWS.settle}' AND ExecutionStatus = 'Running'`,
+  })) {
+    const status = answered ? await askStatus(client, info.workflowId) : undefined;
+    // One that has ended since has nothing to say; one that is silent speaks for the others.
+    if (status === null) continue;
+    if (status === undefined) answered = false;
+    waits.push(summaryOf(info, status));
+  }
+  return waits.sort((a, b) => compareText(a.dueAt ?? '~', b.dueAt ?? '~') || compareText(a.reference, b.reference));
+}
+
+/** @returns undefined when nobody answers, null when the wait is over */
+async function askStatus(client: Client, workflowId: string): Promise<WaitStatus | null | undefined> {
+  try {
+    return await client.withDeadline(Date.now() + ANSWERS_WITHIN_MS, () =>
+      client.workflow.getHandle(workflowId).query<WaitStatus>(QUERIES.status),
+    );
+  } catch (error) {
+    return error instanceof WorkflowNotFoundError ? null : undefined;
+  }
+}
+
+function summaryOf(info: WorkflowExecutionInfo, status: WaitStatus | undefined): WaitSummary {
+  const { typedSearchAttributes: known, workflowId } = info;
+  return {
+    reference: `${known.get(REPOSITORY) ?? '?'}:${known.get(TAG) ?? '?'}`,
+    workflowId,
+    policy: known.get(POLICY) ?? '',
+    digest: status?.digest ?? known.get(DIGEST) ?? '',
+    phase: status?.phase ?? known.get(PHASE) ?? '',
+    dueAt: status === undefined ? (known.get(DUE_AT)?.toISOString() ?? null) : status.dueAt,
+    standsSince: status?.standsSince ?? null,
+    attempt: status?.attempt ?? null,
+    held: status?.held ?? null,
+    lastError: status?.lastError ?? null,
+  };
+}
+
+/**
+ * Tells a tag's wait what a person has decided. A promotion answers once the digest has been placed, or has not.
+ *
+ * @throws HoubaError `NotFound` when nothing is waited for, what the wait refuses, and `ToolFailed` when a promoted digest
+ * could not be placed
+ */
+export async function decideWait(
+  client: Client,
+  verb: 'promote' | 'hold' | 'release',
+  waiting: WaitingTag,
+  { by, reason, digest: wanted }: HumanDecision,
+): Promise<WaitStatus> {
+  const name = formatTagged(waiting.repository, waiting.tag);
+  const workflowId = settleId(waiting.repository, waiting.tag);
+  const digest = wanted ?? (await digestOfWait(client, workflowId, name));
+  const args: [WaitDecision] = [{ by, reason, digest }];
+  let status: WaitStatus;
+  try {
+    status = await client.workflow
+      .getHandle(workflowId)
+      .executeUpdate<WaitStatus, [WaitDecision]>(WAIT_UPDATES[verb], { args });
+  } catch (error) {
+    throw error instanceof WorkflowNotFoundError ? noWait(name) : error;
+  }
+  if (verb !== 'promote' || status.taken?.digest === digest) return status;
+  throw new HoubaError(
+    'ToolFailed',
+    `${name} was promoted, but is not taken over: ${status.lastError ?? status.phase}`,
+    {
+      hint: 'it is tried again after an hour, or when you promote it once more',
+    },
+  );
+}
+
+async function digestOfWait(client: Client, workflowId: string, name: string): Promise<Digest> {
+  const handle = client.workflow.getHandle(workflowId);
+  try {
+    if ((await handle.describe()).status.name === 'RUNNING')
+      return (await handle.query<WaitStatus>(QUERIES.status)).digest;
+  } catch (error) {
+    if (!(error instanceof WorkflowNotFoundError)) throw error;
+  }
+  throw noWait(name);
+}
+
+function noWait(name: string): HoubaError {
+  return new HoubaError('NotFound', `nothing is waited for at ${name}`, {
+    hint: '`houba waiting` lists every tag that waits; name it as it is at the destination',
+  });
+}
