@@ -47,7 +47,8 @@ export async function retireTag(first: RetireOrder, carried?: CarriedRetirement)
 /** Whoever sweeps learns what came of it. */
 async function sweep(run: TagRetirement, order: RetireOrder): Promise<PurgeOutcome> {
   run.order(order);
-  await condition(() => run.isSettled());
+  // A cancellation that comes during a deletion does not end it, nor the answer.
+  await CancellationScope.nonCancellable(() => condition(() => run.isSettled()));
   return run.outcome();
 }
 

@@ -108,7 +108,7 @@ export class TagRetirement {
     try {
       await put(this.marked);
       this.word = { by: word.by, reason: word.reason };
-      this.judgement = null;
+      this.error = null;
       return { ...this.status(), phase: 'restored', dueAt: null, reason: `restored by ${word.by}: ${word.reason}` };
     } finally {
       this.restoring -= 1;
@@ -169,7 +169,7 @@ export class TagRetirement {
 
   /** Whether it stands still: it waits, or is over. Then a sweep gets its answer. */
   isSettled(): boolean {
-    return this.over || this.next().act === 'wait';
+    return this.over || (this.restoring === 0 && this.next().act === 'wait');
   }
 
   judged(judgement: Judgement, asked: number): void {
@@ -230,6 +230,10 @@ export class TagRetirement {
 
   outcome(): PurgeOutcome {
     const { marked, judgement, error, retired, word } = this;
+    if (word !== null) {
+      const reason = `restored by ${word.by}: ${word.reason}`;
+      return outcomeOf(marked, { act: 'end', digest: marked.digest, reason, gone: false });
+    }
     if (error !== null) {
       const due = this.retryAtMs === null ? null : formatInstant(this.retryAtMs);
       return { ...failedOutcome(marked, error), due_at: due };
@@ -240,10 +244,6 @@ export class TagRetirement {
       const reason = `${judgement?.reason ?? 'it was due'}${more}`;
       const gone = { act: 'delete', digest: marked.digest, reason, needsApproval: false } as const;
       return { ...outcomeOf(marked, gone), applied: true };
-    }
-    if (word !== null) {
-      const reason = `restored by ${word.by}: ${word.reason}`;
-      return outcomeOf(marked, { act: 'end', digest: marked.digest, reason, gone: false });
     }
     if (judgement === null) return { ...outcomeOf(marked, UNDER_WAY), decision: 'wait' };
     const outcome = outcomeOf(marked, judgement);
