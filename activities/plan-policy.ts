@@ -11,6 +11,7 @@ import type {
   Wait,
 } from '../domain/durable/placement.js';
 import { isPlaced, lostKey, type PolicyPlan, planPolicy, type TagDecision, type Target } from '../domain/plan/plan.js';
+import type { PlannedWork } from '../domain/plan/plan-item.js';
 import { refuseUnrecorded } from '../domain/plan/refuse.js';
 import type { RemovalPlan } from '../domain/plan/removals.js';
 import type { SeenRepository } from '../domain/plan/survey.js';
@@ -29,6 +30,7 @@ import { newOperation, type Operation, type OperationKind } from '../domain/repo
 import { compareText } from '../domain/selection/version.js';
 import { planTransform } from '../domain/transform/resolve.js';
 import type { TransformResources } from '../domain/transform/step.js';
+import { carryPage, saveItems } from './carry-plan.js';
 import type { ActivitySettings, Dependencies } from './dependencies.js';
 import { pageRemovals, surveyRemovals } from './plan-removals.js';
 import { type StepContext, step } from './step.js';
@@ -83,6 +85,17 @@ export function createPlanPolicy(deps: Dependencies) {
     const removals = await surveyRemovals(deps, { ...survey, policy, plan }, request, concurrency, context.signal);
     const planning = { policy, source, targets, transforms, settings: deps.settings, now: request.now };
     const dryRun = request.options.dryRun || deps.settings.dryRunTags;
+    const whole = () => {
+      const all = allWork(planning, plan, removals, request);
+      return { ...planning, ...survey, document: request.policy, plan, ...all };
+    };
+    if (request.plan !== undefined) {
+      const { reported, ...page } = carryPage(request.plan, whole(), request.options.dryRun);
+      for (const { position, operation } of reported) journalPlanned(deps, policy.name, targets, position, operation);
+      const error = survey.error ?? page.error;
+      return { targets: reportTargets(survey.targets), settled: reported, cut: 0, concurrency, ...page, error };
+    }
+    const saved = request.save === undefined ? {} : { saved: saveItems(whole(), request.save.after) };
     const { reported, ...page } = fillPage(planning, plan, removals, request, dryRun);
     for (const { position, operation } of reported) journalPlanned(deps, policy.name, targets, position, operation);
     const { listed, rest } = listSome(reported);
@@ -90,6 +103,7 @@ export function createPlanPolicy(deps: Dependencies) {
     return {
       ...page,
       ...pageWaits(planning, plan, request),
+      ...saved,
       settled: listed,
       counted,
       cut: rest.length,
@@ -226,10 +240,7 @@ function fillPage(
 
   const settled = request.first ? settledOperations(plan) : [];
   const report = {
-    targets: targets.map((target) => ({
-      dest_repo: formatRepository(target.repository),
-      variants: target.variants.map(({ variant }) => ({ name: variant.name, suffix: variant.suffix })),
-    })),
+    targets: reportTargets(targets),
     pending,
     refused,
   };
@@ -254,12 +265,29 @@ function fillPage(
     reported: [...settled, ...removed],
     placements: take(toPlace).map((tag) => placement(planning, tag)),
     backfills: take(toFill).map((tag) => backfill(planning, tag)),
-    aliases: take(toPoint).map((alias): AliasPlacement => {
-      const { target, variant, ...move } = alias;
-      return { ...move, position: { target, variant }, destination: destinationOf(targets, target) };
-    }),
+    aliases: take(toPoint).map((alias) => aliasPlacement(planning, alias)),
     ...removal(),
   };
+}
+
+/** Everything there is to do, whatever page has room for it, and what may not be done. */
+function allWork(planning: Planning, plan: PolicyPlan, removals: RemovalPlan, request: PlanRequest) {
+  const { deletions, marks, reported: forbidden } = pageRemovals(removals, planning.targets, request, false);
+  const work: PlannedWork = {
+    placements: plan.tags.filter(isPlaced).map((tag) => placement(planning, tag)),
+    backfills: plan.tags.filter(({ needs }) => needs.length > 0).map((tag) => backfill(planning, tag)),
+    aliases: plan.aliases.map((alias) => aliasPlacement(planning, alias)),
+    waits: plan.tags.filter(({ wait }) => wait !== null).map((tag) => waitOf(planning, tag)),
+    ...{ deletions, marks },
+  };
+  return { work, forbidden };
+}
+
+function reportTargets(targets: readonly Target[]): PlanPage['targets'] {
+  return targets.map((target) => ({
+    dest_repo: formatRepository(target.repository),
+    variants: target.variants.map(({ variant }) => ({ name: variant.name, suffix: variant.suffix })),
+  }));
 }
 
 /** What a page has room to list; failures go first, for they decide the exit code. */
@@ -385,6 +413,11 @@ function variantOf(targets: readonly Target[], tag: TagDecision): ResolvedVarian
 function transformOf({ targets, transforms }: Planning, tag: TagDecision): PlannedTransform | null {
   const variant = variantOf(targets, tag);
   return (variant && transforms.get(variant)) ?? null;
+}
+
+function aliasPlacement({ targets }: Planning, alias: PolicyPlan['aliases'][number]): AliasPlacement {
+  const { target, variant, ...move } = alias;
+  return { ...move, position: { target, variant }, destination: destinationOf(targets, target) };
 }
 
 function backfill(planning: Planning, tag: TagDecision): Backfill {

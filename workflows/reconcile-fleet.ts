@@ -18,6 +18,7 @@ import type {
   Status,
 } from '../domain/durable/messages.js';
 import { QUERIES, QUEUES } from '../domain/durable/names.js';
+import type { PolicyInput } from '../domain/durable/placement.js';
 import { addCounts, noCounts, worstOf } from '../domain/report/run-report.js';
 import { reportFailure } from './failures.js';
 import { inParallel } from './in-parallel.js';
@@ -88,7 +89,7 @@ async function reconcileOne(input: FleetInput, { policy, file }: PolicySource, n
   const base = { name, source: file, workflowId, runId: null, totals: noCounts(), error: null, skipped: null };
   try {
     const child = await startChild(reconcilePolicy, {
-      args: [{ policy, source: file, options: input.options, now }],
+      args: [policyInput(input, { policy, file }, now)],
       workflowId,
       taskQueue: QUEUES.flow,
       workflowRunTimeout: '24 hours',
@@ -110,6 +111,15 @@ async function reconcileOne(input: FleetInput, { policy, file }: PolicySource, n
     }
     return { ...base, status: 'failed', error: reportFailure(error) };
   }
+}
+
+function policyInput({ options, plans, save }: FleetInput, { policy, file }: PolicySource, now: string): PolicyInput {
+  const plan = plans?.[policy.metadata.name];
+  return {
+    ...{ policy, source: file, options, now },
+    ...(plan === undefined ? {} : { plan }),
+    ...(save === undefined ? {} : { save: { after: null } }),
+  };
 }
 
 function close(input: FleetInput, fleet: FleetProgress, policies: FleetPolicy[]): FleetResult {

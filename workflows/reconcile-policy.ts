@@ -20,6 +20,8 @@ import type {
   Position,
   Wait,
 } from '../domain/durable/placement.js';
+import { takeItems } from '../domain/plan/item-pages.js';
+import type { ItemPage, PlannedItems } from '../domain/plan/plan-item.js';
 import { formatRepository, formatTagged } from '../domain/reference.js';
 import type { ReportedError } from '../domain/report/errors.js';
 import {
@@ -39,6 +41,9 @@ import { placeChild } from './place-child.js';
 import { deleteTags, type RemovalRecord, setMarks } from './remove-tags.js';
 import { outcomeAttributes } from './search-attributes.js';
 import { steps } from './steps.js';
+
+/** Items of a plan in hand that one run carries out (architecture, "A plan is small"). */
+const PAGE = 200;
 
 export const progressQuery = defineQuery<Progress>(QUERIES.progress);
 export const statusQuery = defineQuery<Status>(QUERIES.status);
@@ -68,9 +73,11 @@ export async function reconcilePolicy(input: PolicyInput, carried?: PolicyProgre
   setHandler(statusQuery, () => run.status);
 
   run.enter('planning');
+  const { planned, rest } = nextOfPlan(input);
   let page: PlanPage;
   try {
-    page = await steps.planPolicy({ ...input, ...run.request(), first: carried === undefined });
+    const first = carried === undefined && (input.save?.after ?? null) === null;
+    page = await steps.planPolicy({ ...input, ...planned, ...run.request(), first });
   } catch (error) {
     setError(run.report, reportFailure(error));
     return finish(name, run);
@@ -89,9 +96,23 @@ export async function reconcilePolicy(input: PolicyInput, carried?: PolicyProgre
     run.close();
     goOn ||= page.pending > takenBy(page) && run.pagesLeft > 0;
   }
+  if (rest !== null) {
+    return rest.plan.items.length === 0 ? finish(name, run) : continueAsNew<typeof reconcilePolicy>(rest, run.carry());
+  }
   if (goOn) return continueAsNew<typeof reconcilePolicy>(input, run.carry());
   if (!input.options.dryRun) await withdrawOthers(run, name, input.now);
   return finish(name, run);
+}
+
+/** Of a plan that somebody holds in hand, the items of this page, and the input for those after it; null: there is no plan. */
+function nextOfPlan(input: PolicyInput): {
+  readonly planned: Pick<PolicyInput, 'plan'>;
+  readonly rest: (PolicyInput & { readonly plan: PlannedItems }) | null;
+} {
+  const { plan } = input;
+  if (plan === undefined) return { planned: {}, rest: null };
+  const { page, rest } = takeItems(plan.items, PAGE);
+  return { planned: { plan: { ...plan, items: page } }, rest: { ...input, plan: { ...plan, items: rest } } };
 }
 
 async function observe(run: PolicyRun, waits: readonly Wait[], dryRun: boolean): Promise<void> {
@@ -191,7 +212,7 @@ function finish(policy: string, run: PolicyRun): PolicyResult {
     log.error('policy.failed', { policy, error_type: type, error: message, exit_code });
   }
   log.info('policy.completed', { policy, ...node.totals });
-  return { node, operationsCut: run.report.cut };
+  return { node, operationsCut: run.report.cut, ...(run.saved === undefined ? {} : { saved: run.saved }) };
 }
 
 /** The state of one run of a policy, beside the process above. */
@@ -199,6 +220,7 @@ class PolicyRun implements RemovalRecord {
   readonly report: PolicyReport;
   readonly failed: string[];
   readonly policy: string;
+  saved: ItemPage | undefined;
   private refused: readonly string[];
   status: Status = { phase: 'starting', since: new Date().toISOString() };
   pagesLeft: number;
@@ -216,7 +238,7 @@ class PolicyRun implements RemovalRecord {
     this.failed = [...(carried?.failed ?? [])];
     this.refused = carried?.refused ?? [];
     this.done = carried?.done ?? 0;
-    this.total = carried?.total ?? 0;
+    this.total = carried?.total ?? input.plan?.items.length ?? 0;
     this.pagesLeft = carried?.pagesLeft ?? 0;
     this.waiting = carried?.waiting;
     this.waitsAfter = carried === undefined ? null : carried.waitsAfter;
@@ -247,6 +269,7 @@ class PolicyRun implements RemovalRecord {
     for (const { position, kind, count } of page.counted) addCounted(this.report, position, kind, count);
     for (const { position, operation } of page.settled) addOperation(this.report, position, operation);
     this.report.cut += page.cut;
+    this.saved = page.saved;
     this.waitsAfter = page.waitsAfter ?? undefined;
     if (page.waits !== undefined) {
       const seen = page.waits.map(({ placement: { destination, tag } }) => settleId(destination, tag));

@@ -1,3 +1,4 @@
+import type { ItemPage, PlannedItems } from '../plan/plan-item.js';
 import type { MirrorPolicy } from '../policy/schema.js';
 import type { ReportedError } from '../report/errors.js';
 import type { Counts, NodeStatus, PolicyNode } from '../report/run-report.js';
@@ -26,6 +27,10 @@ export interface FleetInput {
   /** Work on this policy alone; the whole set is still checked. null: all. */
   readonly only: string | null;
   readonly options: RunOptions;
+  /** Carry out these and nothing else, by policy. Left out: whatever there is to do. */
+  readonly plans?: Readonly<Record<string, PlannedItems>>;
+  /** Of a dry run: give back what the plan holds. */
+  readonly save?: true;
 }
 
 /** One policy of a fleet's outcome; its operations are the result of the child workflow named here. */
@@ -53,6 +58,8 @@ export interface FleetResult {
 export interface PolicyResult {
   readonly node: PolicyNode;
   readonly operationsCut: number;
+  /** The first items of the plan, where they were asked for. */
+  readonly saved?: ItemPage;
 }
 
 /** The `progress` query, of a fleet (policies) or of a policy (placements). `total` is 0 until it is known. */

@@ -1,6 +1,7 @@
 import type { Digest } from '../digest.js';
 import type { HumanWord } from '../human-word.js';
 import type { AliasMove, EvidenceKind } from '../plan/plan.js';
+import type { ItemPage, PlannedItems } from '../plan/plan-item.js';
 import type { TransformStep } from '../policy/resolve.js';
 import type { MirrorPolicy } from '../policy/schema.js';
 import type { Repository } from '../reference.js';
@@ -178,6 +179,10 @@ export interface PolicyInput {
   readonly options: RunOptions;
   /** The run's one `now`, RFC 3339. */
   readonly now: string;
+  /** Carry out these and nothing else. Left out: whatever there is to do. */
+  readonly plan?: PlannedItems;
+  /** Of a dry run: give back the items of the plan that come after this one; null: from the first. Left out: none. */
+  readonly save?: { readonly after: string | null };
 }
 
 export interface PlanRequest extends PolicyInput {
@@ -215,6 +220,8 @@ export interface PlanPage {
   readonly waits?: readonly Wait[];
   /** The cursor for the waits that this page has no room for; null: it has the last. */
   readonly waitsAfter?: string | null;
+  /** What a plan that is saved holds; left out: nobody asked. */
+  readonly saved?: ItemPage;
   /** Everything there is to do, this page included. */
   readonly pending: number;
   /** How many operations are only counted for want of room; the journal has them. */

@@ -1,0 +1,14 @@
+import { type Digest, digestOf } from './digest.js';
+
+/** JSON with sorted keys; what JSON leaves out (undefined) is left out. */
+export function canonicalJson(value: unknown): string {
+  return JSON.stringify(value, (_key, part: unknown) => {
+    if (part === null || typeof part !== 'object' || Array.isArray(part)) return part;
+    return Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1)));
+  });
+}
+
+/** The digest of a value, whatever the order of its keys. */
+export function valueDigest(value: unknown): Digest {
+  return digestOf(new TextEncoder().encode(canonicalJson(value)));
+}

@@ -1,0 +1,190 @@
+import type { Digest } from '../digest.js';
+import type { AliasPlacement, Backfill, Placement, Position, Wait } from '../durable/placement.js';
+import type { PlannedDeletion, PlannedMark } from '../durable/removal.js';
+import { formatRepository, type Repository } from '../reference.js';
+import { compareText } from '../selection/version.js';
+import { groupOf } from './item-pages.js';
+import type { Target } from './plan.js';
+
+/** What a plan may hold: the operations of a report, and the clearing of a mark, of which no report tells. */
+export const ITEM_KINDS = [
+  'imported',
+  'updated',
+  'restamped',
+  'held',
+  'sbom',
+  'attested',
+  'aliased',
+  'deleted',
+  'marked',
+  'unmarked',
+] as const;
+
+/**
+ * One thing that a plan does to one tag, and what it was decided on. It is an approval and no instruction: it is carried
+ * out when planning anew comes to the very same, and not otherwise.
+ */
+export interface PlanItem {
+  readonly kind: (typeof ITEM_KINDS)[number];
+  /** The destination, `host/path`. */
+  readonly repository: string;
+  /** Output tag or alias; empty for marks that name no tag. */
+  readonly tag: string;
+  readonly import: string;
+  /** null for deletions and marks. */
+  readonly variant: string | null;
+  /** The source's tag; for an alias, the tag it points to. */
+  readonly src_tag: string | null;
+  /** The source digest; for an alias, what it is to show, null until its tag is placed. */
+  readonly digest: Digest | null;
+  /** What the tag showed. */
+  readonly current: Digest | null;
+  /** Why a tag is marked. */
+  readonly reason: string | null;
+}
+
+/** What decides the outcome beside policy and registries: the worker's settings, and what its resources make of a transform. */
+export interface PlanBasis {
+  /** By variable; no secret is among them. */
+  readonly settings: Readonly<Record<string, string>>;
+  /** The transform's version of each rebuilt variant, by `import/variant`. */
+  readonly transforms: Readonly<Record<string, string>>;
+}
+
+/** Items of one policy to carry out, and what they were decided on. */
+export interface PlannedItems {
+  readonly basis: PlanBasis;
+  /** Of the policy's document. */
+  readonly policy: Digest;
+  readonly items: readonly PlanItem[];
+  /** Why none of it holds any more, where the client knows; left out: it knows of nothing. */
+  readonly refusal?: string;
+}
+
+/** Some items of a plan that is being made. */
+export interface ItemPage {
+  readonly items: readonly PlanItem[];
+  readonly basis: PlanBasis;
+  /** The `sortKey` that the next page goes on after; null: this is the last. */
+  readonly after: string | null;
+}
+
+/** Everything there is to do for a policy, as it would be carried out. */
+export interface PlannedWork {
+  readonly placements: readonly Placement[];
+  readonly backfills: readonly Backfill[];
+  readonly aliases: readonly AliasPlacement[];
+  readonly waits: readonly Wait[];
+  readonly deletions: readonly PlannedDeletion[];
+  readonly marks: readonly PlannedMark[];
+}
+
+/** The items of a plan, by repository, tag and kind. */
+export function itemsOf(work: PlannedWork, targets: readonly Target[]): PlanItem[] {
+  const items = [
+    ...work.placements.flatMap((placement) => [
+      placementItem(placement, targets),
+      ...placement.aliases.map((move) => aliasItem({ ...placement, ...move, outTag: placement.tag }, targets)),
+    ]),
+    ...work.waits.filter(({ listed }) => listed).map((wait) => waitItem(wait, targets)),
+    ...work.backfills.flatMap((backfill) => backfill.needs.map((kind) => backfillItem(backfill, kind, targets))),
+    ...work.aliases.map((alias) => aliasItem(alias, targets)),
+    ...work.deletions.map((deletion) => removalItem('deleted', deletion, targets)),
+    ...work.marks.map((mark) => removalItem(mark.put === null ? 'unmarked' : 'marked', mark, targets)),
+  ];
+  return sortItems(items);
+}
+
+/** What an item is found by in another plan: the same thing done to the same tag. Marks hang on digests. */
+export function itemKey({ kind, repository, tag, current }: PlanItem): string {
+  const pinned = kind === 'marked' || kind === 'unmarked' ? `@${current}` : '';
+  return `${kind} ${repository}:${tag}${pinned}`;
+}
+
+/** Where an item stands among all of a policy: with what is done to the same tag. */
+export function sortKey(item: PlanItem): string {
+  return `${groupOf(item)} ${itemKey(item)}`;
+}
+
+export function sortItems<Item extends PlanItem>(items: readonly Item[]): Item[] {
+  return [...items].sort((a, b) => compareText(sortKey(a), sortKey(b)));
+}
+
+/** The work that these items name; everything else is left out. */
+export function workOf(work: PlannedWork, targets: readonly Target[], items: readonly PlanItem[]): PlannedWork {
+  const agreed = new Set(items.map(itemKey));
+  const has = (item: PlanItem) => agreed.has(itemKey(item));
+  const { placements, backfills, aliases, waits, deletions, marks } = work;
+  return {
+    placements: placements
+      .filter((placement) => has(placementItem(placement, targets)))
+      .map((placement) => ({
+        ...placement,
+        aliases: placement.aliases.filter((move) => has(aliasItem({ ...placement, ...move, outTag: '' }, targets))),
+      })),
+    waits: waits.filter((wait) => wait.listed && has(waitItem(wait, targets))),
+    backfills: backfills
+      .map((backfill) => {
+        const needs = backfill.needs.filter((kind) => has(backfillItem(backfill, kind, targets)));
+        return { ...backfill, needs };
+      })
+      .filter(({ needs }) => needs.length > 0),
+    aliases: aliases.filter((alias) => has(aliasItem(alias, targets))),
+    deletions: deletions.filter((deletion) => has(removalItem('deleted', deletion, targets))),
+    marks: marks.filter((mark) => has(removalItem(mark.put === null ? 'unmarked' : 'marked', mark, targets))),
+  };
+}
+
+interface Placed {
+  readonly position: Position;
+  readonly destination: Repository;
+}
+
+function placementItem(placement: Placement, targets: readonly Target[]): PlanItem {
+  const { kind, tag, sourceTag, baseDigest, current } = placement;
+  return { kind, ...placeOf(placement, targets), tag, src_tag: sourceTag, digest: baseDigest, current, reason: null };
+}
+
+function waitItem({ placement, digest }: Wait, targets: readonly Target[]): PlanItem {
+  return { ...placementItem(placement, targets), kind: 'held', digest };
+}
+
+function backfillItem(backfill: Backfill, kind: 'sbom' | 'attested', targets: readonly Target[]): PlanItem {
+  const { tag, sourceTag, sourceDigest, subject } = backfill;
+  const facts = { tag, src_tag: sourceTag, digest: sourceDigest, current: subject, reason: null };
+  return { kind, ...placeOf(backfill, targets), ...facts };
+}
+
+function aliasItem(
+  move: Placed & Pick<AliasPlacement, 'alias' | 'outTag' | 'current'> & { readonly digest?: Digest },
+  targets: readonly Target[],
+): PlanItem {
+  const { alias, outTag, digest = null, current } = move;
+  return {
+    ...{ kind: 'aliased', ...placeOf(move, targets) },
+    ...{ tag: alias, src_tag: outTag, digest, current, reason: null },
+  };
+}
+
+function removalItem(
+  kind: 'deleted' | 'marked' | 'unmarked',
+  removal: PlannedDeletion | PlannedMark,
+  targets: readonly Target[],
+): PlanItem {
+  const { tag, digest, baseDigest } = removal;
+  const reason = 'put' in removal ? (removal.put?.reason ?? null) : null;
+  return {
+    ...{ kind, ...placeOf(removal, targets), tag: tag ?? '' },
+    ...{ src_tag: null, digest: baseDigest, current: digest, reason },
+  };
+}
+
+function placeOf({ position, destination }: Placed, targets: readonly Target[]) {
+  const target = targets[position.target];
+  const variant = position.variant === null ? undefined : target?.variants[position.variant];
+  return {
+    repository: formatRepository(destination),
+    import: target?.import.name ?? '',
+    variant: variant?.variant.name ?? null,
+  };
+}
