@@ -10,14 +10,16 @@ import type { WorkflowHandle } from '@temporalio/client';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
 import type { TestProject } from 'vitest/node';
 import { packageRoot } from '../../config/programs.js';
-import { placementId, policyId } from '../../domain/durable/ids.js';
-import { QUEUES, WORKFLOWS } from '../../domain/durable/names.js';
+import { placementId, policyId, settleId } from '../../domain/durable/ids.js';
+import { QUEUES, WAIT_UPDATES, WORKFLOWS } from '../../domain/durable/names.js';
+import type { WaitDecision, WaitStatus, Withdrawal } from '../../domain/durable/settle.js';
 import { HoubaError } from '../../domain/report/errors.js';
 import {
   aliasOf,
   backfillOf,
   digestFor,
   fleetInput,
+  NOW,
   placementOf,
   planPage,
   policyInput,
@@ -25,6 +27,7 @@ import {
 } from '../support/durable-samples.js';
 import { createGate, type Fakes, HAPPY, untilCancelled } from '../support/fake-steps.js';
 import bundleWorkflows from '../support/global-setup.js';
+import { HOUR, observationOf, observe, PLACED } from '../support/wait-samples.js';
 import { openStage, type Stage } from '../support/workflow-env.js';
 
 const FOLDER = join(packageRoot(), 'test', 'replay', 'histories');
@@ -144,6 +147,62 @@ const CASES: Readonly<Record<string, (stage: Stage) => Promise<WorkflowHandle>>>
     stage.play({ planPolicy: denied });
     return finished(await start(stage, WORKFLOWS.policy, policyId('unplanned'), policyInput('unplanned')));
   },
+  'reconcile-policy/waits': async (stage) => {
+    const wait = {
+      ...observationOf('lib/held', '7.2.0', digestFor('moved'), Date.parse(NOW)),
+      listed: true,
+      reason: null,
+    };
+    stage.play({ planPolicy: async () => planPage({ waits: [wait], waitsAfter: null }) });
+    return finished(await start(stage, WORKFLOWS.policy, policyId('waits'), policyInput('waits')));
+  },
+  'settle-tag/taken': async (stage) => {
+    stage.play({ lookAgain: unchanged });
+    return finished(await settling(stage, 'taken', { windowMs: 1_500 }));
+  },
+  'settle-tag/long-wait': async (stage) => {
+    stage.play({ lookAgain: unchanged });
+    const handle = await settling(stage, 'long-wait');
+    const digest = digestFor('long-wait again');
+    const later = Date.now();
+    for (let hour = 1; hour <= 30; hour++) {
+      await observe(stage, observationOf('lib/settled', 'long-wait', digest, later + hour * HOUR));
+    }
+    for (const update of ['hold', 'release', 'promote'] as const) {
+      const word: WaitDecision = { by: 'bob', reason: 'looked at it', digest };
+      await handle.executeUpdate<WaitStatus, [WaitDecision]>(WAIT_UPDATES[update], { args: [word] });
+    }
+    return finished(handle);
+  },
+  'settle-tag/compensated': async (stage) => {
+    let attempts = 0;
+    stage.play({
+      lookAgain: unchanged,
+      publishTag: async (request, context) => (++attempts === 1 ? denied() : HAPPY.publishTag(request, context)),
+    });
+    const handle = await settling(stage, 'compensated');
+    const word: WaitDecision = { by: 'bob', reason: 'needed', digest: digestFor('compensated') };
+    for (const _ of [1, 2]) await handle.executeUpdate<WaitStatus, [WaitDecision]>('promote', { args: [word] });
+    return finished(handle);
+  },
+  'settle-tag/cancelled': async (stage) => {
+    const gate = createGate();
+    stage.play({
+      lookAgain: unchanged,
+      attachSboms: (_, context) => gate.hold(null).then(() => untilCancelled(context)),
+    });
+    const handle = await settling(stage, 'cancelled', { windowMs: 0 });
+    await gate.reached;
+    gate.open();
+    await handle.cancel();
+    return finished(handle);
+  },
+  'settle-tag/withdrawn': async (stage) => {
+    stage.play();
+    const handle = await settling(stage, 'withdrawn');
+    await handle.signal<[Withdrawal]>('withdrawn', { at: new Date(Date.now() + HOUR).toISOString() });
+    return finished(handle);
+  },
   'reconcile-fleet/one-of-three-fails': async (stage) => {
     stage.play({
       planPolicy: async ({ policy }) => (policy.metadata.name === 'broken' ? denied() : planPage()),
@@ -153,6 +212,18 @@ const CASES: Readonly<Record<string, (stage: Stage) => Promise<WorkflowHandle>>>
     );
   },
 };
+
+/** Upstream still shows what a wait was begun with. */
+const unchanged: Fakes['lookAgain'] = async (request, context) => ({
+  ...(await HAPPY.lookAgain(request, context)),
+  ...{ current: digestFor('shown'), placed: PLACED },
+});
+
+async function settling(stage: Stage, tag: string, facts: Parameters<typeof observationOf>[4] = {}) {
+  const observation = observationOf('lib/settled', tag, digestFor(tag), Date.now(), facts);
+  await observe(stage, observation);
+  return stage.client.workflow.getHandle(settleId(observation.placement.destination, tag));
+}
 
 async function denied(): Promise<never> {
   throw new HoubaError('Denied', 'the registry refuses');
@@ -169,7 +240,7 @@ function start(stage: Stage, workflow: string, workflowId: string, input: unknow
   return stage.client.workflow.start(workflow, { args: [input], taskQueue: QUEUES.flow, workflowId });
 }
 
-async function finished(handle: Awaited<ReturnType<typeof start>>): Promise<WorkflowHandle> {
+async function finished(handle: WorkflowHandle): Promise<WorkflowHandle> {
   await handle.result().catch(() => undefined);
   return handle;
 }

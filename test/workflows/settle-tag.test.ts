@@ -1,16 +1,15 @@
-import { WithStartWorkflowOperation, WorkflowUpdateFailedError } from '@temporalio/client';
+import { WorkflowUpdateFailedError } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
 import type { Digest } from '../../domain/digest.js';
 import { placementId, settleId } from '../../domain/durable/ids.js';
 import { QUEUES } from '../../domain/durable/names.js';
-import type { Observation } from '../../domain/durable/placement.js';
 import type { Observed, SettleResult, WaitDecision, WaitStatus, Withdrawal } from '../../domain/durable/settle.js';
 import { HoubaError } from '../../domain/report/errors.js';
 import type { settleTag } from '../../workflows/index.js';
 import { DESTINATION, digestFor } from '../support/durable-samples.js';
 import { createGate, HAPPY, stampedDigest, untilCancelled } from '../support/fake-steps.js';
-import { DAY, HOUR, observationOf, PLACED } from '../support/wait-samples.js';
+import { DAY, HOUR, observationOf, observe, PLACED } from '../support/wait-samples.js';
 import { historyOf, openStage, payloadSizes, type Stage } from '../support/workflow-env.js';
 
 const [A, B, C] = ['a', 'b', 'c'].map((name) => digestFor(name)) as [Digest, Digest, Digest];
@@ -60,14 +59,7 @@ function waitFor(tag: string, facts: Parameters<typeof observationOf>[4] = {}) {
     /** A run sees that upstream shows this. */
     async sees(digest: Digest, atMs?: number): Promise<Observed> {
       upstream = digest;
-      const seen = observation(digest, atMs ?? (await stage.now()));
-      const startWorkflowOperation = new WithStartWorkflowOperation('settleTag', {
-        ...{ workflowId, taskQueue: QUEUES.flow, args: [seen], workflowIdConflictPolicy: 'USE_EXISTING' },
-      });
-      return stage.client.workflow.executeUpdateWithStart<typeof settleTag, Observed, [Observation]>('observe', {
-        args: [seen],
-        startWorkflowOperation,
-      });
+      return observe(stage, observation(digest, atMs ?? (await stage.now())));
     },
     says: (update: 'promote' | 'hold' | 'release', digest: Digest, by = 'bob') =>
       handle.executeUpdate<WaitStatus, [WaitDecision]>(update, { args: [{ by, reason: 'looked at it', digest }] }),
