@@ -9,7 +9,7 @@ import {
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import { encodeToPayloads } from '@temporalio/common/lib/internal-non-workflow/index.js';
 import pLimit from 'p-limit';
-import { fleetId, planFleetId, policyId } from '../domain/durable/ids.js';
+import { fleetId, planFleetId, planId, policyId } from '../domain/durable/ids.js';
 import type {
   FleetInput,
   FleetPolicy,
@@ -22,7 +22,8 @@ import { MEMO_INPUT_DIGEST, QUERIES, QUEUES, WORKFLOWS } from '../domain/durable
 import type { PolicyInput } from '../domain/durable/placement.js';
 import type { RetireStatus } from '../domain/durable/retire.js';
 import type { WaitStatus } from '../domain/durable/settle.js';
-import { HoubaError } from '../domain/report/errors.js';
+import type { ItemPage } from '../domain/plan/plan-item.js';
+import { HoubaError, isErrorCode } from '../domain/report/errors.js';
 import type { PurgeOutcome } from '../domain/report/purge-report.js';
 import type { RunReport } from '../domain/report/run-report.js';
 import { inputDigest } from './input-digest.js';
@@ -39,6 +40,7 @@ export { changesPending, exitCodeOf } from '../domain/report/exit-code.js';
 export { renderReport } from '../domain/report/render.js';
 export type { RunReport } from '../domain/report/run-report.js';
 export { type FleetInputOptions, fleetInput } from './fleet-input.js';
+export { collectPlan, planInputs } from './saved-plans.js';
 export type { Sweep } from './sweeps.js';
 export { TemporalUnreachable } from './unreachable.js';
 export type { HumanDecision, WaitingTag, WaitSummary } from './waits.js';
@@ -62,6 +64,8 @@ export interface RunProgress {
 export interface Outcome {
   readonly report: RunReport;
   readonly skipped: readonly { readonly policy: string; readonly why: string }[];
+  /** By policy, the first items of a plan that is to be saved; `collectPlan` gets the rest. */
+  readonly saved: ReadonlyMap<string, ItemPage>;
 }
 
 /** One line of a list of runs. */
@@ -177,6 +181,26 @@ export class HoubaClient {
   /** The result of `startReconcilePolicy`'s run, once it has ended. */
   async awaitPolicy(run: Pick<Run, 'workflowId' | 'runId'>): Promise<PolicyResult> {
     return await this.#explained(run.workflowId, async () => (await this.#result(run)) as PolicyResult);
+  }
+
+  /** The items of one policy's plan that come after a place; nothing is written, and no lock is taken. */
+  async planItems(input: PolicyInput & { readonly save: NonNullable<PolicyInput['save']> }): Promise<ItemPage> {
+    const { name } = input.policy.metadata;
+    const workflowId = planId(name, new Date());
+    const dry = { ...input, options: { ...input.options, dryRun: true } };
+    const { node, saved } = await this.#explained(workflowId, async () => {
+      const handle = await this.#client.workflow.start(WORKFLOWS.policy, {
+        workflowId,
+        taskQueue: QUEUES.flow,
+        args: [dry],
+        workflowRunTimeout: RUN_TIMEOUT,
+        staticSummary: `plan ${name}`,
+      });
+      return (await this.#result({ workflowId, runId: handle.firstExecutionRunId })) as PolicyResult;
+    });
+    if (saved !== undefined) return saved;
+    const { type, message } = node.error ?? { type: 'Internal', message: 'its plan has no items' };
+    throw new HoubaError(isErrorCode(type) ? type : 'Internal', `${name} could not be planned to its end: ${message}`);
   }
 
   /**
@@ -400,6 +424,7 @@ export class HoubaClient {
       skipped: result.policies.flatMap(({ name, skipped }) =>
         skipped === null ? [] : [{ policy: name, why: skipped }],
       ),
+      saved: new Map(results.flatMap(({ node, saved }) => (saved === undefined ? [] : [[node.name, saved] as const]))),
     };
   }
 

@@ -23,17 +23,20 @@ interface ReconcileOptions {
   readonly allowMassDeletion?: boolean;
   readonly timeout?: number;
   readonly detailedExitcode?: boolean;
+  readonly out?: string;
+  readonly plan?: string;
   readonly color: boolean;
 }
 
 export function reconcileCommand(): Command {
   const command = new Command('reconcile')
-    .argument('<dir>', 'folder of policies, or one file')
+    .argument('[dir]', 'folder of policies, or one file')
+    .option('--plan <file>', 'carry out the plan of `houba plan --out`, and nothing else')
     .option('--dry-run', 'only plan: write nothing')
     .option('--detach', 'return once the run has started')
     .option('--allow-mass-deletion', 'lift HOUBA_MAX_DELETION_SHARE for this run')
-    .addHelpText('after', '\nExample:\n  houba reconcile policies/ --verbose');
-  return withRunOptions(command).action((dir: string, _: unknown, self: Command) =>
+    .addHelpText('after', '\nExamples:\n  houba reconcile policies/ --verbose\n  houba reconcile --plan plan.json');
+  return withRunOptions(command).action((dir: string | undefined, _: unknown, self: Command) =>
     reconcile(dir, self.optsWithGlobals<ReconcileOptions>()),
   );
 }
@@ -42,8 +45,9 @@ export function reconcileCommand(): Command {
 export function planCommand(): Command {
   const command = new Command('plan')
     .argument('<dir>', 'folder of policies, or one file')
+    .option('--out <file>', 'save the plan, for `houba reconcile --plan`')
     .option('--detailed-exitcode', 'exit with 10 when changes are pending')
-    .addHelpText('after', '\nExample:\n  houba plan policies/ --output json --detailed-exitcode');
+    .addHelpText('after', '\nExample:\n  houba plan policies/ --out plan.json --detailed-exitcode');
   return withRunOptions(command).action((dir: string, _: unknown, self: Command) =>
     reconcile(dir, { ...self.optsWithGlobals<ReconcileOptions>(), dryRun: true }),
   );
@@ -62,7 +66,7 @@ function withRunOptions(command: Command): Command {
     .addOption(new Option('--output <format>', 'form of the report').choices(['text', 'json']));
 }
 
-async function reconcile(dir: string, options: ReconcileOptions): Promise<void> {
+async function reconcile(dir: string | undefined, options: ReconcileOptions): Promise<void> {
   const { shardIndex, shardCount } = options;
   if (shardIndex >= shardCount) {
     throw new HoubaError('ConfigInvalid', `--shard-index ${shardIndex} is not below --shard-count ${shardCount}`, {
@@ -70,11 +74,10 @@ async function reconcile(dir: string, options: ReconcileOptions): Promise<void> 
     });
   }
   const { settingsOfProcess } = await import('./settings.js');
-  const { readPolicyFiles } = await import('../../adapters/policy-files.js');
   const { settings, origins } = settingsOfProcess();
   const fromEnvironment = origins.get('HOUBA_MAX_CONCURRENCY') === 'default' ? null : settings.maxConcurrency;
   const { fleetInput } = await import('../fleet-input.js');
-  const input = fleetInput(await readPolicyFiles(dir), {
+  const asked = fleetInput([], {
     shard: { index: shardIndex, count: shardCount },
     only: options.policy ?? null,
     dryRun: options.dryRun ?? (settings.dryRunTags && settings.dryRunDeletions),
@@ -82,6 +85,7 @@ async function reconcile(dir: string, options: ReconcileOptions): Promise<void> 
     recheck: options.recheck ?? false,
     allowMassDeletion: options.allowMassDeletion ?? false,
   });
+  const inputs = await inputsOf(dir, asked, options);
   const output = options.output ?? (options.reportJson ? 'json' : settings.logFormat);
 
   const { watchInterrupts } = await import('./interrupts.js');
@@ -93,12 +97,46 @@ async function reconcile(dir: string, options: ReconcileOptions): Promise<void> 
   const journal = process.stderr.isTTY === true ? 'file' : 'stderr';
   const session = await openSession({ settings, note, journal, concurrency: options.concurrency ?? null });
   try {
-    process.exitCode = await runFleet(session, input, { ...options, output }, interrupts);
+    process.exitCode = await runFleets(session, inputs, { ...options, output }, dir ?? '', interrupts);
   } finally {
     interrupts.endAtOnce();
     await session.close();
     interrupts.stop();
   }
+}
+
+/** What the run, or the runs one after the other, are asked for. */
+async function inputsOf(
+  dir: string | undefined,
+  asked: FleetInput,
+  { plan: file, out, detach }: ReconcileOptions,
+): Promise<readonly [FleetInput, ...FleetInput[]]> {
+  if (file === undefined) {
+    if (dir === undefined) {
+      throw new HoubaError('ConfigInvalid', 'no policies: neither a folder nor --plan is named', {
+        hint: 'as in `houba reconcile policies/`, or `houba reconcile --plan plan.json`',
+      });
+    }
+    const { readPolicyFiles } = await import('../../adapters/policy-files.js');
+    if (out !== undefined) (await import('./plan-file.js')).checkWritable(out);
+    const save = out === undefined ? {} : { save: true as const };
+    return [{ ...asked, policies: await readPolicyFiles(dir), ...save }];
+  }
+  if (dir !== undefined) {
+    throw new HoubaError('ConfigInvalid', `--plan ${file} and ${dir}: a plan names its policies itself`, {
+      hint: 'leave one of them out',
+    });
+  }
+  const { policiesOfPlan, readPlanFile } = await import('./plan-file.js');
+  const { planInputs } = await import('../saved-plans.js');
+  const plan = await readPlanFile(file);
+  const inputs = planInputs(plan, await policiesOfPlan(plan), asked);
+  if (detach && inputs.length > 1) {
+    throw new HoubaError('ConfigInvalid', `--detach: the plan takes ${inputs.length} runs, one after the other`, {
+      hint: 'leave --detach out, or name one policy with --policy',
+    });
+  }
+  return inputs;
 }
 
 /** A stack of our own would take the work along when it ends. */
@@ -110,14 +148,43 @@ async function requireLastingStack({ temporal, home }: Settings): Promise<void> 
   });
 }
 
+type RunOptions = ReconcileOptions & { readonly output: Output };
+
+async function runFleets(
+  session: Session,
+  inputs: readonly [FleetInput, ...FleetInput[]],
+  options: RunOptions,
+  dir: string,
+  interrupts: Interrupts,
+): Promise<number> {
+  const interrupted = interrupts.first();
+  const [input, ...others] = inputs;
+  const first = await runFleet(session, input, options, interrupted);
+  if (typeof first === 'number') return first;
+  if (options.out !== undefined) {
+    const { writePlanFile } = await import('./plan-file.js');
+    const { collectPlan } = await import('../saved-plans.js');
+    const plan = await Promise.race([collectPlan(session.client, input, first, dir), session.broken, interrupted]);
+    if (plan === undefined) return INTERRUPTED;
+    await writePlanFile(options.out, plan);
+  }
+  const outcomes: [Outcome, ...Outcome[]] = [first];
+  for (const other of others) {
+    const outcome = await runFleet(session, other, options, interrupted);
+    if (typeof outcome === 'number') return outcome;
+    outcomes.push(outcome);
+  }
+  return await printOutcome(outcomes, options);
+}
+
+/** One run's outcome; the exit code where there is none to wait for. */
 async function runFleet(
   session: Session,
   input: FleetInput,
-  options: ReconcileOptions & { readonly output: Output },
-  interrupts: Interrupts,
-): Promise<number> {
+  options: RunOptions,
+  interrupted: Promise<void>,
+): Promise<Outcome | number> {
   const { note, printJson, print } = await import('./terminal.js');
-  const interrupted = interrupts.first();
   // A start may wait for other runs.
   const run = await Promise.race([session.client.startReconcile(input, { note }), session.broken, interrupted]);
   if (run === undefined) return INTERRUPTED;
@@ -129,9 +196,7 @@ async function runFleet(
     } else await print(`${run.workflowId}\n`);
     return 0;
   }
-  const outcome = await follow(session, run, options, interrupted);
-  if (outcome === null) return INTERRUPTED;
-  return await printOutcome(outcome, options);
+  return (await follow(session, run, options, interrupted)) ?? INTERRUPTED;
 }
 
 /** The run's outcome, or null when the user would not wait for it. */
@@ -178,12 +243,12 @@ function lateAfter(ms: number | undefined): Promise<'late'> {
   });
 }
 
-async function printOutcome(
-  { report, skipped }: Outcome,
-  options: ReconcileOptions & { readonly output: Output },
-): Promise<number> {
+async function printOutcome(outcomes: readonly [Outcome, ...Outcome[]], options: RunOptions): Promise<number> {
   const { note, paletteFor, print, printJson } = await import('./terminal.js');
-  for (const { policy, why } of skipped) note(`${policy}: skipped: ${why}`);
+  const { mergeReports } = await import('../../domain/report/merge-reports.js');
+  const [first, ...others] = outcomes;
+  const report = mergeReports([first.report, ...others.map((outcome) => outcome.report)]);
+  for (const { policy, why } of outcomes.flatMap(({ skipped }) => skipped)) note(`${policy}: skipped: ${why}`);
   if (options.output === 'json') await printJson(report);
   else {
     const { renderReport } = await import('../../domain/report/render.js');

@@ -1,6 +1,7 @@
 import { Argument, Command } from 'commander';
 import { transformJsonSchema } from '../../domain/evidence/predicates.js';
 import { externalParametersJsonSchema } from '../../domain/evidence/provenance.js';
+import { planJsonSchema } from '../../domain/plan/saved-plan.js';
 import { gcReportJsonSchema } from '../../domain/report/gc-report.js';
 import { runReportJsonSchema } from '../../domain/report/json-schema.js';
 import { purgeReportJsonSchema } from '../../domain/report/purge-report.js';
@@ -9,6 +10,7 @@ import { printJson } from './terminal.js';
 
 const SCHEMAS = {
   'run-report': runReportJsonSchema,
+  plan: planJsonSchema,
   'verify-report': verifyReportJsonSchema,
   'purge-report': purgeReportJsonSchema,
   'gc-report': gcReportJsonSchema,

@@ -1,0 +1,97 @@
+import type { FleetInput, PolicySource } from '../domain/durable/messages.js';
+import { takeItems } from '../domain/plan/item-pages.js';
+import { type ItemPage, type PlanItem, type PlannedItems, sortItems } from '../domain/plan/plan-item.js';
+import { type PlannedPolicy, type SavedPlan, type SavedPolicy, toSavedPlan } from '../domain/plan/saved-plan.js';
+import { HoubaError } from '../domain/report/errors.js';
+import type { HoubaClient, Outcome } from './sdk.js';
+
+/**
+ * Items of one run: its input has to fit into a history. A larger plan is carried out by one run after the other.
+ */
+const MOST_ITEMS = 2_000;
+
+/**
+ * The plan of a dry run that was asked to save it. What did not fit into the run's result is planned page by page. A
+ * policy that could not be planned is not in it.
+ *
+ * @param directory the path that the policies were read from
+ */
+export async function collectPlan(
+  client: HoubaClient,
+  input: FleetInput,
+  { saved }: Outcome,
+  directory: string,
+  now = new Date(),
+): Promise<SavedPlan> {
+  const created = now.toISOString().replace('Z', '+00:00');
+  const planned: PlannedPolicy[] = [];
+  for (const { policy, file } of input.policies ?? []) {
+    const first = saved.get(policy.metadata.name);
+    if (first === undefined) continue;
+    const items: PlanItem[] = [...first.items];
+    for (let page: ItemPage = first; page.after !== null; items.push(...page.items)) {
+      const save = { after: page.after };
+      page = await client.planItems({ policy, source: file, options: input.options, now: created, save });
+    }
+    planned.push({ file, policy, basis: first.basis, items });
+  }
+  return toSavedPlan(directory, created, planned);
+}
+
+/**
+ * The runs that carry out a plan, one after the other; at least one.
+ *
+ * @param current the policies as they are now; null: nobody can tell, and the plan's own copies are taken
+ */
+export function planInputs(
+  { policies, directory }: SavedPlan,
+  current: readonly PolicySource[] | null,
+  { shard, only, options }: Pick<FleetInput, 'shard' | 'only' | 'options'>,
+): [FleetInput, ...FleetInput[]] {
+  const now = new Map(current?.map((source) => [source.policy.metadata.name, source]));
+  checkOnly(policies, only);
+  let part = startPart({ shard, only: null, options });
+  const parts: [Part, ...Part[]] = [part];
+  for (const saved of policies) {
+    const { name, file, policy } = saved;
+    if (only !== null && name !== only) continue;
+    const source = now.get(name) ?? { file, policy };
+    const refusal =
+      current === null || now.has(name) ? {} : { refusal: `the policy ${name} is not in ${directory} now` };
+    for (let items = sortItems(itemsIn(saved)); items.length > 0; ) {
+      if (part.room <= 0) {
+        part = startPart({ shard, only: null, options });
+        parts.push(part);
+      }
+      const { page, rest } = takeItems(items, part.room);
+      part.input.policies.push(source);
+      part.input.plans[name] = { basis: saved.basis, policy: saved.digest, items: page, ...refusal };
+      part.room -= page.length;
+      items = [...rest];
+    }
+  }
+  const [first, ...others] = parts;
+  return [first.input, ...others.map(({ input }) => input)];
+}
+
+interface Part {
+  readonly input: FleetInput & { readonly policies: PolicySource[]; readonly plans: Record<string, PlannedItems> };
+  /** Items that it still takes. */
+  room: number;
+}
+
+function startPart(asked: Pick<FleetInput, 'shard' | 'only' | 'options'>): Part {
+  return { input: { ...asked, policies: [], plans: {} }, room: MOST_ITEMS };
+}
+
+function checkOnly(policies: SavedPlan['policies'], only: string | null): void {
+  const names = policies.map(({ name }) => name);
+  if (only === null || names.includes(only)) return;
+  throw new HoubaError('ConfigInvalid', `the plan has nothing to do for a policy named ${JSON.stringify(only)}`, {
+    hint: `it has items of: ${names.join(', ') || 'none'}`,
+  });
+}
+
+function itemsIn({ items }: SavedPolicy): PlanItem[] {
+  return items.map(({ seal: _seal, ...item }) => item);
+}
