@@ -51,7 +51,10 @@ const Operation = z
     error: ReportedError.nullable(),
     transform_steps: z.array(z.string()).nullable(),
     out_digest: z.string().nullable().describe('What the tag at the destination resolves to'),
-    reason: z.string().optional().describe('Why a tag is held, where that is not the stability window'),
+    reason: z
+      .string()
+      .optional()
+      .describe('Why a tag is held, where that is not the stability window, or why it is marked'),
   })
   .meta({ id: 'Operation' });
 

@@ -29,7 +29,7 @@ export interface Operation {
   readonly error: ReportedError | null;
   readonly transform_steps: readonly string[] | null;
   readonly out_digest: string | null;
-  /** Why a tag is held, where that is not the stability window. */
+  /** Why a tag is held, where that is not the stability window, or why it is marked. */
   readonly reason?: string | undefined;
 }
 
