@@ -3,17 +3,20 @@ import type { Digest } from '../domain/digest.js';
 import type { DestinationRepository } from '../domain/durable/placement.js';
 import { failedOutcome, type MarkedTag, outcomeOf, type SweepCursor } from '../domain/durable/retire.js';
 import { type PlacedMark, readMarks } from '../domain/lifecycle/mark.js';
-import { isEvidenceTag, isTag, parseRepository } from '../domain/reference.js';
+import { isEvidenceTag, isTag, type Repository } from '../domain/reference.js';
 import { HoubaError, type ReportedError, reportError } from '../domain/report/errors.js';
 import type { PurgeOutcome } from '../domain/report/purge-report.js';
-import { type RosterEntry, rosterByName } from '../domain/roster.js';
+import { rosterByName } from '../domain/roster.js';
 import { compareText } from '../domain/selection/version.js';
 import type { Dependencies } from './dependencies.js';
+import { findRepositories, isInside, parseName } from './find-repositories.js';
 import { type StepContext, step } from './step.js';
 
 export interface SweepRequest {
   /** A name of the roster; null: all. */
   readonly registry: string | null;
+  /** `host/path`: look at these alone; null: at all there are. */
+  readonly repositories: readonly string[] | null;
   readonly apply: boolean;
   /** Whether it will ask who uses what it finds. */
   readonly asks: boolean;
@@ -33,7 +36,7 @@ export interface OpenedSweep {
  * Throws `ConfigInvalid`.
  */
 export function createOpenSweep(deps: Dependencies) {
-  return step(async ({ registry, apply, asks }: SweepRequest): Promise<OpenedSweep> => {
+  return step(async ({ registry, repositories, apply, asks }: SweepRequest): Promise<OpenedSweep> => {
     const { settings, roster } = deps;
     if (asks) {
       purgeWindow(deps);
@@ -42,6 +45,12 @@ export function createOpenSweep(deps: Dependencies) {
     const entries = registry === null ? [...roster.values()] : [rosterByName(roster, registry)];
     if (entries.length === 0) {
       throw new HoubaError('ConfigInvalid', 'there is no registry to look at', { hint: 'set HOUBA_REGISTRIES' });
+    }
+    for (const name of repositories ?? []) {
+      if (entries.some((entry) => isInside(entry, parseName(name)))) continue;
+      throw new HoubaError('ConfigInvalid', `${name} is in no registry of this run`, {
+        hint: 'name host and path, as in registry.example/team/app, of a registry in HOUBA_REGISTRIES',
+      });
     }
     const places = new Map(entries.map((entry) => [`${entry.host}/${entry.namespace ?? ''}`, entry.name]));
     return {
@@ -62,6 +71,8 @@ export function purgeWindow({ settings }: Dependencies): number {
 
 export interface FindRequest {
   readonly registries: readonly string[];
+  /** `host/path`: these alone; null: all there are. */
+  readonly repositories: readonly string[] | null;
   /** null: from the beginning. */
   readonly cursor: SweepCursor | null;
 }
@@ -82,10 +93,10 @@ const PAGE = 100;
  * of every digest. What cannot be read is an outcome and stops nothing else.
  */
 export function createFindMarks(deps: Dependencies) {
-  return step(async ({ registries, cursor }: FindRequest, context): Promise<MarksPage> => {
+  return step(async (request: FindRequest, context): Promise<MarksPage> => {
     const found: MarkedTag[] = [];
     const settled: PurgeOutcome[] = [];
-    for await (const place of walkRepositories(deps, registries, cursor, context)) {
+    for await (const place of walkRepositories(deps, request, context)) {
       if ('error' in place) {
         settled.push(unread(place.name, place.error));
         continue;
@@ -117,10 +128,10 @@ export interface RepositoriesPage {
 
 /** The repositories of the registries, a page at a time. */
 export function createListRepositories(deps: Dependencies) {
-  return step(async ({ registries, cursor }: FindRequest, context): Promise<RepositoriesPage> => {
+  return step(async (request: FindRequest, context): Promise<RepositoriesPage> => {
     const repositories: DestinationRepository[] = [];
     const unreadable: RepositoriesPage['unread'][number][] = [];
-    for await (const place of walkRepositories(deps, registries, cursor, context)) {
+    for await (const place of walkRepositories(deps, request, context)) {
       if ('error' in place) unreadable.push(place);
       else repositories.push(place.repository);
       const last = repositories.at(-1);
@@ -138,40 +149,31 @@ type Place =
 /** Every repository of the registries, in the order of their names, from the cursor on. */
 async function* walkRepositories(
   deps: Dependencies,
-  registries: readonly string[],
-  cursor: SweepCursor | null,
+  { registries, repositories, cursor }: FindRequest,
   { signal, progress }: StepContext,
 ): AsyncGenerator<Place> {
   const from = cursor === null ? 0 : registries.indexOf(cursor.registry);
   for (const name of registries.slice(Math.max(0, from))) {
     const entry = rosterByName(deps.roster, name);
-    let paths: string[];
+    let found: Repository[];
     try {
-      paths = (await deps.reader.listRepositories(entry.host, signal)).filter((path) => isInside(path, entry));
+      found = await findRepositories(deps, entry, repositories, signal);
     } catch (error) {
       signal.throwIfAborted();
       yield { name: entry.host, error: reportError(error) };
       continue;
     }
-    for (const path of paths.sort(compareText)) {
+    for (const { host, path } of found) {
       const here = cursor !== null && cursor.registry === name ? cursor : null;
       if (here !== null && (compareText(path, here.path) < 0 || (path === here.path && here.tag === null))) continue;
       signal.throwIfAborted();
-      progress({ repository: `${entry.host}/${path}` });
-      // It becomes part of a URL.
-      const repository = { registry: name, ...parseRepository(entry.host, path) };
-      yield { repository, after: here !== null && path === here.path ? here.tag : null };
+      progress({ repository: `${host}/${path}` });
+      yield {
+        repository: { registry: name, host, path },
+        after: here !== null && path === here.path ? here.tag : null,
+      };
     }
   }
-}
-
-function isInside(path: string, { host, namespace }: RosterEntry): boolean {
-  try {
-    parseRepository(host, path);
-  } catch {
-    return false;
-  }
-  return namespace === null || path.startsWith(`${namespace}/`);
 }
 
 /** The marked tags of one repository in the order of their names, and marks that never purge. */

@@ -40,6 +40,8 @@ export interface DocumentPlace {
 export interface DigestMemory {
   facts(repository: Repository, digest: Digest): DigestFacts | undefined;
   rememberFacts(repository: Repository, digest: Digest, facts: DigestFacts): void;
+  /** The repositories of a host of which anything is remembered. */
+  repositories(host: string): Repository[];
   document(content: string, format: SbomFormat): DocumentPlace | undefined;
   rememberDocument(content: string, format: SbomFormat, place: DocumentPlace): void;
   close(): void;
@@ -73,6 +75,7 @@ export function openDigestMemory(directory: string, variety: string): DigestMemo
   return {
     facts: (repository, digest) => recall(factsKey(repository, digest)) as DigestFacts | undefined,
     rememberFacts: (repository, digest, facts) => remember(factsKey(repository, digest), facts),
+    repositories: (host) => repositoriesIn(entries.keys(), host),
     document: (content, format) => recall(`${content} ${format}`) as DocumentPlace | undefined,
     rememberDocument: (content, format, place) => remember(`${content} ${format}`, place),
     close: () => closeSync(handle),
@@ -81,6 +84,15 @@ export function openDigestMemory(directory: string, variety: string): DigestMemo
 
 function factsKey(repository: Repository, digest: Digest): string {
   return `${formatRepository(repository)}@${digest}`;
+}
+
+function repositoriesIn(keys: Iterable<string>, host: string): Repository[] {
+  const paths = new Set<string>();
+  for (const key of keys) {
+    const at = key.lastIndexOf('@');
+    if (at > 0 && key.startsWith(`${host}/`)) paths.add(key.slice(host.length + 1, at));
+  }
+  return [...paths].map((path) => ({ host, path }));
 }
 
 /** Values stay JSON text: a hundred thousand of them are cheap to hold and each is parsed only when asked for. */

@@ -35,6 +35,7 @@ export interface GcProgress {
 /** Collects what newer reports and newer digests have superseded, repository by repository. A dry run only lists it. */
 export async function collectGarbage(input: GcInput, carried?: GcProgress): Promise<GcReport> {
   const now = carried?.now ?? new Date().toISOString();
+  const { repositories } = input;
   const current = new Set<string>();
   let report = carried?.report ?? emptyGcReport(input.apply ? 'apply' : 'dry-run');
   let status: Status = { phase: 'opening', since: now };
@@ -44,7 +45,11 @@ export async function collectGarbage(input: GcInput, carried?: GcProgress): Prom
   const opened = carried?.opened ?? (await steps.openSweep({ ...input, asks: false }));
   report = { ...report, mode: opened.mode };
   status = { phase: 'collecting', since: new Date().toISOString() };
-  const page = await steps.listRepositories({ registries: opened.registries, cursor: carried?.cursor ?? null });
+  const page = await steps.listRepositories({
+    registries: opened.registries,
+    repositories,
+    cursor: carried?.cursor ?? null,
+  });
   for (const { name, error } of page.unread) report = addRepository(report, [failed(name, error)]);
   await inParallel(page.repositories, opened.concurrency, async (repository) => {
     const name = formatRepository(repository);

@@ -44,6 +44,7 @@ export interface PurgeProgress {
  * what is due now is seen to its end. A dry run only says how each stands.
  */
 export async function purgeFleet(input: PurgeInput, carried?: PurgeProgress): Promise<PurgeReport> {
+  const { repositories } = input;
   const current = new Set<string>();
   let status: Status = { phase: 'opening', since: new Date().toISOString() };
   let report = carried?.report ?? emptyPurgeReport(input.apply ? 'apply' : 'dry-run');
@@ -54,7 +55,7 @@ export async function purgeFleet(input: PurgeInput, carried?: PurgeProgress): Pr
   report = { ...report, mode: opened.mode };
   let left = carried ? carried.left : input.maxDeletions;
   status = { phase: 'sweeping', since: new Date().toISOString() };
-  const page = await steps.findMarks({ registries: opened.registries, cursor: carried?.cursor ?? null });
+  const page = await steps.findMarks({ registries: opened.registries, repositories, cursor: carried?.cursor ?? null });
   setCurrentDetails(`${page.found.length} marked tags in this page`);
 
   const outcomes: PurgeOutcome[] = [];

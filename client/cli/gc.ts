@@ -2,7 +2,7 @@ import { Command } from 'commander';
 import { GC_DEFAULTS } from '../../domain/durable/retire.js';
 import { type GcReport, gcExitCode, renderGcReport } from '../../domain/report/gc-report.js';
 import { wholeNumber } from './options.js';
-import { reportOption, runSweep, type SweepOptions } from './sweep.js';
+import { reportOption, repositoryOption, runSweep, type SweepOptions } from './sweep.js';
 
 interface GcOptions extends SweepOptions {
   readonly keep: number;
@@ -13,6 +13,7 @@ export function gcCommand(): Command {
   return new Command('gc')
     .option('--apply', 'delete what is found')
     .option('--registry <name>', 'look at this entry of HOUBA_REGISTRIES alone')
+    .addOption(repositoryOption())
     .option('--keep <n>', 'scan reports kept of each image, tool and format', wholeNumber(0), GC_DEFAULTS.keep)
     .option(
       '--older-than-days <n>',
@@ -28,15 +29,12 @@ export function gcCommand(): Command {
 async function gc(options: GcOptions): Promise<void> {
   const { settingsOfProcess } = await import('./settings.js');
   const { settings } = settingsOfProcess();
-  const { registry = null, apply = false, keep, olderThanDays } = options;
-  await runSweep<GcReport>(
-    settings,
-    { verb: 'gc', input: { registry, apply, keep, olderThanDays } },
-    async (report) => {
-      const { paletteFor, print, printJson } = await import('./terminal.js');
-      if ((options.output ?? settings.logFormat) === 'json') await printJson(report);
-      else await print(renderGcReport(report, paletteFor(process.stdout, options.color)));
-      return gcExitCode(report);
-    },
-  );
+  const { registry = null, repository: repositories = null, apply = false, keep, olderThanDays } = options;
+  const input = { registry, repositories, apply, keep, olderThanDays };
+  await runSweep<GcReport>(settings, { verb: 'gc', input }, async (report) => {
+    const { paletteFor, print, printJson } = await import('./terminal.js');
+    if ((options.output ?? settings.logFormat) === 'json') await printJson(report);
+    else await print(renderGcReport(report, paletteFor(process.stdout, options.color)));
+    return gcExitCode(report);
+  });
 }

@@ -3,7 +3,7 @@ import type { Settings } from '../../config/settings.js';
 import { HoubaError } from '../../domain/report/errors.js';
 import { type PurgeReport, purgeExitCode, renderPurgeReport } from '../../domain/report/purge-report.js';
 import { wholeNumber } from './options.js';
-import { reportOption, runSweep, type SweepOptions } from './sweep.js';
+import { reportOption, repositoryOption, runSweep, type SweepOptions } from './sweep.js';
 
 interface PurgeOptions extends SweepOptions {
   readonly maxDeletions?: number;
@@ -14,6 +14,7 @@ export function purgeCommand(): Command {
   return new Command('purge')
     .option('--apply', 'begin to retire what is marked, and delete what is due and unused')
     .option('--registry <name>', 'look at this entry of HOUBA_REGISTRIES alone')
+    .addOption(repositoryOption())
     .option('--max-deletions <n>', 'begin to retire at most so many tags in this run', wholeNumber(0))
     .option('--require-approval', 'delete nothing before somebody has said `houba approve REF`')
     .addOption(reportOption())
@@ -33,6 +34,7 @@ async function purge(options: PurgeOptions): Promise<void> {
   requireGate(settings);
   const input = {
     registry: options.registry ?? null,
+    repositories: options.repository ?? null,
     apply: options.apply ?? false,
     maxDeletions: options.maxDeletions ?? null,
     requireApproval: options.requireApproval ?? false,

@@ -9,9 +9,18 @@ import type { Session } from './session.js';
 /** What purge and gc have in common. */
 export interface SweepOptions {
   readonly registry?: string;
+  readonly repository?: readonly string[];
   readonly apply?: boolean;
   readonly output?: Output;
   readonly color: boolean;
+}
+
+/** Given as often as one likes. */
+export function repositoryOption(): Option {
+  return new Option(
+    '--repository <name>',
+    'look at this repository alone, as in registry.example/team/app; repeatable',
+  ).argParser((name: string, before: readonly string[] | undefined) => [...(before ?? []), name]);
 }
 
 export function reportOption(): Option {

@@ -103,6 +103,8 @@ export function failedOutcome({ destination, tag, digest }: MarkedTag, error: Re
 export interface PurgeInput {
   /** A name of the roster; null: all. */
   readonly registry: string | null;
+  /** `host/path`: look at these alone; null: at all there are. */
+  readonly repositories: readonly string[] | null;
   /** false: say what would be done. */
   readonly apply: boolean;
   /** Retirements that one run may begin, those it ends at once among them; null: any number. */
@@ -113,6 +115,7 @@ export interface PurgeInput {
 /** The input of `collectGarbage`. */
 export interface GcInput {
   readonly registry: string | null;
+  readonly repositories: readonly string[] | null;
   readonly apply: boolean;
   /** Scan reports kept of each tool and format. */
   readonly keep: number;

@@ -54,9 +54,12 @@ const RECONCILE_ALL: FleetInput = {
 };
 
 /** What `purgeFleet` is asked for: every registry, as the worker's settings say. */
-const PURGE_ALL: PurgeInput = { registry: null, apply: true, maxDeletions: null, requireApproval: false };
+const PURGE_ALL: PurgeInput = {
+  ...{ registry: null, repositories: null },
+  ...{ apply: true, maxDeletions: null, requireApproval: false },
+};
 
-const COLLECT_ALL: GcInput = { registry: null, apply: true, ...GC_DEFAULTS };
+const COLLECT_ALL: GcInput = { registry: null, repositories: null, apply: true, ...GC_DEFAULTS };
 
 /**
  * Every schedule, one row each (Temporal guide, section 7). None overlaps itself. Fleet runs complete although policies

@@ -5,7 +5,7 @@ import type { ActivitySettings, Dependencies } from '../../activities/dependenci
 import { createBuildActivities, createRegistryActivities, createSignActivities } from '../../activities/index.js';
 import type { DigestFacts, DigestMemory, DocumentPlace } from '../../adapters/digest-memory.js';
 import type { PolicySource } from '../../domain/durable/messages.js';
-import { formatPinned } from '../../domain/reference.js';
+import { formatPinned, parseReference } from '../../domain/reference.js';
 import { HoubaError } from '../../domain/report/errors.js';
 import type { RosterEntry } from '../../domain/roster.js';
 import type { Steps } from './fake-steps.js';
@@ -91,6 +91,7 @@ function createMemory(): DigestMemory {
   return {
     facts: (repository, digest) => facts.get(formatPinned(repository, digest)),
     rememberFacts: (repository, digest, known) => facts.set(formatPinned(repository, digest), known),
+    repositories: (host) => [...facts.keys()].map(parseReference).filter((reference) => reference.host === host),
     document: (content, format) => documents.get(`${content} ${format}`),
     rememberDocument: (content, format, place) => documents.set(`${content} ${format}`, place),
     close: () => undefined,

@@ -15,7 +15,10 @@ export function retireOrder(path: string, tag: string, facts: Partial<RetireOrde
   return { ...markedTag(path, tag), requireApproval: false, ...facts };
 }
 
-export const SEEN_NOW: UsageAnswer = { kind: 'seen', atMs: 0, detail: 'web-1' };
+export function seenAt(atMs: number): UsageAnswer {
+  return { kind: 'seen', atMs, detail: 'web-1' };
+}
+
 export const UNSEEN: UsageAnswer = { kind: 'unseen', detail: '' };
 export const UNKNOWN: UsageAnswer = { kind: 'unknown', detail: 'it printed nothing' };
 

@@ -10,7 +10,7 @@ import type { PurgeOutcome } from '../../domain/report/purge-report.js';
 import type { retireTag } from '../../workflows/index.js';
 import { DESTINATION, digestFor } from '../support/durable-samples.js';
 import { createGate, HAPPY } from '../support/fake-steps.js';
-import { DAY, judgementAt, MARKED, retireOrder, SEEN_NOW, UNKNOWN, UNSEEN } from '../support/retire-samples.js';
+import { DAY, judgementAt, MARKED, retireOrder, seenAt, UNKNOWN, UNSEEN } from '../support/retire-samples.js';
 import { openStage, type Stage } from '../support/workflow-env.js';
 
 const WINDOW = 30 * DAY;
@@ -127,11 +127,7 @@ describe('a marked tag', () => {
   });
 
   it('that is in use waits one window more after the sighting, and is asked about again, not before', async () => {
-    answers = [
-      { kind: 'seen', atMs: start + 29 * DAY, detail: 'web-1' },
-      { ...SEEN_NOW, atMs: start + 90 * DAY },
-      UNSEEN,
-    ];
+    answers = [seenAt(start + 29 * DAY), seenAt(start + 90 * DAY), UNSEEN];
     const tag = retirementOf('3');
     await tag.sweep();
     expect(await tag.result()).toMatchObject({ decision: 'purge', applied: true });
@@ -142,7 +138,7 @@ describe('a marked tag', () => {
 
   it('a sweep that comes by before that changes nothing', async () => {
     markedMs = start - 31 * DAY;
-    answers = [{ kind: 'seen', atMs: start, detail: 'web-1' }];
+    answers = [seenAt(start)];
     const tag = retirementOf('4');
     expect(await tag.sweep()).toMatchObject({ decision: 'protect', applied: false });
     expect(await tag.sweep()).toMatchObject({ decision: 'protect', applied: false });
@@ -215,7 +211,7 @@ describe('an approval', () => {
 
   it('is void once the image has been seen in use', async () => {
     markedMs = start - 31 * DAY;
-    answers = [UNSEEN, { ...SEEN_NOW, atMs: start }, UNSEEN];
+    answers = [UNSEEN, seenAt(start), UNSEEN];
     const tag = retirementOf('a2', { requireApproval: true });
     await tag.sweep();
     await tag.says('approve');
@@ -271,7 +267,7 @@ describe('a restore', () => {
     const gate = createGate();
     play({
       judgeTag: async () => DUE,
-      listRetirement: (doomed, context) => gate.hold(HAPPY.listRetirement(doomed, context)),
+      listRetirement: async (doomed, context) => gate.hold(await HAPPY.listRetirement(doomed, context)),
     });
     const tag = retirementOf('r2');
     const swept = tag.sweep();
@@ -288,8 +284,8 @@ describe('a restore', () => {
     const listing = createGate();
     play({
       judgeTag: async () => DUE,
-      listRetirement: (doomed, context) => listing.hold(HAPPY.listRetirement(doomed, context)),
-      restoreTag: (request, context) => restoring.hold(HAPPY.restoreTag(request, context)),
+      listRetirement: async (doomed, context) => listing.hold(await HAPPY.listRetirement(doomed, context)),
+      restoreTag: async (request, context) => restoring.hold(await HAPPY.restoreTag(request, context)),
     });
     const tag = retirementOf('r3');
     const swept = tag.sweep();
@@ -308,7 +304,7 @@ describe('a restore', () => {
     const gate = createGate();
     play({
       judgeTag: async () => DUE,
-      deleteMarked: (request, context) => gate.hold(HAPPY.deleteMarked(request, context)),
+      deleteMarked: async (request, context) => gate.hold(await HAPPY.deleteMarked(request, context)),
     });
     const tag = retirementOf('r4');
     const swept = tag.sweep();
@@ -423,7 +419,7 @@ describe('a cancellation', () => {
     const gate = createGate();
     play({
       judgeTag: async () => DUE,
-      deleteMarked: (request, context) => gate.hold(HAPPY.deleteMarked(request, context)),
+      deleteMarked: async (request, context) => gate.hold(await HAPPY.deleteMarked(request, context)),
     });
     const tag = retirementOf('c2');
     const swept = tag.sweep();
