@@ -1,5 +1,6 @@
 import { closest, distance } from 'fastest-levenshtein';
 import { z } from 'zod';
+import { upstreamKeyProblem } from '../evidence/upstream-key.js';
 import { HoubaError } from '../report/errors.js';
 import { refuseSteps } from '../transform/resolve.js';
 import { type DocumentIssue, formatPath } from './issues.js';
@@ -32,10 +33,15 @@ function crossIssues(document: unknown): DocumentIssue[] {
   const issues = [
     ...duplicates(imports, 'name', ['spec', 'imports'], 'import'),
     ...transformIssues(spec.artifactType, spec.defaults, ['spec', 'defaults']),
+    ...upstreamKeyIssues(defaults, ['spec', 'defaults']),
   ];
   imports.forEach((entry, index) => {
     const path = ['spec', 'imports', index];
-    issues.push(...transformIssues(spec.artifactType, entry, path), ...importIssues(asMap(entry), defaults, path));
+    issues.push(
+      ...transformIssues(spec.artifactType, entry, path),
+      ...upstreamKeyIssues(asMap(entry), path),
+      ...importIssues(asMap(entry), defaults, path),
+    );
   });
   return issues;
 }
@@ -74,6 +80,13 @@ function importIssues(entry: Loose | null, defaults: Loose | null, path: Path): 
  * The transforms of the defaults or of an import and its variants: only images can be rebuilt (L10), and every step has
  * a name and parameters that exist.
  */
+/** A key that no worker may read, or can verify with, is told before a run (S8). */
+function upstreamKeyIssues(holder: Loose | null, path: Path): DocumentIssue[] {
+  const key = asMap(holder?.verifyUpstream)?.key;
+  const problem = typeof key === 'string' && key !== '' ? upstreamKeyProblem(key) : null;
+  return problem === null ? [] : [at([...path, 'verifyUpstream', 'key'], `verifyUpstream.key ${problem}`)];
+}
+
 function transformIssues(artifactType: unknown, holder: unknown, path: Path): DocumentIssue[] {
   const map = asMap(holder);
   if (map === null) return [];
