@@ -76,10 +76,6 @@ function importIssues(entry: Loose | null, defaults: Loose | null, path: Path): 
   return issues;
 }
 
-/**
- * The transforms of the defaults or of an import and its variants: only images can be rebuilt (L10), and every step has
- * a name and parameters that exist.
- */
 /** A key that no worker may read, or can verify with, is told before a run (S8). */
 function upstreamKeyIssues(holder: Loose | null, path: Path): DocumentIssue[] {
   const key = asMap(holder?.verifyUpstream)?.key;
@@ -87,6 +83,10 @@ function upstreamKeyIssues(holder: Loose | null, path: Path): DocumentIssue[] {
   return problem === null ? [] : [at([...path, 'verifyUpstream', 'key'], `verifyUpstream.key ${problem}`)];
 }
 
+/**
+ * The transforms of the defaults or of an import and its variants: only images can be rebuilt (L10), and every step has
+ * a name and parameters that exist.
+ */
 function transformIssues(artifactType: unknown, holder: unknown, path: Path): DocumentIssue[] {
   const map = asMap(holder);
   if (map === null) return [];
