@@ -2,6 +2,7 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { Digest } from '../domain/digest.js';
+import { ANY_BUNDLE } from '../domain/evidence/attestation.js';
 import { EMPTY_TRUSTED_ROOT, planSigning, type SigningSettings } from '../domain/evidence/signing-config.js';
 import { bundleOfSignature, type LayerSignature } from '../domain/evidence/simple-signing.js';
 import { digestSet } from '../domain/evidence/statement.js';
@@ -264,7 +265,7 @@ async function rootArguments(path: string): Promise<string[]> {
   ];
 }
 
-const Bundle = z.object({ mediaType: z.string().startsWith('application/vnd.dev.sigstore.bundle') });
+const Bundle = z.object({ mediaType: z.string().startsWith(ANY_BUNDLE) });
 
 const Envelope = z.object({ dsseEnvelope: z.object({ payload: z.base64() }) });
 

@@ -3,7 +3,15 @@ import { type FileHandle, mkdir, open, readFile, rename, writeFile } from 'node:
 import { join } from 'node:path';
 import { z } from 'zod';
 import { type Digest, digestOf, isDigest } from '../domain/digest.js';
-import { type Descriptor, MAX_MANIFEST_BYTES, type ParsedManifest, parseManifest } from '../domain/manifest.js';
+import { IN_TOTO, IN_TOTO_PREDICATE_TYPE, MAX_STATEMENT_BYTES } from '../domain/evidence/statement.js';
+import {
+  type Descriptor,
+  MAX_MANIFEST_BYTES,
+  OCI_IMAGE,
+  OCI_INDEX,
+  type ParsedManifest,
+  parseManifest,
+} from '../domain/manifest.js';
 import { HoubaError } from '../domain/report/errors.js';
 import { settleHistory } from './oci-layout/history.js';
 
@@ -54,11 +62,7 @@ export interface OciLayouts {
 
 /** An image's configuration may be this large, in bytes. */
 const LARGEST_CONFIG = 8 * 1024 * 1024;
-/** So may what BuildKit says of a build. */
-const LARGEST_STATEMENT = 16 * 1024 * 1024;
 
-const IN_TOTO = 'application/vnd.in-toto+json';
-const PREDICATE_TYPE_KEY = 'in-toto.io/predicate-type';
 const SLSA_PROVENANCE = 'https://slsa.dev/provenance/';
 
 export function createOciLayouts(): OciLayouts {
@@ -159,8 +163,8 @@ async function readBuild(layout: string): Promise<BuildOutput> {
   return {
     image: await readManifest(layout, image.digest),
     provenance: {
-      predicateType: layer.annotations?.[PREDICATE_TYPE_KEY] ?? '',
-      statement: await readBlob(layout, layer.digest, LARGEST_STATEMENT),
+      predicateType: layer.annotations?.[IN_TOTO_PREDICATE_TYPE] ?? '',
+      statement: await readBlob(layout, layer.digest, MAX_STATEMENT_BYTES),
     },
   };
 }
@@ -199,17 +203,12 @@ async function readBounded(path: string, maxBytes: number): Promise<Uint8Array> 
   }
 }
 
-const MEDIA_TYPES = {
-  index: 'application/vnd.oci.image.index.v1+json',
-  image: 'application/vnd.oci.image.manifest.v1+json',
-} as const;
-
 /** A layout serves no `Content-Type`, and OCI lets a manifest leave out its own. */
 function mediaTypeOf(bytes: Uint8Array): string {
   const document = parseJson(bytes);
   if (typeof document !== 'object' || document === null) return '';
   if ('mediaType' in document && typeof document.mediaType === 'string') return document.mediaType;
-  return 'manifests' in document ? MEDIA_TYPES.index : MEDIA_TYPES.image;
+  return 'manifests' in document ? OCI_INDEX : OCI_IMAGE;
 }
 
 function isAttestation(child: Descriptor): boolean {
@@ -217,7 +216,7 @@ function isAttestation(child: Descriptor): boolean {
 }
 
 function isProvenance(layer: Descriptor): boolean {
-  return layer.annotations?.[PREDICATE_TYPE_KEY]?.startsWith(SLSA_PROVENANCE) === true;
+  return layer.annotations?.[IN_TOTO_PREDICATE_TYPE]?.startsWith(SLSA_PROVENANCE) === true;
 }
 
 function parseJson(bytes: Uint8Array): unknown {
