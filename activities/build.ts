@@ -169,8 +169,8 @@ async function build(
   const buildUpon = async (layout: string) => {
     const name = formatPinned(from, base.digest);
     refuseOtherDigests(name, await deps.layouts.readManifest(layout, base.digest));
-    const { created, onBuild } = await deps.layouts.readConfig(layout, base.digest);
-    if (onBuild.length > 0) throw wouldRun(name);
+    const { created, hasOnBuild } = await deps.layouts.readConfig(layout, base.digest);
+    if (hasOnBuild) throw wouldRun(name);
     const image = await deps.layers.readImageFiles(layout, base.digest, wantedPaths(transform.steps), signal);
     const layers = new Map<string, readonly LayerFile[]>();
     const rendered = applyTransform(transform.steps, deps.resources, image).map(({ step: name, effect }, index) => {

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { addAbortSignal, pipeline, Transform } from 'node:stream';
+import { addAbortSignal, type Duplex, pipeline, Transform } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import { extract, type Header, type Extract as TarReader } from 'tar-stream';
 import type { Digest } from '../domain/digest.js';
@@ -216,7 +216,7 @@ async function forEachEntry(
 }
 
 /** By the first bytes, as BuildKit does it: what a manifest calls a layer is not always what it is. */
-async function unpackerFor(layout: string, layer: Layer): Promise<Transform[]> {
+async function unpackerFor(layout: string, layer: Layer): Promise<Duplex[]> {
   let first: Buffer = Buffer.alloc(0);
   for await (const chunk of createReadStream(blobPath(layout, layer.digest), { end: 3 })) first = chunk;
   if (first[0] === 0x1f && first[1] === 0x8b) return [createGunzip()];

@@ -14,6 +14,7 @@ import {
 } from '../domain/manifest.js';
 import { HoubaError } from '../domain/report/errors.js';
 import { settleHistory } from './oci-layout/history.js';
+import { hasOnBuild } from './oci-layout/on-build.js';
 
 /** A manifest or an index in a layout. */
 export interface LayoutManifest {
@@ -27,8 +28,8 @@ export interface LayoutManifest {
 export interface LayoutConfig {
   /** As written; null when absent. */
   readonly created: string | null;
-  /** What the image has done to whatever is built upon it (`ONBUILD`). */
-  readonly onBuild: readonly string[];
+  /** Whether the image has something done to whatever is built upon it (`ONBUILD`). */
+  readonly hasOnBuild: boolean;
   /** What each layer is once it is unpacked; texts that are no digests as they stand there. */
   readonly diffIds: readonly string[];
 }
@@ -83,10 +84,6 @@ export async function readManifest(layout: string, digest: Digest): Promise<Layo
 
 const Config = z.object({
   created: z.string().nullish().catch(null),
-  config: z
-    .object({ OnBuild: z.array(z.string()).nullish().catch(null) })
-    .nullish()
-    .catch(null),
   rootfs: z
     .object({ diff_ids: z.array(z.string()) })
     .nullish()
@@ -99,8 +96,8 @@ export async function readConfig(layout: string, image: Digest): Promise<LayoutC
   const bytes = await readBlob(layout, manifest.config.digest, LARGEST_CONFIG);
   const config = Config.safeParse(parseJson(bytes));
   if (!config.success) throw new HoubaError('Unsupported', `the configuration of ${image} is not that of an image`);
-  const { created, config: run, rootfs } = config.data;
-  return { created: created ?? null, onBuild: run?.OnBuild ?? [], diffIds: rootfs?.diff_ids ?? [] };
+  const { created, rootfs } = config.data;
+  return { created: created ?? null, hasOnBuild: hasOnBuild(bytes), diffIds: rootfs?.diff_ids ?? [] };
 }
 
 const LayoutIndex = z.object({
