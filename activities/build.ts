@@ -2,6 +2,8 @@ import type { BuildOutput, LayoutManifest } from '../adapters/oci-layout.js';
 import type { Digest } from '../domain/digest.js';
 import type { Placement, PlannedTransform } from '../domain/durable/placement.js';
 import type { PlatformManifest } from '../domain/evidence/sbom.js';
+import { IN_TOTO, IN_TOTO_PREDICATE_TYPE } from '../domain/evidence/statement.js';
+import { OCI_INDEX } from '../domain/manifest.js';
 import { isPlatform } from '../domain/platform.js';
 import { formatPinned, formatRepository, type Repository } from '../domain/reference.js';
 import { HoubaError } from '../domain/report/errors.js';
@@ -14,7 +16,7 @@ import type { LayerFile } from '../domain/transform/step.js';
 import type { Dependencies } from './dependencies.js';
 import { readManifest, readPlatforms } from './manifests.js';
 import { type Inspection, refuseMoved } from './placement.js';
-import { IN_TOTO, PREDICATE_TYPE_KEY, withSubject } from './provenance.js';
+import { isUnsignedStatement, withSubject } from './provenance.js';
 import { readRevision, stampFor } from './stamping.js';
 import { step } from './step.js';
 
@@ -167,8 +169,8 @@ async function build(
   const buildUpon = async (layout: string) => {
     const name = formatPinned(from, base.digest);
     refuseOtherDigests(name, await deps.layouts.readManifest(layout, base.digest));
-    const { created, onBuild } = await deps.layouts.readConfig(layout, base.digest);
-    if (onBuild.length > 0) throw wouldRun(name);
+    const { created, hasOnBuild } = await deps.layouts.readConfig(layout, base.digest);
+    if (hasOnBuild) throw wouldRun(name);
     const image = await deps.layers.readImageFiles(layout, base.digest, wantedPaths(transform.steps), signal);
     const layers = new Map<string, readonly LayerFile[]>();
     const rendered = applyTransform(transform.steps, deps.resources, image).map(({ step: name, effect }, index) => {
@@ -243,7 +245,7 @@ async function writePlatform(
     }
     const name = formatRepository(destination);
     const bytes = withSubject(provenance.statement, name, published, 'what BuildKit wrote of its build');
-    const annotations = { [PREDICATE_TYPE_KEY]: provenance.predicateType };
+    const annotations = { [IN_TOTO_PREDICATE_TYPE]: provenance.predicateType };
     const artifact = { artifactType: IN_TOTO, annotations, file: { bytes, mediaType: IN_TOTO } };
     await deps.regctl.putArtifact(destination, published, artifact, signal);
   };
@@ -258,9 +260,7 @@ async function hasProvenance(
   signal: AbortSignal,
 ): Promise<boolean> {
   const referrers = await deps.reader.listReferrers(repository, digest, {}, signal);
-  return referrers.some(
-    ({ artifactType, annotations }) => artifactType === IN_TOTO && PREDICATE_TYPE_KEY in annotations,
-  );
+  return referrers.some(isUnsignedStatement);
 }
 
 async function writeIndex(
@@ -290,16 +290,14 @@ function builtPlatform({ platform }: Base, { digest, mediaType, bytes }: LayoutM
   return { platform, digest, mediaType, size: bytes.length };
 }
 
-const INDEX = 'application/vnd.oci.image.index.v1+json';
-
 /** Our own index of what was built: BuildKit's would be another one each time. */
 function platformIndex(built: readonly BuiltPlatform[]): Body {
   const manifests = built.map(({ mediaType, digest, size, platform }) => {
     const [os, architecture, variant] = platform.split('/');
     return { mediaType, digest, size, platform: { architecture, os, ...(variant === undefined ? {} : { variant }) } };
   });
-  const document = { schemaVersion: 2, mediaType: INDEX, manifests };
-  return { bytes: new TextEncoder().encode(JSON.stringify(document)), mediaType: INDEX };
+  const document = { schemaVersion: 2, mediaType: OCI_INDEX, manifests };
+  return { bytes: new TextEncoder().encode(JSON.stringify(document)), mediaType: OCI_INDEX };
 }
 
 function different(base: Base, expected: Digest | undefined, actual: Digest): HoubaError {

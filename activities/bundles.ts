@@ -1,5 +1,6 @@
 import type { ReferrerDescriptor, RegistryReader } from '../adapters/registry.js';
 import type { Digest } from '../domain/digest.js';
+import { ANY_BUNDLE, BUNDLE_PREDICATE_TYPE } from '../domain/evidence/attestation.js';
 import type { Repository } from '../domain/reference.js';
 import { HoubaError } from '../domain/report/errors.js';
 import { readManifest } from './manifests.js';
@@ -12,10 +13,6 @@ export interface AttachedBundle {
   /** Or why it cannot be had. */
   readonly content: { readonly bytes: Uint8Array } | { readonly fault: string };
 }
-
-/** All versions begin like this. */
-const BUNDLE_MEDIA_TYPE = 'application/vnd.dev.sigstore.bundle';
-const PREDICATE_TYPE_KEY = 'dev.sigstore.bundle.predicateType';
 
 /**
  * Reads the bundles among some referrers one by one, those that say to be of a wanted predicate type.
@@ -34,8 +31,8 @@ export async function* readBundles(
   signal: AbortSignal,
 ): AsyncGenerator<AttachedBundle> {
   for (const referrer of referrers) {
-    if (!referrer.artifactType.startsWith(BUNDLE_MEDIA_TYPE)) continue;
-    const said = referrer.annotations[PREDICATE_TYPE_KEY];
+    if (!referrer.artifactType.startsWith(ANY_BUNDLE)) continue;
+    const said = referrer.annotations[BUNDLE_PREDICATE_TYPE];
     if (said !== undefined && !wanted.has(said)) continue;
     const bundle = await readBundle(reader, repository, referrer, wanted, largest, signal);
     if (bundle !== null) yield bundle;
@@ -53,13 +50,13 @@ async function readBundle(
   // Not every registry repeats them in its list.
   let { annotations } = referrer;
   const bundle = (content: AttachedBundle['content']): AttachedBundle | null => {
-    const predicateType = annotations[PREDICATE_TYPE_KEY];
+    const predicateType = annotations[BUNDLE_PREDICATE_TYPE];
     return predicateType === undefined ? null : { referrer: referrer.digest, predicateType, annotations, content };
   };
   try {
     const { manifest } = await readManifest(reader, repository, referrer.digest, signal);
     annotations = manifest.annotations;
-    if (!wanted.has(annotations[PREDICATE_TYPE_KEY] ?? '')) return null;
+    if (!wanted.has(annotations[BUNDLE_PREDICATE_TYPE] ?? '')) return null;
     const layer = manifest.kind === 'image' ? manifest.layers[0] : undefined;
     if (layer === undefined) return bundle({ fault: 'it holds no bundle' });
     return bundle({ bytes: await reader.getBlob(repository, layer.digest, largest, signal) });

@@ -24,6 +24,24 @@ export async function readManifest(
   return { raw, manifest: parseManifest(raw.bytes, raw.mediaType) };
 }
 
+/**
+ * The one file of an artifact, by its first layer; null when it has none.
+ *
+ * @param largest bytes
+ * @throws HoubaError as `readManifest` does, and what reading a blob throws
+ */
+export async function readArtifactFile(
+  reader: RegistryReader,
+  repository: Repository,
+  artifact: Digest,
+  largest: number,
+  signal: AbortSignal,
+): Promise<Uint8Array | null> {
+  const { manifest } = await readManifest(reader, repository, artifact, signal);
+  const layer = manifest.kind === 'image' ? manifest.layers[0] : undefined;
+  return layer === undefined ? null : reader.getBlob(repository, layer.digest, largest, signal);
+}
+
 /** The runnable images behind a digest: itself, or an index's children, attestations left out. */
 export async function readPlatforms(
   reader: RegistryReader,

@@ -1,17 +1,11 @@
+import type { ReferrerDescriptor } from '../adapters/registry.js';
 import type { Digest } from '../domain/digest.js';
 import type { Placement } from '../domain/durable/placement.js';
-import { digestSet } from '../domain/evidence/statement.js';
+import { digestSet, IN_TOTO, IN_TOTO_PREDICATE_TYPE, MAX_STATEMENT_BYTES } from '../domain/evidence/statement.js';
 import { formatPinned, formatRepository } from '../domain/reference.js';
 import { HoubaError } from '../domain/report/errors.js';
 import type { Dependencies } from './dependencies.js';
-import { readManifest } from './manifests.js';
-
-/** Artifact type and layer type of an unsigned statement (conventions C19), and how it is found. */
-export const IN_TOTO = 'application/vnd.in-toto+json';
-export const PREDICATE_TYPE_KEY = 'in-toto.io/predicate-type';
-
-/** A provenance document may be this large, in bytes. */
-const LARGEST_STATEMENT = 16 * 1024 * 1024;
+import { readArtifactFile } from './manifests.js';
 
 /**
  * Takes what BuildKit said of a build along to the same image under its new stamp. An index has none of its own: its
@@ -25,24 +19,25 @@ export async function carryProvenance(
 ): Promise<void> {
   if (current === null || current === to) return;
   const said = await deps.reader.listReferrers(destination, current, {}, signal);
-  const statements = said.filter(
-    (referrer) => referrer.artifactType === IN_TOTO && PREDICATE_TYPE_KEY in referrer.annotations,
-  );
+  const statements = said.filter(isUnsignedStatement);
   if (statements.length === 0) return;
   const there = await deps.reader.listReferrers(destination, to, {}, signal);
   for (const { digest, artifactType, annotations } of statements) {
-    const predicateType = annotations[PREDICATE_TYPE_KEY];
-    if (there.some((one) => one.artifactType === IN_TOTO && one.annotations[PREDICATE_TYPE_KEY] === predicateType)) {
-      continue;
-    }
-    const { manifest } = await readManifest(deps.reader, destination, digest, signal);
-    const layer = manifest.kind === 'image' ? manifest.layers[0] : undefined;
-    if (layer === undefined) throw unreadable(formatPinned(destination, digest));
-    const document = await deps.reader.getBlob(destination, layer.digest, LARGEST_STATEMENT, signal);
-    const bytes = withSubject(document, formatRepository(destination), to, formatPinned(destination, digest));
-    const artifact = { artifactType, annotations, file: { bytes, mediaType: layer.mediaType } };
+    const predicateType = annotations[IN_TOTO_PREDICATE_TYPE];
+    const isSame = (one: ReferrerDescriptor) => one.annotations[IN_TOTO_PREDICATE_TYPE] === predicateType;
+    if (there.some((one) => isUnsignedStatement(one) && isSame(one))) continue;
+    const name = formatPinned(destination, digest);
+    const document = await readArtifactFile(deps.reader, destination, digest, MAX_STATEMENT_BYTES, signal);
+    if (document === null) throw unreadable(name);
+    const bytes = withSubject(document, formatRepository(destination), to, name);
+    const artifact = { artifactType, annotations, file: { bytes, mediaType: IN_TOTO } };
     await deps.regctl.putArtifact(destination, to, artifact, signal);
   }
+}
+
+/** Such as BuildKit's word about a build. */
+export function isUnsignedStatement({ artifactType, annotations }: ReferrerDescriptor): boolean {
+  return artifactType === IN_TOTO && IN_TOTO_PREDICATE_TYPE in annotations;
 }
 
 /** A statement about this manifest, whatever it named before. @param where it was read, for the message */

@@ -3,6 +3,7 @@ import type { ReferrerDescriptor } from '../adapters/registry.js';
 import { type Digest, digestOf } from '../domain/digest.js';
 import type { DestinationRepository } from '../domain/durable/placement.js';
 import {
+  MAX_SBOM_BYTES,
   type MissingSbom,
   missingSboms,
   type PlatformManifest,
@@ -10,18 +11,14 @@ import {
   type SbomFormat,
   sbomAnnotations,
 } from '../domain/evidence/sbom.js';
-import type { Descriptor } from '../domain/manifest.js';
+import { refuseForeignLayers } from '../domain/manifest.js';
 import { formatPinned, type Repository } from '../domain/reference.js';
-import { HoubaError } from '../domain/report/errors.js';
 import { prefixedKeys } from '../domain/stamp/keys.js';
 import { alone } from './alone.js';
 import type { Dependencies } from './dependencies.js';
-import { readManifest, readPlatforms } from './manifests.js';
+import { readArtifactFile, readManifest, readPlatforms } from './manifests.js';
 import { type StepContext, step } from './step.js';
 import { referrersOf, rememberEvidence } from './survey.js';
-
-/** An SBOM document may be this large, in bytes. */
-const LARGEST_DOCUMENT = 128 * 1024 * 1024;
 
 export interface SbomRequest {
   readonly destination: DestinationRepository;
@@ -131,9 +128,8 @@ async function findDocument(
   for (const referrer of [...here, ...before]) {
     if (referrer.artifactType !== SBOM_MEDIA_TYPES[format]) continue;
     if (platformKey === undefined || referrer.annotations[platformKey] !== platform.platform) continue;
-    const { manifest } = await readManifest(deps.reader, destination, referrer.digest, signal);
-    const layer = manifest.kind === 'image' ? manifest.layers[0] : undefined;
-    if (layer !== undefined) return deps.reader.getBlob(destination, layer.digest, LARGEST_DOCUMENT, signal);
+    const document = await readArtifactFile(deps.reader, destination, referrer.digest, MAX_SBOM_BYTES, signal);
+    if (document !== null) return document;
   }
   const place = deps.memory.document(content, format);
   return place === undefined ? null : readRemembered(deps, place, signal);
@@ -147,7 +143,7 @@ async function readRemembered(
 ): Promise<Uint8Array | null> {
   const repository: Repository = { host: place.host, path: place.path };
   try {
-    return await deps.reader.getBlob(repository, place.digest, LARGEST_DOCUMENT, signal);
+    return await deps.reader.getBlob(repository, place.digest, MAX_SBOM_BYTES, signal);
   } catch {
     signal.throwIfAborted();
     return null;
@@ -170,13 +166,4 @@ async function contentOf(
   refuseForeignLayers(formatPinned(repository, digest), manifest.layers);
   const blobs = [manifest.config, ...manifest.layers].map((blob) => blob.digest);
   return `syft-${tool} ${digestOf(new TextEncoder().encode(blobs.join('\n')))}`;
-}
-
-/** A scanner would fetch them from any address that the manifest names (conventions S7), and a mirror does not hold them. */
-function refuseForeignLayers(name: string, layers: readonly Descriptor[]): void {
-  const foreign = layers.find((layer) => (layer.urls ?? []).length > 0);
-  if (foreign === undefined) return;
-  throw new HoubaError('Unsupported', `${name} has a layer that is to be fetched from elsewhere, ${foreign.digest}`, {
-    hint: 'push the image again with all of its layers',
-  });
 }

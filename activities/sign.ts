@@ -9,19 +9,16 @@ import {
 } from '../domain/evidence/attestation.js';
 import { TRANSFORM_PREDICATE_TYPE, transformPredicate } from '../domain/evidence/predicates.js';
 import { provenancePredicate } from '../domain/evidence/provenance.js';
-import { type PlatformManifest, SBOM_MEDIA_TYPES, type SbomFormat } from '../domain/evidence/sbom.js';
+import { MAX_SBOM_BYTES, type PlatformManifest, SBOM_MEDIA_TYPES, type SbomFormat } from '../domain/evidence/sbom.js';
 import { buildStatement, type StatementSubject } from '../domain/evidence/statement.js';
 import { formatPinned, formatTagged } from '../domain/reference.js';
 import { HoubaError } from '../domain/report/errors.js';
 import { prefixedKeys } from '../domain/stamp/keys.js';
 import { alone } from './alone.js';
 import type { Dependencies } from './dependencies.js';
-import { readManifest, readPlatforms } from './manifests.js';
+import { readArtifactFile, readPlatforms } from './manifests.js';
 import { step } from './step.js';
 import { referrersOf, rememberEvidence } from './survey.js';
-
-/** An SBOM document may be this large, in bytes. */
-const LARGEST_DOCUMENT = 128 * 1024 * 1024;
 
 type ReferrersOf = ReadonlyMap<Digest, readonly ReferrerDescriptor[]>;
 
@@ -108,9 +105,8 @@ async function readDocument(
       hint: 'the SBOM comes first; the next run makes it',
     });
   }
-  const { manifest } = await readManifest(deps.reader, destination, document.digest, signal);
-  const layer = manifest.kind === 'image' ? manifest.layers[0] : undefined;
-  if (layer !== undefined) return deps.reader.getBlob(destination, layer.digest, LARGEST_DOCUMENT, signal);
+  const bytes = await readArtifactFile(deps.reader, destination, document.digest, MAX_SBOM_BYTES, signal);
+  if (bytes !== null) return bytes;
   throw new HoubaError('Unsupported', `${formatPinned(destination, document.digest)} holds no document to sign`);
 }
 

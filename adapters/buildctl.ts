@@ -1,10 +1,11 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Digest } from '../domain/digest.js';
 import { type ErrorCode, HoubaError } from '../domain/report/errors.js';
 import type { LayerFile } from '../domain/transform/step.js';
 import { layerTar } from './buildctl/layer-tar.js';
 import { runCommand } from './command.js';
+import { inPrivateFolder } from './private-folder.js';
 
 /** One platform of a rebuild. Everything comes from folders and goes to one: BuildKit itself meets no registry. */
 export interface BuildRequest {
@@ -103,19 +104,9 @@ export function createBuildctl(options: BuildctlOptions): Buildctl {
     return new HoubaError(code, `BuildKit could not build the image: ${said}`, { hint, cause, facts });
   }
 
-  async function inPrivate<Result>(work: (folder: string) => Promise<Result>): Promise<Result> {
-    await mkdir(options.workDir, { recursive: true });
-    const folder = await mkdtemp(join(options.workDir, 'buildctl-'));
-    try {
-      return await work(folder);
-    } finally {
-      await rm(folder, { recursive: true, force: true });
-    }
-  }
-
   return {
     build: (request, signal) =>
-      inPrivate(async (folder) => {
+      inPrivateFolder(options.workDir, 'buildctl', async (folder) => {
         const context = join(folder, 'context');
         await writeContext(context, request);
         const { base, platform, sourceDateEpoch, output } = request;
@@ -153,7 +144,9 @@ export function createBuildctl(options: BuildctlOptions): Buildctl {
       }),
 
     ping: (signal) =>
-      inPrivate((folder) => call({ args: ['debug', 'workers'], folder, timeoutMs: PING_TIMEOUT_MS, signal })),
+      inPrivateFolder(options.workDir, 'buildctl', (folder) =>
+        call({ args: ['debug', 'workers'], folder, timeoutMs: PING_TIMEOUT_MS, signal }),
+      ),
   };
 }
 

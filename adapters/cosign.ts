@@ -1,12 +1,14 @@
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { Digest } from '../domain/digest.js';
+import { ANY_BUNDLE } from '../domain/evidence/attestation.js';
 import { EMPTY_TRUSTED_ROOT, planSigning, type SigningSettings } from '../domain/evidence/signing-config.js';
 import { bundleOfSignature, type LayerSignature } from '../domain/evidence/simple-signing.js';
 import { digestSet } from '../domain/evidence/statement.js';
 import { type ErrorCode, HoubaError } from '../domain/report/errors.js';
 import { runCommand } from './command.js';
+import { inPrivateFolder } from './private-folder.js';
 
 /** Whose signatures count. */
 export type Trust =
@@ -74,16 +76,9 @@ export function createCosign(options: CosignOptions): Cosign {
   const { SIGSTORE_ID_TOKEN: identityToken = '', ...signingEnvironment } = options.environment;
   const harmless = Object.fromEntries(Object.entries(options.environment).filter(([name]) => HARMLESS.test(name)));
 
-  /** Every call has a folder of its own that holds all it reads and writes. */
   async function inPrivate<Result>(work: (folder: string) => Promise<Result>): Promise<Result> {
-    await mkdir(options.workDir, { recursive: true });
     await mkdir(options.cacheDir, { recursive: true, mode: 0o700 });
-    const folder = await mkdtemp(join(options.workDir, 'cosign-'));
-    try {
-      return await work(folder);
-    } finally {
-      await rm(folder, { recursive: true, force: true });
-    }
+    return inPrivateFolder(options.workDir, 'cosign', work);
   }
 
   interface Call {
@@ -264,7 +259,7 @@ async function rootArguments(path: string): Promise<string[]> {
   ];
 }
 
-const Bundle = z.object({ mediaType: z.string().startsWith('application/vnd.dev.sigstore.bundle') });
+const Bundle = z.object({ mediaType: z.string().startsWith(ANY_BUNDLE) });
 
 const Envelope = z.object({ dsseEnvelope: z.object({ payload: z.base64() }) });
 

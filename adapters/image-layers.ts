@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { addAbortSignal, pipeline, Transform } from 'node:stream';
+import { addAbortSignal, type Duplex, pipeline, Transform } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import { extract, type Header, type Extract as TarReader } from 'tar-stream';
 import type { Digest } from '../domain/digest.js';
-import type { Descriptor } from '../domain/manifest.js';
+import { refuseForeignLayers } from '../domain/manifest.js';
 import { HoubaError } from '../domain/report/errors.js';
 import { createImageFiles, type ImageFiles } from '../domain/transform/image-files.js';
 import { createFileTree, type FileTree } from './image-layers/file-tree.js';
@@ -52,10 +52,11 @@ export function createImageLayers(limits: Partial<ImageLayersLimits> = {}): Imag
       if (diffIds.length !== manifest.layers.length) {
         throw new HoubaError('Unsupported', `the configuration of ${digest} does not speak of its layers`);
       }
-      const layers = manifest.layers.map((layer, position) => {
-        refuseForeign(digest, layer);
-        return { digest: layer.digest, unpacked: diffIds[position] as string };
-      });
+      refuseForeignLayers(digest, manifest.layers);
+      const layers = manifest.layers.map((layer, position) => ({
+        digest: layer.digest,
+        unpacked: diffIds[position] as string,
+      }));
       const reading: Reading = { layout, layers, most, signal };
       const tree = await readTree(reading);
       const contents = await readContents(reading, chooseFiles(tree, wanted, most));
@@ -215,20 +216,12 @@ async function forEachEntry(
 }
 
 /** By the first bytes, as BuildKit does it: what a manifest calls a layer is not always what it is. */
-async function unpackerFor(layout: string, layer: Layer): Promise<Transform[]> {
+async function unpackerFor(layout: string, layer: Layer): Promise<Duplex[]> {
   let first: Buffer = Buffer.alloc(0);
   for await (const chunk of createReadStream(blobPath(layout, layer.digest), { end: 3 })) first = chunk;
   if (first[0] === 0x1f && first[1] === 0x8b) return [createGunzip()];
   if (first.length === 4 && first.readUInt32LE(0) === 0xfd2fb528) return [createUnzstd()];
   return [];
-}
-
-/** Nobody looks for a layer at an address that a manifest names (conventions S7). */
-function refuseForeign(image: Digest, layer: Descriptor): void {
-  if ((layer.urls ?? []).length === 0) return;
-  throw new HoubaError('Unsupported', `${image} has a layer that is to be fetched from elsewhere, ${layer.digest}`, {
-    hint: 'push the image again with all of its layers',
-  });
 }
 
 function tooMuch(what: string): HoubaError {

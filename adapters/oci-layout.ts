@@ -3,9 +3,18 @@ import { type FileHandle, mkdir, open, readFile, rename, writeFile } from 'node:
 import { join } from 'node:path';
 import { z } from 'zod';
 import { type Digest, digestOf, isDigest } from '../domain/digest.js';
-import { type Descriptor, MAX_MANIFEST_BYTES, type ParsedManifest, parseManifest } from '../domain/manifest.js';
+import { IN_TOTO, IN_TOTO_PREDICATE_TYPE, MAX_STATEMENT_BYTES } from '../domain/evidence/statement.js';
+import {
+  type Descriptor,
+  MAX_MANIFEST_BYTES,
+  OCI_IMAGE,
+  OCI_INDEX,
+  type ParsedManifest,
+  parseManifest,
+} from '../domain/manifest.js';
 import { HoubaError } from '../domain/report/errors.js';
 import { settleHistory } from './oci-layout/history.js';
+import { hasOnBuild } from './oci-layout/on-build.js';
 
 /** A manifest or an index in a layout. */
 export interface LayoutManifest {
@@ -19,8 +28,8 @@ export interface LayoutManifest {
 export interface LayoutConfig {
   /** As written; null when absent. */
   readonly created: string | null;
-  /** What the image has done to whatever is built upon it (`ONBUILD`). */
-  readonly onBuild: readonly string[];
+  /** Whether the image has something done to whatever is built upon it (`ONBUILD`). */
+  readonly hasOnBuild: boolean;
   /** What each layer is once it is unpacked; texts that are no digests as they stand there. */
   readonly diffIds: readonly string[];
 }
@@ -54,11 +63,7 @@ export interface OciLayouts {
 
 /** An image's configuration may be this large, in bytes. */
 const LARGEST_CONFIG = 8 * 1024 * 1024;
-/** So may what BuildKit says of a build. */
-const LARGEST_STATEMENT = 16 * 1024 * 1024;
 
-const IN_TOTO = 'application/vnd.in-toto+json';
-const PREDICATE_TYPE_KEY = 'in-toto.io/predicate-type';
 const SLSA_PROVENANCE = 'https://slsa.dev/provenance/';
 
 export function createOciLayouts(): OciLayouts {
@@ -79,10 +84,6 @@ export async function readManifest(layout: string, digest: Digest): Promise<Layo
 
 const Config = z.object({
   created: z.string().nullish().catch(null),
-  config: z
-    .object({ OnBuild: z.array(z.string()).nullish().catch(null) })
-    .nullish()
-    .catch(null),
   rootfs: z
     .object({ diff_ids: z.array(z.string()) })
     .nullish()
@@ -95,8 +96,8 @@ export async function readConfig(layout: string, image: Digest): Promise<LayoutC
   const bytes = await readBlob(layout, manifest.config.digest, LARGEST_CONFIG);
   const config = Config.safeParse(parseJson(bytes));
   if (!config.success) throw new HoubaError('Unsupported', `the configuration of ${image} is not that of an image`);
-  const { created, config: run, rootfs } = config.data;
-  return { created: created ?? null, onBuild: run?.OnBuild ?? [], diffIds: rootfs?.diff_ids ?? [] };
+  const { created, rootfs } = config.data;
+  return { created: created ?? null, hasOnBuild: hasOnBuild(bytes), diffIds: rootfs?.diff_ids ?? [] };
 }
 
 const LayoutIndex = z.object({
@@ -159,8 +160,8 @@ async function readBuild(layout: string): Promise<BuildOutput> {
   return {
     image: await readManifest(layout, image.digest),
     provenance: {
-      predicateType: layer.annotations?.[PREDICATE_TYPE_KEY] ?? '',
-      statement: await readBlob(layout, layer.digest, LARGEST_STATEMENT),
+      predicateType: layer.annotations?.[IN_TOTO_PREDICATE_TYPE] ?? '',
+      statement: await readBlob(layout, layer.digest, MAX_STATEMENT_BYTES),
     },
   };
 }
@@ -199,17 +200,12 @@ async function readBounded(path: string, maxBytes: number): Promise<Uint8Array> 
   }
 }
 
-const MEDIA_TYPES = {
-  index: 'application/vnd.oci.image.index.v1+json',
-  image: 'application/vnd.oci.image.manifest.v1+json',
-} as const;
-
 /** A layout serves no `Content-Type`, and OCI lets a manifest leave out its own. */
 function mediaTypeOf(bytes: Uint8Array): string {
   const document = parseJson(bytes);
   if (typeof document !== 'object' || document === null) return '';
   if ('mediaType' in document && typeof document.mediaType === 'string') return document.mediaType;
-  return 'manifests' in document ? MEDIA_TYPES.index : MEDIA_TYPES.image;
+  return 'manifests' in document ? OCI_INDEX : OCI_IMAGE;
 }
 
 function isAttestation(child: Descriptor): boolean {
@@ -217,7 +213,7 @@ function isAttestation(child: Descriptor): boolean {
 }
 
 function isProvenance(layer: Descriptor): boolean {
-  return layer.annotations?.[PREDICATE_TYPE_KEY]?.startsWith(SLSA_PROVENANCE) === true;
+  return layer.annotations?.[IN_TOTO_PREDICATE_TYPE]?.startsWith(SLSA_PROVENANCE) === true;
 }
 
 function parseJson(bytes: Uint8Array): unknown {

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Digest, digestOf, parseDigest } from '../domain/digest.js';
 import { formatPinned, formatRepository, formatTagged, type Repository } from '../domain/reference.js';
@@ -6,6 +6,7 @@ import { type ErrorCode, HoubaError } from '../domain/report/errors.js';
 import { rosterByHost } from '../domain/roster.js';
 import { runCommand } from './command.js';
 import type { CredentialSource, RegistryAccess } from './credentials.js';
+import { inPrivateFolder } from './private-folder.js';
 
 /** What happened to something that was to be deleted; a registry may offer no deletion at all. */
 export type Deletion = 'deleted' | 'absent' | 'unsupported';
@@ -95,9 +96,7 @@ export function createRegctl(options: RegctlOptions): Regctl {
 
   /** One call, with a configuration of its own that holds these hosts and nothing else (conventions S6). */
   async function call(request: Call): Promise<string> {
-    await mkdir(options.workDir, { recursive: true });
-    const folder = await mkdtemp(join(options.workDir, 'regctl-'));
-    try {
+    return inPrivateFolder(options.workDir, 'regctl', async (folder) => {
       const { config, secrets } = await configFor(request.hosts, options);
       const path = join(folder, 'config.json');
       await writeFile(path, JSON.stringify(config), { mode: 0o600 });
@@ -113,9 +112,7 @@ export function createRegctl(options: RegctlOptions): Regctl {
         classify,
       });
       return stdout.trim();
-    } finally {
-      await rm(folder, { recursive: true, force: true });
-    }
+    });
   }
 
   const writing = new Map<string, Promise<unknown>>();

@@ -1,6 +1,12 @@
 import { createHash } from 'node:crypto';
 import { type Digest, isDigest } from '../domain/digest.js';
-import { bareMediaType, MANIFEST_MEDIA_TYPES, MAX_MANIFEST_BYTES, parseManifest } from '../domain/manifest.js';
+import {
+  bareMediaType,
+  MANIFEST_MEDIA_TYPES,
+  MAX_MANIFEST_BYTES,
+  OCI_INDEX,
+  parseManifest,
+} from '../domain/manifest.js';
 import { isTag, type Repository } from '../domain/reference.js';
 import { HoubaError } from '../domain/report/errors.js';
 import { type Answer, createRegistryClient, type RegistryClientOptions } from './registry/client.js';
@@ -65,7 +71,6 @@ export interface RegistryReader {
 }
 
 const ACCEPT_MANIFESTS = MANIFEST_MEDIA_TYPES.join(', ');
-const INDEX_MEDIA_TYPE = 'application/vnd.oci.image.index.v1+json';
 
 const MAX_PAGE_BYTES = 32 * 1024 * 1024;
 const MAX_TAGS = 200_000;
@@ -185,7 +190,7 @@ export function createRegistryReader(options: RegistryClientOptions): RegistryRe
     const first = {
       path: `/v2/${path}/referrers/${digest}${query}`,
       scope: pullScope(repository),
-      accept: INDEX_MEDIA_TYPE,
+      accept: OCI_INDEX,
       maxBytes: MAX_MANIFEST_BYTES,
       // The specification says 404; where the API can be turned off, it is 405.
       absent: [404, 405],

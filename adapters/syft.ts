@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { Digest } from '../domain/digest.js';
@@ -8,6 +8,7 @@ import { type ErrorCode, HoubaError } from '../domain/report/errors.js';
 import { rosterByHost } from '../domain/roster.js';
 import { runCommand } from './command.js';
 import type { CredentialSource, RegistryAccess } from './credentials.js';
+import { inPrivateFolder } from './private-folder.js';
 
 export interface Syft {
   /**
@@ -49,17 +50,6 @@ const VERSION_TIMEOUT_MS = 30_000;
 const COLLECT_LESS = { GOGC: '400', GOMEMLIMIT: '1GiB' };
 
 export function createSyft(options: SyftOptions): Syft {
-  /** Every call has a folder of its own that holds all it writes, and what it knows of one registry (conventions S6). */
-  async function inPrivate<Result>(work: (folder: string) => Promise<Result>): Promise<Result> {
-    await mkdir(options.workDir, { recursive: true });
-    const folder = await mkdtemp(join(options.workDir, 'syft-'));
-    try {
-      return await work(folder);
-    } finally {
-      await rm(folder, { recursive: true, force: true });
-    }
-  }
-
   function environment(folder: string): Record<string, string> {
     return { ...options.environment, ...COLLECT_LESS, HOME: folder, TMPDIR: folder, DOCKER_CONFIG: folder };
   }
@@ -71,7 +61,7 @@ export function createSyft(options: SyftOptions): Syft {
     signal?: AbortSignal,
   ): Promise<Map<SbomFormat, Uint8Array>> {
     const reference = formatPinned(repository, digest);
-    return inPrivate(async (folder) => {
+    return inPrivateFolder(options.workDir, 'syft', async (folder) => {
       const { config, docker, secrets } = await configFor(repository.host, options);
       const path = join(folder, 'syft.yaml');
       // JSON is YAML, and quotes whatever a password may hold.
@@ -109,7 +99,7 @@ export function createSyft(options: SyftOptions): Syft {
 
   async function askVersion(): Promise<string | null> {
     try {
-      return await inPrivate(async (folder) => {
+      return await inPrivateFolder(options.workDir, 'syft', async (folder) => {
         const { stdout } = await runCommand({
           file: options.program,
           args: ['version', '-o', 'json'],

@@ -1,9 +1,8 @@
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
-import { join } from 'node:path';
 import { split } from 'shlex';
 import { parseUsageAnswer, type UsageAnswer, type UsageQuestion, unknownUse } from '../domain/lifecycle/usage.js';
 import { HoubaError } from '../domain/report/errors.js';
 import { runCommand } from './command.js';
+import { inPrivateFolder } from './private-folder.js';
 
 /** The operator's own program that knows where images run (section 8.4). */
 export interface UsageOracle {
@@ -33,25 +32,23 @@ export function createUsageOracle(options: UsageOracleOptions): UsageOracle {
   const [file, ...args] = splitCommand(options.command);
 
   async function ask(question: UsageQuestion, signal?: AbortSignal): Promise<UsageAnswer> {
-    await mkdir(options.workDir, { recursive: true });
-    const home = await mkdtemp(join(options.workDir, 'oracle-'));
     try {
-      const { stdout } = await runCommand({
-        file,
-        args,
-        input: `${JSON.stringify(question)}\n`,
-        env: { ...options.environment, HOME: home, TMPDIR: home },
-        timeoutMs: options.timeoutMs,
-        signal,
-        secrets: options.secrets ?? [],
+      return await inPrivateFolder(options.workDir, 'oracle', async (home) => {
+        const { stdout } = await runCommand({
+          file,
+          args,
+          input: `${JSON.stringify(question)}\n`,
+          env: { ...options.environment, HOME: home, TMPDIR: home },
+          timeoutMs: options.timeoutMs,
+          signal,
+          secrets: options.secrets ?? [],
+        });
+        return parseUsageAnswer(stdout);
       });
-      return parseUsageAnswer(stdout);
     } catch (error) {
       signal?.throwIfAborted();
       if (error instanceof HoubaError) return unknownUse(error.message);
       throw error;
-    } finally {
-      await rm(home, { recursive: true, force: true });
     }
   }
 

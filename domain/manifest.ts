@@ -48,15 +48,15 @@ export const MAX_MANIFEST_BYTES = 4 * 1024 * 1024;
 /** Children of an index, or layers of an image (conventions S3). */
 const MAX_DESCRIPTORS = 1000;
 
+export const OCI_INDEX = 'application/vnd.oci.image.index.v1+json';
+export const OCI_IMAGE = 'application/vnd.oci.image.manifest.v1+json';
+
 const INDEX_TYPES: ReadonlySet<string> = new Set([
-  'application/vnd.oci.image.index.v1+json',
+  OCI_INDEX,
   'application/vnd.docker.distribution.manifest.list.v2+json',
 ]);
 
-const IMAGE_TYPES: ReadonlySet<string> = new Set([
-  'application/vnd.oci.image.manifest.v1+json',
-  'application/vnd.docker.distribution.manifest.v2+json',
-]);
+const IMAGE_TYPES: ReadonlySet<string> = new Set([OCI_IMAGE, 'application/vnd.docker.distribution.manifest.v2+json']);
 
 /** What to ask a registry for: everything `parseManifest` reads. */
 export const MANIFEST_MEDIA_TYPES: readonly string[] = [...INDEX_TYPES, ...IMAGE_TYPES];
@@ -82,6 +82,20 @@ export function parseManifest(bytes: Uint8Array, contentType: string): ParsedMan
     return { kind: 'image', mediaType, artifactType: artifactType ?? null, config, layers, annotations, subject };
   }
   throw unsupported(`its type is ${JSON.stringify(mediaType.slice(0, 200))}`, 'houba reads OCI and Docker schema 2');
+}
+
+/**
+ * Whoever reads such a layer would fetch it from any address that the manifest names (conventions S7), and a mirror does not
+ * hold it.
+ * @param name of the image, for the message
+ * @throws HoubaError `Unsupported`
+ */
+export function refuseForeignLayers(name: string, layers: readonly Descriptor[]): void {
+  const foreign = layers.find((layer) => (layer.urls ?? []).length > 0);
+  if (foreign === undefined) return;
+  throw new HoubaError('Unsupported', `${name} has a layer that is to be fetched from elsewhere, ${foreign.digest}`, {
+    hint: 'push the image again with all of its layers',
+  });
 }
 
 /** A `Content-Type` without its parameters, in lower case. */

@@ -93,17 +93,19 @@ function openOracle({ usageOracle, childEnvironment }: Settings, workDir: string
   return createUsageOracle({ command, timeoutMs, workDir, environment, secrets: Object.values(variables) });
 }
 
-/** BuildKit's client, looked for when the first policy rebuilds something. */
+/** BuildKit's client, looked for when the first policy rebuilds something. What it reports says for which run (C23). */
 function lazyBuildctl(settings: Settings, workDir: string, log: Logger): Buildctl {
-  const open = once(async () =>
-    createBuildctl({
-      program: await requiredProgram('buildctl', settings),
+  const find = once(() => requiredProgram('buildctl', settings));
+  const open = async () => {
+    const run = whence();
+    return createBuildctl({
+      program: await find(),
       address: settings.buildkitHost,
       workDir,
       environment: settings.childEnvironment,
-      onLine: (line) => log.debug({ line }, 'build'),
-    }),
-  );
+      onLine: (line) => log.debug({ line, ...run }, 'build'),
+    });
+  };
   return {
     build: async (...args) => (await open()).build(...args),
     ping: async (...args) => (await open()).ping(...args),

@@ -71,7 +71,8 @@ const build = proxyActivities<BuildActivities>({
   startToCloseTimeout: '2 hours',
   scheduleToCloseTimeout: '8 hours',
   retry: {
-    initialInterval: '30 seconds',
+    // Shorter than the guide's: a person may wait for it, and without a daemon the hourly run comes back anyway.
+    initialInterval: '5 seconds',
     backoffCoefficient: 2,
     maximumInterval: '10 minutes',
     maximumAttempts: 5,

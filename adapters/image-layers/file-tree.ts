@@ -40,6 +40,10 @@ export interface FileTree {
 
 /** Deeper trees are made by nobody in good faith. */
 const DEEPEST = 512;
+/** Longer paths exist on no file system that an image is unpacked to; links would make them as long as an attacker likes. */
+const LONGEST_PATH = 4096;
+/** Characters of all paths together: an image has some ten million, and all of them are kept. */
+const MOST_CHARACTERS = 256 * 1024 * 1024;
 /** As many links in a row as Linux follows. */
 const MOST_LINKS = 40;
 
@@ -58,6 +62,7 @@ interface Branch {
 
 export function createFileTree(): FileTree {
   const root = branch({ kind: 'directory', mode: 0o755 }, -1);
+  let characters = 0;
 
   /**
    * Walks down from the root. Links on the way are followed; missing directories are made when `create` is set.
@@ -101,8 +106,17 @@ export function createFileTree(): FileTree {
     }
     const last = path.pop();
     if (last === undefined) return null;
-    const parent = walk(path, { create: true, followLast: true })?.at(-1)?.branch;
-    return parent?.node.kind === 'directory' ? { parent, name: last } : null;
+    const way = walk(path, { create: true, followLast: true });
+    const parent = way?.at(-1)?.branch;
+    if (!way || parent?.node.kind !== 'directory') return null;
+    const length = way.reduce((sum, step) => sum + step.name.length + 1, last.length);
+    characters += length;
+    if (length > LONGEST_PATH || characters > MOST_CHARACTERS) {
+      throw new HoubaError('Unsupported', 'the image has paths that are too long to look into', {
+        hint: 'such an image can be copied, not rebuilt',
+      });
+    }
+    return { parent, name: last };
   }
 
   function set(parent: Branch, name: string, node: FileNode, layer: number): void {

@@ -1,4 +1,4 @@
-import { Transform } from 'node:stream';
+import { Duplex } from 'node:stream';
 import { Decompress } from 'fzstd';
 
 /**
@@ -7,28 +7,38 @@ import { Decompress } from 'fzstd';
  */
 const LARGEST_WINDOW = 32 * 1024 * 1024;
 
-/** Unpacks Zstandard as it comes. The stream fails on anything malformed, and on a frame that wants too large a window. */
-export function createUnzstd(): Transform {
-  const frames = createFrameWatch();
-  const decompress = new Decompress((chunk) => {
-    stream.push(chunk);
-  });
-  const push = (chunk: Uint8Array, final: boolean, done: (error?: Error | null) => void): void => {
-    try {
-      frames.watch(chunk);
-      decompress.push(chunk, final);
-      done();
-    } catch (error) {
-      done(error instanceof Error ? error : new Error(String(error)));
+/**
+ * As many bytes are unpacked at a time. Four of them may become 128 KiB, and all that one step gives is in memory at once.
+ */
+const SLICE = 256;
+
+/**
+ * Unpacks Zstandard as it comes, no faster than it is read. The stream fails on anything malformed, and on a frame that wants
+ * too large a window.
+ */
+export function createUnzstd(): Duplex {
+  return Duplex.from(async function* unpack(packed: AsyncIterable<Buffer>) {
+    const frames = createFrameWatch();
+    let unpacked: Uint8Array[] = [];
+    const decompress = new Decompress((chunk) => {
+      unpacked.push(chunk);
+    });
+    for await (const { buffer, byteOffset, byteLength } of packed) {
+      for (let at = 0; at < byteLength; at += SLICE) {
+        const slice = new Uint8Array(buffer, byteOffset + at, Math.min(SLICE, byteLength - at));
+        frames.watch(slice);
+        decompress.push(slice);
+        yield* unpacked;
+        unpacked = [];
+      }
     }
-  };
-  const stream: Transform = new Transform({
-    transform: (chunk: Buffer, _encoding, done) =>
-      push(new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength), false, done),
-    flush: (done) => push(new Uint8Array(0), true, done),
+    decompress.push(new Uint8Array(0), true);
+    yield* unpacked;
   });
-  return stream;
 }
+
+/** Bytes, packed or unpacked (RFC 8878, 3.1.1.2.4). */
+const LARGEST_BLOCK = 128 * 1024;
 
 /** Magic number, descriptor, window, dictionary and content size (RFC 8878, 3.1.1.1). */
 const LONGEST_FRAME_HEADER = 18;
@@ -59,6 +69,7 @@ function createFrameWatch(): { watch(chunk: Uint8Array): void } {
   function enter(): void {
     if (at === 'block') {
       const block = header.readUIntLE(0, 3);
+      if (block >> 3 > LARGEST_BLOCK) throw new Error('a Zstandard block is too large');
       const repeatsOneByte = ((block >> 1) & 3) === 1;
       const isLast = (block & 1) === 1;
       skip = (repeatsOneByte ? 1 : block >> 3) + (isLast ? checksum : 0);

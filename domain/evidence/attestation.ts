@@ -4,12 +4,15 @@ import { TRANSFORM_PREDICATE_TYPE } from './predicates.js';
 import { PROVENANCE_PREDICATE_TYPE } from './provenance.js';
 import { type PlatformManifest, SBOM_PREDICATE_TYPES, type SbomFormat, type SbomReferrer } from './sbom.js';
 
+/** How the media types of all versions of a Sigstore bundle begin. */
+export const ANY_BUNDLE = 'application/vnd.dev.sigstore.bundle';
+
 /** Artifact type and layer type of a signed statement (conventions C19). */
-export const BUNDLE_MEDIA_TYPE = 'application/vnd.dev.sigstore.bundle.v0.3+json';
+export const BUNDLE_MEDIA_TYPE = `${ANY_BUNDLE}.v0.3+json`;
 
 /** By these annotations cosign and others find a bundle without reading it. */
 const CONTENT_KEY = 'dev.sigstore.bundle.content';
-const PREDICATE_TYPE_KEY = 'dev.sigstore.bundle.predicateType';
+export const BUNDLE_PREDICATE_TYPE = 'dev.sigstore.bundle.predicateType';
 
 /** One statement that lacks on at least one of the manifests that it is about. */
 export interface MissingAttestation {
@@ -78,7 +81,10 @@ export function bundleAnnotations(
   identity: StatementIdentity | null,
 ): Record<string, string> {
   const { predicateType, platform, format, subjects } = attestation;
-  const annotations: Record<string, string> = { [CONTENT_KEY]: 'dsse-envelope', [PREDICATE_TYPE_KEY]: predicateType };
+  const annotations: Record<string, string> = {
+    [CONTENT_KEY]: 'dsse-envelope',
+    [BUNDLE_PREDICATE_TYPE]: predicateType,
+  };
   const keys = prefixedKeys(prefix);
   if (keys === null) return annotations;
   const about = platform?.digest ?? subjects[0];

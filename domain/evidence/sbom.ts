@@ -11,6 +11,9 @@ export const SBOM_MEDIA_TYPES: Readonly<Record<SbomFormat, string>> = {
   'cyclonedx-json': 'application/vnd.cyclonedx+json',
 };
 
+/** The largest document that is read or signed. */
+export const MAX_SBOM_BYTES = 128 * 1024 * 1024;
+
 export const SBOM_PREDICATE_TYPES: Readonly<Record<SbomFormat, string>> = {
   'spdx-json': 'https://spdx.dev/Document',
   'cyclonedx-json': 'https://cyclonedx.org/bom',

@@ -3,6 +3,13 @@ import { HoubaError } from '../report/errors.js';
 
 const STATEMENT_TYPE = 'https://in-toto.io/Statement/v1';
 
+/** Artifact type and layer type of a statement that nobody has signed (conventions C19). */
+export const IN_TOTO = 'application/vnd.in-toto+json';
+/** The annotation that tells what it is about. */
+export const IN_TOTO_PREDICATE_TYPE = 'in-toto.io/predicate-type';
+/** The largest that is read. */
+export const MAX_STATEMENT_BYTES = 16 * 1024 * 1024;
+
 export interface StatementSubject {
   readonly name: string;
   readonly digest: Digest;

@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import type { Digest } from '../digest.js';
 import { formatDuration } from '../duration.js';
-import { prefixedKeys, STAMP_ARTIFACT_TYPE } from '../stamp/keys.js';
+import { type RecordedStamp, readStamp, type StampReferrer, stampsBeside } from '../stamp/annotations.js';
+import { prefixedKeys } from '../stamp/keys.js';
 import { TRANSFORM_PREDICATE_TYPE } from './predicates.js';
 import { BUILD_TYPE, PROVENANCE_PREDICATE_TYPE } from './provenance.js';
 import { SBOM_MEDIA_TYPES, SBOM_PREDICATE_TYPES, type SbomFormat } from './sbom.js';
@@ -35,7 +36,7 @@ export interface VerifyReport {
 export interface FoundEvidence {
   /** Of the manifest; `unusable` says why it cannot be read. */
   readonly manifest: { readonly annotations: Annotations } | { readonly unusable: string };
-  readonly referrers: readonly { readonly artifactType: string; readonly annotations: Annotations }[];
+  readonly referrers: readonly StampReferrer[];
   /** Those of the predicate types that `attestationTypes` names. */
   readonly attestations: readonly CheckedAttestation[];
 }
@@ -109,21 +110,24 @@ type Judgement = Pick<RequirementOutcome, 'passed' | 'detail'>;
 const pass = (detail: string): Judgement => ({ passed: true, detail });
 const fail = (detail: string): Judgement => ({ passed: false, detail });
 
-/** On the manifest, else beside it for this tag (section 6, `stamp: referrer`). */
+/**
+ * The stamp that planning goes by (L5): on the manifest, else beside it (section 6, `stamp: referrer`). An alias has none of
+ * its own; it shows an image that bears that of another tag.
+ */
 function judgeStamp({ manifest, referrers }: FoundEvidence, { prefix, tag }: Expectations): Judgement {
-  const keys = prefixedKeys(prefix);
-  if (keys === null) return fail('HOUBA_LABEL_PREFIX is empty, so a stamp cannot be told from upstream annotations');
+  if (prefix === '') return fail('HOUBA_LABEL_PREFIX is empty, so a stamp cannot be told from upstream annotations');
   if ('unusable' in manifest) return fail(manifest.unusable);
-  const isStamp = (annotations: Annotations) => (own(annotations, keys.artifactType) ?? '') !== '';
-  const told = (annotations: Annotations) =>
-    `policy ${own(annotations, keys.policy) ?? '-'}, import ${own(annotations, keys.import) ?? '-'}, ` +
-    `variant ${own(annotations, keys.variant) ?? '-'}`;
-  if (isStamp(manifest.annotations)) return pass(told(manifest.annotations));
-  const beside = referrers.filter((one) => one.artifactType === STAMP_ARTIFACT_TYPE && isStamp(one.annotations));
-  const stamp = beside.find(({ annotations }) => tag === null || own(annotations, keys.tag) === tag);
-  if (stamp !== undefined) return pass(`${told(stamp.annotations)} (beside the image)`);
-  const others = beside.length === 0 ? '' : `; ${beside.length} beside it, of other tags`;
-  return fail(`no ${keys.artifactType} on the manifest${others}`);
+  const stamp = readStamp(manifest.annotations, prefix);
+  if (stamp !== null) return pass(stamped(stamp));
+  const beside = stampsBeside(referrers, prefix);
+  const found = beside.findLast((one) => one.tag === tag) ?? beside.at(-1);
+  if (found === undefined) return fail(`no stamp of ${prefix} is on the manifest, and none beside it`);
+  const whose = found.tag === tag ? '' : `, of the tag ${found.tag}`;
+  return pass(`${stamped(found.stamp)} (beside the image${whose})`);
+}
+
+function stamped(stamp: RecordedStamp): string {
+  return `policy ${stamp.policy}, import ${stamp.import ?? '-'}, variant ${stamp.variant ?? '-'}`;
 }
 
 function judgeSboms({ referrers }: FoundEvidence): Judgement {

@@ -1,5 +1,6 @@
 import { closest, distance } from 'fastest-levenshtein';
 import { z } from 'zod';
+import { upstreamKeyProblem } from '../evidence/upstream-key.js';
 import { HoubaError } from '../report/errors.js';
 import { refuseSteps } from '../transform/resolve.js';
 import { type DocumentIssue, formatPath } from './issues.js';
@@ -32,10 +33,15 @@ function crossIssues(document: unknown): DocumentIssue[] {
   const issues = [
     ...duplicates(imports, 'name', ['spec', 'imports'], 'import'),
     ...transformIssues(spec.artifactType, spec.defaults, ['spec', 'defaults']),
+    ...upstreamKeyIssues(defaults, ['spec', 'defaults']),
   ];
   imports.forEach((entry, index) => {
     const path = ['spec', 'imports', index];
-    issues.push(...transformIssues(spec.artifactType, entry, path), ...importIssues(asMap(entry), defaults, path));
+    issues.push(
+      ...transformIssues(spec.artifactType, entry, path),
+      ...upstreamKeyIssues(asMap(entry), path),
+      ...importIssues(asMap(entry), defaults, path),
+    );
   });
   return issues;
 }
@@ -68,6 +74,13 @@ function importIssues(entry: Loose | null, defaults: Loose | null, path: Path): 
   issues.push(...duplicates(variants, 'name', [...path, 'variants'], 'variant'));
   issues.push(...duplicates(variants, 'suffix', [...path, 'variants'], 'variant', ''));
   return issues;
+}
+
+/** A key that no worker may read, or can verify with, is told before a run (S8). */
+function upstreamKeyIssues(holder: Loose | null, path: Path): DocumentIssue[] {
+  const key = asMap(holder?.verifyUpstream)?.key;
+  const problem = typeof key === 'string' && key !== '' ? upstreamKeyProblem(key) : null;
+  return problem === null ? [] : [at([...path, 'verifyUpstream', 'key'], `verifyUpstream.key ${problem}`)];
 }
 
 /**

@@ -277,7 +277,10 @@ describe('a subset of platforms', () => {
 
 describe('a rebuilt image', () => {
   /** As a rebuild leaves it: a stamped manifest and what BuildKit said of it. */
-  async function rebuilt(): Promise<{ placement: Placement; current: Digest }> {
+  async function rebuilt(said: unknown = { predicate: {}, subject: [{ name: 'old' }] }): Promise<{
+    placement: Placement;
+    current: Digest;
+  }> {
     const image = storeImage(destination(), {
       salt: 'built',
       annotations: {
@@ -288,7 +291,7 @@ describe('a rebuilt image', () => {
       },
     });
     destination().tags.set('7', image);
-    const bytes = new TextEncoder().encode(JSON.stringify({ predicate: {}, subject: [{ name: 'old' }] }));
+    const bytes = new TextEncoder().encode(typeof said === 'string' ? said : JSON.stringify(said));
     await world.registries.regctl.putArtifact(DESTINATION, image, {
       artifactType: 'application/vnd.in-toto+json',
       annotations: { 'in-toto.io/predicate-type': 'https://slsa.dev/provenance/v1' },
@@ -314,6 +317,21 @@ describe('a rebuilt image', () => {
     expect(JSON.parse(new TextDecoder().decode(destination().blobs.get(layer.digest)))).toEqual({
       predicate: {},
       subject: [{ name: 'registry.example/lib/redis', digest: { sha256: digest.slice('sha256:'.length) } }],
+    });
+  });
+
+  it('takes it along once, however often the step runs', async () => {
+    const { placement } = await rebuilt();
+    const inspection = await run(world.steps.inspectPlacement, placement);
+    for (const _ of [1, 2]) await run(world.steps.writeImage, { placement, inspection });
+    expect(await world.registries.reader.listReferrers(DESTINATION, inspection.stamped)).toHaveLength(1);
+  });
+
+  it.each([['not JSON'], [null]])('is not restamped when what BuildKit said cannot be read: %j', async (said) => {
+    const { placement } = await rebuilt(said);
+    await expect(place(placement)).rejects.toMatchObject({
+      type: 'Unsupported',
+      message: expect.stringContaining('holds no statement'),
     });
   });
 

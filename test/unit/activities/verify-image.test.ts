@@ -12,7 +12,7 @@ const BUNDLE = 'application/vnd.dev.sigstore.bundle.v0.3+json';
 const TRANSFORM = 'https://houba.dev/predicate/transform/v1';
 const SCAN = 'https://houba.dev/predicate/scan/v1';
 const SPDX = 'https://spdx.dev/Document';
-const STAMP = { 'io.houba.artifact.type': 'image', 'io.houba.policy': 'redis' };
+const STAMP = { 'org.opencontainers.image.base.digest': `sha256:${'a'.repeat(64)}`, 'io.houba.policy': 'redis' };
 const NOW = Date.parse('2026-03-09T00:00:00Z');
 
 let registries: MemoryRegistries;

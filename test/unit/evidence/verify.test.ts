@@ -58,8 +58,14 @@ describe('outcomes', () => {
 });
 
 describe('the stamp', () => {
-  const STAMP = { 'io.houba.artifact.type': 'image', 'io.houba.policy': 'redis', 'io.houba.import': 'all' };
+  const STAMP = {
+    'org.opencontainers.image.base.digest': REFERRER,
+    'io.houba.artifact.type': 'image',
+    'io.houba.policy': 'redis',
+    'io.houba.import': 'all',
+  };
   const beside = (tag: string, annotations: Record<string, string> = STAMP) => ({
+    digest: REFERRER,
     artifactType: 'application/vnd.houba.stamp.v1+json',
     annotations: { ...annotations, 'io.houba.tag': tag },
   });
@@ -71,35 +77,25 @@ describe('the stamp', () => {
     });
   });
 
-  it('beside the image passes for its tag', () => {
-    const { passed, detail } = judge('stamp', { referrers: [beside('8'), beside('7')] });
-    expect(passed).toBe(true);
-    expect(detail).toContain('beside');
+  it.each<[string, string[], string | null, string]>([
+    ['for its tag', ['8', '7', '6'], '7', '(beside the image)'],
+    ['for an alias, which shows what another tag shows', ['7.1'], '7', '(beside the image, of the tag 7.1)'],
+    ['for the image named by its digest', ['8'], null, '(beside the image, of the tag 8)'],
+  ])('beside the image passes %s', (_, tags, tag, detail) => {
+    const outcome = judge('stamp', { referrers: tags.map((one) => beside(one)) }, { tag });
+    expect(outcome).toEqual({ passed: true, detail: `policy redis, import all, variant - ${detail}` });
   });
 
-  it('beside the image passes for any tag when the image is named by its digest', () => {
-    expect(judge('stamp', { referrers: [beside('8')] }, { tag: null }).passed).toBe(true);
-  });
-
+  const { 'io.houba.policy': _, ...NO_POLICY } = STAMP;
+  const { 'org.opencontainers.image.base.digest': __, ...NO_BASE } = STAMP;
   it.each<[string, Partial<FoundEvidence>, Partial<Expectations>, RegExp]>([
-    ['another tag', { referrers: [beside('8')] }, {}, /of other tags/],
-    [
-      'another artifact type',
-      { referrers: [{ ...beside('7'), artifactType: 'text/plain' }] },
-      {},
-      /no io\.houba\.artifact\.type/,
-    ],
-    ['an artifact without a stamp', { referrers: [beside('7', {})] }, {}, /no io\.houba\.artifact\.type/],
-    ['an empty value', { manifest: { annotations: { 'io.houba.artifact.type': '' } } }, {}, /no io\.houba/],
-    ['another prefix', { manifest: { annotations: STAMP } }, { prefix: 'org.acme' }, /no org\.acme\.artifact\.type/],
+    ['another artifact type', { referrers: [{ ...beside('7'), artifactType: 'text/plain' }] }, {}, /no stamp of io/],
+    ['an artifact without a stamp', { referrers: [beside('7', {})] }, {}, /no stamp of io\.houba/],
+    ['no policy', { manifest: { annotations: NO_POLICY } }, {}, /no stamp of io\.houba/],
+    ['no base digest', { manifest: { annotations: NO_BASE } }, {}, /no stamp of io\.houba/],
+    ['another prefix', { manifest: { annotations: STAMP } }, { prefix: 'org.acme' }, /no stamp of org\.acme/],
     ['no prefix at all', { manifest: { annotations: STAMP } }, { prefix: '' }, /HOUBA_LABEL_PREFIX/],
     ['a manifest that cannot be read', { manifest: { unusable: 'unusable manifest' } }, {}, /unusable manifest/],
-    [
-      'the base digest alone',
-      { manifest: { annotations: { 'org.opencontainers.image.base.digest': REFERRER } } },
-      {},
-      /no io/,
-    ],
   ])('of %s does not', (_, found, expected, reason) => {
     const { passed, detail } = judge('stamp', found, expected);
     expect(passed).toBe(false);
@@ -112,11 +108,16 @@ describe('the SBOM', () => {
     ['application/spdx+json', 'spdx-json'],
     ['application/vnd.cyclonedx+json', 'cyclonedx-json'],
   ])('of type %s passes', (artifactType, detail) => {
-    expect(judge('sbom', { referrers: [{ artifactType, annotations: {} }] })).toEqual({ passed: true, detail });
+    expect(judge('sbom', { referrers: [{ digest: REFERRER, artifactType, annotations: {} }] })).toEqual({
+      passed: true,
+      detail,
+    });
   });
 
   it('is not just any referrer', () => {
-    expect(judge('sbom', { referrers: [{ artifactType: 'application/json', annotations: {} }] }).passed).toBe(false);
+    expect(
+      judge('sbom', { referrers: [{ digest: REFERRER, artifactType: 'application/json', annotations: {} }] }).passed,
+    ).toBe(false);
   });
 });
 
@@ -221,6 +222,7 @@ describe('the scan', () => {
     const attestations = [checked(SCAN, scan('2026-03-08T00:00:00Z'), 'by another key')];
     expect(judge('scan-pass', { attestations }).detail).toContain('by another key');
     const annotated = {
+      digest: REFERRER,
       artifactType: 'application/vnd.houba.scan.result.v1',
       annotations: { 'io.houba.scan.vuln.high': '0' },
     };

@@ -37,7 +37,7 @@ describe('a valid policy', () => {
           variants: [{ name: 'a' }, { name: 'b', suffix: '-b', transform: [] }],
           stamp: 'referrer',
           keepUpstreamEvidence: true,
-          verifyUpstream: { key: 'cosign.pub' },
+          verifyUpstream: { key: '/etc/houba/upstream.pub' },
         },
       ],
     });
@@ -93,9 +93,15 @@ describe('a field that is wrong', () => {
     ['neither key nor identity', { verifyUpstream: {} }, 'must be either {key}, or {identity, issuer}'],
     [
       'key and issuer',
-      { verifyUpstream: { key: 'k', issuer: 'i' } },
+      { verifyUpstream: { key: '/k', issuer: 'i' } },
       'unknown key "issuer" in spec.imports[0].verifyUpstream',
     ],
+    [
+      'a key that the worker would have to guess',
+      { verifyUpstream: { key: 'cosign.pub' } },
+      'spec.imports[0].verifyUpstream.key: verifyUpstream.key is neither PEM, an absolute path',
+    ],
+    ['a key from anywhere', { verifyUpstream: { key: 'env://TOKEN' } }, 'cannot be read from env://'],
     ['an import that is none', { tags: 'x' }, 'must be a mapping, not "x"'],
   ])('%s: says where and what', (_what, entry, expected) => {
     const [first, ...others] = mistakes(policyDocument({ imports: [entry] }));
