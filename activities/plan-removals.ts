@@ -1,7 +1,13 @@
 import pLimit from 'p-limit';
 import type { Digest } from '../domain/digest.js';
-import type { DestinationRepository, PlannedOperation, PlanRequest } from '../domain/durable/placement.js';
-import { type PlannedDeletion, type PlannedMark, removalKey, removalOperation } from '../domain/durable/removal.js';
+import type {
+  DestinationRepository,
+  PlannedDeletion,
+  PlannedMark,
+  PlannedOperation,
+  PlanRequest,
+} from '../domain/durable/placement.js';
+import { removalKey, removalOperation } from '../domain/durable/removal.js';
 import type { PolicyPlan, Target } from '../domain/plan/plan.js';
 import { type MassDeletion, planRemovals, type RemovalPlan } from '../domain/plan/removals.js';
 import type { SeenRepository } from '../domain/plan/survey.js';

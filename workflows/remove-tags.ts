@@ -1,7 +1,7 @@
 import { CancellationScope, log } from '@temporalio/workflow';
 import type { DeletionList, DeletionOutcome, DeletionRequest } from '../activities/delete-tag.js';
-import type { Position } from '../domain/durable/placement.js';
-import { type PlannedDeletion, type PlannedMark, removalKey, removalOperation } from '../domain/durable/removal.js';
+import type { PlannedDeletion, PlannedMark, Position } from '../domain/durable/placement.js';
+import { removalKey, removalOperation } from '../domain/durable/removal.js';
 import { formatPinned, formatRepository } from '../domain/reference.js';
 import type { Operation } from '../domain/report/run-report.js';
 import { reportFailure } from './failures.js';

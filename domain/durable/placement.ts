@@ -1,5 +1,6 @@
 import type { Digest } from '../digest.js';
 import type { HumanWord } from '../human-word.js';
+import type { Mark } from '../lifecycle/mark.js';
 import type { AliasMove, EvidenceKind } from '../plan/plan.js';
 import type { ItemPage, PlannedItems } from '../plan/plan-item.js';
 import type { TransformStep } from '../policy/resolve.js';
@@ -8,7 +9,6 @@ import type { Repository } from '../reference.js';
 import type { ReportedError } from '../report/errors.js';
 import type { Counts, Operation } from '../report/run-report.js';
 import type { RunOptions } from './messages.js';
-import type { PlannedDeletion, PlannedMark } from './removal.js';
 
 /** A destination repository: where it is, and the roster name under which the worker finds how to reach it (S6). */
 export interface DestinationRepository extends Repository {
@@ -170,6 +170,30 @@ export interface AliasPlacement {
   readonly outTag: string;
   readonly digest: Digest;
   readonly current: Digest | null;
+}
+
+/** The mark of one tag to set, replace or clear. */
+export interface PlannedMark {
+  readonly kind: 'set' | 'replace' | 'clear';
+  readonly position: Position;
+  readonly destination: DestinationRepository;
+  /** null: marks that name no tag. */
+  readonly tag: string | null;
+  /** What the tag resolved to when this was planned. */
+  readonly digest: Digest;
+  /** null: the tag has none. */
+  readonly put: Mark | null;
+  /** The source's, for the report. */
+  readonly baseDigest: Digest | null;
+}
+
+/** A tag to delete at once. */
+export interface PlannedDeletion {
+  readonly position: Position;
+  readonly destination: DestinationRepository;
+  readonly tag: string;
+  readonly digest: Digest;
+  readonly baseDigest: Digest;
 }
 
 export interface PolicyInput {

@@ -1,6 +1,13 @@
 import type { Digest } from '../digest.js';
-import type { AliasPlacement, Backfill, Placement, Position, Wait } from '../durable/placement.js';
-import type { PlannedDeletion, PlannedMark } from '../durable/removal.js';
+import type {
+  AliasPlacement,
+  Backfill,
+  Placement,
+  PlannedDeletion,
+  PlannedMark,
+  Position,
+  Wait,
+} from '../durable/placement.js';
 import { formatRepository, type Repository } from '../reference.js';
 import { compareText } from '../selection/version.js';
 import { groupOf } from './item-pages.js';

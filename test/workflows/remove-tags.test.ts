@@ -4,8 +4,7 @@ import type { DeletionOutcome } from '../../activities/delete-tag.js';
 import { policyId } from '../../domain/durable/ids.js';
 import type { PolicyResult } from '../../domain/durable/messages.js';
 import { QUEUES } from '../../domain/durable/names.js';
-import type { PlanPage } from '../../domain/durable/placement.js';
-import type { PlannedDeletion, PlannedMark } from '../../domain/durable/removal.js';
+import type { PlannedDeletion, PlannedMark, PlanPage } from '../../domain/durable/placement.js';
 import { HoubaError } from '../../domain/report/errors.js';
 import type { reconcilePolicy } from '../../workflows/index.js';
 import {
