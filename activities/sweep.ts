@@ -98,7 +98,7 @@ export function createFindMarks(deps: Dependencies) {
     const settled: PurgeOutcome[] = [];
     for await (const place of walkRepositories(deps, request, context)) {
       if ('error' in place) {
-        settled.push(unread(place.name, place.error));
+        settled.push(place.known ? unread(place.name, place.error) : unknown(place.name, place.error));
         continue;
       }
       const { repository, after } = place;
@@ -132,8 +132,8 @@ export function createListRepositories(deps: Dependencies) {
     const repositories: DestinationRepository[] = [];
     const unreadable: RepositoriesPage['unread'][number][] = [];
     for await (const place of walkRepositories(deps, request, context)) {
-      if ('error' in place) unreadable.push(place);
-      else repositories.push(place.repository);
+      if ('repository' in place) repositories.push(place.repository);
+      else if (place.known) unreadable.push({ name: place.name, error: place.error });
       const last = repositories.at(-1);
       if (repositories.length < PAGE || last === undefined) continue;
       return { repositories, unread: unreadable, next: { registry: last.registry, path: last.path, tag: null } };
@@ -144,7 +144,12 @@ export function createListRepositories(deps: Dependencies) {
 
 type Place =
   | { readonly repository: DestinationRepository; readonly after: string | null }
-  | { readonly name: string; readonly error: ReportedError };
+  | {
+      readonly name: string;
+      readonly error: ReportedError;
+      /** false: one of several registries, which has no catalogue and, as far as anybody knows, nothing of houba's. */
+      readonly known: boolean;
+    };
 
 /** Every repository of the registries, in the order of their names, from the cursor on. */
 async function* walkRepositories(
@@ -160,7 +165,8 @@ async function* walkRepositories(
       found = await findRepositories(deps, entry, repositories, signal);
     } catch (error) {
       signal.throwIfAborted();
-      yield { name: entry.host, error: reportError(error) };
+      const reported = reportError(error);
+      yield { name: entry.host, error: reported, known: reported.type !== 'Unsupported' || registries.length === 1 };
       continue;
     }
     for (const { host, path } of found) {
@@ -214,6 +220,10 @@ async function* marksIn(
     const looked = listed.slice(start, start + PAGE).map((tag) => limit(() => look(tag)));
     for (const one of await Promise.all(looked)) if (one !== null) yield one;
   }
+}
+
+function unknown(name: string, error: ReportedError): PurgeOutcome {
+  return { ...unread(name, error), reason: `it was not looked at: ${error.message}`, error: null };
 }
 
 function unread(name: string, error: ReportedError): PurgeOutcome {

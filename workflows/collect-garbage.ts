@@ -55,7 +55,8 @@ export async function collectGarbage(input: GcInput, carried?: GcProgress): Prom
     const name = formatRepository(repository);
     current.add(name);
     try {
-      report = addRepository(report, await collect(input, opened, repository, now));
+      const outcomes = await collect(input, opened, repository, now);
+      report = addRepository(report, outcomes);
     } finally {
       current.delete(name);
     }
