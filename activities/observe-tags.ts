@@ -133,13 +133,17 @@ async function tell(observation: Observation): Promise<Observed> {
 async function ask({ digest, placement: { destination, tag } }: Wait): Promise<ObserveOutcome> {
   try {
     const handle = temporalClient().workflow.getHandle(settleId(destination, tag));
+    // One that has ended still answers.
+    if ((await handle.describe()).status.name !== 'RUNNING') return NOT_KNOWN;
     const status = await handle.query<WaitStatus>(QUERIES.status);
     if (status.digest === digest) return { readyAt: status.dueAt, reason: null, error: null };
   } catch {
     // There is none, or nobody answers for it: nothing depends on it.
   }
-  return { readyAt: null, reason: null, error: null };
+  return NOT_KNOWN;
 }
+
+const NOT_KNOWN: ObserveOutcome = { readyAt: null, reason: null, error: null };
 
 function journalHeld(journal: Journal, wait: Wait, { readyAt, error, ...outcome }: ObserveOutcome): void {
   const { digest, placement } = wait;
