@@ -151,9 +151,11 @@ function strangerError(items: readonly PlanItem[]): ReportedError {
 
 function lookAt({ plan, targets, source, seen, forbidden }: PlannedNow): (item: PlanItem) => Sight {
   const placed = new Map(
-    plan.tags.flatMap(({ kind, target, outTag, recorded }) => {
+    plan.tags.flatMap(({ kind, target, outTag, recorded, reason }) => {
       const repository = targets[target]?.repository;
-      if (kind !== 'keep' || repository === undefined || recorded === null) return [];
+      // One that merely waits is otherwise as the policy wants it.
+      const stays = kind === 'keep' || (kind === 'held' && reason === null);
+      if (!stays || repository === undefined || recorded === null) return [];
       return [[formatTagged(repository, outTag), recorded.baseDigest] as const];
     }),
   );

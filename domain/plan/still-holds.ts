@@ -23,7 +23,7 @@ export interface Sight {
   readonly current: Digest | null | undefined;
   /** What the source tag shows. */
   readonly source: Digest | null | undefined;
-  /** The source digest of a tag that stays as it is; null: it does not stay, or is not there. */
+  /** The source digest of a tag that stays as it is for now; null: it does not stay, or is not there. */
   readonly placed: Digest | null;
   /** What the tag shows that an alias points to. */
   readonly aim: Digest | null;
