@@ -70,7 +70,7 @@ function operationLine(operation: Operation, variant: string, palette: Palette):
   if (operation.ready_at !== null) parts.push(`ready_at=${operation.ready_at}`);
   if (operation.reason !== undefined) parts.push(`(${escapeControls(operation.reason)})`);
   if (operation.error !== null) parts.push(errorText(operation.error, palette));
-  else if (!operation.applied) parts.push(palette.minor('(planned)'));
+  else if (!operation.applied && operation.kind !== 'held') parts.push(palette.minor('(planned)'));
   return `    ${parts.join(' ')}`;
 }
 
