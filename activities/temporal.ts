@@ -1,14 +1,8 @@
 import { getClient } from '@temporalio/activity';
-import {
-  type Client,
-  isGrpcServiceError,
-  WithStartWorkflowOperation,
-  WorkflowNotFoundError,
-  WorkflowUpdateFailedError,
-} from '@temporalio/client';
+import { type Client, isGrpcServiceError, WithStartWorkflowOperation, WorkflowNotFoundError } from '@temporalio/client';
 
 // The client inside an activity is experimental in the SDK: nobody else in this folder touches it.
-export { isGrpcServiceError, WithStartWorkflowOperation, WorkflowNotFoundError, WorkflowUpdateFailedError };
+export { WithStartWorkflowOperation, WorkflowNotFoundError };
 
 /** A client of the Temporal that the running activity belongs to. */
 export function temporalClient(): Client {

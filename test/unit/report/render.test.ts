@@ -49,8 +49,8 @@ describe('the text report', () => {
     expect(lines.slice(2, 7)).toEqual([
       `    imported 7.2.0 ${DIGEST} (planned)`,
       `    aliased latest <- 7.2.0 sha256:${'b'.repeat(64)}`,
-      `    held 7 ${DIGEST} ready_at=2026-03-09T05:00:00Z (planned)`,
-      `    held 6 ${DIGEST} (its base is gone) (planned)`,
+      `    held 7 ${DIGEST} ready_at=2026-03-09T05:00:00Z`,
+      `    held 6 ${DIGEST} (its base is gone)`,
       `    imported failed 8 <- 7.2.0 ${DIGEST} steps=injectCA,setTimezone RegistryUnavailable: docker.io answered 503`,
     ]);
   });

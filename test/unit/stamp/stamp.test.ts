@@ -58,7 +58,7 @@ describe('stampAnnotations', () => {
     expect(stampAnnotations({ ...stamp, revision: null }, '')).toEqual(copied);
   });
 
-  it('names the steps and version of a rebuild, its platforms and what it supersedes', () => {
+  it('names the steps and version of a rebuild, its platforms, what it supersedes and who promoted it', () => {
     const rebuilt = {
       ...stamp,
       transformSteps: ['injectCA', 'setTimezone'],
@@ -66,6 +66,7 @@ describe('stampAnnotations', () => {
       platforms: ['linux/amd64', 'linux/arm64'],
       supersedes: BASE,
       upstreamVerified: 'sha256:key',
+      promoted: { by: 'bob', reason: 'fixes a leak' },
     };
     expect(stampAnnotations(rebuilt, 'x')).toMatchObject({
       'x.transform.steps': 'injectCA,setTimezone',
@@ -73,6 +74,8 @@ describe('stampAnnotations', () => {
       'x.platforms': 'linux/amd64,linux/arm64',
       'x.supersedes': BASE,
       'x.upstream.verified': 'sha256:key',
+      'x.promoted.by': 'bob',
+      'x.promoted.reason': 'fixes a leak',
     });
     expect(readStamp(stampAnnotations(rebuilt, 'x'), 'x')).toMatchObject({
       transformSteps: 'injectCA,setTimezone',
@@ -80,6 +83,7 @@ describe('stampAnnotations', () => {
       platforms: 'linux/amd64,linux/arm64',
       supersedes: BASE,
       upstreamVerified: 'sha256:key',
+      promoted: { by: 'bob', reason: 'fixes a leak' },
       stampTo: 'annotations',
     });
   });
