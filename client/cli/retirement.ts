@@ -1,11 +1,11 @@
-import { hostname, userInfo } from 'node:os';
 import { Command } from 'commander';
 import type { DestinationRepository } from '../../domain/durable/placement.js';
 import type { RetireDecision } from '../../domain/durable/retire.js';
-import { formatRepository, parseReference, type Reference } from '../../domain/reference.js';
+import { formatRepository, type Reference } from '../../domain/reference.js';
 import { HoubaError } from '../../domain/report/errors.js';
 import { escapeControls } from '../../domain/report/escape.js';
 import type { Roster } from '../../domain/roster.js';
+import { taggedReference, whoami } from './by-hand.js';
 import { type Output, outputOption } from './options.js';
 import type { Session } from './session.js';
 
@@ -49,13 +49,13 @@ function decisionCommand(name: string): Command {
 }
 
 async function decide(verb: 'approve' | 'restore', ref: string, options: DecisionOptions): Promise<void> {
-  const reference = readReference(ref);
+  const reference = taggedReference(ref);
   const { settingsOfProcess } = await import('./settings.js');
   const { openSession } = await import('./session.js');
   const { note } = await import('./terminal.js');
   const { settings } = settingsOfProcess();
   const destination = placeOf(settings.registries, reference);
-  const tag = { destination, tag: reference.tag ?? '' };
+  const tag = { destination, tag: reference.tag };
   const word: RetireDecision = { by: options.by ?? whoami(), reason: options.reason, digest: reference.digest };
   const session = await openSession({ settings, note, journal: 'stderr', concurrency: null });
   try {
@@ -91,21 +91,6 @@ async function tell(
   if (outcome.error !== null) process.exitCode = outcome.error.exit_code;
 }
 
-/** @throws HoubaError `ConfigInvalid` when it names no tag */
-function readReference(ref: string): Reference {
-  let reference: Reference;
-  try {
-    reference = parseReference(ref);
-  } catch (error) {
-    if (!(error instanceof HoubaError)) throw error;
-    throw new HoubaError('ConfigInvalid', error.message, { cause: error });
-  }
-  if (reference.tag !== null) return reference;
-  throw new HoubaError('ConfigInvalid', `${JSON.stringify(ref)} names no tag`, {
-    hint: 'a mark is about a tag: registry.example/team/app:1.2',
-  });
-}
-
 /** Under which name of the roster a repository is; the longest namespace that fits. */
 function placeOf(roster: Roster, { host, path }: Reference): DestinationRepository {
   const fitting = [...roster.values()]
@@ -117,8 +102,4 @@ function placeOf(roster: Roster, { host, path }: Reference): DestinationReposito
   throw new HoubaError('ConfigInvalid', `${formatRepository({ host, path })} is in no registry of the roster`, {
     hint: `HOUBA_REGISTRIES has: ${known}`,
   });
-}
-
-function whoami(): string {
-  return `${userInfo().username}@${hostname()}`;
 }
