@@ -122,40 +122,6 @@ describe('upstream moves a tag', () => {
   });
 });
 
-describe('tags that a policy no longer wants', () => {
-  const wanting = (includeRegex: string) => policy('shrinking', { import: { tags: { includeRegex } } });
-
-  it('are reported and left alone, up to the share that one run may take away', async () => {
-    for (const minor of [0, 1, 2, 3]) {
-      await push(upstream.host, 'shrinking', [`1.${minor}.0`], image(`shrinking ${minor}`));
-    }
-    await houba.reconcile(wanting('.'));
-    // Somebody else's tag is none of houba's business.
-    await push(registry.host, 'demo/shrinking', ['9.9.9'], image('theirs'));
-    const { code, report } = await houba.reconcile(wanting('^1\\.[12]\\.'));
-    expect(code).toBe(0);
-    expect(report.totals).toMatchObject({ marked: 2, skipped: 2, failed: 0 });
-    const [target] = report.policies[0]?.targets ?? [];
-    expect(target?.operations).toMatchObject([
-      { kind: 'marked', out_tag: '1.0.0', applied: false },
-      { kind: 'marked', out_tag: '1.3.0', applied: false },
-    ]);
-    expect(await regctl.tags(placed('shrinking'))).toEqual(['1.0.0', '1.1.0', '1.2.0', '1.3.0', '9.9.9']);
-  });
-
-  it('are refused above it, unless the run is told', async () => {
-    const dir = wanting('^1\\.1\\.');
-    const refused = await houba.reconcile(dir);
-    expect(refused.code).toBe(1);
-    expect(operationsOf(refused.report).filter(({ error }) => error !== null)).toHaveLength(3);
-    expect(operationsOf(refused.report)[0]?.error).toMatchObject({ type: 'PreconditionFailed' });
-    const allowed = await houba.reconcile(dir, '--allow-mass-deletion');
-    expect(allowed.code).toBe(0);
-    expect(allowed.report.totals).toMatchObject({ marked: 3, failed: 0 });
-    expect(await regctl.tags(placed('shrinking'))).toHaveLength(5);
-  });
-});
-
 describe('houba plan', () => {
   it('says what a run would do, by exit code too, and writes nothing', async () => {
     await push(upstream.host, 'planned', ['1.0.0'], image('planned'));

@@ -63,6 +63,8 @@ export interface PolicyOptions {
   readonly deletionMode?: string;
   /** Of the one import: everything but its name and its destinations. */
   readonly import?: Readonly<Record<string, unknown>>;
+  /** Further imports to the same destinations, each with its name. */
+  readonly also?: readonly Readonly<Record<string, unknown>>[];
   /** `registry:project/repository`. */
   readonly to: readonly string[];
 }
@@ -143,7 +145,7 @@ export async function createHouba(
 }
 
 /** A policy as a person writes it, but for JSON being YAML too. */
-export function policyText({ name, from, artifactType, deletionMode, import: entry, to }: PolicyOptions): string {
+export function policyText({ name, from, artifactType, deletionMode, import: entry, also, to }: PolicyOptions): string {
   const slash = from.indexOf('/');
   const destinations = to.map((text) => {
     const [registry = '', path = ''] = text.split(':');
@@ -158,7 +160,7 @@ export function policyText({ name, from, artifactType, deletionMode, import: ent
       artifactType: artifactType ?? 'image',
       source: { registry: from.slice(0, slash), repository: from.slice(slash + 1) },
       ...(deletionMode === undefined ? {} : { deletionMode }),
-      imports: [{ name: 'all', tags: {}, ...entry, destinations }],
+      imports: [{ name: 'all', ...entry }, ...(also ?? [])].map((one) => ({ tags: {}, ...one, destinations })),
     },
   });
 }

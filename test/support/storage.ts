@@ -98,13 +98,20 @@ export function orphansOf({ tags, manifests }: StoredRepository): string[] {
     queue.push(...(manifest.manifests ?? []).map((child) => child.digest), ...(referrers.get(digest) ?? []));
     for (const next of [...named, fallback]) if (next !== undefined) queue.push(next);
   }
-  return [...manifests].filter(([digest, it]) => !reached.has(digest) && !isPastListing(it, reached)).map(([it]) => it);
+  const isLeft = (digest: string) => manifests.has(digest) && !reached.has(digest);
+  return [...manifests].filter(([digest, it]) => isLeft(digest) && !isPastListing(it, isLeft)).map(([it]) => it);
 }
 
-/** Where there is no referrers API, the list of referrers is an index under a tag; each change leaves the one before. */
-function isPastListing({ manifests, subject, annotations }: StoredManifest, reached: ReadonlySet<string>): boolean {
+/**
+ * Where there is no referrers API, the list of referrers is an index under a tag; each change leaves the one before, which
+ * names what is needed or has been deleted.
+ */
+function isPastListing(
+  { manifests, subject, annotations }: StoredManifest,
+  isLeft: (digest: string) => boolean,
+): boolean {
   if (manifests === undefined || subject !== undefined || annotations !== undefined) return false;
-  return manifests.every(({ digest, artifactType }) => artifactType !== undefined && reached.has(digest));
+  return manifests.every(({ digest, artifactType }) => artifactType !== undefined && !isLeft(digest));
 }
 
 function asManifest(bytes: Buffer): StoredManifest | null {
