@@ -29,6 +29,7 @@ import { createGate, type Fakes, HAPPY, untilCancelled } from '../support/fake-s
 import bundleWorkflows from '../support/global-setup.js';
 import { HOUR, observationOf, observe, PLACED } from '../support/wait-samples.js';
 import { openStage, type Stage } from '../support/workflow-env.js';
+import { SWEEP_CASES } from './sweep-cases.js';
 
 const FOLDER = join(packageRoot(), 'test', 'replay', 'histories');
 
@@ -203,6 +204,7 @@ const CASES: Readonly<Record<string, (stage: Stage) => Promise<WorkflowHandle>>>
     await handle.signal<[Withdrawal]>('withdrawn', { at: new Date(Date.now() + HOUR).toISOString() });
     return finished(handle);
   },
+  ...SWEEP_CASES,
   'reconcile-fleet/one-of-three-fails': async (stage) => {
     stage.play({
       planPolicy: async ({ policy }) => (policy.metadata.name === 'broken' ? denied() : planPage()),

@@ -30,7 +30,15 @@ describe('a run that was begun by an earlier version', () => {
 
   it('is there for every workflow', () => {
     const workflows = new Set(RECORDED.map(({ name }) => name.split('/')[0]));
-    expect([...workflows]).toEqual(['place-image', 'reconcile-fleet', 'reconcile-policy', 'settle-tag']);
+    expect([...workflows]).toEqual([
+      'collect-garbage',
+      'place-image',
+      'purge-fleet',
+      'reconcile-fleet',
+      'reconcile-policy',
+      'retire-tag',
+      'settle-tag',
+    ]);
   });
 
   it('that did something else is noticed', async () => {

@@ -1,0 +1,170 @@
+import type { WorkflowHandle } from '@temporalio/client';
+import { retireId } from '../../domain/durable/ids.js';
+import { QUEUES, RETIRE_UPDATES, WORKFLOWS } from '../../domain/durable/names.js';
+import type { GcInput, Judgement, PurgeInput, RetireDecision, RetireOrder } from '../../domain/durable/retire.js';
+import { HoubaError } from '../../domain/report/errors.js';
+import type { GcOutcome } from '../../domain/report/gc-report.js';
+import { DESTINATION, digestFor } from '../support/durable-samples.js';
+import { createGate, HAPPY, untilCancelled } from '../support/fake-steps.js';
+import { MARKED, markedTag, retireOrder } from '../support/retire-samples.js';
+import type { Stage } from '../support/workflow-env.js';
+
+/** Retirements, and the sweeps that begin them. Each leaves a closed run behind and names it. */
+export const SWEEP_CASES: Readonly<Record<string, (stage: Stage) => Promise<WorkflowHandle>>> = {
+  'retire-tag/deleted': async (stage) => {
+    const waits = ['mark', 'seen', 'unknown'] as const;
+    let asked = 0;
+    stage.play({
+      judgeTag: async (marked, context) => {
+        const why = waits[asked++];
+        return why === undefined ? HAPPY.judgeTag(marked, context) : waiting(why, 600);
+      },
+    });
+    return finished(await retiring(stage, 'deleted'));
+  },
+  'retire-tag/long-wait': async (stage) => {
+    let asked = 0;
+    stage.play({
+      judgeTag: async (marked, context) => (++asked > 40 ? HAPPY.judgeTag(marked, context) : waiting('seen', 50)),
+    });
+    return finished(await retiring(stage, 'long-wait'));
+  },
+  'retire-tag/approved': async (stage) => {
+    stage.play();
+    const handle = await retiring(stage, 'approved', { requireApproval: true });
+    await sweep(handle, retireOrder('lib/retired', 'approved'));
+    await decide(handle, 'approve');
+    return finished(handle);
+  },
+  'retire-tag/restored': async (stage) => {
+    stage.play({ judgeTag: async () => waiting('mark', 3_600_000) });
+    const handle = await retiring(stage, 'restored');
+    await sweep(handle, retireOrder('lib/retired', 'restored'));
+    await decide(handle, 'restore');
+    return finished(handle);
+  },
+  // What stands in for a compensation: a deletion is only ever brought to its end.
+  'retire-tag/deletion-tried-again': async (stage) => {
+    let tried = 0;
+    stage.play({
+      deleteMarked: async (request, context) => {
+        if (++tried === 1) throw new HoubaError('Denied', 'the registry refuses');
+        return HAPPY.deleteMarked(request, context);
+      },
+    });
+    const handle = await retiring(stage, 'tried-again');
+    const order = retireOrder('lib/retired', 'tried-again');
+    for (const _ of [1, 2]) await sweep(handle, order);
+    return finished(handle);
+  },
+  'retire-tag/cancelled': async (stage) => {
+    const gate = createGate();
+    stage.play({ judgeTag: (_, context) => gate.hold(null).then(() => untilCancelled(context)) });
+    const handle = await retiring(stage, 'cancelled');
+    await gate.reached;
+    gate.open();
+    await handle.cancel();
+    return finished(handle);
+  },
+  'retire-tag/cancelled-too-late': async (stage) => {
+    const gate = createGate();
+    stage.play({
+      deleteMarked: async (request, context) => gate.hold(await HAPPY.deleteMarked(request, context)),
+    });
+    const handle = await retiring(stage, 'too-late');
+    await gate.reached;
+    await handle.cancel();
+    gate.open();
+    return finished(handle);
+  },
+  'purge-fleet/two-pages': async (stage) => {
+    stage.play({
+      findMarks: async ({ cursor }) =>
+        cursor === null
+          ? { found: [], settled: [], next: { registry: 'main', path: 'lib/a', tag: null } }
+          : { found: ['1', '2', '3'].map((tag) => markedTag('lib/swept', tag)), settled: [], next: null },
+      handOver: async (request, context) => {
+        if (request.marked.tag === '2') throw new HoubaError('Denied', 'the registry refuses');
+        return HAPPY.handOver(request, context);
+      },
+    });
+    return finished(await start(stage, WORKFLOWS.purge, 'purge-recorded', { ...PURGE, maxDeletions: 2 }));
+  },
+  'purge-fleet/dry-run': async (stage) => {
+    stage.play({
+      findMarks: async () => ({ found: [markedTag('lib/swept', '1')], settled: [], next: null }),
+    });
+    return finished(await start(stage, WORKFLOWS.purge, 'purge-plan-recorded', { ...PURGE, apply: false }));
+  },
+  'purge-fleet/cancelled': async (stage) => {
+    const gate = createGate();
+    stage.play({ findMarks: (_, context) => gate.hold(null).then(() => untilCancelled(context)) });
+    const handle = await start(stage, WORKFLOWS.purge, 'purge-cancelled', PURGE);
+    await gate.reached;
+    gate.open();
+    await handle.cancel();
+    return finished(handle);
+  },
+  'collect-garbage/collected': async (stage) => {
+    stage.play({
+      listRepositories: async () => ({
+        repositories: ['a', 'b'].map((path) => ({ ...DESTINATION, path })),
+        ...{ unread: [], next: null },
+      }),
+      planCollection: async ({ repository: { path } }) => {
+        if (path === 'b') throw new HoubaError('Denied', 'the registry refuses');
+        return { outcomes: [COLLECTED], scans: [], manifests: [digestFor('old')], kept: [] };
+      },
+    });
+    return finished(await start(stage, WORKFLOWS.gc, 'gc-recorded', GC));
+  },
+  'collect-garbage/cancelled': async (stage) => {
+    const gate = createGate();
+    stage.play({ listRepositories: (_, context) => gate.hold(null).then(() => untilCancelled(context)) });
+    const handle = await start(stage, WORKFLOWS.gc, 'gc-cancelled', GC);
+    await gate.reached;
+    gate.open();
+    await handle.cancel();
+    return finished(handle);
+  },
+};
+
+const PURGE: PurgeInput = {
+  registry: null,
+  repositories: null,
+  apply: true,
+  maxDeletions: null,
+  requireApproval: false,
+};
+const GC: GcInput = { registry: null, repositories: null, apply: true, keep: 2, olderThanDays: 30 };
+const COLLECTED: GcOutcome = {
+  ...{ kind: 'superseded', image_ref: 'registry.example/a', kept: 1, collected: [digestFor('old')] },
+  ...{ applied: false, error: null },
+};
+
+function waiting(why: 'mark' | 'seen' | 'unknown', ms: number): Judgement {
+  return { act: 'wait', why, digest: MARKED, untilMs: Date.now() + ms, reason: `for ${why}` };
+}
+
+function retiring(stage: Stage, tag: string, facts: Partial<RetireOrder> = {}) {
+  const order = retireOrder('lib/retired', tag, facts);
+  return start(stage, WORKFLOWS.retire, retireId(order.destination, tag), order);
+}
+
+function sweep(handle: WorkflowHandle, order: RetireOrder): Promise<unknown> {
+  return handle.executeUpdate<unknown, [RetireOrder]>(RETIRE_UPDATES.sweep, { args: [order] });
+}
+
+function decide(handle: WorkflowHandle, verb: 'approve' | 'restore'): Promise<unknown> {
+  const word: RetireDecision = { by: 'bob', reason: 'looked at it', digest: MARKED };
+  return handle.executeUpdate<unknown, [RetireDecision]>(RETIRE_UPDATES[verb], { args: [word] });
+}
+
+function start(stage: Stage, workflow: string, workflowId: string, input: unknown): Promise<WorkflowHandle> {
+  return stage.client.workflow.start(workflow, { args: [input], taskQueue: QUEUES.flow, workflowId });
+}
+
+async function finished(handle: WorkflowHandle): Promise<WorkflowHandle> {
+  await handle.result().catch(() => undefined);
+  return handle;
+}
