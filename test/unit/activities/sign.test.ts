@@ -250,7 +250,13 @@ describe('a back-fill', () => {
   it('tells the journal, and remembers that the digest is signed', async () => {
     const subject = image();
     await inventory(subject);
-    const known = { stamp: null, stampsBeside: [], sbomFormats: ['spdx-json' as const], signedFormats: null, marks: [] };
+    const known = {
+      stamp: null,
+      stampsBeside: [],
+      sbomFormats: ['spdx-json' as const],
+      signedFormats: null,
+      marks: [],
+    };
     world.memory.rememberFacts(DESTINATION, subject, known);
     await sign(subject, { journal: { kind: 'attested', out_tag: '7' } });
     expect(world.journal).toEqual([
