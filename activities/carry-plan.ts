@@ -1,16 +1,8 @@
 import { valueDigest } from '../domain/canonical-json.js';
 import type { PlannedOperation, PlanPage, Position } from '../domain/durable/placement.js';
 import type { PolicyPlan, Target } from '../domain/plan/plan.js';
-import {
-  type ItemPage,
-  itemsOf,
-  type PlanBasis,
-  type PlanItem,
-  type PlannedItems,
-  type PlannedWork,
-  sortKey,
-  workOf,
-} from '../domain/plan/plan-item.js';
+import type { ItemPage, PlanBasis, PlanItem, PlannedItems } from '../domain/plan/plan-item.js';
+import { itemsOf, type PlannedWork, sortKey, workOf } from '../domain/plan/planned-work.js';
 import { judgeItems, type Sight, transformKey } from '../domain/plan/still-holds.js';
 import type { SeenRepository, SourceDigests } from '../domain/plan/survey.js';
 import type { ResolvedPolicy, ResolvedVariant } from '../domain/policy/resolve.js';

@@ -11,7 +11,7 @@ import type {
   Wait,
 } from '../domain/durable/placement.js';
 import { isPlaced, lostKey, type PolicyPlan, planPolicy, type TagDecision, type Target } from '../domain/plan/plan.js';
-import type { PlannedWork } from '../domain/plan/plan-item.js';
+import type { PlannedWork } from '../domain/plan/planned-work.js';
 import { refuseUnrecorded } from '../domain/plan/refuse.js';
 import type { RemovalPlan } from '../domain/plan/removals.js';
 import type { SeenRepository } from '../domain/plan/survey.js';

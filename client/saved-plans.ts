@@ -1,14 +1,20 @@
 import type { FleetInput, PolicySource } from '../domain/durable/messages.js';
+import type { PolicyInput } from '../domain/durable/placement.js';
 import { takeItems } from '../domain/plan/item-pages.js';
-import { type ItemPage, type PlanItem, type PlannedItems, sortItems } from '../domain/plan/plan-item.js';
+import type { ItemPage, PlanItem, PlannedItems } from '../domain/plan/plan-item.js';
+import { sortItems } from '../domain/plan/planned-work.js';
 import { type PlannedPolicy, type SavedPlan, type SavedPolicy, toSavedPlan } from '../domain/plan/saved-plan.js';
 import { HoubaError } from '../domain/report/errors.js';
-import type { HoubaClient, Outcome } from './sdk.js';
 
 /**
  * Items of one run: its input has to fit into a history. A larger plan is carried out by one run after the other.
  */
 const MOST_ITEMS = 2_000;
+
+/** What plans the rest of a policy that did not fit into one page: `HoubaClient`. */
+interface Pages {
+  planItems(input: PolicyInput & { readonly save: { readonly after: string | null } }): Promise<ItemPage>;
+}
 
 /**
  * The plan of a dry run that was asked to save it. What did not fit into the run's result is planned page by page. A
@@ -17,9 +23,9 @@ const MOST_ITEMS = 2_000;
  * @param directory the path that the policies were read from
  */
 export async function collectPlan(
-  client: HoubaClient,
+  client: Pages,
   input: FleetInput,
-  { saved }: Outcome,
+  { saved }: { readonly saved: ReadonlyMap<string, ItemPage> },
   directory: string,
   now = new Date(),
 ): Promise<SavedPlan> {

@@ -1,5 +1,6 @@
 import type { Digest } from '../digest.js';
-import { itemKey, type PlanBasis, type PlanItem, type PlannedItems } from './plan-item.js';
+import type { PlanBasis, PlanItem, PlannedItems } from './plan-item.js';
+import { itemKey } from './planned-work.js';
 
 /** What became of the items of a plan. */
 export interface JudgedItems {

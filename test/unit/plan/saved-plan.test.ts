@@ -4,7 +4,8 @@ import fc from 'fast-check';
 import { describe, expect, expectTypeOf, it } from 'vitest';
 import type { z } from 'zod';
 import { groupOf, takeItems } from '../../../domain/plan/item-pages.js';
-import { itemsOf, type PlanItem, type PlannedWork, sortItems, workOf } from '../../../domain/plan/plan-item.js';
+import type { PlanItem } from '../../../domain/plan/plan-item.js';
+import { itemsOf, type PlannedWork, sortItems, workOf } from '../../../domain/plan/planned-work.js';
 import {
   formatSavedPlan,
   parseSavedPlan,
