@@ -35,10 +35,15 @@ export function reconcileCommand(): Command {
     .option('--dry-run', 'only plan: write nothing')
     .option('--detach', 'return once the run has started')
     .option('--allow-mass-deletion', 'lift HOUBA_MAX_DELETION_SHARE for this run')
-    .addHelpText('after', '\nExamples:\n  houba reconcile policies/ --verbose\n  houba reconcile --plan plan.json');
-  return withRunOptions(command).action((dir: string | undefined, _: unknown, self: Command) =>
-    reconcile(dir, self.optsWithGlobals<ReconcileOptions>()),
-  );
+    .addHelpText('after', '\nExample:\n  houba reconcile policies/ --verbose\n  houba reconcile --plan plan.json');
+  return withRunOptions(command).action((dir: string | undefined, _: unknown, self: Command) => {
+    const options = self.optsWithGlobals<ReconcileOptions>();
+    const { plan } = options;
+    if (dir === undefined && plan === undefined) self.error("error: missing argument 'dir', or option '--plan'");
+    if (dir !== undefined && plan !== undefined)
+      self.error('error: --plan names the policies itself: leave the folder out');
+    return reconcile(dir ?? '', options);
+  });
 }
 
 /** `plan` is `reconcile --dry-run`. */
@@ -66,7 +71,8 @@ function withRunOptions(command: Command): Command {
     .addOption(new Option('--output <format>', 'form of the report').choices(['text', 'json']));
 }
 
-async function reconcile(dir: string | undefined, options: ReconcileOptions): Promise<void> {
+/** @param dir empty: the plan names the policies */
+async function reconcile(dir: string, options: ReconcileOptions): Promise<void> {
   const { shardIndex, shardCount } = options;
   if (shardIndex >= shardCount) {
     throw new HoubaError('ConfigInvalid', `--shard-index ${shardIndex} is not below --shard-count ${shardCount}`, {
@@ -97,7 +103,7 @@ async function reconcile(dir: string | undefined, options: ReconcileOptions): Pr
   const journal = process.stderr.isTTY === true ? 'file' : 'stderr';
   const session = await openSession({ settings, note, journal, concurrency: options.concurrency ?? null });
   try {
-    process.exitCode = await runFleets(session, inputs, { ...options, output }, dir ?? '', interrupts);
+    process.exitCode = await runFleets(session, inputs, { ...options, output }, dir, interrupts);
   } finally {
     interrupts.endAtOnce();
     await session.close();
@@ -107,25 +113,15 @@ async function reconcile(dir: string | undefined, options: ReconcileOptions): Pr
 
 /** What the run, or the runs one after the other, are asked for. */
 async function inputsOf(
-  dir: string | undefined,
+  dir: string,
   asked: FleetInput,
   { plan: file, out, detach }: ReconcileOptions,
 ): Promise<readonly [FleetInput, ...FleetInput[]]> {
   if (file === undefined) {
-    if (dir === undefined) {
-      throw new HoubaError('ConfigInvalid', 'no policies: neither a folder nor --plan is named', {
-        hint: 'as in `houba reconcile policies/`, or `houba reconcile --plan plan.json`',
-      });
-    }
     const { readPolicyFiles } = await import('../../adapters/policy-files.js');
     if (out !== undefined) (await import('./plan-file.js')).checkWritable(out);
     const save = out === undefined ? {} : { save: true as const };
     return [{ ...asked, policies: await readPolicyFiles(dir), ...save }];
-  }
-  if (dir !== undefined) {
-    throw new HoubaError('ConfigInvalid', `--plan ${file} and ${dir}: a plan names its policies itself`, {
-      hint: 'leave one of them out',
-    });
   }
   const { policiesOfPlan, readPlanFile } = await import('./plan-file.js');
   const { planInputs } = await import('../saved-plans.js');
