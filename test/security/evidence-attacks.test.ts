@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { type Digest, digestOf } from '../../domain/digest.js';
 import { type ActivityWorld, createWorld, run } from '../support/activity-world.js';
-import { DESTINATION, placementOf } from '../support/durable-samples.js';
+import { DESTINATION, NOW, placementOf } from '../support/durable-samples.js';
 import { storeImage, storeIndex } from '../support/memory-registries.js';
 
 const SOURCE = { host: 'upstream.example', path: 'library/redis' };
@@ -88,4 +88,17 @@ it('an image without forgeries comes as it is', async () => {
   const image = storeImage(source(), { annotations: { 'io.houba.policy': 'another house' } });
   await place(storeIndex(source(), [{ digest: image, platform: 'linux/amd64' }]));
   expect(world.registries.writes).toHaveLength(2);
+});
+
+it('an inventory of upstream’s own does not stand in for ours', async () => {
+  const image = storeImage(source(), {});
+  await world.registries.regctl.putArtifact(SOURCE, image, {
+    artifactType: 'application/spdx+json',
+    annotations: {},
+    file: { bytes: Buffer.from('{"of":"whatever upstream likes"}'), mediaType: 'application/spdx+json' },
+  });
+  await keep(image);
+  const request = { destination: DESTINATION, subject: image, carryFrom: null, timestamp: NOW, journal: null };
+  expect(await run(world.steps.attachSboms, request)).toBe(1);
+  expect(world.registries.scans).toHaveLength(1);
 });
