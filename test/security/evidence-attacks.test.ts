@@ -26,7 +26,7 @@ function forge(subject: Digest): Promise<Digest> {
 
 const keep = (digest: Digest) => run(world.steps.keepEvidence, { source: SOURCE, digest, destination: DESTINATION });
 
-async function place(digest: Digest, facts: object = {}): Promise<void> {
+async function place(digest: Digest, facts: object = {}): Promise<string | null> {
   source().tags.set('1.0', digest);
   const placement = placementOf(DESTINATION.path, '1.0', {
     ...{ source: SOURCE, sourceTag: '1.0', baseDigest: digest, destination: DESTINATION },
@@ -34,6 +34,7 @@ async function place(digest: Digest, facts: object = {}): Promise<void> {
   });
   const inspection = await run(world.steps.inspectPlacement, placement);
   await run(world.steps.writeImage, { placement, inspection });
+  return inspection.revision;
 }
 
 describe('an inventory that upstream has made to look like ours', () => {
@@ -101,4 +102,12 @@ it('an inventory of upstream’s own does not stand in for ours', async () => {
   const request = { destination: DESTINATION, subject: image, carryFrom: null, timestamp: NOW, journal: null };
   expect(await run(world.steps.attachSboms, request)).toBe(1);
   expect(world.registries.scans).toHaveLength(1);
+});
+
+it.each([
+  ['annotation', (revision: string) => ({ annotations: { 'org.opencontainers.image.revision': revision } })],
+  ['label', (revision: string) => ({ labels: { 'org.opencontainers.image.revision': revision } })],
+])('a revision too long for any history is none: %s', async (_, facts) => {
+  expect(await place(storeImage(source(), facts('a'.repeat(40))))).toBe('a'.repeat(40));
+  expect(await place(storeImage(source(), facts('a'.repeat(3 * 1024 * 1024))))).toBeNull();
 });
