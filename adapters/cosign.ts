@@ -8,7 +8,7 @@ import { bundleOfSignature, type LayerSignature } from '../domain/evidence/simpl
 import { digestSet } from '../domain/evidence/statement.js';
 import { type ErrorCode, HoubaError } from '../domain/report/errors.js';
 import { runCommand } from './command.js';
-import { readKeyFile } from './key-file.js';
+import { readKeyFile } from './cosign/key-file.js';
 import { inPrivateFolder } from './private-folder.js';
 
 /** Whose signatures count. */
