@@ -9,6 +9,7 @@ import { readStamp, readStampBeside, stampsBeside } from '../domain/stamp/annota
 import { stampManifest } from '../domain/stamp/manifest.js';
 import { requirePlatforms, subsetIndex } from '../domain/stamp/subset.js';
 import type { Dependencies } from './dependencies.js';
+import { refuseForged } from './forgery.js';
 import { readManifest, readPlatforms } from './manifests.js';
 import { carryProvenance } from './provenance.js';
 import { type Removal, removeManifests } from './removal.js';
@@ -34,6 +35,7 @@ export function createInspectPlacement(deps: Dependencies) {
   return step(async (placement: Placement, { signal }): Promise<Inspection> => {
     const { destination } = placement;
     const body = await readBody(deps, placement, signal);
+    await body.refuseForged();
     const revision = await body.revision();
     const stamped = stampFor(deps, placement, body, revision).digest;
     const stampedPresent = (await deps.reader.headManifest(destination, stamped, signal)) !== null;
@@ -79,6 +81,8 @@ interface Body {
   /** Upstream's own word (section 6). */
   readonly revision: () => Promise<string | null>;
   readonly originalPresent: boolean;
+  /** Throws when what will be copied would pass for ours. */
+  readonly refuseForged: () => Promise<void>;
   /** What the source has to give. */
   readonly toCopy: readonly Digest[];
 }
@@ -92,17 +96,19 @@ async function readBody(deps: Dependencies, placement: Placement, signal: AbortS
   const { raw, manifest } = await readManifest(deps.reader, from, baseDigest, signal);
   const revision = () => readRevision(deps.reader, from, manifest, signal);
   const { mediaType } = raw;
+  const forged = () => (originalPresent ? noForgery() : refuseForged(deps, from, baseDigest, manifest, signal));
   const name = formatPinned(source, baseDigest);
   if (platforms !== null && manifest.kind === 'index') {
     const { bytes, children } = subsetIndex(raw.bytes, manifest, platforms, name);
     const toCopy = originalPresent ? [] : children.map((child) => child.digest);
-    return { bytes, mediaType, revision, originalPresent, toCopy };
+    return { bytes, mediaType, revision, originalPresent, refuseForged: forged, toCopy };
   }
   if (platforms !== null) {
     const [only] = await readPlatforms(deps.reader, from, baseDigest, signal);
     requirePlatforms(only === undefined ? [] : [only.platform], platforms, name);
   }
-  return { bytes: raw.bytes, mediaType, revision, originalPresent, toCopy: originalPresent ? [] : [baseDigest] };
+  const toCopy = originalPresent ? [] : [baseDigest];
+  return { bytes: raw.bytes, mediaType, revision, originalPresent, refuseForged: forged, toCopy };
 }
 
 /** Whether all that the source has is taken as it is; then the original comes along. */
@@ -130,8 +136,12 @@ async function readCurrent(
   const stamp = onManifest ?? readStampBeside(referrers, tag, prefix);
   const bare = stampTo === 'referrer' && onManifest !== null;
   const { bytes, mediaType } = bare ? stampManifest(raw.bytes, raw.mediaType, {}, prefix) : raw;
-  return { bytes, mediaType, revision: async () => stamp?.revision ?? null, originalPresent, toCopy: [] };
+  const revision = async () => stamp?.revision ?? null;
+  return { bytes, mediaType, revision, originalPresent, refuseForged: noForgery, toCopy: [] };
 }
+
+/** What is here already has been looked at. */
+async function noForgery(): Promise<void> {}
 
 /**
  * A digest that a wait has settled on is taken whatever the tag shows by now.

@@ -357,7 +357,7 @@ function placement(planning: Planning, tag: TagDecision): Placement {
     tag: tag.outTag,
     current: tag.current,
     aliases: tag.aliases,
-    platforms: named ?? (transform === null ? null : [settings.buildPlatform]),
+    platforms: named ?? (transform === null || restamp ? null : [settings.buildPlatform]),
     transform,
     stampTo: stamp,
     keepUpstreamEvidence,
@@ -438,17 +438,16 @@ function backfill(planning: Planning, tag: TagDecision): Backfill {
 
 /** What a placed image says of itself; only `created` is the run's time, for that is when the statement is made (section 7.3). */
 function recordedFacts(planning: Planning, tag: TagDecision): StatementFacts {
-  const { policy, targets, now, settings } = planning;
+  const { policy, targets, now } = planning;
   const { recorded } = tag;
-  const transform = transformOf(planning, tag);
   return {
     policy: recorded?.policy ?? policy.name,
     import: recorded?.import ?? (targets[tag.target] as Target).import.name,
     variant: recorded?.variant ?? variantOf(targets, tag)?.name ?? '',
     ...originOf(planning, tag),
     created: now,
-    platforms: recordedPlatforms(tag) ?? (transform === null ? null : [settings.buildPlatform]),
-    transform,
+    platforms: recordedPlatforms(tag),
+    transform: transformOf(planning, tag),
     stampTo: recorded?.stampTo ?? 'annotations',
     upstreamVerified: recorded?.upstreamVerified ?? null,
   };

@@ -1,6 +1,6 @@
 import type { ReferrerDescriptor } from '../adapters/registry.js';
 import type { Digest } from '../domain/digest.js';
-import type { SignRequest } from '../domain/durable/placement.js';
+import type { SignRequest, StatementFacts } from '../domain/durable/placement.js';
 import {
   BUNDLE_MEDIA_TYPE,
   bundleAnnotations,
@@ -41,8 +41,9 @@ export function createSignEvidence(deps: Dependencies) {
     const written = await alone(signing, shared, async () => {
       const referrers = await referrersOf(reader, destination, subject, platforms, signal);
       const identity = identityIn(request);
+      const whole = { ...request, facts: withPlatforms(request.facts, platforms) };
       const missing = missingAttestations(subject, platforms, formats, referrers, settings.prefix, identity);
-      for (const attestation of missing) await attest(deps, request, attestation, referrers, signal);
+      for (const attestation of missing) await attest(deps, whole, attestation, referrers, signal);
       return missing.reduce((count, { lacking }) => count + lacking.length, 0);
     });
     if (request.journal !== null) {
@@ -51,6 +52,12 @@ export function createSignEvidence(deps: Dependencies) {
     }
     return written;
   });
+}
+
+/** A rebuild says for which platforms it was made. Where the stamp does not, the image does: the settings may have changed. */
+function withPlatforms(facts: StatementFacts, platforms: readonly PlatformManifest[]): StatementFacts {
+  if (facts.transform === null || facts.platforms !== null) return facts;
+  return { ...facts, platforms: platforms.map(({ platform }) => platform) };
 }
 
 async function attest(

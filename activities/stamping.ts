@@ -82,6 +82,9 @@ function sortedByKey(map: Record<string, string>): Record<string, string> {
   return Object.fromEntries(Object.entries(map).sort(([a], [b]) => compareText(a, b)));
 }
 
+/** Longer ones are none, and would not fit into a workflow's history or a program's arguments. */
+const LONGEST_REVISION = 1000;
+
 /** Upstream's own word: the manifest's annotation, else a label of the (first) image's configuration, else none. */
 export async function readRevision(
   reader: RegistryReader,
@@ -90,11 +93,11 @@ export async function readRevision(
   signal: AbortSignal,
 ): Promise<string | null> {
   const annotated = manifest.annotations[OCI_KEYS.revision];
-  if (annotated !== undefined) return annotated;
+  if (annotated !== undefined) return annotated.length > LONGEST_REVISION ? null : annotated;
   if (manifest.kind === 'image') {
     const { labels } = await readConfig(reader, repository, manifest.config, signal);
     const label = labels[OCI_KEYS.revision];
-    return typeof label === 'string' && label !== '' ? label : null;
+    return typeof label === 'string' && label !== '' && label.length <= LONGEST_REVISION ? label : null;
   }
   const first = manifest.manifests.find((child) => child.platform !== undefined && child.platform.os !== 'unknown');
   if (first === undefined) return null;

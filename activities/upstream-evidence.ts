@@ -1,10 +1,9 @@
-import type { ReferrerDescriptor } from '../adapters/registry.js';
 import type { Digest } from '../domain/digest.js';
 import type { DestinationRepository } from '../domain/durable/placement.js';
 import { formatPinned, type Repository } from '../domain/reference.js';
 import { HoubaError } from '../domain/report/errors.js';
-import { STAMP_ARTIFACT_TYPE } from '../domain/stamp/keys.js';
 import type { Dependencies } from './dependencies.js';
+import { refuseForged } from './forgery.js';
 import { readManifest } from './manifests.js';
 import { step } from './step.js';
 
@@ -27,32 +26,27 @@ export function createKeepEvidence(deps: Dependencies) {
       if ((await deps.reader.headManifest(destination, digest, signal)) !== null) return;
       throw new HoubaError('NotFound', `there is no ${formatPinned(source, digest)}`);
     }
-    await refuseForged(deps, source, digest, signal);
+    await refuseReferrers(deps, source, digest, signal);
     const original = { repository: source, digest };
     await deps.regctl.copyImage(original, destination, { referrers: true, digestTags: true }, signal);
   });
 }
 
-async function refuseForged(
+async function refuseReferrers(
   deps: Dependencies,
   source: Repository,
   digest: Digest,
   signal: AbortSignal,
 ): Promise<void> {
   const { manifest } = await readManifest(deps.reader, source, digest, signal);
+  await refuseForged(deps, source, digest, manifest, signal);
   const children = manifest.kind === 'index' ? manifest.manifests.map((child) => child.digest) : [];
   for (const subject of new Set([digest, ...children])) {
     const referrers = await deps.reader.listReferrers(source, subject, {}, signal);
-    const forged = referrers.find((referrer) => passesForOurs(referrer, deps.settings.prefix));
-    if (forged === undefined) continue;
-    const name = formatPinned(source, subject);
-    throw new HoubaError('PreconditionFailed', `${name} has a referrer that would pass for ours: ${forged.digest}`, {
-      hint: 'set keepUpstreamEvidence: false, or use another HOUBA_LABEL_PREFIX than upstream does',
-    });
+    // What the list says of them is upstream's word alone.
+    for (const referrer of referrers) {
+      const { manifest } = await readManifest(deps.reader, source, referrer.digest, signal);
+      await refuseForged(deps, source, referrer.digest, manifest, signal);
+    }
   }
-}
-
-function passesForOurs({ artifactType, annotations }: ReferrerDescriptor, prefix: string): boolean {
-  if (prefix === '') return false;
-  return artifactType === STAMP_ARTIFACT_TYPE || Object.keys(annotations).some((key) => key.startsWith(`${prefix}.`));
 }

@@ -8,6 +8,7 @@ import { bundleOfSignature, type LayerSignature } from '../domain/evidence/simpl
 import { digestSet } from '../domain/evidence/statement.js';
 import { type ErrorCode, HoubaError } from '../domain/report/errors.js';
 import { runCommand } from './command.js';
+import { readKeyFile } from './cosign/key-file.js';
 import { inPrivateFolder } from './private-folder.js';
 
 /** Whose signatures count. */
@@ -203,9 +204,7 @@ export function createCosign(options: CosignOptions): Cosign {
   async function publicKey(ref: string, signal?: AbortSignal): Promise<string> {
     if (ref.includes('-----BEGIN')) return onlyPublic(ref, 'the key in the text');
     if (!/^[a-z][a-z0-9+.-]*:\/\//i.test(ref)) {
-      const text = await readFile(ref, 'utf8').catch((cause) => {
-        throw new HoubaError('ConfigInvalid', `the key ${ref} cannot be read`, { cause });
-      });
+      const text = await readKeyFile(ref);
       if (!text.includes('PRIVATE KEY')) return onlyPublic(text, `the key ${ref}`);
     }
     return inPrivate(async (folder) => {

@@ -105,24 +105,30 @@ export function bareMediaType(contentType: string): string {
 
 /** Names with a meaning here. Go programs read them in any case, so another spelling would be read by them alone. */
 const MEANINGFUL = [
-  'schemaVersion',
-  'mediaType',
-  'manifests',
-  'config',
-  'layers',
-  'subject',
-  'artifactType',
-  'annotations',
+  ...['schemaVersion', 'mediaType', 'manifests', 'config', 'layers', 'subject', 'artifactType', 'annotations'],
+  ...['digest', 'size', 'urls', 'data', 'platform', 'os', 'architecture', 'variant'],
 ];
 const EXACT_NAME: ReadonlyMap<string, string> = new Map(MEANINGFUL.map((name) => [name.toLowerCase(), name]));
 
-function refuseDoubleMeaning(document: Record<string, unknown>, mediaType: string): void {
-  for (const key of Object.keys(document)) {
-    const name = EXACT_NAME.get(key.toLowerCase());
+/** What to look into for such names: the document, its descriptors, their platforms. */
+const INNER = ['manifests', 'layers', 'config', 'subject', 'platform'];
+
+function refuseOtherSpellings(part: unknown): void {
+  if (typeof part !== 'object' || part === null) return;
+  for (const key of Object.keys(part)) {
+    // To upper case first: Go takes the long s (U+017F) for an s, and the sign of the kelvin for a k.
+    const name = EXACT_NAME.get(key.toUpperCase().toLowerCase());
     if (name !== undefined && name !== key) {
       throw unsupported(`it writes ${name} as ${JSON.stringify(key)}, which programs read differently`);
     }
   }
+  for (const [key, inner] of Object.entries(part)) {
+    if (INNER.includes(key)) for (const one of Array.isArray(inner) ? inner : [inner]) refuseOtherSpellings(one);
+  }
+}
+
+function refuseDoubleMeaning(document: Record<string, unknown>, mediaType: string): void {
+  refuseOtherSpellings(document);
   if (document.schemaVersion === 1 || 'fsLayers' in document) {
     throw unsupported('it is a Docker schema 1 manifest', 'push the image again with a current client');
   }

@@ -46,7 +46,7 @@ export interface Placement {
   /** What the tag resolved to when this was planned; publishing over anything else is refused. */
   readonly current: Digest | null;
   readonly aliases: readonly AliasMove[];
-  /** The platforms to take; null: all that the source has. A rebuild always names them. */
+  /** The platforms to take; null: all that the source has. A rebuild names them; a restamp takes what is there. */
   readonly platforms: readonly string[] | null;
   /** null: a copy. */
   readonly transform: PlannedTransform | null;
@@ -117,6 +117,7 @@ export interface StatementFacts {
   readonly baseDigest: Digest;
   /** ISO 8601: of the placement; in a back-fill, of the run (section 7.3). */
   readonly created: string;
+  /** null: all that the source has; of a rebuild, those that the image turns out to have. */
   readonly platforms: readonly string[] | null;
   readonly transform: PlannedTransform | null;
   readonly stampTo: 'annotations' | 'referrer';

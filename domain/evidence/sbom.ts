@@ -41,8 +41,8 @@ export interface MissingSbom {
 
 /**
  * What is missing so that a reader finds every platform's inventory both from the tag and from the digest that a
- * runtime reports (L13; architecture, "Evidence for an index"). With an empty prefix a referrer names no platform,
- * so any one of the format counts for all.
+ * runtime reports (L13; architecture, "Evidence for an index"). Upstream's own, which bears no mark of ours, does not count.
+ * With an empty prefix a referrer names no platform, so any one of the format counts for all.
  *
  * @param subject what the tag resolves to
  * @param platforms its platforms; for a single image, the image itself
@@ -63,13 +63,19 @@ export function missingSboms(
         const found = (referrersOf.get(target) ?? []).some(
           (referrer) =>
             referrer.artifactType === SBOM_MEDIA_TYPES[format] &&
-            (target === of.digest || platformKey === undefined || referrer.annotations[platformKey] === of.platform),
+            isOf(referrer.annotations, platformKey, target === of.digest ? null : of.platform),
         );
         if (!found) missing.push({ of, subject: target, format });
       }
     }
   }
   return missing;
+}
+
+/** @param platform null: any, for on its own manifest an inventory can be of nothing else */
+function isOf(annotations: SbomReferrer['annotations'], key: string | undefined, platform: string | null): boolean {
+  if (key === undefined) return true;
+  return platform === null ? Object.hasOwn(annotations, key) : annotations[key] === platform;
 }
 
 /** What is written on an SBOM's referrer; nothing when the prefix is empty (section 7.1). */

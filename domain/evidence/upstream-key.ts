@@ -18,6 +18,7 @@ export function upstreamKeyProblem(key: string): string | null {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
   if (/[\u0000-\u001f\u007f]/.test(key)) return 'must be one line, or PEM';
   const scheme = ADDRESS.exec(key)?.[1];
+  if (/^awskms:\/\/[^/]/.test(key)) return 'names a server of its own, to which the worker would show its login';
   if (scheme !== undefined && ELSEWHERE.has(scheme)) return `cannot be read from ${scheme}://`;
   if (scheme !== undefined || key.startsWith('/')) return null;
   return 'is neither PEM, an absolute path on the worker, nor the address of a key in a key service (awskms://…)';

@@ -189,6 +189,18 @@ describe('an index', () => {
     expect(signed.slice(2).map(({ predicate }) => predicate.of)).toEqual([amd64, arm64]);
   });
 
+  it('that was rebuilt has the platforms in its provenance, also when its stamp does not name them', async () => {
+    const { index } = twoPlatforms();
+    await inventory(index);
+    const request = requestFor(index);
+    const transform = { steps: [], version: 'sha256:0', resources: [] };
+    await run(world.steps.signEvidence, { ...request, facts: { ...request.facts, transform } });
+    const provenance = signed.find(({ predicateType }) => predicateType === PROVENANCE);
+    expect(provenance?.predicate).toMatchObject({
+      buildDefinition: { externalParameters: { platforms: ['linux/amd64', 'linux/arm64'] } },
+    });
+  });
+
   it('is made good after a failure half-way: what lacks, and nothing else', async () => {
     const { index, arm64 } = twoPlatforms();
     await inventory(index);

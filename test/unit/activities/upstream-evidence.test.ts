@@ -45,7 +45,7 @@ describe('upstream’s evidence', () => {
     world.registries.writes.length = 0;
     await expect(keep()).rejects.toMatchObject({
       type: 'PreconditionFailed',
-      message: expect.stringContaining(`${image} has a referrer that would pass for ours`),
+      message: expect.stringContaining('would pass for evidence of ours'),
     });
     expect(world.registries.writes).toEqual([]);
   });

@@ -1,0 +1,29 @@
+import { constants } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { HoubaError } from '../../domain/report/errors.js';
+
+/** Bytes. */
+const LARGEST_KEY = 64 * 1024;
+
+/**
+ * The text of a key's file. A policy may name it, so it may be anything there is on the worker: a device without an end would
+ * take all memory, and a pipe that nobody writes to all time.
+ *
+ * @throws HoubaError `ConfigInvalid`; it does not say what is wrong with the file, for that would tell what there is
+ */
+export async function readKeyFile(path: string): Promise<string> {
+  try {
+    const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    try {
+      if (!(await file.stat()).isFile()) throw new Error('not a file');
+      const buffer = Buffer.alloc(LARGEST_KEY + 1);
+      const { bytesRead } = await file.read(buffer, 0, buffer.length, 0);
+      if (bytesRead > LARGEST_KEY) throw new Error('too large');
+      return buffer.toString('utf8', 0, bytesRead);
+    } finally {
+      await file.close();
+    }
+  } catch (cause) {
+    throw new HoubaError('ConfigInvalid', `the key ${path} cannot be read`, { cause });
+  }
+}
