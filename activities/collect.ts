@@ -208,8 +208,8 @@ async function findThreads(
   signal: AbortSignal,
 ): Promise<ThreadLink[][]> {
   const graph = await graphs.read(repository, [], heads, signal);
-  const links = new Map<Digest, Promise<ThreadLink>>();
-  const linkOf = (digest: Digest): Promise<ThreadLink> => {
+  const links = new Map<Digest, Promise<ThreadLink | null>>();
+  const linkOf = (digest: Digest): Promise<ThreadLink | null> => {
     const known = links.get(digest) ?? readLink(deps, repository, digest, signal);
     links.set(digest, known);
     return known;
@@ -220,10 +220,20 @@ async function findThreads(
     for (const path of paths) {
       const isAlone = path.length === 1;
       const only = { digest: head, created: null, notedAt: null };
-      threads.push(isAlone ? [only] : await Promise.all(path.map(linkOf)));
+      threads.push(isAlone ? [only] : untilGone(await Promise.all(path.map(linkOf))));
     }
   }
   return threads;
+}
+
+/** The graph remembers manifests that an earlier collection has deleted. */
+function untilGone(links: readonly (ThreadLink | null)[]): ThreadLink[] {
+  const found: ThreadLink[] = [];
+  for (const link of links) {
+    if (link === null) break;
+    found.push(link);
+  }
+  return found;
 }
 
 function threadsFrom(graph: ManifestGraph, head: Digest): Digest[][] {
@@ -243,9 +253,11 @@ async function readLink(
   repository: Repository,
   digest: Digest,
   signal: AbortSignal,
-): Promise<ThreadLink> {
+): Promise<ThreadLink | null> {
   const { prefix } = settings;
-  const { manifest } = await readManifest(reader, repository, digest, signal);
+  const raw = await reader.getManifest(repository, digest, signal);
+  if (raw === null) return null;
+  const manifest = parseManifest(raw.bytes, raw.mediaType);
   const referrers = await reader.listReferrers(repository, digest, {}, signal);
   const stamp = readStamp(manifest.annotations, prefix) ?? stampsBeside(referrers, prefix).at(-1)?.stamp ?? null;
   return { digest, created: stamp?.created ?? null, notedAt: notedAt(referrers, prefix) };

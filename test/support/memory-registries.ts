@@ -114,7 +114,8 @@ export function createMemoryRegistries(): MemoryRegistries {
       await note(reads, `REFERRERS ${named(repository, digest)}`, signal);
       return referrersOf(repository, digest);
     },
-    listRepositories: async () => [...stores.keys()],
+    listRepositories: async (host) =>
+      [...stores.keys()].filter((name) => name.startsWith(`${host}/`)).map((name) => name.slice(host.length + 1)),
     ping: async () => undefined,
     requestCounts: () => new Map(),
     close: async () => undefined,
