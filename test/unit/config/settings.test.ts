@@ -102,6 +102,7 @@ describe('values', () => {
     ['HOUBA_STABILITY', '{"window":0,"newTags":true}', { stability: { windowMs: 0, newTags: true } }],
     ['HOUBA_RETENTION', '{"keep":3}', { retention: { keep: 3, olderThanDays: null } }],
     ['HOUBA_PURGE_MIN_IDLE', '36h', { purgeMinIdleMs: 129_600_000 }],
+    ['HOUBA_PURGE_REQUIRE_APPROVAL', 'yes', { purgeRequireApproval: true }],
     ['HOUBA_PURGE_MIN_IDLE_DAYS', '2', { purgeMinIdleMs: 172_800_000 }],
     ['HOUBA_SBOM_FORMATS', '["cyclonedx-json","cyclonedx-json"]', { sbomFormats: ['cyclonedx-json'] }],
     ['HOUBA_USAGE_ORACLE_TIMEOUT', '5', { usageOracle: { timeoutMs: 5000 } }],
@@ -131,6 +132,9 @@ describe('values', () => {
     ['HOUBA_STABILITY', '{"window":"a week"}', 'must be a duration'],
     ['HOUBA_RETENTION', '{"keep":-1}', 'keep'],
     ['HOUBA_PURGE_MIN_IDLE', 'soon', 'must be a duration'],
+    ['HOUBA_PURGE_MIN_IDLE', '0', 'must not be 0'],
+    ['HOUBA_PURGE_MIN_IDLE', '0s', 'must not be 0'],
+    ['HOUBA_PURGE_REQUIRE_APPROVAL', 'maybe', 'must be true or false'],
     ['HOUBA_SBOM_FORMATS', '[]', 'at least one'],
     ['HOUBA_SBOM_FORMATS', '["syft-json"]', 'must be one of: spdx-json, cyclonedx-json'],
     ['HOUBA_LABEL_PREFIX', 'io houba', 'reversed domain name'],
@@ -226,6 +230,20 @@ describe('a misspelt variable', () => {
 
   it('is not what the scan queue of the original reads', () => {
     expect(loadSettings({ ...HOME, HOUBA_SCAN_REDIS: '{}', HOUBA_SCAN_TOKEN_PATH: 'x' }).warnings).toEqual([]);
+  });
+
+  it('warns of an idle window of less than a day', () => {
+    const warnings = (window: string) => loadSettings({ ...HOME, HOUBA_PURGE_MIN_IDLE: window }).warnings;
+    expect(warnings('20s')).toEqual([expect.stringContaining('HOUBA_PURGE_MIN_IDLE is 20s')]);
+    expect([warnings('1d'), warnings('24h')]).toEqual([[], []]);
+  });
+
+  it('hands the oracle its own variables and no others', () => {
+    const { usageOracle } = loadSettings({
+      ...HOME,
+      ...{ USAGE_ORACLE_TOKEN: 'secret', USAGE_ORACLE_EMPTY: '', MY_USAGE_ORACLE_X: 'x', COSIGN_PASSWORD: 'p' },
+    }).settings;
+    expect(usageOracle).toEqual({ command: null, timeoutMs: 30_000, variables: { USAGE_ORACLE_TOKEN: 'secret' } });
   });
 });
 
