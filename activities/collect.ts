@@ -14,6 +14,7 @@ import { type ManifestGraph, unneededManifests } from '../domain/lifecycle/manif
 import { MARK_ARTIFACT_TYPE } from '../domain/lifecycle/mark.js';
 import { parseManifest } from '../domain/manifest.js';
 import { formatPinned, formatRepository, type Repository } from '../domain/reference.js';
+import { HoubaError } from '../domain/report/errors.js';
 import type { GcOutcome } from '../domain/report/gc-report.js';
 import { readStamp, stampsBeside } from '../domain/stamp/annotations.js';
 import { readBundles } from './bundles.js';
@@ -91,6 +92,8 @@ export function createCollect(deps: Dependencies) {
   const graphs = createGraphReader(deps);
   return step(
     async ({ repository, planned }: { repository: DestinationRepository; planned: Collection }, { signal }) => {
+      const busy = await deps.whoIsAtWork('', repository);
+      if (busy !== null) throw new HoubaError('Interrupted', `${busy} is at work in ${formatRepository(repository)}`);
       const scans = await removeManifests(deps, repository, planned.scans, signal);
       const shown = await graphs.tags(repository, signal);
       const kept = [...shown.tags.values(), ...planned.kept];

@@ -12,6 +12,7 @@ import type { PolicySource } from '../domain/durable/messages.js';
 import type { SbomFormat } from '../domain/evidence/sbom.js';
 import type { RetentionLevel } from '../domain/lifecycle/retention.js';
 import type { WaitSettings } from '../domain/lifecycle/stability-wait.js';
+import type { Repository } from '../domain/reference.js';
 import type { Roster } from '../domain/roster.js';
 import type { TransformResources } from '../domain/transform/step.js';
 
@@ -30,6 +31,8 @@ export interface Dependencies {
   readonly cosign: Cosign;
   readonly memory: DigestMemory;
   readonly journal: Journal;
+  /** Who writes to a repository at this moment, in words; null: nobody. */
+  readonly whoIsAtWork: (policy: string, repository: Repository) => Promise<string | null>;
   /** @throws HoubaError `ConfigInvalid` when no usage oracle is set */
   readonly openOracle: () => UsageOracle;
   readonly readPolicies: (path: string) => Promise<PolicySource[]>;

@@ -26,6 +26,9 @@ export interface RetireRequest {
 /** The tag has to stay after all, or it is gone with these. */
 export type RetireResult = { readonly judgement: Judgement } | { readonly retired: Retired };
 
+/** A run takes seconds to minutes. */
+const BUSY_RETRY_MS = 20_000;
+
 /** Reads what the tag alone needs. Nothing is deleted yet. */
 export function createListRetirement(deps: Dependencies) {
   const deleter = createTagDeleter(deps);
@@ -44,6 +47,10 @@ export function createDeleteMarked(deps: Dependencies) {
     const { judgement } = await lookAtMark(deps, marked, context.signal);
     const gone = judgement.act === 'end' && judgement.gone;
     if (judgement.act !== 'delete' && !gone) return { judgement };
+    const busy = await deps.whoIsAtWork(marked.policy, marked.destination);
+    if (busy !== null && !gone) return { judgement: later(marked.digest, busy) };
+    // The tag is gone; the rest has to wait, and must not be forgotten.
+    if (busy !== null) throw new HoubaError('Interrupted', `${busy} is at work in the repository`);
     const { outcomes, leftBehind } = await deleter.delete({ ...requestFor(marked, facts), list }, context);
     const [outcome] = outcomes;
     if (outcome?.deleted) return { retired: { deleted: list.manifests.length - leftBehind.length, leftBehind } };
@@ -51,6 +58,11 @@ export function createDeleteMarked(deps: Dependencies) {
     const reason = outcome?.kept ?? 'it was kept';
     return { judgement: { act: 'end', digest: marked.digest, reason, gone: false } };
   });
+}
+
+function later(digest: Digest, busy: string): Judgement {
+  const untilMs = Date.now() + BUSY_RETRY_MS;
+  return { act: 'wait', why: 'unknown', digest, untilMs, reason: `${busy} is at work in the repository` };
 }
 
 function failureOf({ type, message }: { readonly type: string; readonly message: string }): HoubaError {

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { Context } from '@temporalio/activity';
 import pLimit from 'p-limit';
+import { whoIsAtWork } from '../activities/at-work.js';
 import type { Dependencies } from '../activities/dependencies.js';
 import { type Buildctl, createBuildctl } from '../adapters/buildctl.js';
 import type { Cosign } from '../adapters/cosign.js';
@@ -70,6 +71,7 @@ export async function openDependencies(settings: Settings, log: Logger): Promise
     cosign: lazyCosign(settings, workDir.path, settings.maxConcurrency),
     memory,
     journal: { event: (name, fields) => log.info({ ...fields, ...whence() }, name) },
+    whoIsAtWork,
     openOracle: () => openOracle(settings, workDir.path),
     readPolicies: readPolicyFiles,
   };

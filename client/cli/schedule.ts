@@ -245,7 +245,8 @@ async function warnOfStack(stack: StackRecord, wanted: readonly { readonly sched
   note('schedules run while the stack is up; `houba down` stops them, `houba up` goes on with them');
   for (const { schedule } of wanted) {
     for (const name of schedule.run.needs) {
-      if ((stack.settings[name] ?? '(unset)') !== '(unset)') continue;
+      const isSet = (one: string) => (stack.settings[one] ?? '(unset)') !== '(unset)';
+      if (name.split(' or ').some(isSet)) continue;
       note(`warning: the stack has no ${name}, so every run of ${schedule.id} fails; set it and restart the stack`);
     }
   }

@@ -40,22 +40,6 @@ type Judged =
   | { readonly act: 'end'; readonly reason: string; readonly gone: boolean }
   | { readonly act: 'delete'; readonly reason: string; readonly needsApproval: boolean };
 
-/**
- * What goes with a tag. It is kept until all of it is gone: what hangs on a deleted index is not found again without it.
- */
-export interface Retirement {
-  /** Marks, and stamps beside the image, that speak of this tag alone. */
-  readonly own: readonly Digest[];
-  /** Everything that nothing else needs, in the order of deletion. */
-  readonly manifests: readonly Digest[];
-}
-
-export interface RetirementRequest {
-  readonly destination: DestinationRepository;
-  readonly tag: string;
-  readonly digest: Digest;
-}
-
 /** What a deletion came to. */
 export interface Retired {
   readonly deleted: number;

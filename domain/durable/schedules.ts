@@ -24,7 +24,7 @@ export interface ScheduledRun {
   /** Temporal adds `-<UTC time>` for each run. */
   readonly workflowId: string;
   readonly input: unknown;
-  /** Variables without which its runs fail; they are the worker's. */
+  /** Variables without which its runs fail, as in `A` or `A or B`; they are the worker's. */
   readonly needs: readonly string[];
 }
 
@@ -104,7 +104,7 @@ export const SCHEDULES: readonly ScheduleRow[] = [
       workflow: WORKFLOWS.purge,
       workflowId: 'purge',
       input: PURGE_ALL,
-      needs: ['HOUBA_PURGE_MIN_IDLE', 'HOUBA_USAGE_ORACLE_CMD'],
+      needs: ['HOUBA_PURGE_MIN_IDLE or HOUBA_PURGE_MIN_IDLE_DAYS', 'HOUBA_USAGE_ORACLE_CMD'],
     },
   },
   {

@@ -26,6 +26,7 @@ export interface WorldFacts {
   /** Roster entries by name; the host is the name and `.example` unless it says otherwise. Default: `main`. */
   readonly roster?: Readonly<Record<string, Partial<RosterEntry>>>;
   readonly readPolicies?: (path: string) => Promise<PolicySource[]>;
+  readonly whoIsAtWork?: Dependencies['whoIsAtWork'];
   readonly openOracle?: Dependencies['openOracle'];
   /** Tools that a test brings; one that is not brought must not be used. */
   readonly tools?: Partial<Pick<Dependencies, Tool>>;
@@ -66,6 +67,7 @@ export function createWorld(facts: WorldFacts = {}): ActivityWorld {
     ...(Object.fromEntries(TOOLS.map((name) => [name, notBrought(name)])) as Pick<Dependencies, Tool>),
     ...facts.tools,
     journal: { event: (event, fields) => journal.push({ event, fields }) },
+    whoIsAtWork: facts.whoIsAtWork ?? (async () => null),
     openOracle: facts.openOracle ?? noOracle,
     readPolicies: facts.readPolicies ?? (async () => []),
   };

@@ -279,6 +279,24 @@ describe('a deletion', () => {
     expect(world.registries.writes).toEqual([]);
   });
 
+  it('waits while somebody writes to the repository', async () => {
+    let busy: string | null = 'a run of the policy redis';
+    open({ whoIsAtWork: async () => busy });
+    const tag = await marked('7');
+    const said = await remove(tag);
+    expect(said).toMatchObject({
+      judgement: { act: 'wait', why: 'unknown', reason: expect.stringMatching('at work') },
+    });
+    expect(mirror().tags.has('7')).toBe(true);
+    const list = await run(world.steps.listRetirement, tag);
+    mirror().tags.delete('7');
+    const rest = { marked: tag, list, facts: {} };
+    expect((await failureOf(run(world.steps.deleteMarked, rest))).type).toBe('Interrupted');
+    busy = null;
+    await run(world.steps.deleteMarked, rest);
+    expect([...mirror().manifests]).toEqual([]);
+  });
+
   it('fails where the registry does not delete', async () => {
     const tag = await marked('7');
     Object.assign(world.registries.regctl, { deleteTag: async () => 'unsupported' });
