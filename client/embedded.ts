@@ -117,6 +117,9 @@ export async function clearDeadStack(home: string): Promise<void> {
   removeStack(home);
 }
 
+/** How often the server is started before its failure is told. */
+const MOST_STARTS = 3;
+
 async function startStack(mode: StackRecord['mode'], options: StackOptions): Promise<Stack> {
   const { settings, note } = options;
   const { home } = settings;
@@ -131,7 +134,7 @@ async function startStack(mode: StackRecord['mode'], options: StackOptions): Pro
       : `taking over the embedded Temporal in ${home} that a killed command left running`,
   );
   if (options.journal === 'file') note(`its journal is ${files.journal}`);
-  const record: StackRecord = {
+  let record: StackRecord = {
     ...base,
     schema_version: 1,
     version: houbaVersion(),
@@ -146,7 +149,7 @@ async function startStack(mode: StackRecord['mode'], options: StackOptions): Pro
   const stopHard = () => killAtExit(home, record.server);
   process.once('exit', stopHard);
   try {
-    await serverListens(record.server, portOf(record.address), files.serverLog);
+    record = await untilListening(record, options);
     const { keepHistories, startWorker, createLogger } = await heavy;
     await keepHistories(record.address, record.namespace);
     const worker = await startWorker({
@@ -166,6 +169,26 @@ async function startStack(mode: StackRecord['mode'], options: StackOptions): Pro
     await stopServer(record.server);
     removeStack(home);
     throw error;
+  }
+}
+
+/**
+ * The development server takes ports by chance for its inner services, and ends when another program was quicker: then it is
+ * started again. @returns the record with the server that listens
+ */
+async function untilListening(first: StackRecord, options: StackOptions): Promise<StackRecord> {
+  const { home } = options.settings;
+  let record = first;
+  for (let started = 1; ; started++) {
+    try {
+      await serverListens(record.server, portOf(record.address), stackFiles(home).serverLog);
+      return record;
+    } catch (error) {
+      await stopServer(record.server);
+      if (started === MOST_STARTS) throw error;
+      record = { ...record, ...(await newServer(home, options)) };
+      writeStack(home, record);
+    }
   }
 }
 
