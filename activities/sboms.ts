@@ -1,5 +1,6 @@
 import type { DocumentPlace } from '../adapters/digest-memory.js';
 import type { ReferrerDescriptor } from '../adapters/registry.js';
+import { alone } from '../domain/alone.js';
 import { type Digest, digestOf } from '../domain/digest.js';
 import type { DestinationRepository } from '../domain/durable/placement.js';
 import {
@@ -14,7 +15,6 @@ import {
 import { refuseForeignLayers } from '../domain/manifest.js';
 import { formatPinned, type Repository } from '../domain/reference.js';
 import { prefixedKeys } from '../domain/stamp/keys.js';
-import { alone } from './alone.js';
 import type { Dependencies } from './dependencies.js';
 import { readArtifactFile, readManifest, readPlatforms } from './manifests.js';
 import { type StepContext, step } from './step.js';

@@ -1,4 +1,5 @@
 import type { ReferrerDescriptor } from '../adapters/registry.js';
+import { alone } from '../domain/alone.js';
 import type { Digest } from '../domain/digest.js';
 import type { SignRequest, StatementFacts } from '../domain/durable/placement.js';
 import {
@@ -14,7 +15,6 @@ import { buildStatement, type StatementSubject } from '../domain/evidence/statem
 import { formatPinned, formatTagged } from '../domain/reference.js';
 import { HoubaError } from '../domain/report/errors.js';
 import { prefixedKeys } from '../domain/stamp/keys.js';
-import { alone } from './alone.js';
 import type { Dependencies } from './dependencies.js';
 import { readArtifactFile, readPlatforms } from './manifests.js';
 import { step } from './step.js';

@@ -1,5 +1,6 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { alone } from '../domain/alone.js';
 import { type Digest, digestOf, parseDigest } from '../domain/digest.js';
 import { formatPinned, formatRepository, formatTagged, type Repository } from '../domain/reference.js';
 import { type ErrorCode, HoubaError } from '../domain/report/errors.js';
@@ -122,24 +123,16 @@ export function createRegctl(options: RegctlOptions): Regctl {
    * at once one would be lost, or the list would name for ever what was deleted meanwhile, and distribution refuses such a
    * list. So the referrers of a subject are written one after another.
    */
-  async function inTurn<Result>(
+  function inTurn<Result>(
     repository: Repository,
     subject: Digest,
     signal: AbortSignal | undefined,
     work: () => Promise<Result>,
   ): Promise<Result> {
-    const key = formatPinned(repository, subject);
-    for (let other = writing.get(key); other !== undefined; other = writing.get(key)) {
-      await other.catch(() => undefined);
-    }
-    signal?.throwIfAborted();
-    const own = work();
-    writing.set(key, own);
-    try {
-      return await own;
-    } finally {
-      writing.delete(key);
-    }
+    return alone(writing, formatPinned(repository, subject), async () => {
+      signal?.throwIfAborted();
+      return work();
+    });
   }
 
   async function attempt(request: Call): Promise<Deletion> {
