@@ -15,11 +15,13 @@ export interface CommandOptions {
   readonly timeoutMs: number;
   readonly signal?: AbortSignal | undefined;
   readonly cwd?: string;
+  /** Open files that the child gets as its descriptors 3, 4 and so on. */
+  readonly descriptors?: readonly number[];
   /** Called with each piece of standard output as it comes. */
   readonly onStdout?: (chunk: string) => void;
   /** The same of standard error, where some programs write their progress. */
   readonly onStderr?: (chunk: string) => void;
-  /** Texts that must not be seen in an error, such as the password in the child's configuration file. */
+  /** Texts that must not be seen in an error, such as the password in the child's configuration. */
   readonly secrets?: readonly string[];
   /** The code of a non-zero exit, from what the program said; null: `ToolFailed`. */
   readonly classify?: (stderr: string, exitCode: number) => ErrorCode | null;
@@ -54,7 +56,9 @@ export async function runCommand(options: CommandOptions): Promise<CommandResult
     reject: false,
     stripFinalNewline: false,
     maxBuffer: LARGEST_OUTPUT,
-    ...(options.input === undefined ? { stdin: 'ignore' as const } : { input: options.input }),
+    ...(options.input === undefined ? {} : { input: options.input }),
+    // Any number will do; the types know 3 to 9.
+    stdio: [options.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe', ...((options.descriptors ?? []) as 3[])],
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
   });
   const { onStdout, onStderr } = options;

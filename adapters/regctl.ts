@@ -1,5 +1,4 @@
-import { readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { readFile } from 'node:fs/promises';
 import { alone } from '../domain/alone.js';
 import { type Digest, digestOf, parseDigest } from '../domain/digest.js';
 import { formatPinned, formatRepository, formatTagged, type Repository } from '../domain/reference.js';
@@ -8,6 +7,7 @@ import { rosterByHost } from '../domain/roster.js';
 import { runCommand } from './command.js';
 import type { CredentialSource, RegistryAccess } from './credentials.js';
 import { inPrivateFolder } from './private-folder.js';
+import { withUnnamedFiles } from './unnamed-files.js';
 
 /** What happened to something that was to be deleted; a registry may offer no deletion at all. */
 export type Deletion = 'deleted' | 'absent' | 'unsupported';
@@ -99,19 +99,20 @@ export function createRegctl(options: RegctlOptions): Regctl {
   async function call(request: Call): Promise<string> {
     return inPrivateFolder(options.workDir, 'regctl', async (folder) => {
       const { config, secrets } = await configFor(request.hosts, options);
-      const path = join(folder, 'config.json');
-      await writeFile(path, JSON.stringify(config), { mode: 0o600 });
-      const { stdout } = await runCommand({
-        file: options.program,
-        args: request.args,
-        input: request.input ?? '',
-        env: { ...options.environment, HOME: folder, REGCTL_CONFIG: path },
-        ...(request.cwd === undefined ? {} : { cwd: request.cwd }),
-        timeoutMs: request.timeoutMs ?? timeoutMs,
-        signal: request.signal,
-        secrets,
-        classify,
-      });
+      const { stdout } = await withUnnamedFiles(folder, [JSON.stringify(config)], (descriptors) =>
+        runCommand({
+          file: options.program,
+          args: request.args,
+          input: request.input ?? '',
+          env: { ...options.environment, HOME: folder, REGCTL_CONFIG: '/dev/fd/3' },
+          ...(request.cwd === undefined ? {} : { cwd: request.cwd }),
+          descriptors,
+          timeoutMs: request.timeoutMs ?? timeoutMs,
+          signal: request.signal,
+          secrets,
+          classify,
+        }),
+      );
       return stdout.trim();
     });
   }

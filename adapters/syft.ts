@@ -1,4 +1,4 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { Digest } from '../domain/digest.js';
@@ -9,6 +9,7 @@ import { rosterByHost } from '../domain/roster.js';
 import { runCommand } from './command.js';
 import type { CredentialSource, RegistryAccess } from './credentials.js';
 import { inPrivateFolder } from './private-folder.js';
+import { withUnnamedFiles } from './unnamed-files.js';
 
 export interface Syft {
   /**
@@ -64,27 +65,30 @@ export function createSyft(options: SyftOptions): Syft {
     return inPrivateFolder(options.workDir, 'syft', async (folder) => {
       const { config, docker, secrets } = await configFor(repository.host, options);
       const path = join(folder, 'syft.yaml');
-      // JSON is YAML, and quotes whatever a password may hold.
-      await writeFile(path, JSON.stringify(config), { mode: 0o600 });
-      await writeFile(join(folder, 'config.json'), JSON.stringify(docker), { mode: 0o600 });
+      // syft tells the format by the name. JSON is YAML, and quotes whatever a password may hold.
+      await symlink('/dev/fd/3', path);
+      await symlink('/dev/fd/4', join(folder, 'config.json'));
       const files = formats.map((format) => [format, join(folder, `sbom.${format}`)] as const);
-      await runCommand({
-        file: options.program,
-        // Not with --quiet: it would keep the reason of a failure to itself.
-        args: [
-          'scan',
-          `registry:${reference}`,
-          '-c',
-          path,
-          ...files.flatMap(([format, file]) => ['-o', `${format}=${file}`]),
-        ],
-        env: environment(folder),
-        cwd: folder,
-        timeoutMs: options.timeoutMs ?? TIMEOUT_MS,
-        signal,
-        secrets,
-        classify,
-      });
+      await withUnnamedFiles(folder, [JSON.stringify(config), JSON.stringify(docker)], (descriptors) =>
+        runCommand({
+          file: options.program,
+          // Not with --quiet: it would keep the reason of a failure to itself.
+          args: [
+            'scan',
+            `registry:${reference}`,
+            '-c',
+            path,
+            ...files.flatMap(([format, file]) => ['-o', `${format}=${file}`]),
+          ],
+          env: environment(folder),
+          cwd: folder,
+          descriptors,
+          timeoutMs: options.timeoutMs ?? TIMEOUT_MS,
+          signal,
+          secrets,
+          classify,
+        }),
+      );
       const documents = new Map<SbomFormat, Uint8Array>();
       for (const [format, file] of files) {
         const bytes = await readFile(file).catch(() => Buffer.alloc(0));

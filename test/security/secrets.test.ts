@@ -22,7 +22,7 @@ let private3: RunningRegistry;
 let registry: RunningRegistry;
 let houba: Houba;
 let ended: Ended;
-let sampled: { commands: Set<string>; environments: Set<string> };
+let sampled: Sampled;
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'houba-secrets-'));
@@ -100,7 +100,9 @@ describe('credentials of the roster, of a Docker file and of a helper', () => {
     for (const path of kept) expect([path, secretsIn(readFileSync(path, 'latin1'))]).toEqual([path, []]);
   });
 
-  it('are in no scratch file that is left', () => {
+  it('are in no scratch file, neither during the run nor after it', () => {
+    expect(sampled.scratch.size).toBeGreaterThan(0);
+    expect(secretsIn([...sampled.scratch].join('\n'))).toEqual([]);
     expect(filesBelow(houba.workDir)).toEqual([]);
   });
 
@@ -129,8 +131,16 @@ function secretsIn(text: string): string[] {
   return found;
 }
 
-/** Looks at all programs that houba starts, as often as it can. Its own environment holds the roster, by design. */
-function watchProcesses(houbaPid: number): () => { commands: Set<string>; environments: Set<string> } {
+interface Sampled {
+  readonly commands: ReadonlySet<string>;
+  readonly environments: ReadonlySet<string>;
+  /** The contents of all scratch files. */
+  readonly scratch: ReadonlySet<string>;
+}
+
+/** Looks at all programs that houba starts and at their scratch files, as often as it can. Its own environment holds the roster, by design. */
+function watchProcesses(houbaPid: number): () => Sampled {
+  const scratch = new Set<string>();
   const commands = new Set<string>();
   const environments = new Set<string>();
   const timer = setInterval(() => {
@@ -148,11 +158,27 @@ function watchProcesses(houbaPid: number): () => { commands: Set<string>; enviro
         // It has ended.
       }
     }
+    for (const path of scratchFiles()) {
+      try {
+        scratch.add(readFileSync(path, 'latin1'));
+      } catch {
+        // It is gone already.
+      }
+    }
   }, 30);
   return () => {
     clearInterval(timer);
-    return { commands, environments };
+    return { commands, environments, scratch };
   };
+}
+
+/** A folder may go while it is walked. */
+function scratchFiles(): string[] {
+  try {
+    return filesBelow(houba.workDir);
+  } catch {
+    return [];
+  }
 }
 
 function filesBelow(root: string): string[] {

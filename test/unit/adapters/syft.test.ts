@@ -19,8 +19,8 @@ const file = args[args.indexOf('-c') + 1];
 if (args[0] === 'scan') {
   note('config', JSON.parse(fs.readFileSync(file, 'utf8')));
   note('docker', JSON.parse(fs.readFileSync(path.join(env.DOCKER_CONFIG, 'config.json'), 'utf8')));
-  note('mode', (fs.statSync(file).mode & 0o777).toString(8));
-  note('folderMode', (fs.statSync(path.dirname(file)).mode & 0o777).toString(8));
+  note('files', fs.readdirSync(env.HOME, { withFileTypes: true }).filter((entry) => entry.isFile()));
+  note('folderMode', (fs.statSync(env.HOME).mode & 0o777).toString(8));
 }
 `;
 const WRITE = `for (const arg of args) { const [format, out] = arg.split('='); if (out) fs.writeFileSync(out, '{"is":"' + format + '"}'); }`;
@@ -76,7 +76,7 @@ describe('a scan', () => {
     ]);
   });
 
-  it('has a private configuration with this registry alone, gone afterwards', async () => {
+  it('has a configuration with this registry alone, and no file has it, neither then nor afterwards', async () => {
     const { program, syft } = await fake(WRITE);
     await syft.scan(repository, digest, ['spdx-json']);
     const [call] = await program.calls();
@@ -92,7 +92,7 @@ describe('a scan', () => {
         },
       },
       docker: { auths: {} },
-      mode: '600',
+      files: [],
       folderMode: '700',
     });
     expect(JSON.stringify([call?.args, call?.env])).not.toContain('horse');
