@@ -2,6 +2,7 @@ import { valueDigest } from '../domain/canonical-json.js';
 import type { PlannedOperation, PlanPage, Position } from '../domain/durable/placement.js';
 import type { PolicyPlan, Target } from '../domain/plan/plan.js';
 import type { ItemPage, PlanBasis, PlanItem, PlannedItems } from '../domain/plan/plan-item.js';
+import type { DryRun } from '../domain/plan/plan-page.js';
 import { itemsOf, type PlannedWork, sortKey, workOf } from '../domain/plan/planned-work.js';
 import { judgeItems, type Sight, transformKey } from '../domain/plan/still-holds.js';
 import type { SeenRepository, SourceDigests } from '../domain/plan/survey.js';
@@ -58,7 +59,7 @@ export interface CarriedPage extends PlannedWork {
  * Holds the items of a plan against what planning anew comes to: an item that differs in anything is refused, and what
  * the plan does not name is left alone.
  */
-export function carryPage(saved: PlannedItems, now: PlannedNow, dryRun: boolean): CarriedPage {
+export function carryPage(saved: PlannedItems, now: PlannedNow, dryRun: DryRun): CarriedPage {
   const judged = judgeItems(saved, {
     basis: basisOf(now),
     policy: valueDigest(now.document),
@@ -71,10 +72,7 @@ export function carryPage(saved: PlannedItems, now: PlannedNow, dryRun: boolean)
     if (position === null) strangers.push(item);
     return position === null ? [] : [{ position, operation: refusedOperation(item, refusal(item, why, now)) }];
   });
-  const isDry = ({ kind }: PlanItem) => {
-    if (dryRun) return kind !== 'held';
-    return REMOVALS.has(kind) ? now.settings.dryRunDeletions : kind !== 'held' && now.settings.dryRunTags;
-  };
+  const isDry = ({ kind }: PlanItem) => kind !== 'held' && (REMOVALS.has(kind) ? dryRun.deletions : dryRun.tags);
   const planned = judged.agreed
     .filter((item) => isDry(item) && item.kind !== 'unmarked')
     .flatMap((item) => {

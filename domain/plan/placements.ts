@@ -1,0 +1,163 @@
+import type {
+  AliasPlacement,
+  Backfill,
+  DestinationRepository,
+  Placement,
+  PlannedTransform,
+  StatementFacts,
+  Wait,
+} from '../durable/placement.js';
+import type { ResolvedPolicy, ResolvedVariant } from '../policy/resolve.js';
+import { parseReference, type Reference, type Repository } from '../reference.js';
+import type { AliasDecision, TagDecision, Target } from './plan.js';
+import { OPERATION_OF } from './planned-operations.js';
+
+/** What decisions are turned into work with. */
+export interface Planning {
+  readonly policy: ResolvedPolicy;
+  readonly source: Repository;
+  readonly targets: readonly Target[];
+  readonly transforms: ReadonlyMap<ResolvedVariant, PlannedTransform>;
+  readonly settings: {
+    /** Of rebuilds where the policy names none. */
+    readonly buildPlatform: string;
+    /** `''` when nothing is signed. */
+    readonly signer: string;
+  };
+  readonly now: string;
+}
+
+/** How a decided tag is brought to where the policy wants it. */
+export function placementOf(planning: Planning, tag: TagDecision): Placement {
+  const { policy, targets, settings } = planning;
+  const target = targets[tag.target] as Target;
+  const { platforms, stamp, keepUpstreamEvidence, verifyUpstream, owners, vendor } = target.import;
+  const restamp = tag.kind === 'restamp';
+  const transform = transformOf(planning, tag);
+  // A restamp changes no bytes but the stamp's: it keeps what is recorded.
+  const named = restamp ? recordedPlatforms(tag) : platforms;
+  return {
+    kind: OPERATION_OF[tag.kind] as Placement['kind'],
+    position: { target: tag.target, variant: tag.variant },
+    ...originOf(planning, tag),
+    destination: destinationOf(targets, tag.target),
+    tag: tag.outTag,
+    current: tag.current,
+    aliases: tag.aliases,
+    platforms: named ?? (transform === null || restamp ? null : [settings.buildPlatform]),
+    transform,
+    stampTo: stamp,
+    keepUpstreamEvidence,
+    verifyUpstream: restamp ? null : verifyUpstream,
+    upstreamVerified: restamp ? (tag.recorded?.upstreamVerified ?? null) : null,
+    sign: settings.signer !== '',
+    promoted: isRecorded(tag) ? (tag.recorded?.promoted ?? null) : null,
+    label: {
+      created: restamp ? (tag.recorded?.created ?? planning.now) : planning.now,
+      artifactType: policy.artifactType,
+      policy: policy.name,
+      import: target.import.name,
+      variant: variantOf(targets, tag)?.name ?? '',
+      owners,
+      vendor,
+      platforms: named,
+    },
+  };
+}
+
+/** How long the tag's digest has to stand still, and how it would be placed then. */
+export function waitOf(planning: Planning, tag: TagDecision): Wait {
+  const digest = tag.sourceDigest as Wait['digest'];
+  const asImport = placementOf(planning, { ...tag, kind: 'import', baseDigest: digest });
+  return {
+    digest,
+    at: planning.now,
+    placed: tag.recorded?.baseDigest ?? null,
+    placement: { ...asImport, kind: tag.recorded === null ? 'imported' : 'updated' },
+    ...(tag.wait as NonNullable<TagDecision['wait']>),
+    listed: tag.kind === 'held',
+    reason: tag.reason,
+  };
+}
+
+/** What a tag that stays as it is lacks. */
+export function backfillOf(planning: Planning, tag: TagDecision): Backfill {
+  const { policy, targets, now } = planning;
+  return {
+    position: { target: tag.target, variant: tag.variant },
+    destination: destinationOf(targets, tag.target),
+    tag: tag.outTag,
+    sourceTag: tag.sourceTag,
+    sourceDigest: tag.sourceDigest as Backfill['sourceDigest'],
+    subject: tag.current as Backfill['subject'],
+    created: now,
+    artifactType: policy.artifactType,
+    needs: tag.needs,
+    facts: recordedFacts(planning, tag),
+  };
+}
+
+export function aliasPlacementOf({ targets }: Planning, alias: AliasDecision): AliasPlacement {
+  const { target, variant, ...move } = alias;
+  return { ...move, position: { target, variant }, destination: destinationOf(targets, target) };
+}
+
+/** What a placed image says of itself; only `created` is the run's time, for that is when the statement is made (section 7.3). */
+function recordedFacts(planning: Planning, tag: TagDecision): StatementFacts {
+  const { policy, targets, now } = planning;
+  const { recorded } = tag;
+  return {
+    policy: recorded?.policy ?? policy.name,
+    import: recorded?.import ?? (targets[tag.target] as Target).import.name,
+    variant: recorded?.variant ?? variantOf(targets, tag)?.name ?? '',
+    ...originOf(planning, tag),
+    created: now,
+    platforms: recordedPlatforms(tag),
+    transform: transformOf(planning, tag),
+    stampTo: recorded?.stampTo ?? 'annotations',
+    upstreamVerified: recorded?.upstreamVerified ?? null,
+  };
+}
+
+/** What was placed before is placed anew, and not another digest. */
+function isRecorded({ kind, recorded, baseDigest }: TagDecision): boolean {
+  return kind !== 'import' && recorded?.baseDigest === baseDigest;
+}
+
+/** What is placed anew keeps the recorded source: the policy's may be another one by now. */
+function originOf(planning: Planning, tag: TagDecision): Pick<Placement, 'source' | 'sourceTag' | 'baseDigest'> {
+  const recorded = isRecorded(tag) ? recordedSource(tag) : null;
+  return {
+    source: recorded === null ? planning.source : { host: recorded.host, path: recorded.path },
+    sourceTag: recorded?.tag ?? tag.sourceTag,
+    baseDigest: tag.baseDigest as Placement['baseDigest'],
+  };
+}
+
+/** Where a placed image came from, by its own stamp; null when that cannot be read, and the policy's source is taken. */
+export function recordedSource({ recorded }: TagDecision): Reference | null {
+  try {
+    return recorded === null || recorded.baseName === null ? null : parseReference(recorded.baseName);
+  } catch {
+    return null;
+  }
+}
+
+function recordedPlatforms({ recorded }: TagDecision): string[] | null {
+  return recorded?.platforms?.split(',') ?? null;
+}
+
+function variantOf(targets: readonly Target[], tag: TagDecision): ResolvedVariant | undefined {
+  return targets[tag.target]?.variants[tag.variant]?.variant;
+}
+
+export function transformOf({ targets, transforms }: Planning, tag: TagDecision): PlannedTransform | null {
+  const variant = variantOf(targets, tag);
+  return (variant && transforms.get(variant)) ?? null;
+}
+
+/** Where a target writes. */
+export function destinationOf(targets: readonly Target[], index: number): DestinationRepository {
+  const target = targets[index] as Target;
+  return { registry: target.registry, host: target.repository.host, path: target.repository.path };
+}

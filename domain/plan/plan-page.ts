@@ -1,0 +1,135 @@
+import type { PlannedOperation, PlanPage, PlanRequest } from '../durable/placement.js';
+import { formatRepository, formatTagged } from '../reference.js';
+import { compareText } from '../selection/version.js';
+import { aliasPlacementOf, backfillOf, type Planning, placementOf, transformOf, waitOf } from './placements.js';
+import { isPlaced, type PolicyPlan, type Target } from './plan.js';
+import {
+  countKept,
+  countOperations,
+  plannedAlias,
+  plannedBackfill,
+  plannedPlacement,
+  settledOperations,
+} from './planned-operations.js';
+import type { PlannedWork } from './planned-work.js';
+import { pageRemovals } from './removal-page.js';
+import type { RemovalPlan } from './removals.js';
+
+/** What one page of work may hold, in placements, backfills and alias moves together (architecture, section 3). */
+const PAGE = 200;
+
+/** Waits of one page: their placements are alike, so that a page of them is well below what a payload may hold. */
+const MOST_WAITS = 5_000;
+
+/** A page lists this many operations that it only reports, and counts the rest. */
+const MOST_LISTED = 5_000;
+
+/** What of a run is only told. */
+export interface DryRun {
+  readonly tags: boolean;
+  readonly deletions: boolean;
+}
+
+/** A page of a plan, and `reported`: every operation that it tells of, for the journal. */
+export interface FilledPage extends Omit<PlanPage, 'error' | 'concurrency'> {
+  readonly reported: readonly PlannedOperation[];
+}
+
+/** The stages of section 5 in their order, removals last; what does not fit waits for the next page. */
+export function fillPage(
+  planning: Planning,
+  plan: PolicyPlan,
+  removals: RemovalPlan,
+  request: PlanRequest,
+  dryRun: DryRun,
+): FilledPage {
+  const { targets } = planning;
+  const failed = new Set(request.failed);
+  const isOpen = (target: number, tag: string) => !failed.has(failureKey(targets, target, tag));
+  const toPlace = plan.tags.filter((tag) => isPlaced(tag) && isOpen(tag.target, tag.outTag));
+  const toFill = plan.tags.filter((tag) => tag.needs.length > 0 && isOpen(tag.target, tag.outTag));
+  const toPoint = plan.aliases.filter((alias) => isOpen(alias.target, alias.alias));
+  const { reported: removed, refused, deletions, marks } = pageRemovals(removals, targets, request, dryRun.deletions);
+
+  const told = [
+    ...toPlace.flatMap((tag) => plannedPlacement(tag, transformOf(planning, tag))),
+    ...toFill.flatMap(plannedBackfill),
+    ...toPoint.map(plannedAlias),
+  ];
+  const settled = request.first ? [...settledOperations(plan), ...(dryRun.tags ? told : [])] : [];
+  const reported = [...settled, ...removed];
+  const { listed, rest } = listSome(reported);
+
+  let room = PAGE;
+  const take = <Item>(items: readonly Item[]): readonly Item[] => {
+    const taken = items.slice(0, room);
+    room -= taken.length;
+    return taken;
+  };
+  const takeUnlessDry = <Item>(items: readonly Item[]) => (dryRun.tags ? [] : take(items));
+  const toTag = dryRun.tags ? 0 : toPlace.length + toFill.length + toPoint.length;
+  return {
+    targets: reportTargets(targets),
+    reported,
+    settled: listed,
+    counted: [...(request.first ? countKept(plan) : []), ...countOperations(rest)],
+    cut: rest.length,
+    placements: takeUnlessDry(toPlace).map((tag) => placementOf(planning, tag)),
+    backfills: takeUnlessDry(toFill).map((tag) => backfillOf(planning, tag)),
+    aliases: takeUnlessDry(toPoint).map((alias) => aliasPlacementOf(planning, alias)),
+    deletions: take(deletions),
+    marks: take(marks),
+    refused,
+    ...pageWaits(planning, plan, request),
+    pending: toTag + deletions.length + marks.length,
+  };
+}
+
+/** Everything there is to do, whatever page has room for it, and what may not be done. */
+export function allWork(planning: Planning, plan: PolicyPlan, removals: RemovalPlan, request: PlanRequest) {
+  const { deletions, marks, reported: forbidden } = pageRemovals(removals, planning.targets, request, false);
+  const work: PlannedWork = {
+    placements: plan.tags.filter(isPlaced).map((tag) => placementOf(planning, tag)),
+    backfills: plan.tags.filter(({ needs }) => needs.length > 0).map((tag) => backfillOf(planning, tag)),
+    aliases: plan.aliases.map((alias) => aliasPlacementOf(planning, alias)),
+    waits: plan.tags.filter(({ wait }) => wait !== null).map((tag) => waitOf(planning, tag)),
+    ...{ deletions, marks },
+  };
+  return { work, forbidden };
+}
+
+/** How the report names the targets. */
+export function reportTargets(targets: readonly Target[]): PlanPage['targets'] {
+  return targets.map((target) => ({
+    dest_repo: formatRepository(target.repository),
+    variants: target.variants.map(({ variant }) => ({ name: variant.name, suffix: variant.suffix })),
+  }));
+}
+
+/** The tags whose digest has to stand still first, from where the page before ended; in the order of the plan. */
+function pageWaits(planning: Planning, plan: PolicyPlan, request: PlanRequest): Pick<PlanPage, 'waits' | 'waitsAfter'> {
+  const { waitsAfter: after } = request;
+  if (after === undefined) return {};
+  const waiting = plan.tags
+    .filter((tag) => tag.wait !== null)
+    .map((tag) => ({ tag, name: failureKey(planning.targets, tag.target, tag.outTag) }))
+    .filter(({ name }) => after === null || compareText(name, after) > 0);
+  const cut = waiting.length > MOST_WAITS;
+  const last = cut ? (waiting.map(({ name }) => name).sort(compareText)[MOST_WAITS - 1] as string) : null;
+  const page = waiting.filter(({ name }) => last === null || compareText(name, last) <= 0);
+  return { waits: page.map(({ tag }) => waitOf(planning, tag)), waitsAfter: last };
+}
+
+/** How a tag that failed is remembered within a run: it is not tried again. */
+function failureKey(targets: readonly Target[], target: number, tag: string): string {
+  const repository = targets[target]?.repository;
+  return repository === undefined ? tag : formatTagged(repository, tag);
+}
+
+/** What a page has room to list; failures go first, for they decide the exit code. */
+function listSome(reported: readonly PlannedOperation[]): { listed: PlannedOperation[]; rest: PlannedOperation[] } {
+  if (reported.length <= MOST_LISTED) return { listed: [...reported], rest: [] };
+  const failed = reported.filter(({ operation }) => operation.error !== null);
+  const inOrder = [...failed, ...reported.filter(({ operation }) => operation.error === null)];
+  return { listed: inOrder.slice(0, MOST_LISTED), rest: inOrder.slice(MOST_LISTED) };
+}

@@ -1,0 +1,97 @@
+import type { PlannedOperation, PlannedTransform, PlanPage } from '../durable/placement.js';
+import { HoubaError, type ReportedError, reportError } from '../report/errors.js';
+import { newOperation, type OperationKind } from '../report/run-report.js';
+import type { AliasDecision, PolicyPlan, TagDecision } from './plan.js';
+
+/** What the report calls a decision that is carried out. */
+export const OPERATION_OF: Readonly<Record<TagDecision['kind'], OperationKind>> = {
+  import: 'imported',
+  update: 'updated',
+  restamp: 'restamped',
+  held: 'held',
+  keep: 'skipped',
+  gone: 'imported',
+};
+
+/** What the first page reports although nothing is done about it: waiting and gone tags. */
+export function settledOperations(plan: PolicyPlan): PlannedOperation[] {
+  const operations: PlannedOperation[] = [];
+  for (const tag of plan.tags) {
+    if (tag.kind !== 'held' && tag.kind !== 'gone') continue;
+    // Its wait tells when it will be ready.
+    if (tag.wait !== null) continue;
+    const { position, operation } = tagOperation(tag, OPERATION_OF[tag.kind]);
+    const error = tag.kind === 'gone' ? goneError(tag) : null;
+    const because = tag.reason === null ? {} : { reason: tag.reason };
+    operations.push({ position, operation: { ...operation, error, ...because } });
+  }
+  return operations;
+}
+
+function goneError(tag: TagDecision): ReportedError {
+  return reportError(new HoubaError('NotFound', `the source lists the tag ${tag.sourceTag} but does not serve it`));
+}
+
+/** A placement that a dry run only tells of, with its aliases. */
+export function plannedPlacement(tag: TagDecision, transform: PlannedTransform | null): PlannedOperation[] {
+  const { position, operation } = tagOperation(tag, OPERATION_OF[tag.kind]);
+  const aliases = tag.aliases.map(({ alias }) => ({
+    position,
+    operation: { ...newOperation('aliased', alias), src_tag: tag.outTag, digest: tag.baseDigest },
+  }));
+  const steps = transform === null ? null : transform.steps.map((one) => one.name);
+  return [{ position, operation: { ...operation, transform_steps: steps } }, ...aliases];
+}
+
+export function plannedBackfill(tag: TagDecision): PlannedOperation[] {
+  return tag.needs.map((kind) => tagOperation(tag, kind));
+}
+
+export function plannedAlias(alias: AliasDecision): PlannedOperation {
+  return {
+    position: { target: alias.target, variant: alias.variant },
+    operation: { ...newOperation('aliased', alias.alias), src_tag: alias.outTag, out_digest: alias.digest },
+  };
+}
+
+function tagOperation(tag: TagDecision, kind: OperationKind): PlannedOperation {
+  return {
+    position: { target: tag.target, variant: tag.variant },
+    operation: {
+      ...newOperation(kind, tag.outTag),
+      src_tag: tag.sourceTag,
+      digest: tag.sourceDigest,
+      out_digest: tag.kind === 'held' || tag.kind === 'keep' ? tag.current : null,
+    },
+  };
+}
+
+/** Tags that stay as they are are only counted (section 10). */
+export function countKept(plan: PolicyPlan): PlanPage['counted'] {
+  return count(
+    plan.tags
+      .filter((tag) => tag.kind === 'keep' && tag.needs.length === 0)
+      .map(({ target, variant }) => ({ position: { target, variant }, kind: 'skipped' })),
+  );
+}
+
+/** Operations by place and kind. */
+export function countOperations(operations: readonly PlannedOperation[]): PlanPage['counted'] {
+  return count(
+    operations.map(({ position, operation: { kind, error } }) => ({
+      position,
+      kind: error === null ? kind : 'failed',
+    })),
+  );
+}
+
+function count(entries: readonly Pick<Counted, 'position' | 'kind'>[]): Counted[] {
+  const counts = new Map<string, Counted>();
+  for (const { position, kind } of entries) {
+    const key = `${position.target} ${position.variant} ${kind}`;
+    counts.set(key, { position, kind, count: (counts.get(key)?.count ?? 0) + 1 });
+  }
+  return [...counts.values()];
+}
+
+type Counted = PlanPage['counted'][number];

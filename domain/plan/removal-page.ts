@@ -1,0 +1,82 @@
+import type { PlannedDeletion, PlannedMark, PlannedOperation, PlanRequest } from '../durable/placement.js';
+import { removalKey, removalOperation } from '../durable/removal.js';
+import { formatRepository } from '../reference.js';
+import { HoubaError, type ReportedError, reportError } from '../report/errors.js';
+import { destinationOf } from './placements.js';
+import type { Target } from './plan.js';
+import type { MassDeletion, RemovalPlan } from './removals.js';
+
+/** The removals of one page, and what it merely says of them. */
+export interface RemovalPage {
+  readonly reported: readonly PlannedOperation[];
+  readonly deletions: readonly PlannedDeletion[];
+  /** Those that are made first, then those that are cleared. */
+  readonly marks: readonly PlannedMark[];
+  /** Repositories of which nothing is deleted or newly marked in this run. */
+  readonly refused: readonly string[];
+}
+
+/** @param dryRun says what would be deleted and marked, on the first page */
+export function pageRemovals(
+  plan: RemovalPlan,
+  targets: readonly Target[],
+  request: PlanRequest,
+  dryRun: boolean,
+): RemovalPage {
+  const told = new Set(request.refused ?? []);
+  const mass = new Map(plan.massDeletions.map((entry) => [entry.repository, entry]));
+  const refused = new Set([...told, ...mass.keys()]);
+  const nameOf = (target: number) => formatRepository(destinationOf(targets, target));
+  const failed = new Set(request.failed);
+  const position = (target: number) => ({ target, variant: null });
+
+  const deletions = plan.deletions.map(({ target, ...deletion }): PlannedDeletion => {
+    return { ...deletion, position: position(target), destination: destinationOf(targets, target) };
+  });
+  const marks = plan.marks.map(({ target, ...mark }): PlannedMark => {
+    return { ...mark, position: position(target), destination: destinationOf(targets, target) };
+  });
+  const takesAway = [...deletions, ...marks.filter(({ kind }) => kind === 'set')];
+  const reported = takesAway.flatMap((one): PlannedOperation[] => {
+    const name = nameOf(one.position.target);
+    const entry = mass.get(name);
+    if (entry === undefined || told.has(name)) return [];
+    return [{ position: one.position, operation: { ...removalOperation(one), error: massError(entry) } }];
+  });
+  const allowed = ({ position: { target } }: PlannedDeletion | PlannedMark) => !refused.has(nameOf(target));
+  const made = marks.filter((mark) => mark.put !== null && (mark.kind !== 'set' || allowed(mark)));
+  const page = {
+    deletions: deletions.filter(allowed),
+    marks: [...bySelectionFirst(made), ...marks.filter(({ put }) => put === null)],
+  };
+  if (dryRun) {
+    const planned = request.first ? [...page.deletions, ...made] : [];
+    const operations = planned.map((one) => ({ position: one.position, operation: removalOperation(one) }));
+    return { reported: [...reported, ...operations], deletions: [], marks: [], refused: [...refused] };
+  }
+  const isOpen = (one: PlannedDeletion | PlannedMark) => !failed.has(removalKey(one));
+  return {
+    reported,
+    deletions: page.deletions.filter(isOpen),
+    marks: page.marks.filter(isOpen),
+    refused: [...refused],
+  };
+}
+
+/** The stages of section 5: what left the selection before what is in surplus. */
+function bySelectionFirst(marks: readonly PlannedMark[]): PlannedMark[] {
+  const isSelection = ({ put }: PlannedMark) => put?.reason === 'dropped-from-selection';
+  return [...marks.filter(isSelection), ...marks.filter((mark) => !isSelection(mark))];
+}
+
+/** More than the cap allows is an error, and nothing of it is done (L4). */
+function massError({ repository, unwanted, managed }: MassDeletion): ReportedError {
+  return reportError(
+    new HoubaError(
+      'PreconditionFailed',
+      `${unwanted} of ${managed} managed tags of ${repository} would be deleted or newly marked, ` +
+        'more than one run may take away',
+      { hint: 'see whether the policy means it, then use --allow-mass-deletion, or raise HOUBA_MAX_DELETION_SHARE' },
+    ),
+  );
+}
