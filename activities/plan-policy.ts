@@ -1,5 +1,6 @@
 import pLimit from 'p-limit';
 import type { PlannedOperation, PlannedTransform, PlanPage, PlanRequest } from '../domain/durable/placement.js';
+import { carryPage, saveItems } from '../domain/plan/carry-plan.js';
 import { planPolicy, type Target } from '../domain/plan/plan.js';
 import { allWork, fillPage, reportTargets } from '../domain/plan/plan-page.js';
 import { refuseUnrecorded } from '../domain/plan/refuse.js';
@@ -11,7 +12,6 @@ import { type ReportedError, reportError } from '../domain/report/errors.js';
 import type { Operation } from '../domain/report/run-report.js';
 import { planTransform } from '../domain/transform/resolve.js';
 import type { TransformResources } from '../domain/transform/step.js';
-import { carryPage, saveItems } from './carry-plan.js';
 import type { Dependencies } from './dependencies.js';
 import { findLost } from './find-lost.js';
 import { surveyRemovals } from './plan-removals.js';

@@ -1,18 +1,17 @@
-import { valueDigest } from '../domain/canonical-json.js';
-import type { PlannedOperation, PlanPage, Position } from '../domain/durable/placement.js';
-import type { PolicyPlan, Target } from '../domain/plan/plan.js';
-import type { ItemPage, PlanBasis, PlanItem, PlannedItems } from '../domain/plan/plan-item.js';
-import type { DryRun } from '../domain/plan/plan-page.js';
-import { itemsOf, type PlannedWork, sortKey, workOf } from '../domain/plan/planned-work.js';
-import { judgeItems, type Sight, transformKey } from '../domain/plan/still-holds.js';
-import type { SeenRepository, SourceDigests } from '../domain/plan/survey.js';
-import type { ResolvedPolicy, ResolvedVariant } from '../domain/policy/resolve.js';
-import type { MirrorPolicy } from '../domain/policy/schema.js';
-import { formatRepository, formatTagged } from '../domain/reference.js';
-import { HoubaError, type ReportedError, reportError } from '../domain/report/errors.js';
-import { newOperation, type Operation } from '../domain/report/run-report.js';
-import { compareText } from '../domain/selection/version.js';
-import type { ActivitySettings } from './dependencies.js';
+import { valueDigest } from '../canonical-json.js';
+import type { PlannedOperation, PlanPage, Position } from '../durable/placement.js';
+import type { ResolvedPolicy, ResolvedVariant } from '../policy/resolve.js';
+import type { MirrorPolicy } from '../policy/schema.js';
+import { formatRepository, formatTagged } from '../reference.js';
+import { HoubaError, type ReportedError, reportError } from '../report/errors.js';
+import { newOperation, type Operation } from '../report/run-report.js';
+import { compareText } from '../selection/version.js';
+import type { PolicyPlan, Target } from './plan.js';
+import type { ItemPage, PlanBasis, PlanItem, PlannedItems } from './plan-item.js';
+import type { DryRun } from './plan-page.js';
+import { itemsOf, type PlannedWork, sortKey, workOf } from './planned-work.js';
+import { judgeItems, type Sight, transformKey } from './still-holds.js';
+import type { SeenRepository, SourceDigests } from './survey.js';
 
 /** Items of one page of a plan that is saved: its result travels through Temporal. */
 const MOST_ITEMS = 1_000;
@@ -21,7 +20,13 @@ const MOST_ITEMS = 1_000;
 export interface PlannedNow {
   readonly policy: ResolvedPolicy;
   readonly document: MirrorPolicy;
-  readonly settings: ActivitySettings;
+  readonly settings: {
+    readonly prefix: string;
+    readonly sbomFormats: readonly string[];
+    readonly signer: string;
+    readonly builderId: string;
+    readonly buildPlatform: string;
+  };
   readonly transforms: ReadonlyMap<ResolvedVariant, { readonly version: string }>;
   readonly targets: readonly Target[];
   readonly plan: PolicyPlan;
