@@ -144,6 +144,11 @@ describe('a rebuild between registries with logins, signed by a key with a passw
     expect([...seen.files].filter(([, secrets]) => secrets.length > 0)).toEqual([]);
   });
 
+  it('has none in its database and its logs while it runs', () => {
+    expect([...seen.kept.keys()].some((path) => path.includes('temporal.db'))).toBe(true);
+    expect([...seen.kept].filter(([, secrets]) => secrets.length > 0)).toEqual([]);
+  });
+
   it('leaves none in a report, a log, a history, BuildKit’s own log or a scratch file', () => {
     for (const { stdout, stderr } of runs) expect(secretsIn(stdout + stderr)).toEqual([]);
     const kept = filesBelow(houba.home);
@@ -163,6 +168,8 @@ interface Seen {
   readonly programs: ReadonlyMap<string, string>;
   /** The files that the work directory had at some moment, and the secrets in each. */
   readonly files: ReadonlyMap<string, readonly string[]>;
+  /** The same of what is kept: the database with its journal, the logs. */
+  readonly kept: ReadonlyMap<string, readonly string[]>;
 }
 
 /** Looks at all programs that houba starts and at all that its work directory holds, as often as it can. */
@@ -176,25 +183,36 @@ function watch(): () => Seen {
       attempt(() => {
         const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
         const environment = readFileSync(`/proc/${pid}/environ`, 'utf8');
+        // While it turns into its program it has no command line.
+        if (command === '') return;
         // houba's own environment holds the roster, by design; a child is a copy of houba until it runs its program.
         if (`${command}${environment}`.includes(houba.folder) && !command.includes('bin/houba')) {
           programs.set(command, environment);
         }
       });
     }
-    attempt(() => {
-      for (const path of filesBelow(houba.workDir)) {
-        attempt(() => {
-          const shown = path.slice(houba.workDir.length);
-          files.set(shown, [...(files.get(shown) ?? []), ...secretsIn(readFileSync(path, 'latin1'))]);
-        });
-      }
-    });
+    search(houba.workDir, files);
   }, 20);
+  // The database is megabytes.
+  const kept = new Map<string, string[]>();
+  const slowly = setInterval(() => search(houba.home, kept), 1000);
   return () => {
     clearInterval(timer);
-    return { programs, files };
+    clearInterval(slowly);
+    return { programs, files, kept };
   };
+}
+
+/** Adds to what was found in each file below the folder. */
+function search(root: string, found: Map<string, string[]>): void {
+  attempt(() => {
+    for (const path of filesBelow(root)) {
+      attempt(() => {
+        const shown = path.slice(root.length);
+        found.set(shown, [...(found.get(shown) ?? []), ...secretsIn(readFileSync(path, 'latin1'))]);
+      });
+    }
+  });
 }
 
 /** What is looked at may be gone by then. */
