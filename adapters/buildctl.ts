@@ -37,6 +37,8 @@ export interface BuildctlOptions {
   readonly program: string;
   /** Of the daemon, `unix:///run/buildkit/buildkitd.sock`; null: buildctl's own default. */
   readonly address: string | null;
+  /** The folder with the CA of a daemon behind TLS, and this client's certificate and key; null: no TLS. */
+  readonly tlsDir?: string | null;
   /** Where the private folder of each call is made. */
   readonly workDir: string;
   /** What the program inherits: `PATH`, proxies, CA bundles. No credential is among it, and none is needed. */
@@ -60,6 +62,12 @@ const PING_TIMEOUT_MS = 15_000;
 const CLEANING_TIMEOUT_MS = 60_000;
 
 export function createBuildctl(options: BuildctlOptions): Buildctl {
+  const { address, tlsDir = null } = options;
+  const daemon = [
+    ...(address === null ? [] : [`--addr=${address}`]),
+    ...(tlsDir === null ? [] : [`--tlsdir=${tlsDir}`]),
+  ];
+
   interface Call {
     readonly args: readonly string[];
     readonly folder: string;
@@ -74,7 +82,7 @@ export function createBuildctl(options: BuildctlOptions): Buildctl {
     try {
       await runCommand({
         file: options.program,
-        args: [...(options.address === null ? [] : [`--addr=${options.address}`]), ...args],
+        args: [...daemon, ...args],
         // Without a Docker configuration of its own it would offer the daemon the logins of whoever runs the worker (S6).
         env: { ...options.environment, HOME: folder, DOCKER_CONFIG: folder },
         ...(cwd === undefined ? {} : { cwd }),
@@ -95,8 +103,9 @@ export function createBuildctl(options: BuildctlOptions): Buildctl {
     const { code, facts } = cause;
     const said = cause.message.split(/(?:: | \| )error: /).at(-1);
     if (code === 'BuilderUnavailable') {
-      const where = options.address ?? "buildctl's default address";
-      const hint = 'start buildkitd, or name its address in BUILDKIT_HOST';
+      const where = address ?? "buildctl's default address";
+      const hint =
+        'start buildkitd, or name its address in BUILDKIT_HOST, and the folder of its certificates in HOUBA_BUILDKIT_TLS_DIR';
       return new HoubaError(code, `no BuildKit daemon answers at ${where}: ${said}`, { hint, cause, facts });
     }
     if (code !== 'BuildFailed') return cause;
@@ -159,7 +168,9 @@ async function writeContext(folder: string, { dockerfile, layers }: BuildRequest
 /** What is said of the connection comes first: a build that breaks off with it may be tried again. */
 function classify(stderr: string): ErrorCode | null {
   if (
-    /code = Unavailable|failed to dial|connection (refused|reset)|no such host|error reading from server/.test(stderr)
+    /code = Unavailable|failed to dial|connection (refused|reset)|no such host|error reading (from server|server preface)/.test(
+      stderr,
+    )
   ) {
     return 'BuilderUnavailable';
   }

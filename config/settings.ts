@@ -68,6 +68,8 @@ export interface Settings {
   readonly signing: { readonly variables: Readonly<Record<string, string>>; readonly secrets: readonly string[] };
   /** `BUILDKIT_HOST`; null: buildctl's own default. */
   readonly buildkitHost: string | null;
+  /** With the CA of the daemon and the client's certificate and key; null: no TLS. */
+  readonly buildkitTlsDir: string | null;
   /** Every variable's effective value as it may be shown, by variable; null: unset. */
   readonly shown: Readonly<Record<string, string | null>>;
 }
@@ -149,6 +151,7 @@ export function loadSettings(
     childEnvironment: childEnvironment(environment),
     signing: signingEnvironment(environment),
     buildkitHost: environment.BUILDKIT_HOST || null,
+    buildkitTlsDir: values.buildkitTlsDir === null ? null : resolve(values.buildkitTlsDir),
     shown: { ...shown, [VARIABLES.home.name]: home },
   };
   return { settings, origins, warnings: [...misspelt(environment), ...hasty(settings.purgeMinIdleMs)] };

@@ -227,6 +227,14 @@ export const VARIABLES = {
     doc: 'Package mirrors that the step `rewritePackageSources` can set, by name: scheme and host for apt, apk or both.',
     schema: json(PackageMirrors),
   }),
+  buildkitTlsDir: variable({
+    name: 'HOUBA_BUILDKIT_TLS_DIR',
+    group: 'Rebuilds',
+    type: 'path',
+    default: null,
+    doc: "Folder with the CA of a BuildKit daemon behind TLS and this client's certificate and key: `ca.crt`, `tls.crt`, `tls.key`, or `ca.pem`, `cert.pem`, `key.pem`. Unset: no TLS.",
+    schema: text,
+  }),
   buildPlatform: variable({
     name: 'HOUBA_BUILD_PLATFORM',
     group: 'Rebuilds',

@@ -103,6 +103,7 @@ function lazyBuildctl(settings: Settings, workDir: string, log: Logger): Buildct
     return createBuildctl({
       program: await find(),
       address: settings.buildkitHost,
+      tlsDir: settings.buildkitTlsDir,
       workDir,
       environment: settings.childEnvironment,
       onLine: (line) => log.debug({ line, ...run }, 'build'),

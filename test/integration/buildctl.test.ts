@@ -10,7 +10,8 @@ import { childEnvironment, readEnvironment } from '../../config/environment.js';
 import { programPath } from '../../config/programs.js';
 import type { Digest } from '../../domain/digest.js';
 import type { LayerFile } from '../../domain/transform/step.js';
-import { type RunningBuildkit, startBuildkitd } from '../support/buildkitd.js';
+import { type RunningBuildkit, startBuildkitd, writeClientTls } from '../support/buildkitd.js';
+import { makeCertificate } from '../support/certificates.js';
 import { directory, file, link, type RootImageOptions, rootImage, tarOf, writeLayout } from '../support/layouts.js';
 import { processesWithHome } from '../support/processes.js';
 
@@ -175,6 +176,26 @@ describe('the same build again', () => {
     try {
       const elsewhere = await build('four', await debianLike(), { config: CONFIG });
       expect((await layouts.readBuild(elsewhere)).image.digest).toBe(first);
+    } finally {
+      await daemon.stop();
+      daemon = here;
+    }
+  });
+});
+
+describe('a daemon behind TLS that wants a certificate of its clients', () => {
+  it('builds for one that has it, and for no other', async () => {
+    const here = daemon;
+    const certificate = await makeCertificate(folder);
+    daemon = await startBuildkitd(certificate);
+    try {
+      const tlsDir = join(folder, 'client');
+      await writeClientTls(tlsDir, certificate);
+      const buildctl = buildctlFor({ tlsDir });
+      await buildctl.ping();
+      await expect(buildctlFor().ping()).rejects.toMatchObject({ code: 'BuilderUnavailable' });
+      await rm(join(tlsDir, 'tls.key'));
+      await expect(buildctl.ping()).rejects.toThrow(/tls\.key/);
     } finally {
       await daemon.stop();
       daemon = here;
