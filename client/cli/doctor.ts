@@ -253,7 +253,9 @@ async function buildkitOf(program: string, settings: Settings): Promise<string> 
   const { createBuildctl } = await import('../../adapters/buildctl.js');
   const { buildkitHost: address, buildkitTlsDir: tlsDir, childEnvironment: environment } = settings;
   return await inWorkDir(settings, async (workDir) => {
-    await createBuildctl({ program, address, tlsDir, workDir, environment }).ping(AbortSignal.timeout(ANSWER_WITHIN_MS));
+    await createBuildctl({ program, address, tlsDir, workDir, environment }).ping(
+      AbortSignal.timeout(ANSWER_WITHIN_MS),
+    );
     return address ?? "at buildctl's own default address";
   });
 }
