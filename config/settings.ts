@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import envPaths from 'env-paths';
@@ -171,12 +170,6 @@ export function publicSettings(settings: Settings): Record<string, string> {
     if (local !== true) shared[name] = settings.shown[name] ?? '(unset)';
   }
   return shared;
-}
-
-/** A hash of `publicSettings`: equal settings, equal text. */
-export function settingsDigest(settings: Settings): string {
-  const entries = Object.entries(publicSettings(settings)).sort(([a], [b]) => (a < b ? -1 : 1));
-  return `sha256:${createHash('sha256').update(JSON.stringify(entries)).digest('hex')}`;
 }
 
 /** The variables in which two results of `publicSettings` differ, one sentence each. */

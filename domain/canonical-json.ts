@@ -1,6 +1,6 @@
 import { type Digest, digestOf } from './digest.js';
 
-/** JSON with sorted keys; what JSON leaves out (undefined) is left out. */
+/** JSON with sorted keys and no spaces; what JSON leaves out (undefined) is left out. */
 export function canonicalJson(value: unknown): string {
   return JSON.stringify(value, (_key, part: unknown) => {
     if (part === null || typeof part !== 'object' || Array.isArray(part)) return part;

@@ -77,11 +77,6 @@ export function formatPinned(repository: Repository, digest: Digest): string {
   return `${formatRepository(repository)}@${digest}`;
 }
 
-/** The reference's repository pinned to a digest: a tag or another digest on it is dropped. */
-export function pinToDigest(reference: Repository, digest: Digest): Reference {
-  return { host: reference.host, path: reference.path, tag: null, digest };
-}
-
 function invalid(text: string, why: string): HoubaError {
   return new HoubaError('ReferenceInvalid', `not a usable reference: ${JSON.stringify(text.slice(0, 300))}: ${why}`);
 }

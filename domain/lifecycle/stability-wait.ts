@@ -1,6 +1,5 @@
 import type { Digest } from '../digest.js';
 import type { HumanWord } from '../human-word.js';
-import { isSettled } from '../plan/stability.js';
 import { compareText } from '../selection/version.js';
 
 /** How long a tag must stand still, and the longest that a tag which does not is waited for. Milliseconds. */
@@ -8,8 +7,6 @@ export interface WaitSettings {
   readonly windowMs: number;
   readonly maxWaitMs: number;
 }
-
-export type { HumanWord };
 
 /**
  * One tag that waits for its moved digest to stand still. Plain JSON: it goes from run to run. Times are in ms since
@@ -148,7 +145,8 @@ export function nextStep(state: WaitState, settings: WaitSettings, nowMs: number
   }
   if (state.digest === state.placed) return { kind: 'end', because: 'returned' };
   if (state.held !== null) return { kind: 'wait', untilMs: null };
-  if (isSettled(state.sinceMs, nowMs, settings.windowMs)) return { kind: 'take', digest: state.digest, promoted: null };
+  // Exactly the window is enough (section 4).
+  if (nowMs - state.sinceMs >= settings.windowMs) return { kind: 'take', digest: state.digest, promoted: null };
   if (nowMs - state.startedMs >= settings.maxWaitMs) return { kind: 'choose', among: candidates(state, nowMs) };
   return { kind: 'wait', untilMs: readyAtMs(state, settings) };
 }

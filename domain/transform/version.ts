@@ -1,4 +1,5 @@
 import { utf8ToBytes } from '@noble/hashes/utils.js';
+import { canonicalJson } from '../canonical-json.js';
 import { type Digest, digestOf } from '../digest.js';
 import type { Resource } from './step.js';
 
@@ -14,14 +15,11 @@ export interface ResolvedStep {
  * address of a mirror (section 3). The form is that of the original, so that what it built is not built again.
  */
 export function transformVersion(steps: readonly ResolvedStep[]): Digest {
-  return digestOf(utf8ToBytes(canonicalJson(steps.map(({ name, params, resources }) => [name, params, resources]))));
+  const entries = steps.map(({ name, params, resources }) => [name, params, resources]);
+  return digestOf(utf8ToBytes(escapeNonAscii(canonicalJson(entries))));
 }
 
-/** Sorted keys, no spaces, nothing but ASCII. */
-function canonicalJson(value: unknown): string {
-  const sorted = JSON.stringify(value, (_key, part: unknown) => {
-    if (part === null || typeof part !== 'object' || Array.isArray(part)) return part;
-    return Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1)));
-  });
-  return sorted.replace(/[\u007f-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
+/** JSON that holds nothing but ASCII. */
+function escapeNonAscii(json: string): string {
+  return json.replace(/[\u007f-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { describeDifference, loadSettings, publicSettings, settingsDigest } from '../../../config/settings.js';
+import { describeDifference, loadSettings, publicSettings } from '../../../config/settings.js';
 import { VARIABLES } from '../../../config/variables.js';
 import { HoubaError } from '../../../domain/report/errors.js';
 
@@ -259,7 +259,6 @@ describe('what a running stack and a command must agree on', () => {
   it('is equal for equal values, however they are written', () => {
     const one = settingsOf({ ...base, HOUBA_DRY_RUN_TAGS: 'true', HOUBA_STABILITY: '{"window":"7d"}' });
     const two = settingsOf({ ...base, HOUBA_DRY_RUN_TAGS: 'yes', HOUBA_STABILITY: '{"window": "168h"}' });
-    expect(settingsDigest(one)).toBe(settingsDigest(two));
     expect(describeDifference(publicSettings(one), publicSettings(two))).toEqual([]);
   });
 
@@ -271,12 +270,11 @@ describe('what a running stack and a command must agree on', () => {
       HOUBA_HOME: '/elsewhere',
       TEMPORAL_ADDRESS: 'localhost:7233',
     });
-    expect(settingsDigest(other)).toBe(settingsDigest(settingsOf(base)));
+    expect(publicSettings(other)).toEqual(publicSettings(settingsOf(base)));
   });
 
   it('includes the roster and the rest, and a difference can be named', () => {
     const other = settingsOf({ ...base, HOUBA_LABEL_PREFIX: 'org.acme', HOUBA_RETENTION: '{"keep":1}' });
-    expect(settingsDigest(other)).not.toBe(settingsDigest(settingsOf(base)));
     expect(describeDifference(publicSettings(settingsOf(base)), publicSettings(other))).toEqual([
       'HOUBA_LABEL_PREFIX is io.houba there and org.acme here',
       'HOUBA_RETENTION is (unset) there and {"keep":1,"olderThanDays":null} here',

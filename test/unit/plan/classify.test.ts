@@ -1,12 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { Digest } from '../../../domain/digest.js';
 import { classify, type DesiredFacts } from '../../../domain/plan/classify.js';
-import { isSettled, settle } from '../../../domain/plan/stability.js';
 import { A, B, recordedStamp } from './samples.js';
-
-const DAY = 86_400_000;
-const NOW = Date.parse('2026-06-15T12:00:00Z');
-const WINDOW = 7 * DAY;
 
 const desired: DesiredFacts = {
   policy: 'redis',
@@ -58,22 +52,5 @@ describe('classify', () => {
     expect(classify(desired, A, bare, '')).toBe('keep');
     expect(classify(desired, B, bare, '')).toBe('moved');
     expect(classify({ ...desired, vendor: 'ACME' }, A, bare, '')).toBe('restamp');
-  });
-});
-
-describe('the stability window', () => {
-  it.each([
-    ['an absent tag is imported at once', null, A, NOW, 'import'],
-    ['a digest seen ten days ago is taken over', recorded, B, NOW - 10 * DAY, 'update'],
-    ['exactly the window is enough', recorded, B, NOW - WINDOW, 'update'],
-    ['a moment less is not', recorded, B, NOW - WINDOW + 1, 'held'],
-    ['an unknown time does not pass', recorded, B, null, 'held'],
-    ['what has not moved waits for nothing', recorded, A, null, 'keep'],
-  ] as const)('%s', (_rule, known, source: Digest, firstSeen, outcome) => {
-    expect(settle(classify(desired, source, known, 'io.houba'), firstSeen, NOW, WINDOW)).toBe(outcome);
-  });
-
-  it('a window of zero passes as soon as the digest was seen', () => {
-    expect(isSettled(NOW, NOW, 0)).toBe(true);
   });
 });
