@@ -1,5 +1,6 @@
 import { type Digest, isDigest } from '../domain/digest.js';
 import type { DestinationRepository } from '../domain/durable/placement.js';
+import { asObject, jsonOrNull } from '../domain/json.js';
 import {
   notedAt,
   readScanReports,
@@ -180,26 +181,14 @@ const NOTHING_SAID = { report: null, attestedAt: null };
 
 /** What a signed scan says; not verified: it decides only what is kept. */
 function readScanPredicate(bytes: Uint8Array): { report: Digest | null; attestedAt: string | null } {
-  const bundle = parseObject(new TextDecoder().decode(bytes));
+  const bundle = asObject(jsonOrNull(bytes));
   const { payload } = asObject(bundle.dsseEnvelope);
-  const statement = typeof payload === 'string' ? parseObject(Buffer.from(payload, 'base64').toString('utf8')) : {};
+  const statement = typeof payload === 'string' ? asObject(jsonOrNull(Buffer.from(payload, 'base64'))) : {};
   const { report_digest: report, attested_at: attestedAt } = asObject(statement.predicate);
   return {
     report: typeof report === 'string' && isDigest(report) ? report : null,
     attestedAt: typeof attestedAt === 'string' ? attestedAt : null,
   };
-}
-
-function parseObject(text: string): Record<string, unknown> {
-  try {
-    return asObject(JSON.parse(text));
-  } catch {
-    return {};
-  }
-}
-
-function asObject(value: unknown): Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : {};
 }
 
 /** For each head, what it superseded, and so on: one thread a branch. */

@@ -1,6 +1,7 @@
 import type { Manifest, RegistryReader } from '../adapters/registry.js';
 import type { Digest } from '../domain/digest.js';
 import type { PlatformManifest } from '../domain/evidence/sbom.js';
+import { asObject, jsonOrNull } from '../domain/json.js';
 import { type Descriptor, type ParsedManifest, parseManifest } from '../domain/manifest.js';
 import { platformText } from '../domain/platform.js';
 import { formatPinned, type Repository } from '../domain/reference.js';
@@ -83,7 +84,7 @@ export async function readConfig(
   signal: AbortSignal,
 ): Promise<ImageConfig> {
   const bytes = await reader.getBlob(repository, config.digest, LARGEST_CONFIG, signal);
-  const parsed = asObject(parseJson(bytes));
+  const parsed = asObject(jsonOrNull(bytes));
   const text = (key: string) => (typeof parsed[key] === 'string' ? parsed[key] : undefined);
   const variant = text('variant');
   return {
@@ -108,16 +109,4 @@ function isIndex(child: Descriptor): boolean {
     child.mediaType === 'application/vnd.oci.image.index.v1+json' ||
     child.mediaType === 'application/vnd.docker.distribution.manifest.list.v2+json'
   );
-}
-
-function parseJson(bytes: Uint8Array): unknown {
-  try {
-    return JSON.parse(new TextDecoder().decode(bytes));
-  } catch {
-    return null;
-  }
-}
-
-function asObject(value: unknown): Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : {};
 }

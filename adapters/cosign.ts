@@ -6,6 +6,7 @@ import { ANY_BUNDLE } from '../domain/evidence/attestation.js';
 import { EMPTY_TRUSTED_ROOT, planSigning, type SigningSettings } from '../domain/evidence/signing-config.js';
 import { bundleOfSignature, type LayerSignature } from '../domain/evidence/simple-signing.js';
 import { digestSet } from '../domain/evidence/statement.js';
+import { jsonOrNull } from '../domain/json.js';
 import { type ErrorCode, HoubaError } from '../domain/report/errors.js';
 import { runCommand } from './command.js';
 import { readKeyFile } from './cosign/key-file.js';
@@ -269,21 +270,13 @@ const Statement = z.object({
 });
 
 function isBundle(bytes: Uint8Array): boolean {
-  return Bundle.safeParse(parseJson(bytes)).success;
+  return Bundle.safeParse(jsonOrNull(bytes)).success;
 }
 
 function statementIn(bundle: Uint8Array): z.infer<typeof Statement> | null {
-  const envelope = Envelope.safeParse(parseJson(bundle)).data;
+  const envelope = Envelope.safeParse(jsonOrNull(bundle)).data;
   if (envelope === undefined) return null;
-  return Statement.safeParse(parseJson(Buffer.from(envelope.dsseEnvelope.payload, 'base64'))).data ?? null;
-}
-
-function parseJson(bytes: Uint8Array): unknown {
-  try {
-    return JSON.parse(new TextDecoder().decode(bytes));
-  } catch {
-    return null;
-  }
+  return Statement.safeParse(jsonOrNull(Buffer.from(envelope.dsseEnvelope.payload, 'base64'))).data ?? null;
 }
 
 function onlyPublic(text: string, name: string): string {

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { jsonOrNull } from '../domain/json.js';
 import { HoubaError } from '../domain/report/errors.js';
 import { runCommand } from './command.js';
 
@@ -79,19 +80,11 @@ async function readAuthFile(path: string): Promise<AuthFile | null> {
     throw new HoubaError('ConfigInvalid', `the credentials file ${path} cannot be read (${code})`);
   }
   if (text.trim() === '') return null;
-  const parsed = AuthFile.safeParse(parseJson(text));
+  const parsed = AuthFile.safeParse(jsonOrNull(text));
   if (parsed.success) return parsed.data;
   throw new HoubaError('ConfigInvalid', `the credentials file ${path} is not a Docker config.json`, {
     hint: 'repair it, or name another folder in DOCKER_CONFIG',
   });
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 /** The entry for a host; keys may carry a scheme and, from old clients, a path such as `/v1/`. */
@@ -151,7 +144,7 @@ async function askHelper(helper: string, host: string, options: AmbientOptions):
     if (said.includes('credentials not found')) return null;
     throw error;
   }
-  const answer = HelperAnswer.safeParse(parseJson(said));
+  const answer = HelperAnswer.safeParse(jsonOrNull(said));
   if (!answer.success) throw new HoubaError('ToolFailed', `${program} gave an answer for ${host} that is not usable`);
   const { Username, Secret } = answer.data;
   if (Secret === '') return null;

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { type Digest, digestOf, isDigest } from '../domain/digest.js';
 import { IN_TOTO, IN_TOTO_PREDICATE_TYPE, MAX_STATEMENT_BYTES } from '../domain/evidence/statement.js';
+import { jsonOrNull } from '../domain/json.js';
 import {
   type Descriptor,
   MAX_MANIFEST_BYTES,
@@ -94,7 +95,7 @@ export async function readConfig(layout: string, image: Digest): Promise<LayoutC
   const { manifest } = await readManifest(layout, image);
   if (manifest.kind !== 'image') throw new HoubaError('Unsupported', `${image} is an index, not an image`);
   const bytes = await readBlob(layout, manifest.config.digest, LARGEST_CONFIG);
-  const config = Config.safeParse(parseJson(bytes));
+  const config = Config.safeParse(jsonOrNull(bytes));
   if (!config.success) throw new HoubaError('Unsupported', `the configuration of ${image} is not that of an image`);
   const { created, rootfs } = config.data;
   return { created: created ?? null, hasOnBuild: hasOnBuild(bytes), diffIds: rootfs?.diff_ids ?? [] };
@@ -113,7 +114,7 @@ async function settleBuild(
   const settled = settleHistory(config, Array.isArray(ofBase.history) ? ofBase.history.length : 0);
   if (settled === config) return;
   const written = await writeJson(layout, settled);
-  const manifest = parseJson(image.bytes) as { config: object };
+  const manifest = jsonOrNull(image.bytes) as { config: object };
   const next = await writeJson(layout, { ...manifest, config: { ...manifest.config, ...written } });
   const top = await readTop(layout);
   const index = JSON.parse(new TextDecoder().decode(top.bytes).replaceAll(image.digest, next.digest));
@@ -127,7 +128,7 @@ async function settleBuild(
 async function readRawConfig(layout: string, image: LayoutManifest | Digest): Promise<Record<string, unknown>> {
   const { manifest } = typeof image === 'string' ? await readManifest(layout, image) : image;
   if (manifest.kind !== 'image') throw unexpected('an index where an image was expected');
-  const config = parseJson(await readBlob(layout, manifest.config.digest, LARGEST_CONFIG));
+  const config = jsonOrNull(await readBlob(layout, manifest.config.digest, LARGEST_CONFIG));
   return typeof config === 'object' && config !== null ? (config as Record<string, unknown>) : {};
 }
 
@@ -137,7 +138,7 @@ async function writeJson(layout: string, value: unknown): Promise<{ digest: Dige
 }
 
 async function readTop(layout: string): Promise<LayoutManifest> {
-  const index = LayoutIndex.safeParse(parseJson(await readBounded(join(layout, 'index.json'), MAX_MANIFEST_BYTES)));
+  const index = LayoutIndex.safeParse(jsonOrNull(await readBounded(join(layout, 'index.json'), MAX_MANIFEST_BYTES)));
   const [top, ...others] = index.success ? index.data.manifests : [];
   if (top === undefined || others.length > 0) throw unexpected('it does not name one image');
   return readManifest(layout, top.digest);
@@ -202,7 +203,7 @@ async function readBounded(path: string, maxBytes: number): Promise<Uint8Array> 
 
 /** A layout serves no `Content-Type`, and OCI lets a manifest leave out its own. */
 function mediaTypeOf(bytes: Uint8Array): string {
-  const document = parseJson(bytes);
+  const document = jsonOrNull(bytes);
   if (typeof document !== 'object' || document === null) return '';
   if ('mediaType' in document && typeof document.mediaType === 'string') return document.mediaType;
   return 'manifests' in document ? OCI_INDEX : OCI_IMAGE;
@@ -214,14 +215,6 @@ function isAttestation(child: Descriptor): boolean {
 
 function isProvenance(layer: Descriptor): boolean {
   return layer.annotations?.[IN_TOTO_PREDICATE_TYPE]?.startsWith(SLSA_PROVENANCE) === true;
-}
-
-function parseJson(bytes: Uint8Array): unknown {
-  try {
-    return JSON.parse(new TextDecoder().decode(bytes));
-  } catch {
-    return null;
-  }
 }
 
 function unexpected(why: string): HoubaError {

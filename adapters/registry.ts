@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { type Digest, isDigest } from '../domain/digest.js';
+import { asObject, jsonOrNull } from '../domain/json.js';
 import {
   bareMediaType,
   MANIFEST_MEDIA_TYPES,
@@ -266,22 +267,12 @@ function pullScope(repository: Repository): string {
 
 /** The strings of one list in a JSON page. An empty list may be null, or left out beside the repository's name (Go). */
 function namesIn(answer: Answer, key: 'tags' | 'repositories'): string[] {
-  const page = parseObject(answer.body);
+  const page = asObject(jsonOrNull(answer.body));
   const list = page[key] ?? (key in page || 'name' in page ? [] : undefined);
   if (Array.isArray(list)) return list.filter((name) => typeof name === 'string');
   throw new HoubaError('RegistryUnavailable', `${answer.origin.url} answered a listing without a list of ${key}`, {
     hint: 'a proxy or a login page may be in the way',
   });
-}
-
-/** Anything but a JSON object counts as one without keys. */
-function parseObject(body: Uint8Array): Readonly<Record<string, unknown>> {
-  try {
-    const value: unknown = JSON.parse(Buffer.from(body).toString('utf8'));
-    return typeof value === 'object' && value !== null ? { ...value } : {};
-  } catch {
-    return {};
-  }
 }
 
 function childrenOf(bytes: Uint8Array, contentType: string) {

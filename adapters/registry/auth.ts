@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { jsonOrNull } from '../../domain/json.js';
 import { HoubaError } from '../../domain/report/errors.js';
 import type { Credentials } from '../docker-config.js';
 import type { Reply } from './transport.js';
@@ -140,7 +141,7 @@ async function fetchToken(
       facts: { registry: host, status: reply.status },
     });
   }
-  const answer = TokenAnswer.safeParse(reply.status === 200 ? parseJson(reply.body) : undefined);
+  const answer = TokenAnswer.safeParse(reply.status === 200 ? jsonOrNull(reply.body) : null);
   // oauth2 says access_token, the Docker specification token; a token is one header value, nothing else.
   const token = answer.data?.token ?? answer.data?.access_token;
   if (token === undefined || !/^[\x21-\x7e]+$/.test(token)) {
@@ -180,14 +181,6 @@ function tokenRequest(
 
 function basic(username: string, password: string): string {
   return `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`;
-}
-
-function parseJson(body: Uint8Array): unknown {
-  try {
-    return JSON.parse(Buffer.from(body).toString('utf8'));
-  } catch {
-    return undefined;
-  }
 }
 
 /**

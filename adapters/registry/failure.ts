@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { jsonOrNull } from '../../domain/json.js';
 import { type ErrorCode, HoubaError } from '../../domain/report/errors.js';
 import { escapeControls } from '../../domain/report/escape.js';
 import type { Reply } from './transport.js';
@@ -49,17 +50,9 @@ function hintFor(code: ErrorCode, registry: string): string | undefined {
 
 function readError(body: Uint8Array): { readonly code: string; readonly message: string } {
   const text = Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('utf8').trim();
-  const [first] = parse(text)?.errors ?? [];
+  const [first] = Errors.safeParse(jsonOrNull(text)).data?.errors ?? [];
   if (first === undefined) return { code: '', message: quote(text) };
   return { code: quote(first.code), message: quote(first.message ?? '') };
-}
-
-function parse(text: string): z.infer<typeof Errors> | undefined {
-  try {
-    return Errors.safeParse(JSON.parse(text)).data;
-  } catch {
-    return undefined;
-  }
 }
 
 function quote(text: string): string {

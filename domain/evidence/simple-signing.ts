@@ -2,6 +2,7 @@ import { sha256 } from '@noble/hashes/sha2.js';
 import { hexToBytes } from '@noble/hashes/utils.js';
 import { z } from 'zod';
 import { type Digest, isDigest } from '../digest.js';
+import { jsonOrNull } from '../json.js';
 
 /** A signature as cosign kept them before Sigstore bundles: on a layer of the image `sha256-<hex>.sig`, whose content it signs. */
 export interface LayerSignature {
@@ -44,7 +45,7 @@ const Payload = z.object({
 
 /** The digest that a payload vouches for; null when it is no signature of an image. */
 export function digestInPayload(payload: Uint8Array): Digest | null {
-  const parsed = Payload.safeParse(parseJson(new TextDecoder().decode(payload)));
+  const parsed = Payload.safeParse(jsonOrNull(payload));
   const digest = parsed.data?.critical.image['docker-manifest-digest'];
   return digest !== undefined && isDigest(digest) ? digest : null;
 }
@@ -57,7 +58,7 @@ export function digestInPayload(payload: Uint8Array): Digest | null {
  */
 export function bundleOfSignature(payload: Uint8Array, signature: LayerSignature): Uint8Array {
   const entry = logEntry(signature.rekorBundle);
-  const time = Timestamp.safeParse(parseJson(signature.timestamp)).data?.SignedRFC3161Timestamp;
+  const time = Timestamp.safeParse(jsonOrNull(signature.timestamp ?? '')).data?.SignedRFC3161Timestamp;
   const bundle = {
     mediaType: 'application/vnd.dev.sigstore.bundle+json;version=0.1',
     verificationMaterial: {
@@ -90,10 +91,10 @@ const RekorBundle = z.object({
 const LogBody = z.object({ kind: z.string(), apiVersion: z.string() });
 
 function logEntry(rekorBundle: string | undefined): object | null {
-  const kept = RekorBundle.safeParse(parseJson(rekorBundle)).data;
+  const kept = RekorBundle.safeParse(jsonOrNull(rekorBundle ?? '')).data;
   if (kept === undefined) return null;
   const { body, integratedTime, logIndex, logID } = kept.Payload;
-  const said = LogBody.safeParse(parseJson(atob(body))).data;
+  const said = LogBody.safeParse(jsonOrNull(atob(body))).data;
   if (said === undefined) return null;
   return {
     // protobuf's JSON writes 64-bit numbers as texts.
@@ -114,12 +115,4 @@ function firstOfPem(pem: string): string {
 
 function toBase64(bytes: Uint8Array): string {
   return btoa(String.fromCharCode(...bytes));
-}
-
-function parseJson(text: string | undefined): unknown {
-  try {
-    return text === undefined ? null : JSON.parse(text);
-  } catch {
-    return null;
-  }
 }
