@@ -1,10 +1,7 @@
 import { join } from 'node:path';
-import { Context } from '@temporalio/activity';
 import pLimit from 'p-limit';
 import { whoIsAtWork } from '../activities/at-work.js';
 import type { Dependencies } from '../activities/dependencies.js';
-import { type Buildctl, createBuildctl } from '../adapters/buildctl.js';
-import type { Cosign } from '../adapters/cosign.js';
 import { createCredentialSource } from '../adapters/credentials.js';
 import { openDigestMemory } from '../adapters/digest-memory.js';
 import { createImageLayers } from '../adapters/image-layers.js';
@@ -20,8 +17,9 @@ import type { Settings } from '../config/settings.js';
 import { openTransformResources } from '../config/transform-resources.js';
 import { houbaVersion } from '../config/version.js';
 import { HoubaError } from '../domain/report/errors.js';
-import type { Logger } from './journal.js';
-import { openCosign } from './open-cosign.js';
+import { type Logger, whence } from './journal.js';
+import { lazyBuildctl } from './lazy-buildctl.js';
+import { lazyCosign } from './lazy-cosign.js';
 import { requiredProgram } from './required-program.js';
 import { openWorkDir } from './work-dir.js';
 
@@ -95,50 +93,6 @@ function openOracle({ usageOracle, childEnvironment }: Settings, workDir: string
   return createUsageOracle({ command, timeoutMs, workDir, environment, secrets: Object.values(variables) });
 }
 
-/** BuildKit's client, looked for when the first policy rebuilds something. What it reports says for which run (C23). */
-function lazyBuildctl(settings: Settings, workDir: string, log: Logger): Buildctl {
-  const find = once(() => requiredProgram('buildctl', settings));
-  const open = async () => {
-    const run = whence();
-    return createBuildctl({
-      program: await find(),
-      address: settings.buildkitHost,
-      tlsDir: settings.buildkitTlsDir,
-      workDir,
-      environment: settings.childEnvironment,
-      onLine: (line) => log.debug({ line, ...run }, 'build'),
-    });
-  };
-  return {
-    build: async (...args) => (await open()).build(...args),
-    ping: async (...args) => (await open()).ping(...args),
-  };
-}
-
-/** cosign, looked for when the first thing is to be signed or verified; at most this many at once, for each takes 125 MB. */
-function lazyCosign(settings: Settings, workDir: string, most: number): Cosign {
-  const open = once(() => openCosign(settings, workDir));
-  const limit = pLimit(most);
-  return {
-    signStatement: (...args) => limit(async () => (await open()).signStatement(...args)),
-    verifyBundle: (...args) => limit(async () => (await open()).verifyBundle(...args)),
-    verifyBlob: (...args) => limit(async () => (await open()).verifyBlob(...args)),
-    publicKey: (...args) => limit(async () => (await open()).publicKey(...args)),
-  };
-}
-
-/** Asks again after a failure: what was missing may have been installed meanwhile. */
-function once<Value>(make: () => Promise<Value>): () => Promise<Value> {
-  let made: Promise<Value> | undefined;
-  return () => {
-    made ??= make().catch((error: unknown) => {
-      made = undefined;
-      throw error;
-    });
-    return made;
-  };
-}
-
 /** At most this many processes at once, however many placements are in flight. */
 function bounded(regctl: Regctl, most: number): Regctl {
   const limit = pLimit(most);
@@ -152,10 +106,4 @@ function bounded(regctl: Regctl, most: number): Regctl {
     importImage: (...args) => limit(() => regctl.importImage(...args)),
     version: () => regctl.version(),
   };
-}
-
-/** Which run an activity's line belongs to (conventions C23). */
-function whence(): { workflow_id: string; run_id: string } {
-  const { workflowExecution } = Context.current().info;
-  return { workflow_id: workflowExecution?.workflowId ?? '', run_id: workflowExecution?.runId ?? '' };
 }

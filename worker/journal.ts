@@ -1,5 +1,8 @@
+import { Writable } from 'node:stream';
+import { Context } from '@temporalio/activity';
 import { type DestinationStream, type Logger, destination as open, pino, stdTimeFunctions } from 'pino';
 import pretty from 'pino-pretty';
+import { escapeControls } from '../domain/report/escape.js';
 
 export type { Logger } from 'pino';
 
@@ -26,9 +29,17 @@ export function createLogger({ format, level, destination }: JournalOptions): Lo
   );
 }
 
+/** What a registry or a tool said is data and must not steer a terminal (conventions S9). */
 function asText(raw: DestinationStream): DestinationStream {
+  const safe = new Writable({
+    decodeStrings: false,
+    write: (line, _encoding, done) => {
+      raw.write(`${escapeControls(String(line).trimEnd())}\n`);
+      done();
+    },
+  });
   return pretty({
-    destination: raw,
+    destination: safe,
     sync: true,
     colorize: false,
     singleLine: true,
@@ -36,11 +47,11 @@ function asText(raw: DestinationStream): DestinationStream {
     errorLikeObjectKeys: [],
     messageKey: 'event',
     translateTime: 'UTC:yyyy-mm-dd"T"HH:MM:ss.l"Z"',
-    messageFormat: (line, key) => escapeControls(String(line[key] ?? '')),
   });
 }
 
-/** What a registry or a tool said is data and must not steer a terminal (conventions S9). */
-function escapeControls(text: string): string {
-  return text.replace(/\p{Cc}/gu, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`);
+/** Which run an activity's line belongs to (conventions C23). */
+export function whence(): { workflow_id: string; run_id: string } {
+  const { workflowExecution } = Context.current().info;
+  return { workflow_id: workflowExecution?.workflowId ?? '', run_id: workflowExecution?.runId ?? '' };
 }

@@ -1,0 +1,17 @@
+import pLimit from 'p-limit';
+import type { Cosign } from '../adapters/cosign.js';
+import type { Settings } from '../config/settings.js';
+import { onDemand } from './on-demand.js';
+import { openCosign } from './open-cosign.js';
+
+/** cosign, looked for when the first thing is to be signed or verified; at most this many at once, for each takes 125 MB. */
+export function lazyCosign(settings: Settings, workDir: string, most: number): Cosign {
+  const open = onDemand(() => openCosign(settings, workDir));
+  const limit = pLimit(most);
+  return {
+    signStatement: (...args) => limit(async () => (await open()).signStatement(...args)),
+    verifyBundle: (...args) => limit(async () => (await open()).verifyBundle(...args)),
+    verifyBlob: (...args) => limit(async () => (await open()).verifyBlob(...args)),
+    publicKey: (...args) => limit(async () => (await open()).publicKey(...args)),
+  };
+}
