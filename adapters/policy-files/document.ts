@@ -12,9 +12,9 @@ import {
 import { checkPolicy, unknownKey } from '../../domain/policy/check.js';
 import { type DocumentIssue, formatPath, type PolicyIssue } from '../../domain/policy/issues.js';
 import type { MirrorPolicy } from '../../domain/policy/schema.js';
+import { PLAIN_YAML, plainValue } from './plain-yaml.js';
 
 const DEEPEST = 50;
-const MOST_ALIASES = 100;
 
 /** A policy file as far as it could be read. */
 export interface ReadPolicy {
@@ -29,15 +29,7 @@ export interface ReadPolicy {
 /** Reads one policy from YAML and finds the place of everything that is wrong with it. */
 export function parsePolicy(file: string, text: string): ReadPolicy {
   const lines = new LineCounter();
-  // Custom tags are refused below; without prettyErrors no message quotes the file.
-  const documents = parseAllDocuments(text, {
-    schema: 'core',
-    merge: false,
-    resolveKnownTags: false,
-    prettyErrors: false,
-    logLevel: 'silent',
-    lineCounter: lines,
-  });
+  const documents = parseAllDocuments(text, { ...PLAIN_YAML, lineCounter: lines });
   const [document, second] = documents as Document.Parsed[];
   const place = (offset: number) => {
     const { line, col } = lines.linePos(offset);
@@ -150,15 +142,6 @@ function structureIssues(document: Document.Parsed): Structure {
   };
   walk(document.contents, []);
   return { issues, unknown, tooDeep, sound };
-}
-
-function plainValue(document: Document.Parsed): { readonly value: unknown } | { readonly problem: string } {
-  try {
-    return { value: document.toJS({ maxAliasCount: MOST_ALIASES }) };
-  } catch (error) {
-    if (!(error instanceof ReferenceError)) throw error;
-    return { problem: `aliases multiply the file beyond reason: ${error.message}` };
-  }
 }
 
 /** Where the value at a path starts, or its key; where there is nothing, the nearest thing around it. */

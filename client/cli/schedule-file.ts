@@ -1,12 +1,12 @@
 import { readFile } from 'node:fs/promises';
 import { text as readStream } from 'node:stream/consumers';
 import { isMap, isScalar, LineCounter, parseDocument } from 'yaml';
+import { PLAIN_YAML, plainValue } from '../../adapters/policy-files/plain-yaml.js';
 import { checkSettings, type Schedule, scheduleNamed, type WrittenSettings } from '../../domain/durable/schedules.js';
 import { HoubaError } from '../../domain/report/errors.js';
 import { escapeControls } from '../../domain/report/escape.js';
 
 const LARGEST = 64 * 1024;
-const MOST_ALIASES = 100;
 const HINT = 'it maps names of schedules to their settings, as in `reconcile: { every: 30m }`; JSON will do as well';
 
 /** What a file says, by schedule, in the order of the file. */
@@ -24,24 +24,17 @@ export async function readScheduleFile(file: string): Promise<ScheduleFile> {
 export function parseScheduleFile(file: string, text: string): ScheduleFile {
   if (text.length > LARGEST) throw invalid([`${file}: larger than ${LARGEST / 1024} KiB`]);
   const lines = new LineCounter();
-  // No tags of one's own, no merge keys, and no message that quotes the file.
-  const document = parseDocument(text, {
-    schema: 'core',
-    merge: false,
-    resolveKnownTags: false,
-    prettyErrors: false,
-    logLevel: 'silent',
-    lineCounter: lines,
-  });
+  const document = parseDocument(text, { ...PLAIN_YAML, lineCounter: lines });
   const placed = (offset: number, message: string) => `${file}:${Math.max(lines.linePos(offset).line, 1)}: ${message}`;
   const faults = [...document.errors, ...document.warnings].map(({ pos, message }) => placed(pos[0], message));
   if (faults.length > 0) throw invalid(faults);
   if (!isMap(document.contents)) throw invalid([`${file}: not a mapping of schedules`]);
+  const plain = plainValue(document);
+  if ('problem' in plain) throw invalid([`${file}: ${plain.problem}`]);
 
   const read = new Map<Schedule, WrittenSettings>();
   const problems: string[] = [];
-  const entries = Object.entries(plainValue(document, file));
-  for (const [name, written] of entries) {
+  for (const [name, written] of Object.entries(plain.value as Record<string, unknown>)) {
     const at = (path: readonly string[], message: string) => placed(offsetOf(document.contents, path), message);
     try {
       const schedule = scheduleNamed(name);
@@ -67,15 +60,6 @@ async function readText(file: string): Promise<string> {
   } catch (cause) {
     const why = (cause as NodeJS.ErrnoException).code ?? String(cause);
     throw new HoubaError('ConfigInvalid', `the settings file ${file} cannot be read (${why})`, { hint: HINT, cause });
-  }
-}
-
-function plainValue(document: ReturnType<typeof parseDocument>, file: string): Record<string, unknown> {
-  try {
-    return document.toJS({ maxAliasCount: MOST_ALIASES }) as Record<string, unknown>;
-  } catch (error) {
-    if (!(error instanceof ReferenceError)) throw error;
-    throw invalid([`${file}: ${error.message}`]);
   }
 }
 
