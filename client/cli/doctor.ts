@@ -84,14 +84,22 @@ export interface Diagnosis {
 export async function diagnose(checks: DoctorChecks): Promise<Diagnosis> {
   const [programs, temporal, buildkit, signing, registries] = await Promise.all([
     Promise.all([...checks.programs].map(([name, program]) => checkProgram(name, program, checks))),
-    checkTemporal(checks),
+    check('temporal', checks.temporal, 'check TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE and TEMPORAL_TLS'),
     checkBuildkit(checks),
-    checkSigning(checks),
-    Promise.all(checks.roster.map((entry) => checkRegistry(entry, checks))),
+    check('signing', checks.signing, CHECK_SIGNING),
+    Promise.all(
+      checks.roster.map(({ name, host }) => check(name, () => checks.ping(host).then(() => host), checkEntry(name))),
+    ),
   ]);
   const findings = [...programs, temporal, buildkit, signing, ...registries];
   const ok = findings.every((finding) => finding.status !== 'problem');
   return { schema_version: 1, ok, programs, temporal, buildkit, signing, registries };
+}
+
+const CHECK_SIGNING = 'check HOUBA_ATTEST_KEY_REF, and COSIGN_PASSWORD or the variables of the key service';
+
+function checkEntry(name: string): string {
+  return `check ${name} in HOUBA_REGISTRIES: host, username, password, tls_verify, ca_cert`;
 }
 
 /** What the settings cannot tell. */
@@ -126,12 +134,12 @@ async function checkProgram(name: string, program: Program, checks: DoctorChecks
   return { name, status: 'ok', detail: program.purpose, fix: null, path, version, floor, required };
 }
 
-async function checkTemporal({ temporal }: DoctorChecks): Promise<Finding> {
+/** @param fix what to do when the error itself does not say */
+async function check(name: string, ask: () => Promise<string>, fix: string): Promise<Finding> {
   try {
-    return { name: 'temporal', status: 'ok', detail: await temporal(), fix: null };
+    return { name, status: 'ok', detail: await ask(), fix: null };
   } catch (error) {
-    const fix = hintOf(error) ?? 'check TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE and TEMPORAL_TLS';
-    return { name: 'temporal', status: 'problem', detail: messageOf(error), fix };
+    return { name, status: 'problem', detail: messageOf(error), fix: hintOf(error) ?? fix };
   }
 }
 
@@ -148,25 +156,6 @@ async function checkBuildkit({ buildkit, buildkitNamed }: DoctorChecks): Promise
       ? (['problem', 'start the daemon that BUILDKIT_HOST names, or correct the address'] as const)
       : (['warning', WHICH_DAEMON] as const);
     return { name, status, detail: messageOf(error), fix };
-  }
-}
-
-async function checkSigning({ signing }: DoctorChecks): Promise<Finding> {
-  try {
-    return { name: 'signing', status: 'ok', detail: await signing(), fix: null };
-  } catch (error) {
-    const fix = hintOf(error) ?? 'check HOUBA_ATTEST_KEY_REF, and COSIGN_PASSWORD or the variables of the key service';
-    return { name: 'signing', status: 'problem', detail: messageOf(error), fix };
-  }
-}
-
-async function checkRegistry({ name, host }: RosterEntry, { ping }: DoctorChecks): Promise<Finding> {
-  try {
-    await ping(host);
-    return { name, status: 'ok', detail: host, fix: null };
-  } catch (error) {
-    const fix = hintOf(error) ?? `check ${name} in HOUBA_REGISTRIES: host, username, password, tls_verify, ca_cert`;
-    return { name, status: 'problem', detail: messageOf(error), fix };
   }
 }
 
