@@ -66,7 +66,8 @@ export function parsePolicy(file: string, text: string): ReadPolicy {
   issues.push(...structure.unknown.map(locate));
   const plain = structure.sound ? plainValue(document) : { problem: null };
   if (!('value' in plain)) {
-    if (plain.problem !== null) issues.push(issueAt(0, plain.problem));
+    // Aliases that lead nowhere are told already.
+    if (plain.problem !== null) issues.push(issueAt(0, `aliases multiply the file beyond reason: ${plain.problem}`));
     return { ...nothing(file), issues };
   }
   if (!isMap(document.contents)) {

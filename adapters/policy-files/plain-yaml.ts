@@ -11,12 +11,12 @@ export const PLAIN_YAML = {
 
 const MOST_ALIASES = 100;
 
-/** What a document says, unless its aliases make it endlessly large; `problem` is for people. */
+/** What a document says, unless its aliases lead nowhere or multiply it beyond reason; `problem` is for people. */
 export function plainValue(document: Document.Parsed): { readonly value: unknown } | { readonly problem: string } {
   try {
     return { value: document.toJS({ maxAliasCount: MOST_ALIASES }) };
   } catch (error) {
     if (!(error instanceof ReferenceError)) throw error;
-    return { problem: `aliases multiply the file beyond reason: ${error.message}` };
+    return { problem: error.message };
   }
 }
