@@ -19,7 +19,7 @@ import {
   withLock,
   writeStack,
 } from './stack-files.js';
-import { isOurServer, serverListens, spawnServer, stopServer } from './temporal-server.js';
+import { isOurServer, portOf, type RunningServer, spawnServer, stopServer, untilListening } from './temporal-server.js';
 
 /** A local Temporal with a worker, in this process or joined in another. */
 export interface Stack {
@@ -117,9 +117,6 @@ export async function clearDeadStack(home: string): Promise<void> {
   removeStack(home);
 }
 
-/** How often the server is started before its failure is told. */
-const MOST_STARTS = 3;
-
 async function startStack(mode: StackRecord['mode'], options: StackOptions): Promise<Stack> {
   const { settings, note } = options;
   const { home } = settings;
@@ -149,7 +146,11 @@ async function startStack(mode: StackRecord['mode'], options: StackOptions): Pro
   const stopHard = () => killAtExit(home, record.server);
   process.once('exit', stopHard);
   try {
-    record = await untilListening(record, options);
+    await untilListening(record, files.serverLog, async () => {
+      record = { ...record, ...(await newServer(home, options)) };
+      writeStack(home, record);
+      return record;
+    });
     const { keepHistories, startWorker, createLogger } = await heavy;
     await keepHistories(record.address, record.namespace);
     const worker = await startWorker({
@@ -172,28 +173,8 @@ async function startStack(mode: StackRecord['mode'], options: StackOptions): Pro
   }
 }
 
-/**
- * The development server takes ports by chance for its inner services, and ends when another program was quicker: then it is
- * started again. @returns the record with the server that listens
- */
-async function untilListening(first: StackRecord, options: StackOptions): Promise<StackRecord> {
-  const { home } = options.settings;
-  let record = first;
-  for (let started = 1; ; started++) {
-    try {
-      await serverListens(record.server, portOf(record.address), stackFiles(home).serverLog);
-      return record;
-    } catch (error) {
-      await stopServer(record.server);
-      if (started === MOST_STARTS) throw error;
-      record = { ...record, ...(await newServer(home, options)) };
-      writeStack(home, record);
-    }
-  }
-}
-
 /** The server of a stack whose process was killed: its runs go on as soon as a worker polls again. */
-function survivingServer(home: string, { ports }: StackOptions): Pick<StackRecord, 'server' | 'address' | 'ui'> | null {
+function survivingServer(home: string, { ports }: StackOptions): RunningServer | null {
   const record = readStack(home);
   if (record === null || !isOurServer(record.server, stackFiles(home).database)) return null;
   const wanted = [ports?.temporal, ports?.ui];
@@ -202,10 +183,7 @@ function survivingServer(home: string, { ports }: StackOptions): Pick<StackRecor
   return { server: record.server, address: record.address, ui: record.ui };
 }
 
-async function newServer(
-  home: string,
-  { ports }: StackOptions,
-): Promise<Pick<StackRecord, 'server' | 'address' | 'ui'>> {
+async function newServer(home: string, { ports }: StackOptions): Promise<RunningServer> {
   const program = programPath('temporal');
   if (program === null) {
     throw new HoubaError('ToolMissing', 'the program temporal is neither in .tools/bin nor on PATH', {
@@ -280,10 +258,6 @@ async function loadHeavy() {
 function killAtExit(home: string, server: ProcessMark): void {
   if (isOurServer(server, stackFiles(home).database)) process.kill(server.pid, 'SIGKILL');
   removeStack(home);
-}
-
-function portOf(address: string): number {
-  return Number(address.slice(address.lastIndexOf(':') + 1));
 }
 
 function pause(ms: number): Promise<void> {

@@ -15,12 +15,19 @@ export interface ServerOptions {
   readonly uiPort: number;
 }
 
+/** A server, and where it and its web pages are. */
+export interface RunningServer {
+  readonly server: ProcessMark;
+  readonly address: string;
+  readonly ui: string;
+}
+
 const READY_WITHIN_MS = 30_000;
 const STOP_GRACE_MS = 5_000;
 
 /**
  * Starts the Temporal development server in a process group of its own, so that a Ctrl-C meant for the command does not
- * take it away before the command has ended its run. Returns at once: `serverListens` tells when it can be used.
+ * take it away before the command has ended its run. Returns at once: `untilListening` tells when it can be used.
  */
 export function spawnServer(options: ServerOptions, environment: Record<string, string>): ProcessMark {
   const log = openSync(options.log, 'a', 0o600);
@@ -54,10 +61,34 @@ function serverArguments({ database, port, uiPort }: ServerOptions): string[] {
   ];
 }
 
+/** How often a server is started before its failure is told. */
+const MOST_STARTS = 3;
+
 /**
- * Waits until the server takes connections.
- * @throws HoubaError `ToolFailed` with the end of its log when it ended instead
+ * Waits until the server takes connections. It takes ports by chance for its inner services, and ends when another
+ * program was quicker: then another one is started in its place.
+ *
+ * @param another starts one
+ * @throws HoubaError `ToolFailed` with the end of its log when the last one ended too; none is left running
  */
+export async function untilListening(
+  first: RunningServer,
+  log: string,
+  another: () => Promise<RunningServer>,
+): Promise<void> {
+  let running = first;
+  for (let started = 1; ; started++) {
+    try {
+      return await serverListens(running.server, portOf(running.address), log);
+    } catch (error) {
+      await stopServer(running.server);
+      if (started === MOST_STARTS) throw error;
+      running = await another();
+    }
+  }
+}
+
+/** @throws HoubaError `ToolFailed` with the end of its log when it ended instead */
 export async function serverListens(server: ProcessMark, port: number, log: string): Promise<void> {
   const until = Date.now() + READY_WITHIN_MS;
   while (!(await answers(port))) {
@@ -77,6 +108,10 @@ export async function stopServer(server: ProcessMark): Promise<void> {
 /** Whether this process is a Temporal server on this database, and not another program that got its id. */
 export function isOurServer(server: ProcessMark, database: string): boolean {
   return isAlive(server.pid, server.identity) && commandLine(server.pid).includes(database);
+}
+
+export function portOf(address: string): number {
+  return Number(address.slice(address.lastIndexOf(':') + 1));
 }
 
 function answers(port: number): Promise<boolean> {
