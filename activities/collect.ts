@@ -55,6 +55,9 @@ const LARGEST_BUNDLE = 4 * 1024 * 1024;
 /** A thread is followed this far. */
 const LONGEST_THREAD = 1_000;
 
+/** Threads of one tag: where several tags part and meet again and again, there are more than anybody could follow. */
+const MOST_THREADS = 1_000;
+
 /**
  * Finds what newer reports and newer digests have superseded in one repository (section 8.5). Nothing without houba's stamp
  * is part of a thread, and nothing is collected where the label prefix is empty.
@@ -233,11 +236,18 @@ function threadsFrom(graph: ManifestGraph, head: Digest): Digest[][] {
   const follow = (path: Digest[]): void => {
     const last = path.at(-1) as Digest;
     const before = (graph.get(last)?.supersedes ?? []).filter((digest) => graph.has(digest) && !path.includes(digest));
+    if (threads.length > MOST_THREADS) throw tangled(head);
     if (before.length === 0 || path.length === LONGEST_THREAD) threads.push(path);
     else for (const digest of before) follow([...path, digest]);
   };
   follow([head]);
   return threads;
+}
+
+function tangled(head: Digest): HoubaError {
+  return new HoubaError('Unsupported', `${head} has more than ${MOST_THREADS} threads of what it superseded`, {
+    hint: 'nothing is collected here; delete some of the tags that show it',
+  });
 }
 
 async function readLink(

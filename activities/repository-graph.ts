@@ -114,8 +114,9 @@ function stored(
   return {
     ...{ digest, children, subject },
     referrers: referrers.map((referrer) => referrer.digest),
-    originals: stamps.map(({ baseDigest }) => baseDigest),
-    supersedes: stamps.flatMap(({ supersedes }) => (supersedes === null ? [] : [supersedes])),
+    // Tags that moved together say the same.
+    originals: [...new Set(stamps.map(({ baseDigest }) => baseDigest))],
+    supersedes: [...new Set(stamps.flatMap(({ supersedes }) => (supersedes === null ? [] : [supersedes])))],
   };
 }
 

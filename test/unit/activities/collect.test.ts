@@ -201,3 +201,50 @@ describe('scan reports', () => {
     expect((await plan()).scans).toEqual([]);
   });
 });
+
+describe('tags with their stamps beside one image', () => {
+  /** Gives an image the stamps of these tags, each with what the tag showed before. */
+  async function stamp(subject: Digest, days: number, before: Readonly<Record<string, Digest | null>>): Promise<void> {
+    for (const [tag, supersedes] of Object.entries(before)) {
+      await attach(subject, 'application/vnd.houba.stamp.v1+json', {
+        'org.opencontainers.image.base.digest': subject,
+        'org.opencontainers.image.created': daysAgo(days),
+        'io.houba.artifact.type': 'image',
+        'io.houba.policy': 'redis',
+        'io.houba.tag': tag,
+        ...(supersedes === null ? {} : { 'io.houba.supersedes': supersedes }),
+      });
+    }
+  }
+
+  it('that always move together have one thread between them', async () => {
+    let last: Digest | null = null;
+    const past: Digest[] = [];
+    for (let days = 75; days > 35; days--) {
+      const digest = storeImage(mirror(), { salt: `day ${days}` });
+      await stamp(digest, days, { '7': last, '7.2': last, latest: last });
+      past.push(digest);
+      last = digest;
+    }
+    for (const tag of ['7', '7.2', 'latest']) mirror().tags.set(tag, last as Digest);
+    const { manifests } = await plan();
+    expect(past.filter((digest) => manifests.includes(digest))).toEqual(past.slice(0, -1));
+  });
+
+  it('that part and meet too often are left alone, and that is an error', async () => {
+    let one: Digest | null = null;
+    let two: Digest | null = null;
+    for (let days = 75; days > 35; days -= 2) {
+      const here = { '7': one, '7.2': two };
+      const digest = storeImage(mirror(), { salt: `met ${days}` });
+      await stamp(digest, days, here);
+      one = storeImage(mirror(), { salt: `one ${days}` });
+      await stamp(one, days - 1, { '7': digest });
+      two = storeImage(mirror(), { salt: `two ${days}` });
+      await stamp(two, days - 1, { '7.2': digest });
+    }
+    mirror().tags.set('7', one as Digest);
+    mirror().tags.set('7.2', two as Digest);
+    await expect(plan()).rejects.toThrow(/threads/);
+  });
+});
