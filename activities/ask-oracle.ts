@@ -39,7 +39,7 @@ export function createJudgeTag(deps: Dependencies) {
     );
     const nowMs = Date.now();
     const { decision, reason, askAgainMs } = judgeUse(answer, nowMs, windowMs);
-    if (decision === 'purge' || askAgainMs === null) return { ...judgement, reason };
+    if (decision === 'purge' || askAgainMs === null) return { ...judgement, reason, askedAtMs: since };
     const why = decision === 'protect' ? 'seen' : 'unknown';
     return { act: 'wait', why, digest, untilMs: askAgainMs, reason };
   });

@@ -1,6 +1,7 @@
 import type { Digest } from '../domain/digest.js';
 import type { Judgement, MarkedTag, RetireDecision, Retired } from '../domain/durable/retire.js';
 import { pendingMark, restoredMark } from '../domain/lifecycle/mark.js';
+import { stillHolds } from '../domain/lifecycle/purge.js';
 import { formatRepository, formatTagged } from '../domain/reference.js';
 import { HoubaError } from '../domain/report/errors.js';
 import { createTagDeleter, type DeletionList, type DeletionRequest } from './delete-tag.js';
@@ -19,6 +20,8 @@ export interface RetireRequest {
   readonly marked: DoomedMark;
   /** What goes with the tag, found before anything was deleted. */
   readonly list: DeletionList;
+  /** When the oracle was asked; left out: nobody knows. */
+  readonly askedAtMs?: number;
   /** How the journal tells why: the oracle's word, and who approved. */
   readonly facts: Readonly<Record<string, unknown>>;
 }
@@ -36,19 +39,22 @@ export function createListRetirement(deps: Dependencies) {
 }
 
 /**
- * Deletes the tag after a last look at everything but its use, and then, whatever happens to the world meanwhile, what
+ * Deletes the tag after a last look at everything but its use, of which it wants a fresh answer, and then, whatever happens to the world meanwhile, what
  * nothing needs any more of the list. May run twice: a tag that is gone counts as deleted.
  *
  * Throws `Unsupported` when the registry does not delete tags, and what a registry throws.
  */
 export function createDeleteMarked(deps: Dependencies) {
   const deleter = createTagDeleter(deps);
-  return step(async ({ marked, list, facts }: RetireRequest, context): Promise<RetireResult> => {
+  return step(async ({ marked, list, askedAtMs, facts }: RetireRequest, context): Promise<RetireResult> => {
     const { judgement } = await lookAtMark(deps, marked, context.signal);
     const gone = judgement.act === 'end' && judgement.gone;
     if (judgement.act !== 'delete' && !gone) return { judgement };
+    // An answer ages while the registry is away.
+    if (!gone && !stillHolds(askedAtMs, Date.now())) return { judgement: later(marked.digest, STALE, 0) };
     const busy = await deps.whoIsAtWork(marked.policy, marked.destination);
-    if (busy !== null && !gone) return { judgement: later(marked.digest, busy) };
+    if (busy !== null && !gone)
+      return { judgement: later(marked.digest, `${busy} is at work in the repository`, BUSY_RETRY_MS) };
     // The tag is gone; the rest has to wait, and must not be forgotten.
     if (busy !== null) throw new HoubaError('Interrupted', `${busy} is at work in the repository`);
     const { outcomes, leftBehind } = await deleter.delete({ ...requestFor(marked, facts), list }, context);
@@ -60,9 +66,10 @@ export function createDeleteMarked(deps: Dependencies) {
   });
 }
 
-function later(digest: Digest, busy: string): Judgement {
-  const untilMs = Date.now() + BUSY_RETRY_MS;
-  return { act: 'wait', why: 'unknown', digest, untilMs, reason: `${busy} is at work in the repository` };
+const STALE = 'who uses it was asked too long ago';
+
+function later(digest: Digest, reason: string, afterMs: number): Judgement {
+  return { act: 'wait', why: 'unknown', digest, untilMs: Date.now() + afterMs, reason };
 }
 
 function failureOf({ type, message }: { readonly type: string; readonly message: string }): HoubaError {

@@ -87,7 +87,12 @@ async function remove(run: TagRetirement, manifests: readonly Digest[]): Promise
   run.enter('deleting');
   await CancellationScope.nonCancellable(async () => {
     try {
-      const result = await steps.deleteMarked({ marked: run.doomed(), list: { manifests }, facts: run.facts() });
+      const result = await steps.deleteMarked({
+        marked: run.doomed(),
+        list: { manifests },
+        facts: run.facts(),
+        ...run.asked(),
+      });
       if ('retired' in result) run.went(result.retired);
       else run.stays(result.judgement);
     } catch (error) {

@@ -222,6 +222,12 @@ export class TagRetirement {
     this.tell('retirement.failed', { error: error.message, error_type: error.type });
   }
 
+  /** How old the answer is by which it goes. */
+  asked(): { readonly askedAtMs?: number } {
+    const { judgement } = this;
+    return judgement?.act === 'delete' && judgement.askedAtMs !== undefined ? { askedAtMs: judgement.askedAtMs } : {};
+  }
+
   facts(): Record<string, unknown> {
     const reason = this.judgement?.reason ?? '';
     const { approved } = this;

@@ -38,7 +38,13 @@ type Judged =
       readonly reason: string;
     }
   | { readonly act: 'end'; readonly reason: string; readonly gone: boolean }
-  | { readonly act: 'delete'; readonly reason: string; readonly needsApproval: boolean };
+  | {
+      readonly act: 'delete';
+      readonly reason: string;
+      readonly needsApproval: boolean;
+      /** When the oracle was asked, in ms since 1970; left out: nobody knows any more. */
+      readonly askedAtMs?: number;
+    };
 
 /** What a deletion came to. */
 export interface Retired {

@@ -40,6 +40,14 @@ export function judgeUse(answer: UsageAnswer, nowMs: number, windowMs: number): 
   return { decision: 'uncertain', reason: `nobody could say whether it is in use${told}`, askAgainMs };
 }
 
+/** How long nobody has to be asked again: long enough to read a large repository, and no longer. */
+const ANSWER_HOLDS_MS = 2_700_000;
+
+/** Whether a tag may go by an answer of this time; undefined: nobody knows when it was given. */
+export function stillHolds(askedAtMs: number | undefined, nowMs: number): boolean {
+  return askedAtMs !== undefined && nowMs - askedAtMs < ANSWER_HOLDS_MS;
+}
+
 /** Everything a deletion relies on, read again immediately before it (guide, `retireTag`). */
 export interface LastLook {
   readonly tag: string;

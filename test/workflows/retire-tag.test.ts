@@ -368,7 +368,7 @@ describe('the deletion', () => {
   it('that fails is tried again with the same list, for its rest cannot be found a second time', async () => {
     let tries = 0;
     play({
-      judgeTag: async () => DUE,
+      judgeTag: async () => ({ ...DUE, askedAtMs: 1_000 }),
       deleteMarked: async (request, context) => {
         tries += 1;
         if (tries === 1) throw new HoubaError('Denied', 'not allowed');
@@ -381,6 +381,7 @@ describe('the deletion', () => {
     expect(stage.inputs('listRetirement')).toHaveLength(1);
     const [first, second] = stage.inputs('deleteMarked');
     expect(second).toEqual(first);
+    expect(first).toMatchObject({ askedAtMs: 1_000 });
   });
 
   it('that failed can still be restored, for the tag goes first', async () => {

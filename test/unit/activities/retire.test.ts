@@ -218,14 +218,14 @@ describe('the policies of the worker', () => {
 describe('a deletion', () => {
   async function remove(tag: MarkedTag & { digest: Digest }) {
     const list = await run(world.steps.listRetirement, tag);
-    return run(world.steps.deleteMarked, { marked: tag, list, facts: { approved_by: 'eve' } });
+    return run(world.steps.deleteMarked, { marked: tag, list, askedAtMs: Date.now(), facts: { approved_by: 'eve' } });
   }
 
   it('takes the tag first, then everything of it, and may run twice', async () => {
     const tag = await marked('7');
     const list = await run(world.steps.listRetirement, tag);
     expect(world.registries.writes).toEqual([]);
-    const request = { marked: tag, list, facts: { approved_by: 'eve' } };
+    const request = { marked: tag, list, askedAtMs: Date.now(), facts: { approved_by: 'eve' } };
     expect(await run(world.steps.deleteMarked, request)).toMatchObject({ retired: { leftBehind: [] } });
     expect([...mirror().tags, ...mirror().manifests]).toEqual([]);
     expect(world.registries.writes[0]).toBe('DELETE registry.example/lib/redis:7');
@@ -242,7 +242,7 @@ describe('a deletion', () => {
       if (call === `DELETE registry.example/lib/redis@${tag.digest}`)
         throw new HoubaError('RegistryUnavailable', 'away');
     };
-    const request = { marked: tag, list, facts: {} };
+    const request = { marked: tag, list, askedAtMs: Date.now(), facts: {} };
     await failureOf(run(world.steps.deleteMarked, request));
     expect(mirror().tags.has('7')).toBe(false);
     expect(mirror().manifests.size).toBeGreaterThan(0);
@@ -279,6 +279,21 @@ describe('a deletion', () => {
     expect(world.registries.writes).toEqual([]);
   });
 
+  it.each([
+    ['an hour ago', () => ({ askedAtMs: Date.now() - 3_600_000 })],
+    ['nobody knows when', () => ({})],
+  ])('waits for another answer when the oracle was asked %s, unless the tag is gone already', async (_, asked) => {
+    const tag = await marked('7');
+    const list = await run(world.steps.listRetirement, tag);
+    const request = { marked: tag, list, ...asked(), facts: {} };
+    expect(await run(world.steps.deleteMarked, request)).toMatchObject({
+      judgement: { act: 'wait', why: 'unknown', reason: expect.stringMatching('too long ago') },
+    });
+    expect(world.registries.writes).toEqual([]);
+    mirror().tags.delete('7');
+    expect(await run(world.steps.deleteMarked, request)).toHaveProperty('retired');
+  });
+
   it('waits while somebody writes to the repository', async () => {
     let busy: string | null = 'a run of the policy redis';
     open({ whoIsAtWork: async () => busy });
@@ -290,7 +305,7 @@ describe('a deletion', () => {
     expect(mirror().tags.has('7')).toBe(true);
     const list = await run(world.steps.listRetirement, tag);
     mirror().tags.delete('7');
-    const rest = { marked: tag, list, facts: {} };
+    const rest = { marked: tag, list, askedAtMs: Date.now(), facts: {} };
     expect((await failureOf(run(world.steps.deleteMarked, rest))).type).toBe('Interrupted');
     busy = null;
     await run(world.steps.deleteMarked, rest);
