@@ -36,7 +36,7 @@ export async function lookAtMark(
   const marks = readMarks(current, referrers, settings.prefix);
   const { manifest } = await readManifest(reader, destination, current, signal);
   const stamp = readStamp(manifest.annotations, settings.prefix) ?? readStampBeside(referrers, tag, settings.prefix);
-  const word = lastLook({ tag, digest: meant, current, stamp, marks, wanted: false }, nowMs, windowMs);
+  const word = lastLook({ tag, digest: meant, current, stamp, marks }, nowMs, windowMs);
   if (word.act === 'end') return nothing({ ...word, digest: meant, gone: false });
   if (word.act === 'wait') {
     return nothing({ ...word, digest: meant, why: 'mark', reason: `its idle window is not over: ${word.reason}` });

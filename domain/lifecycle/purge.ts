@@ -48,7 +48,7 @@ export function stillHolds(askedAtMs: number | undefined, nowMs: number): boolea
   return askedAtMs !== undefined && nowMs - askedAtMs < ANSWER_HOLDS_MS;
 }
 
-/** Everything a deletion relies on, read again immediately before it (guide, `retireTag`). */
+/** What of the registry a deletion relies on, read again immediately before it (guide, `retireTag`). */
 export interface LastLook {
   readonly tag: string;
   /** The digest whose deletion was decided. */
@@ -59,29 +59,23 @@ export interface LastLook {
   readonly stamp: RecordedStamp | null;
   /** The marks on `digest` now. */
   readonly marks: readonly PlacedMark[];
-  /** Whether a policy wants the tag now. True, too, when that cannot be told (conventions S17). */
-  readonly wanted: boolean;
 }
 
 /** `wait`: the mark was made anew, and the window with it. `end`: there is nothing to retire any more. */
 export type LastWord =
-  | { readonly act: 'delete'; readonly marks: readonly Digest[] }
+  | { readonly act: 'delete' }
   | { readonly act: 'wait'; readonly untilMs: number; readonly reason: string }
   | { readonly act: 'end'; readonly reason: string };
 
 /**
- * Whether the tag may go now: it still shows the digest, is still houba's and of the policy that marked it, is still
- * unwanted, and its mark is still there, pending and due. What else goes with the tag is for `unneededManifests` to
- * say.
- *
- * @returns with `delete`, the marks that name this tag, to be deleted after it
+ * Whether the tag may go now, as far as the registry tells: it still shows the digest, is still houba's and of the policy
+ * that marked it, and its mark is still there, pending and due.
  */
 export function lastLook(look: LastLook, nowMs: number, windowMs: number): LastWord {
-  const { tag, digest, current, stamp, marks, wanted } = look;
+  const { tag, digest, current, stamp, marks } = look;
   if (current === null) return end('the tag is gone already');
   if (current !== digest) return end(`the tag shows another digest now, ${current}`);
   if (stamp === null) return end('the image does not carry the stamp of houba');
-  if (wanted) return end('a policy wants the tag');
   if (isRestored(marks, tag)) return end('the tag was restored');
   const placed = pendingMark(marks, tag);
   if (placed === null) return end('the mark is gone, or does not say when it was made');
@@ -89,10 +83,7 @@ export function lastLook(look: LastLook, nowMs: number, windowMs: number): LastW
   if (owner !== (stamp.policy ?? '')) return end(`the mark is of policy ${JSON.stringify(owner)}, the image is not`);
   const dueMs = purgeDueMs(placed, windowMs);
   if (dueMs > nowMs) return { act: 'wait', untilMs: dueMs, reason: 'the mark was made anew' };
-  return {
-    act: 'delete',
-    marks: marks.filter(({ mark }) => mark.tag === tag).map(({ referrer }) => referrer),
-  };
+  return { act: 'delete' };
 }
 
 function end(reason: string): LastWord {

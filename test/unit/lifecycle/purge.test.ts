@@ -72,17 +72,16 @@ const due: LastLook = {
   current: SUBJECT,
   stamp: recordedStamp(),
   marks: [placed(10, { markedAt: daysAgo(20) })],
-  wanted: false,
 };
 
 describe('the last look', () => {
-  it('lets a due tag go, with its own marks and nobody else’s', () => {
+  it('lets a due tag go, whatever marks other tags of the digest have', () => {
     const marks = [
       ...due.marks,
       placed(11, { markedAt: daysAgo(30) }),
       placed(12, { tag: '7.2', markedAt: daysAgo(30) }),
     ];
-    expect(lastLook({ ...due, marks }, NOW, WINDOW)).toEqual({ act: 'delete', marks: [digest(10), digest(11)] });
+    expect(lastLook({ ...due, marks }, NOW, WINDOW)).toEqual({ act: 'delete' });
   });
 
   it.each<[string, Partial<LastLook>, string]>([
@@ -90,7 +89,6 @@ describe('the last look', () => {
     ['the tag shows another digest', { current: digest(2) }, 'another digest'],
     ['the image has no stamp', { stamp: null }, 'stamp'],
     ['the image is of another policy', { stamp: recordedStamp({ policy: 'valkey' }) }, 'of policy "redis"'],
-    ['a policy wants the tag', { wanted: true }, 'wants'],
     ['the mark is gone', { marks: [] }, 'mark is gone'],
     ['the mark is of another tag', { marks: [placed(10, { tag: '7.2', markedAt: daysAgo(20) })] }, 'mark is gone'],
     ['the mark names no tag', { marks: [placed(10, { tag: null, markedAt: daysAgo(20) })] }, 'mark is gone'],
