@@ -1,6 +1,19 @@
 import { hostname, userInfo } from 'node:os';
+import { Command } from 'commander';
 import { parseReference, type Reference } from '../../domain/reference.js';
 import { HoubaError } from '../../domain/report/errors.js';
+import { outputOption } from './options.js';
+
+/** A command by which a person decides about one tag. */
+export function decisionCommand(verb: string): Command {
+  return new Command(verb)
+    .argument(
+      '<ref>',
+      'the tag at its destination: registry.example/team/app:1.2; with @sha256:… that digest or nothing',
+    )
+    .option('--by <who>', 'who decides (default: user@host)')
+    .addOption(outputOption());
+}
 
 /** Who decides, unless the command line says so. A claim: who may decide is what the namespace's permissions say. */
 export function whoami(): string {

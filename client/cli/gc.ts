@@ -1,8 +1,8 @@
 import { Command } from 'commander';
 import { GC_DEFAULTS } from '../../domain/durable/retire.js';
 import { type GcReport, gcExitCode, renderGcReport } from '../../domain/report/gc-report.js';
-import { wholeNumber } from './options.js';
-import { reportOption, repositoryOption, runSweep, type SweepOptions } from './sweep.js';
+import { reportOption, wholeNumber } from './options.js';
+import { repositoryOption, runSweep, type SweepOptions } from './sweep.js';
 
 interface GcOptions extends SweepOptions {
   readonly keep: number;

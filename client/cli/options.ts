@@ -29,6 +29,12 @@ export function duration(text: string): number {
 
 export type Output = 'text' | 'json';
 
+/** Of a report, which follows the journal unless the command line says otherwise (section 10). */
+export function reportOption(): Option {
+  return new Option('--output <format>', 'form of the report (default: as HOUBA_LOG_FORMAT)').choices(['text', 'json']);
+}
+
+/** Of any other result. */
 export function outputOption(): Option {
   return new Option('--output <format>', 'how to print the result').choices(['text', 'json']).default('text');
 }

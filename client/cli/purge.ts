@@ -2,8 +2,8 @@ import { Command } from 'commander';
 import type { Settings } from '../../config/settings.js';
 import { HoubaError } from '../../domain/report/errors.js';
 import { type PurgeReport, purgeExitCode, renderPurgeReport } from '../../domain/report/purge-report.js';
-import { wholeNumber } from './options.js';
-import { reportOption, repositoryOption, runSweep, type SweepOptions } from './sweep.js';
+import { reportOption, wholeNumber } from './options.js';
+import { repositoryOption, runSweep, type SweepOptions } from './sweep.js';
 
 interface PurgeOptions extends SweepOptions {
   readonly maxDeletions?: number;

@@ -1,4 +1,4 @@
-import { Command, Option } from 'commander';
+import { Command } from 'commander';
 import type { Settings } from '../../config/settings.js';
 import type { FleetInput } from '../../domain/durable/messages.js';
 import { HoubaError } from '../../domain/report/errors.js';
@@ -6,7 +6,7 @@ import { CHANGES_PENDING, changesPending, exitCodeOf } from '../../domain/report
 import type { Outcome, Run } from '../sdk.js';
 import { INTERRUPTED } from './failure.js';
 import type { Interrupts } from './interrupts.js';
-import { duration, type Output, wholeNumber } from './options.js';
+import { duration, type Output, reportOption, wholeNumber } from './options.js';
 import type { Session } from './session.js';
 
 interface ReconcileOptions {
@@ -68,7 +68,7 @@ function withRunOptions(command: Command): Command {
     .option('--recheck', 'do not trust the cache of what digests carry')
     .option('--timeout <duration>', 'stop following after this time; the run goes on', duration)
     .option('--report-json', 'the same as --output json')
-    .addOption(new Option('--output <format>', 'form of the report').choices(['text', 'json']));
+    .addOption(reportOption());
 }
 
 /** @param dir empty: the plan names the policies */

@@ -1,12 +1,12 @@
-import { Command } from 'commander';
+import type { Command } from 'commander';
 import type { DestinationRepository } from '../../domain/durable/placement.js';
 import type { RetireDecision } from '../../domain/durable/retire.js';
 import { formatRepository, type Reference } from '../../domain/reference.js';
 import { HoubaError } from '../../domain/report/errors.js';
 import { escapeControls } from '../../domain/report/escape.js';
 import type { Roster } from '../../domain/roster.js';
-import { taggedReference, whoami } from './by-hand.js';
-import { type Output, outputOption } from './options.js';
+import { decisionCommand, taggedReference, whoami } from './by-hand.js';
+import type { Output } from './options.js';
 import type { Session } from './session.js';
 
 interface DecisionOptions {
@@ -39,13 +39,6 @@ export function restoreCommand(): Command {
     .action((ref: string, _: unknown, self: Command) =>
       decide('restore', ref, self.optsWithGlobals<DecisionOptions>()),
     );
-}
-
-function decisionCommand(name: string): Command {
-  return new Command(name)
-    .argument('<ref>', 'the tag, with its host: registry.example/team/app:1.2, and @sha256:… to mean that digest alone')
-    .option('--by <who>', 'who decides (default: user@host)')
-    .addOption(outputOption());
 }
 
 async function decide(verb: 'approve' | 'restore', ref: string, options: DecisionOptions): Promise<void> {

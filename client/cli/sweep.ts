@@ -23,10 +23,6 @@ export function repositoryOption(): Option {
   ).argParser((name: string, before: readonly string[] | undefined) => [...(before ?? []), name]);
 }
 
-export function reportOption(): Option {
-  return new Option('--output <format>', 'form of the report (default: as HOUBA_LOG_FORMAT)').choices(['text', 'json']);
-}
-
 /** Runs a sweep to its end and hands its report on. @returns the exit code */
 export async function runSweep<Report>(
   settings: Settings,

@@ -1,8 +1,8 @@
-import { Command } from 'commander';
+import type { Command } from 'commander';
 import type { WaitStatus } from '../../domain/durable/settle.js';
 import { escapeControls } from '../../domain/report/escape.js';
-import { taggedReference, whoami } from './by-hand.js';
-import { type Output, outputOption } from './options.js';
+import { decisionCommand, taggedReference, whoami } from './by-hand.js';
+import type { Output } from './options.js';
 
 type Verb = 'promote' | 'hold' | 'release';
 
@@ -18,7 +18,7 @@ export function promoteCommand(): Command {
     .addHelpText(
       'after',
       '\nExample:\n  houba promote registry.example/cache/valkey:8.1 --reason "fixes CVE-2026-0001"\n\n' +
-        'It returns once the digest has been placed. With @sha256:… it promotes that digest or nothing.',
+        'It returns once the digest has been placed.',
     )
     .action(action('promote'));
 }
@@ -39,13 +39,6 @@ export function releaseCommand(): Command {
     .option('--reason <text>', 'why it may go on', 'released by hand')
     .addHelpText('after', '\nExample:\n  houba release registry.example/cache/valkey:8.1')
     .action(action('release'));
-}
-
-function decisionCommand(verb: Verb): Command {
-  return new Command(verb)
-    .argument('<ref>', 'the tag at its destination: registry.example/team/app:1.2')
-    .option('--by <who>', 'who decides (default: user@host)')
-    .addOption(outputOption());
 }
 
 function action(verb: Verb) {
