@@ -2,12 +2,12 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { type BuildGate, startBuildGate } from '../support/rebuild-gate.js';
-import { startTemporal } from '../support/rebuild-temporal.js';
 import { startSignedTagWatcher } from '../support/rebuild-watcher.js';
 import { ARM64, createRebuildWorld, debianBase, type RebuildWorld } from '../support/rebuild-world.js';
 import { type RunningRegistry, startDistribution, startOlareg } from '../support/registries.js';
 import { leftIn, processesOf, type Started, until } from '../support/stack.js';
 import { orphansOf, readDistributionStore, readOlaregStore } from '../support/storage.js';
+import { startTemporal } from '../support/temporal.js';
 import { index, push } from '../support/upstream-images.js';
 
 const VERSIONS = ['1.0.0', '1.1.0', '1.2.0'];

@@ -1,14 +1,11 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { programPath } from '../../config/programs.js';
-import { SEARCH_ATTRIBUTES } from '../../domain/durable/names.js';
-import { freePort, type RunningRegistry, startDistribution, startOlareg } from '../support/registries.js';
+import { type RunningRegistry, startDistribution, startOlareg } from '../support/registries.js';
 import { createHouba, type Houba, leftIn, processesOf, until } from '../support/stack.js';
 import { orphansOf, readDistributionStore, readOlaregStore } from '../support/storage.js';
 import { startTagWatcher } from '../support/tag-watcher.js';
+import { startTemporal } from '../support/temporal.js';
 import { image, push } from '../support/upstream-images.js';
 
 const TAGS = Array.from({ length: 50 }, (_, number) => `1.0.${number}`);
@@ -110,24 +107,4 @@ describe('an import of 50 tags is killed in the middle', () => {
 /** The process of the embedded Temporal. */
 function serverOf({ home }: Houba): number {
   return JSON.parse(readFileSync(join(home, 'stack.json'), 'utf8')).server.pid;
-}
-
-async function startTemporal(): Promise<{ address: string; stop(): Promise<void> }> {
-  const port = await freePort();
-  const attributes = Object.entries(SEARCH_ATTRIBUTES).flatMap(([name, type]) => [
-    '--search-attribute',
-    `${name}=${type}`,
-  ]);
-  const options = ['--headless', '--ip', '127.0.0.1', '--port', String(port), '--log-level', 'never', ...attributes];
-  const server: ChildProcess = spawn(programPath('temporal') ?? 'temporal', ['server', 'start-dev', ...options], {
-    stdio: 'ignore',
-  });
-  return {
-    address: `127.0.0.1:${port}`,
-    stop: async () => {
-      const gone = once(server, 'exit');
-      server.kill('SIGTERM');
-      await gone;
-    },
-  };
 }

@@ -1,46 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type CountingProxy, startCountingProxy } from '../support/counting-proxy.js';
 import { request } from '../support/http.js';
-import { type RunningRegistry, startOlareg } from '../support/registries.js';
-import {
-  createHouba,
-  type Houba,
-  operationsOf,
-  type PolicyOptions,
-  type RegctlReader,
-  regctlReader,
-} from '../support/stack.js';
+import { startMirror } from '../support/mirror.js';
+import { operationsOf } from '../support/stack.js';
 import { descriptor, image, OCI, push, rawManifest } from '../support/upstream-images.js';
 
-let upstream: RunningRegistry;
-let registry: RunningRegistry;
-let proxy: CountingProxy;
-let houba: Houba;
-let regctl: RegctlReader;
-
-beforeAll(async () => {
-  upstream = await startOlareg({ inMemory: true });
-  registry = await startOlareg();
-  proxy = await startCountingProxy(registry.host);
-  houba = await createHouba({
-    up: { host: upstream.host, tls_verify: false },
-    main: { host: proxy.host, tls_verify: false },
-    again: { host: proxy.host, tls_verify: false },
-  });
-  regctl = regctlReader(houba.folder, [registry.host, upstream.host]);
-  await houba.up();
-});
-afterAll(async () => {
-  await houba?.dispose();
-  await proxy?.stop();
-  await registry?.stop();
-  await upstream?.stop();
-});
-
-/** One policy named like its repository, upstream and below `demo/`. */
-function policy(name: string, more: Partial<PolicyOptions> = {}): string {
-  return houba.policies({ name, from: `${upstream.host}/${name}`, to: [`main:demo/${name}`], ...more });
-}
+const { upstream, registry, proxy, houba, regctl, policy, dispose } = await startMirror();
+beforeAll(() => houba.up());
+afterAll(dispose);
 
 const placed = (name: string) => `${registry.host}/demo/${name}`;
 
