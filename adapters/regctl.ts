@@ -25,19 +25,16 @@ export interface PinnedImage {
   readonly digest: Digest;
 }
 
-/** What else a copy takes along; nothing by default. */
 export interface CopyOptions {
-  /** Artifacts whose subject is the manifest, or one of its children. */
-  readonly referrers?: boolean;
-  /** What older signers keep under tags such as `sha256-<hex>.sig`. */
-  readonly digestTags?: boolean;
+  /** What the manifest refers to: it is put again if it is there, so that it is in the list of referrers afterwards. */
+  readonly subject?: Digest;
 }
 
 /** The writes that houba makes through regctl. Each throws a `HoubaError` with the code of what the registry said. */
 export interface Regctl {
   /**
-   * Copies one manifest and all it names, byte for byte, to the same digest: an index with all its children. Costs one HEAD
-   * when it is there already; with options it looks again at all there is.
+   * Copies one manifest and all it names, byte for byte, to the same digest: an index with all its children, never what
+   * refers to it. Costs one HEAD when it is there already.
    */
   copyImage(source: PinnedImage, destination: Repository, options?: CopyOptions, signal?: AbortSignal): Promise<void>;
   /** Copies one manifest and all it names out of a registry, into an OCI layout in this folder, which exists. */
@@ -158,15 +155,15 @@ export function createRegctl(options: RegctlOptions): Regctl {
   }
 
   return {
-    async copyImage({ repository, digest }, destination, { referrers, digestTags } = {}, signal) {
-      const flags = [...(referrers ? ['--referrers'] : []), ...(digestTags ? ['--digest-tags'] : [])];
+    async copyImage({ repository, digest }, destination, { subject } = {}, signal) {
+      const flags = subject === undefined ? [] : ['--force-recursive'];
       const request = {
         args: ['image', 'copy', ...flags, '--', formatPinned(repository, digest), formatPinned(destination, digest)],
         hosts: [repository.host, destination.host],
         timeoutMs: COPY_TIMEOUT_MS,
         signal,
       };
-      await (referrers ? inTurn(destination, digest, signal, () => call(request)) : call(request));
+      await (subject === undefined ? call(request) : inTurn(destination, subject, signal, () => call(request)));
     },
 
     async exportImage({ repository, digest }, layout, signal) {

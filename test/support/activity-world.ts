@@ -28,8 +28,8 @@ export interface WorldFacts {
   readonly readPolicies?: (path: string) => Promise<PolicySource[]>;
   readonly whoIsAtWork?: Dependencies['whoIsAtWork'];
   readonly openOracle?: Dependencies['openOracle'];
-  /** Tools that a test brings; one that is not brought must not be used. */
-  readonly tools?: Partial<Pick<Dependencies, Tool>>;
+  /** Tools that a test brings, for registries that are real; one that is not brought must not be used. */
+  readonly tools?: Partial<Pick<Dependencies, Tool | 'reader' | 'regctl'>>;
 }
 
 const TOOLS = ['buildctl', 'layouts', 'layers', 'scratch', 'resources', 'cosign'] as const;

@@ -122,16 +122,11 @@ export function createMemoryRegistries(): MemoryRegistries {
   };
 
   const regctl: Regctl = {
-    async copyImage({ repository, digest }, destination, options, signal) {
-      const more = [options?.referrers && ' with referrers', options?.digestTags && ' with digest tags'];
-      const call = `COPY ${named(repository, digest)} ${formatRepository(destination)}`;
-      await note(writes, `${call}${more.filter(Boolean).join('')}`, signal);
+    async copyImage({ repository, digest }, destination, { subject } = {}, signal) {
+      const more = subject === undefined ? '' : ` of ${subject}`;
+      await note(writes, `COPY ${named(repository, digest)} ${formatRepository(destination)}${more}`, signal);
       must(repository, digest);
       copy(store(repository), store(destination), digest);
-      if (options?.referrers !== true) return;
-      for (const subject of withChildren(store(repository), digest)) {
-        for (const one of referrersOf(repository, subject)) copy(store(repository), store(destination), one.digest);
-      }
     },
     exportImage: async () => {
       throw new HoubaError('Unsupported', 'there are no layouts in memory');
@@ -190,12 +185,6 @@ export function createMemoryRegistries(): MemoryRegistries {
     deletes: true,
   };
   return world;
-}
-
-function withChildren(store: Store, digest: Digest): Digest[] {
-  const { bytes, mediaType } = store.manifests.get(digest) as StoredManifest;
-  const parsed = parseManifest(bytes, mediaType);
-  return [digest, ...(parsed.kind === 'index' ? parsed.manifests.map((child) => child.digest) : [])];
 }
 
 export interface ImageFacts {

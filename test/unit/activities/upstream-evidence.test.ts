@@ -24,17 +24,56 @@ function attach(subject: Digest, artifactType: string, annotations: Readonly<Rec
 }
 
 describe('upstream’s evidence', () => {
-  it('comes with the original, by digest: referrers of it and of its platforms, and signature tags', async () => {
+  it('comes with the original, by digest: what refers to it and to its platforms, and signature tags', async () => {
     const signature = await attach(index, 'application/vnd.dev.sigstore.bundle.v0.3+json');
     const sbom = await attach(image, 'application/spdx+json');
+    const older = storeImage(source(), { salt: 'signature' });
+    const tag = `${image.replace(':', '-')}.sig`;
+    source().tags.set(tag, older);
     world.registries.writes.length = 0;
     await keep();
+    const copy = (digest: Digest) => `COPY upstream.example/library/redis@${digest} registry.example/lib/redis`;
     expect(world.registries.writes).toEqual([
-      `COPY upstream.example/library/redis@${index} registry.example/lib/redis with referrers with digest tags`,
+      ...[copy(index), `${copy(signature)} of ${index}`, `${copy(sbom)} of ${image}`, copy(older)],
+      `PUT registry.example/lib/redis:${tag}`,
     ]);
     const kept = world.registries.store(DESTINATION);
-    expect([...kept.manifests.keys()].sort()).toEqual([image, index, sbom, signature].sort());
-    expect(kept.tags.size).toBe(0);
+    expect([...kept.manifests.keys()].sort()).toEqual([image, index, sbom, signature, older].sort());
+    expect([...kept.tags]).toEqual([[tag, older]]);
+    world.registries.writes.length = 0;
+    await keep();
+    expect(world.registries.writes).toEqual([copy(index)]);
+  });
+
+  it('is only what refers to the image itself, whatever upstream lists', async () => {
+    const other = storeImage(source(), { salt: 'other' });
+    const elsewhere = await attach(other, 'application/spdx+json');
+    const sbom = await attach(image, 'application/spdx+json');
+    await attach(sbom, 'application/spdx+json', { of: 'the inventory' });
+    source().tags.set(`${image.replace(':', '-')}.att`, elsewhere);
+    source().tags.set(image.replace(':', '-'), elsewhere);
+    const { reader } = world.registries;
+    const list = reader.listReferrers;
+    reader.listReferrers = async (repository, digest, ...asked) =>
+      list(repository, digest === image && repository.host === SOURCE.host ? other : digest, ...asked);
+    await keep();
+    const kept = () => [...world.registries.store(DESTINATION).manifests.keys()].sort();
+    expect(kept()).toEqual([image, index].sort());
+    reader.listReferrers = list;
+    await keep();
+    expect(kept()).toEqual([image, index, sbom].sort());
+    expect(world.registries.store(DESTINATION).tags.size).toBe(0);
+  });
+
+  it('under a signature tag is looked at as well', async () => {
+    const forged = await attach(image, 'application/spdx+json', { 'io.houba.sbom.platform': 'linux/amd64' });
+    const { reader } = world.registries;
+    const list = reader.listReferrers;
+    reader.listReferrers = async (...asked) => (await list(...asked)).filter(({ digest }) => digest !== forged);
+    source().tags.set(`${image.replace(':', '-')}.sbom`, forged);
+    world.registries.writes.length = 0;
+    await expect(keep()).rejects.toMatchObject({ type: 'PreconditionFailed' });
+    expect(world.registries.writes).toEqual([]);
   });
 
   it.each([

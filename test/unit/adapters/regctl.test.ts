@@ -145,10 +145,10 @@ describe('writing', () => {
     ]);
   });
 
-  it('takes referrers and signature tags along when it is asked to', async () => {
+  it('puts a referrer again that is there, for it may not be in the list', async () => {
     const { program, regctl } = await fake('');
-    await regctl.copyImage({ repository: source, digest }, destination, { referrers: true, digestTags: true });
-    expect((await onlyCall(program)).args.slice(0, 5)).toEqual(['image', 'copy', '--referrers', '--digest-tags', '--']);
+    await regctl.copyImage({ repository: source, digest }, destination, { subject: digest });
+    expect((await onlyCall(program)).args.slice(0, 4)).toEqual(['image', 'copy', '--force-recursive', '--']);
   });
 
   it('brings an image to a layout and from there to a registry, knowing only the host it talks to', async () => {
@@ -227,7 +227,7 @@ describe('writing', () => {
       regctl.putArtifact(destination, digest, artifact),
       regctl.putArtifact(destination, other, artifact),
       regctl.deleteManifest(destination, other, undefined, digest),
-      regctl.copyImage({ repository: source, digest }, destination, { referrers: true }),
+      regctl.copyImage({ repository: source, digest }, destination, { subject: digest }),
     ]);
     const calls = await program.calls();
     expect(calls.map(({ notes }) => notes.alone).filter((alone) => alone !== undefined)).toEqual([true, true, true]);
