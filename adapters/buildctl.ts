@@ -132,6 +132,8 @@ export function createBuildctl(options: BuildctlOptions): Buildctl {
             `--opt=context:base=oci-layout://base@${base.manifest}`,
             `--opt=platform=${platform}`,
             `--opt=build-arg:SOURCE_DATE_EPOCH=${sourceDateEpoch}`,
+            // Nothing is run; if something ever were, it would have the daemon's network.
+            '--opt=force-network-mode=none',
             '--opt=attest:provenance=mode=max',
             // In the working directory: a folder's own name may hold what this list is separated by.
             '--output=type=oci,dest=.,tar=false,rewrite-timestamp=true,oci-mediatypes=true',

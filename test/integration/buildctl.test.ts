@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -199,6 +200,29 @@ describe('a daemon behind TLS that wants a certificate of its clients', () => {
     } finally {
       await daemon.stop();
       daemon = here;
+    }
+  });
+});
+
+describe('a build that runs something, as none of ours does', () => {
+  it('has no network, not even that of the daemon', async () => {
+    let connections = 0;
+    const server = createServer((socket) => {
+      connections++;
+      socket.destroy();
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    try {
+      const { port } = server.address() as AddressInfo;
+      const program = file('buildctl', await readFile(programPath('buildctl') ?? 'buildctl'), 0o755);
+      const asking = JSON.stringify(['/buildctl', `--addr=tcp://127.0.0.1:${port}`, 'debug', 'workers']);
+      const dockerfile = `FROM base\nADD 1-files.tar /\nRUN ${asking}\n`;
+      const error = await build('asks', [await tarOf([program])], {}, { dockerfile }).catch((reason) => reason);
+      expect(error.message).toContain('did not complete successfully');
+      expect(error.cause.message).toMatch(/dial tcp 127\.0\.0\.1:\d+: connect:/);
+      expect(connections).toBe(0);
+    } finally {
+      server.close();
     }
   });
 });

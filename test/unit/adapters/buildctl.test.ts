@@ -70,6 +70,7 @@ describe('a build', () => {
       `--opt=context:base=oci-layout://base@${base}`,
       '--opt=platform=linux/arm64',
       '--opt=build-arg:SOURCE_DATE_EPOCH=1714979289',
+      '--opt=force-network-mode=none',
       '--opt=attest:provenance=mode=max',
       '--output=type=oci,dest=.,tar=false,rewrite-timestamp=true,oci-mediatypes=true',
     ]);
