@@ -1,7 +1,8 @@
 import type { Manifest, RegistryReader } from '../adapters/registry.js';
 import type { Digest } from '../domain/digest.js';
 import type { PlatformManifest } from '../domain/evidence/sbom.js';
-import { asObject, jsonOrNull } from '../domain/json.js';
+import { parseConfig } from '../domain/image-config.js';
+import { asObject } from '../domain/json.js';
 import { type Descriptor, type ParsedManifest, parseManifest } from '../domain/manifest.js';
 import { platformText } from '../domain/platform.js';
 import { formatPinned, type Repository } from '../domain/reference.js';
@@ -76,7 +77,10 @@ interface ImageConfig {
   readonly labels: Readonly<Record<string, unknown>>;
 }
 
-/** What houba needs of an image's configuration; anything that is not one reads as `unknown/unknown` without labels. */
+/**
+ * What houba needs of an image's configuration; anything that is not one reads as `unknown/unknown` without labels.
+ * @throws HoubaError what `parseConfig` throws
+ */
 export async function readConfig(
   reader: RegistryReader,
   repository: Repository,
@@ -84,7 +88,7 @@ export async function readConfig(
   signal: AbortSignal,
 ): Promise<ImageConfig> {
   const bytes = await reader.getBlob(repository, config.digest, LARGEST_CONFIG, signal);
-  const parsed = asObject(jsonOrNull(bytes));
+  const parsed = parseConfig(bytes) ?? {};
   const text = (key: string) => (typeof parsed[key] === 'string' ? parsed[key] : undefined);
   const variant = text('variant');
   return {

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { type Digest, digestOf, isDigest } from '../domain/digest.js';
 import { IN_TOTO, IN_TOTO_PREDICATE_TYPE, MAX_STATEMENT_BYTES } from '../domain/evidence/statement.js';
+import { parseConfig } from '../domain/image-config.js';
 import { jsonOrNull } from '../domain/json.js';
 import {
   type Descriptor,
@@ -95,7 +96,7 @@ export async function readConfig(layout: string, image: Digest): Promise<LayoutC
   const { manifest } = await readManifest(layout, image);
   if (manifest.kind !== 'image') throw new HoubaError('Unsupported', `${image} is an index, not an image`);
   const bytes = await readBlob(layout, manifest.config.digest, LARGEST_CONFIG);
-  const config = Config.safeParse(jsonOrNull(bytes));
+  const config = Config.safeParse(parseConfig(bytes));
   if (!config.success) throw new HoubaError('Unsupported', `the configuration of ${image} is not that of an image`);
   const { created, rootfs } = config.data;
   return { created: created ?? null, hasOnBuild: hasOnBuild(bytes), diffIds: rootfs?.diff_ids ?? [] };

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { type Digest, isDigest } from './digest.js';
+import { foldName, repeatedName } from './json-names.js';
 import { HoubaError } from './report/errors.js';
 
 /** What a registry serves under a tag or digest: an index of children, or one image (or artifact). */
@@ -116,8 +117,7 @@ const INNER = ['manifests', 'layers', 'config', 'subject', 'platform'];
 function refuseOtherSpellings(part: unknown): void {
   if (typeof part !== 'object' || part === null) return;
   for (const key of Object.keys(part)) {
-    // To upper case first: Go takes the long s (U+017F) for an s, and the sign of the kelvin for a k.
-    const name = EXACT_NAME.get(key.toUpperCase().toLowerCase());
+    const name = EXACT_NAME.get(foldName(key));
     if (name !== undefined && name !== key) {
       throw unsupported(`it writes ${name} as ${JSON.stringify(key)}, which programs read differently`);
     }
@@ -190,11 +190,17 @@ function check<Shape extends z.ZodType>(shape: Shape, document: unknown): z.infe
 }
 
 function readObject(bytes: Uint8Array): Record<string, unknown> {
+  let json: string;
   let document: unknown;
   try {
-    document = JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes));
+    json = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+    document = JSON.parse(json);
   } catch {
     throw unsupported('it is not JSON');
+  }
+  const repeated = repeatedName(json);
+  if (repeated !== null) {
+    throw unsupported(`it has ${JSON.stringify(repeated.slice(0, 200))} twice, which programs read differently`);
   }
   if (typeof document === 'object' && document !== null && !Array.isArray(document)) {
     return document as Record<string, unknown>;

@@ -1,4 +1,5 @@
-const TEXT = /"[^"\\]*(?:\\.[^"\\]*)*"/gs;
+import { foldName, namesIn } from '../../domain/json-names.js';
+
 const LIST_NOT_EMPTY = /\s*:\s*\[\s*[^\s\]]/y;
 
 /**
@@ -7,17 +8,9 @@ const LIST_NOT_EMPTY = /\s*:\s*\[\s*[^\s\]]/y;
  */
 export function hasOnBuild(config: Uint8Array): boolean {
   const json = new TextDecoder().decode(config);
-  for (const { 0: text, index } of json.matchAll(TEXT)) {
-    LIST_NOT_EMPTY.lastIndex = index + text.length;
-    if (LIST_NOT_EMPTY.test(json) && nameIn(text).toLowerCase() === 'onbuild') return true;
+  for (const { name, end } of namesIn(json)) {
+    LIST_NOT_EMPTY.lastIndex = end;
+    if (LIST_NOT_EMPTY.test(json) && foldName(name) === 'onbuild') return true;
   }
   return false;
-}
-
-function nameIn(text: string): string {
-  try {
-    return String(JSON.parse(text));
-  } catch {
-    return '';
-  }
 }

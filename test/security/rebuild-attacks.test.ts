@@ -44,9 +44,9 @@ describe('an image whose configuration has commands for whoever builds upon it',
     ['as they are meant', `,"config":{"OnBuild":${COMMAND}}`],
     ['in another case', `,"config":{"onbuild":${COMMAND}}`],
     ['in a part that is named in another case', `,"Config":{"OnBuild":${COMMAND}}`],
-    ['in a part that another of its name follows', `,"config":{"OnBuild":${COMMAND}},"config":{}`],
     ['with escapes in their name', `,"config":{"\\u006fnBuild":${COMMAND}}`],
   ];
+  const TWICE = ['in a part that another of its name follows', `,"config":{"OnBuild":${COMMAND}},"config":{}`] as const;
   let daemon: RunningBuildkit;
   let layer: Buffer;
   beforeAll(async () => {
@@ -63,6 +63,11 @@ describe('an image whose configuration has commands for whoever builds upon it',
     expect((await createOciLayouts().readConfig(folder, manifest)).hasOnBuild).toBe(true);
   });
 
+  it('is refused with them in a part that another of its name follows', async () => {
+    const manifest = await write(TWICE[1]);
+    await expect(createOciLayouts().readConfig(folder, manifest)).rejects.toThrow('it has "config" twice');
+  });
+
   it.each([
     ['none', ',"config":{"OnBuild":null,"Cmd":["/onbuild"]}'],
     ['an empty list', ',"config":{"OnBuild":[ ],"Labels":{"a":"\\"OnBuild\\":[1]"}}'],
@@ -71,7 +76,7 @@ describe('an image whose configuration has commands for whoever builds upon it',
     expect((await createOciLayouts().readConfig(folder, manifest)).hasOnBuild).toBe(false);
   });
 
-  it.each(SPELLINGS)('would be obeyed by BuildKit, %s', async (_, more) => {
+  it.each([...SPELLINGS, TWICE])('would be obeyed by BuildKit, %s', async (_, more) => {
     const manifest = await write(more);
     const output = join(folder, 'output');
     await mkdir(output);

@@ -1,0 +1,31 @@
+import { asObject, jsonOrNull } from './json.js';
+import { foldName, repeatedName } from './json-names.js';
+import { HoubaError } from './report/errors.js';
+
+/**
+ * The configuration of an image, as far as it is a JSON object; null: it is none.
+ * @throws HoubaError `Unsupported` when two programs could read it differently (conventions S3)
+ */
+export function parseConfig(bytes: Uint8Array): Readonly<Record<string, unknown>> | null {
+  const json = new TextDecoder().decode(bytes);
+  const value = jsonOrNull(json);
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return null;
+  const config = asObject(value);
+  const name = repeatedName(json) ?? twinIn(config);
+  if (name === null) return config;
+  const said = JSON.stringify(name.slice(0, 200));
+  throw new HoubaError('Unsupported', `unusable configuration: it has ${said} twice, which programs read differently`);
+}
+
+/** A name that stands beside another spelling of it, where Go programs look for names they know: not among labels. */
+function twinIn(config: Readonly<Record<string, unknown>>): string | null {
+  const history = Array.isArray(config.history) ? config.history : [];
+  for (const part of [config, config.config, config.rootfs, ...history]) {
+    const seen = new Set<string>();
+    for (const name of Object.keys(asObject(part))) {
+      if (seen.has(foldName(name))) return name;
+      seen.add(foldName(name));
+    }
+  }
+  return null;
+}
