@@ -59,6 +59,8 @@ export interface ActivitySettings {
   readonly signer: string;
   /** Names this installation in predicates; empty: the product's own name. */
   readonly builderId: string;
+  /** What the address of a key in a key service may begin with that a policy names for upstream. */
+  readonly verifyKms: readonly string[];
   /** Of rebuilds where the policy names none. */
   readonly buildPlatform: string;
   /** houba's own. */

@@ -3,7 +3,7 @@ import type { PlannedOperation, PlannedTransform, PlanPage, PlanRequest } from '
 import { carryPage, saveItems } from '../domain/plan/carry-plan.js';
 import { planPolicy, type Target } from '../domain/plan/plan.js';
 import { allWork, fillPage, reportTargets } from '../domain/plan/plan-page.js';
-import { refuseUnrecorded } from '../domain/plan/refuse.js';
+import { refuseKeyServices, refuseUnrecorded } from '../domain/plan/refuse.js';
 import type { SeenRepository } from '../domain/plan/survey.js';
 import { expandTargets } from '../domain/plan/targets.js';
 import { type ResolvedPolicy, type ResolvedVariant, resolvePolicy } from '../domain/policy/resolve.js';
@@ -42,6 +42,7 @@ export function createPlanPolicy(deps: Dependencies) {
       });
     }
     refuseUnrecorded(policy, deps.settings.prefix);
+    refuseKeyServices(policy, deps.settings.verifyKms);
     const transforms = planTransforms(policy, deps.resources);
     const source = parseRepository(policy.source.registry, policy.source.repository);
     const upstream = await listSourceTags(deps.reader, source, context.signal);

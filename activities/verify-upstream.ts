@@ -9,17 +9,24 @@ import {
   SIMPLE_SIGNING_MEDIA_TYPE,
   signatureOnLayer,
 } from '../domain/evidence/simple-signing.js';
-import { publicKeyFingerprint, upstreamKeyProblem } from '../domain/evidence/upstream-key.js';
+import { publicKeyFingerprint, refuseKeyService, upstreamKeyProblem } from '../domain/evidence/upstream-key.js';
 import { type Descriptor, parseManifest } from '../domain/manifest.js';
 import { formatPinned, isTag, type Repository } from '../domain/reference.js';
 import { HoubaError } from '../domain/report/errors.js';
 import { faultOf, readBundles } from './bundles.js';
+import type { ActivitySettings } from './dependencies.js';
 import { step } from './step.js';
 
 export interface UpstreamRequest {
   readonly source: Repository;
   readonly digest: Digest;
   readonly signer: UpstreamSigner;
+}
+
+interface VerifyUpstreamDependencies {
+  readonly reader: RegistryReader;
+  readonly cosign: Cosign;
+  readonly settings: Pick<ActivitySettings, 'verifyKms'>;
 }
 
 interface Looking {
@@ -47,9 +54,9 @@ const LARGEST_PAYLOAD = 64 * 1024;
  * @throws HoubaError `SignatureInvalid` when there is none, with what is wrong with those there are (S5); anything else
  * when that cannot be found out (S17)
  */
-export function createVerifyUpstream(deps: { readonly reader: RegistryReader; readonly cosign: Cosign }) {
+export function createVerifyUpstream(deps: VerifyUpstreamDependencies) {
   return step(async ({ source, digest, signer }: UpstreamRequest, { signal }): Promise<string> => {
-    const { trust, name, text } = await trustIn(deps.cosign, signer, signal);
+    const { trust, name, text } = await trustIn(deps, signer, signal);
     const looking = { reader: deps.reader, cosign: deps.cosign, source, digest, trust, signal };
     const refused = new Set<string>();
     let looked = 0;
@@ -73,7 +80,7 @@ export function createVerifyUpstream(deps: { readonly reader: RegistryReader; re
 }
 
 async function trustIn(
-  cosign: Cosign,
+  { cosign, settings }: VerifyUpstreamDependencies,
   signer: UpstreamSigner,
   signal: AbortSignal,
 ): Promise<{ trust: Trust; name: string; text: string }> {
@@ -82,9 +89,12 @@ async function trustIn(
     const trust = { identity, identityRegexp: null, issuer };
     return { trust, name: `${identity} (${issuer})`, text: `${identity} ${issuer}` };
   }
-  const problem = upstreamKeyProblem(signer.key);
+  const { key } = signer;
+  const problem = upstreamKeyProblem(key);
   if (problem !== null) throw new HoubaError('PolicyInvalid', `verifyUpstream.key ${problem}`);
-  const publicKey = await cosign.publicKey(signer.key, signal);
+  // Asked here as well: this worker may have other settings than the one that planned.
+  refuseKeyService(key, settings.verifyKms, '');
+  const publicKey = await (key.startsWith('/') ? cosign.publicKeyFile(key) : cosign.publicKey(key, signal));
   const fingerprint = publicKeyFingerprint(publicKey);
   return { trust: { publicKey }, name: `the key ${fingerprint}`, text: fingerprint };
 }

@@ -6,6 +6,7 @@ import { ANY_BUNDLE } from '../domain/evidence/attestation.js';
 import { EMPTY_TRUSTED_ROOT, planSigning, type SigningSettings } from '../domain/evidence/signing-config.js';
 import { bundleOfSignature, type LayerSignature } from '../domain/evidence/simple-signing.js';
 import { digestSet } from '../domain/evidence/statement.js';
+import { publicKeyFingerprint } from '../domain/evidence/upstream-key.js';
 import { jsonOrNull } from '../domain/json.js';
 import { type ErrorCode, HoubaError } from '../domain/report/errors.js';
 import { runCommand } from './command.js';
@@ -46,10 +47,15 @@ export interface Cosign {
   ): Promise<{ readonly valid: boolean; readonly reason: string }>;
   /**
    * PEM of a key reference: PEM itself, a file (a public key, or a private one of cosign's), or the address of a key
-   * service. Look at a reference from a policy first: cosign reads keys from any address.
+   * service. Not for a file that a policy names, nor for an address before it was looked at: cosign reads from any.
    * @throws HoubaError `ConfigInvalid`; `ToolFailed` when a key service does not answer
    */
   publicKey(ref: string, signal?: AbortSignal): Promise<string>;
+  /**
+   * PEM of a public key in a file that a policy names, read without cosign.
+   * @throws HoubaError `ConfigInvalid`, in one sentence whatever is wrong: it must not tell which files there are
+   */
+  publicKeyFile(path: string): Promise<string>;
 }
 
 export interface CosignOptions {
@@ -215,7 +221,17 @@ export function createCosign(options: CosignOptions): Cosign {
     });
   }
 
-  return { signStatement, verifyBundle, verifyBlob, publicKey };
+  return { signStatement, verifyBundle, verifyBlob, publicKey, publicKeyFile };
+}
+
+async function publicKeyFile(path: string): Promise<string> {
+  try {
+    const text = await readKeyFile(path);
+    publicKeyFingerprint(text);
+    return text;
+  } catch {
+    throw new HoubaError('ConfigInvalid', `${path} is not a file with a public key in PEM that the worker can read`);
+  }
 }
 
 type Put = (name: string, content: string | Uint8Array) => Promise<string>;

@@ -40,6 +40,7 @@ export interface Settings {
   readonly buildPlatform: string;
   readonly sbomFormats: readonly SbomFormat[];
   readonly maxConcurrency: number;
+  readonly verifyKms: readonly string[];
   readonly attest: {
     readonly signer: '' | 'keyless' | 'kms' | 'key';
     readonly keyRef: string;
@@ -131,6 +132,7 @@ export function loadSettings(
     buildPlatform: values.buildPlatform,
     sbomFormats: values.sbomFormats,
     maxConcurrency: values.maxConcurrency,
+    verifyKms: values.verifyKms,
     attest: {
       signer: values.attestSigner,
       keyRef: values.attestKeyRef,

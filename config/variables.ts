@@ -79,6 +79,12 @@ const SbomFormats = z
   .min(1, 'must name at least one format')
   .transform((formats): readonly SbomFormat[] => [...new Set(formats)]);
 
+const KeyAddresses = z.array(
+  z
+    .string()
+    .regex(/^[a-z][a-z0-9+.-]*:\/\/\S*$/, 'must be addresses of keys such as awskms:///, or what these begin with'),
+);
+
 const LabelPrefix = z
   .string()
   .regex(
@@ -332,6 +338,14 @@ export const VARIABLES = {
     default: '',
     doc: 'The issuer that keyless signatures must name.',
     schema: text,
+  }),
+  verifyKms: variable({
+    name: 'HOUBA_VERIFY_KMS',
+    group: 'Evidence',
+    type: 'JSON list',
+    default: '[]',
+    doc: 'Where the keys in key services may be that `verifyUpstream.key` of a policy names: `"awskms:///"` allows what begins with it, one without `/` at its end that key alone. PEM and paths need nothing here.',
+    schema: json(KeyAddresses),
   }),
   policyDir: variable({
     name: 'POLICY_DIR',

@@ -53,6 +53,7 @@ export async function openDependencies(settings: Settings, log: Logger): Promise
       maxConcurrency: settings.maxConcurrency,
       signer: settings.attest.signer,
       builderId: settings.attest.builderId,
+      verifyKms: settings.verifyKms,
       buildPlatform: settings.buildPlatform,
       version: houbaVersion(),
       policyDir: settings.policyDir,

@@ -13,5 +13,6 @@ export function lazyCosign(settings: Settings, workDir: string, most: number): C
     verifyBundle: (...args) => limit(async () => (await open()).verifyBundle(...args)),
     verifyBlob: (...args) => limit(async () => (await open()).verifyBlob(...args)),
     publicKey: (...args) => limit(async () => (await open()).publicKey(...args)),
+    publicKeyFile: (...args) => limit(async () => (await open()).publicKeyFile(...args)),
   };
 }

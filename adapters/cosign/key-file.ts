@@ -9,7 +9,7 @@ const LARGEST_KEY = 64 * 1024;
  * The text of a key's file. A policy may name it, so it may be anything there is on the worker: a device without an end would
  * take all memory, and a pipe that nobody writes to all time.
  *
- * @throws HoubaError `ConfigInvalid`; it does not say what is wrong with the file, for that would tell what there is
+ * @throws HoubaError `ConfigInvalid`
  */
 export async function readKeyFile(path: string): Promise<string> {
   try {

@@ -25,6 +25,22 @@ export function upstreamKeyProblem(key: string): string | null {
 }
 
 /**
+ * Refuses a key in a key service that the installation has not allowed: its address may name a server, to which the worker
+ * would show its login, or a program `sigstore-kms-<scheme>` that cosign would start.
+ *
+ * @param allowed what addresses may begin with (`HOUBA_VERIFY_KMS`); one that does not end with `/` is a whole address
+ * @param where the policy and its import, for the message
+ * @throws HoubaError `PolicyInvalid`
+ */
+export function refuseKeyService(key: string, allowed: readonly string[], where: string): void {
+  if (key.includes('-----') || key.startsWith('/')) return;
+  if (allowed.some((address) => (address.endsWith('/') ? key.startsWith(address) : key === address))) return;
+  throw new HoubaError('PolicyInvalid', `${where}verifyUpstream.key is in a key service that is not allowed here`, {
+    hint: 'write the PEM of the public key into the policy, or allow the address in HOUBA_VERIFY_KMS of the worker',
+  });
+}
+
+/**
  * `sha256:` and the hash of the key itself (DER, SubjectPublicKeyInfo), whatever its PEM looks like.
  * @throws HoubaError `ConfigInvalid` when the text is not the PEM of one public key
  */

@@ -1,3 +1,4 @@
+import { refuseKeyService } from '../evidence/upstream-key.js';
 import type { ResolvedImport, ResolvedPolicy } from '../policy/resolve.js';
 import { HoubaError } from '../report/errors.js';
 
@@ -21,6 +22,17 @@ export function refuseUnrecorded(policy: ResolvedPolicy, prefix: string): void {
         hint: 'set HOUBA_LABEL_PREFIX',
       });
     }
+  }
+}
+
+/**
+ * Refuses, before anything is read, keys of upstream that only a key service has which this installation does not allow.
+ * @throws HoubaError `PolicyInvalid`
+ */
+export function refuseKeyServices(policy: ResolvedPolicy, allowed: readonly string[]): void {
+  for (const { name, verifyUpstream: signer } of policy.imports) {
+    if (signer === null || !('key' in signer)) continue;
+    refuseKeyService(signer.key, allowed, `policy ${policy.name}, import ${name}: `);
   }
 }
 

@@ -75,7 +75,7 @@ function verify(identity: string, { issuer = sigstore.issuer, trustedRoot = sigs
     secrets: [],
     cacheDir: join(folder, 'cache'),
   });
-  const step = createVerifyUpstream({ reader, cosign });
+  const step = createVerifyUpstream({ reader, cosign, settings: { verifyKms: [] } });
   const environment = new MockActivityEnvironment({}, { logger: new DefaultLogger('ERROR') });
   const input = { source: { host: registry.host, path }, digest: image.digest, signer: { identity, issuer } };
   return environment.run(step as (...args: unknown[]) => Promise<string>, input) as Promise<string>;

@@ -70,7 +70,7 @@ describe.each([
       secrets: [],
       cacheDir: join(folder, 'cache'),
     });
-    const step = createVerifyUpstream({ reader, cosign });
+    const step = createVerifyUpstream({ reader, cosign, settings: { verifyKms: [] } });
     const environment = new MockActivityEnvironment({}, { logger: new DefaultLogger('ERROR') });
     const input = { source: { host: registry.host, path }, digest, signer };
     return environment.run(step as (...args: unknown[]) => Promise<string>, input) as Promise<string>;

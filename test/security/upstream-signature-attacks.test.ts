@@ -154,13 +154,19 @@ describe('a key that a policy names', () => {
       },
     ],
   ])('is not read when it is %s', async (_, file) => {
-    await expect(cosign.publicKey(file())).rejects.toMatchObject({ code: 'ConfigInvalid' });
+    await expect(cosign.publicKeyFile(file())).rejects.toMatchObject({ code: 'ConfigInvalid' });
   });
 
-  it('gives nothing of the file away', async () => {
-    for (const file of ['/etc/passwd', '/proc/self/environ', '/proc/self/cmdline']) {
-      const error = await cosign.publicKey(file).catch((thrown: Error) => thrown);
-      expect(String(error)).toBe(`HoubaError: the key ${file} is not a public key in PEM`);
+  it('gives away neither what is in a file nor whether it is there', async () => {
+    const nearly = join(folder, 'nearly');
+    writeFileSync(nearly, `password: ${PASSWORD}\n${publicKey}`);
+    const own = join(folder, 'own');
+    writeFileSync(own, privateKey.export({ type: 'pkcs8', format: 'pem' }));
+    const files = ['/etc/passwd', '/proc/self/environ', '/etc', '/dev/zero', join(folder, 'nowhere'), nearly, own];
+    for (const file of files) {
+      const error = await cosign.publicKeyFile(file).catch((thrown: Error) => thrown);
+      expect(String(error)).toBe(`HoubaError: ${file} is not a file with a public key in PEM that the worker can read`);
+      expect(error).not.toHaveProperty('cause', expect.anything());
     }
   });
 

@@ -55,6 +55,7 @@ export function createWorld(facts: WorldFacts = {}): ActivityWorld {
       maxConcurrency: 4,
       signer: '',
       builderId: '',
+      verifyKms: [],
       buildPlatform: 'linux/amd64',
       version: '0.0.0',
       policyDir: null,

@@ -29,6 +29,7 @@ export function playingCosign(publicKey: (ref: string) => string = (ref) => ref)
       return { valid, reason: valid ? '' : 'signed by another key' };
     },
     publicKey: async (ref) => publicKey(ref),
+    publicKeyFile: async (path) => publicKey(path),
   };
 }
 

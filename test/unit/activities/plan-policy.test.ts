@@ -225,10 +225,10 @@ describe('a plan', () => {
 
   it('demands upstream’s signature of what comes in, and keeps on a restamp what was verified then', async () => {
     upstream('7.2.0');
-    const signed = policyWith({ verifyUpstream: { key: 'cosign.pub' }, keepUpstreamEvidence: true });
+    const signed = policyWith({ verifyUpstream: { key: '/etc/cosign.pub' }, keepUpstreamEvidence: true });
     const { placements } = await plan(signed);
     expect(placements).toMatchObject([
-      { verifyUpstream: { key: 'cosign.pub' }, upstreamVerified: null, keepUpstreamEvidence: true },
+      { verifyUpstream: { key: '/etc/cosign.pub' }, upstreamVerified: null, keepUpstreamEvidence: true },
     ]);
     await place({ ...(placements[0] as Placement), upstreamVerified: 'sha256:key' });
     expect((await plan({ ...signed, spec: policyWith({ vendor: 'New' }).spec })).placements).toMatchObject([

@@ -30,8 +30,12 @@ beforeEach(() => {
   image = storeImage(registries.store(SOURCE), {});
 });
 
-function verify(signer: UpstreamSigner = { key: KEY }): Promise<string> {
-  const step = createVerifyUpstream({ reader: registries.reader, cosign: playingCosign() });
+function verify(
+  signer: UpstreamSigner = { key: KEY },
+  cosign = playingCosign(),
+  verifyKms: readonly string[] = [],
+): Promise<string> {
+  const step = createVerifyUpstream({ reader: registries.reader, cosign, settings: { verifyKms } });
   const environment = new MockActivityEnvironment({}, { logger: new DefaultLogger('ERROR') });
   const input = { source: SOURCE, digest: image, signer };
   return environment.run(step as (...args: unknown[]) => Promise<string>, input) as Promise<string>;
@@ -192,5 +196,25 @@ describe('the signature that a policy demands of upstream', () => {
     const failure = await verify({ key }).catch((error: Error) => error);
     expect(failure).toMatchObject({ type: 'PolicyInvalid', message: expect.stringContaining('private key') });
     expect(String(failure)).not.toContain(key.split('\n')[1]);
+  });
+});
+
+describe('a key in a key service', () => {
+  const signer = { key: 'hashivault://upstream' };
+  const asked: string[] = [];
+  const cosign = playingCosign((ref) => {
+    asked.push(ref);
+    return KEY;
+  });
+
+  it('is not asked for unless this worker allows it', async () => {
+    await expect(verify(signer, cosign, ['awskms:///'])).rejects.toMatchObject({
+      type: 'PolicyInvalid',
+      message: expect.stringContaining('HOUBA_VERIFY_KMS'),
+    });
+    expect(asked).toEqual([]);
+    await attach(signedBy(KEY));
+    expect(await verify(signer, cosign, ['hashivault://'])).toBe(FINGERPRINT);
+    expect(asked).toEqual([signer.key]);
   });
 });

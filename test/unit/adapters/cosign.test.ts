@@ -303,6 +303,7 @@ describe('the public key', () => {
     await writeFile(file, PUBLIC_KEY);
     expect(await cosign.publicKey(PUBLIC_KEY)).toBe(PUBLIC_KEY);
     expect(await cosign.publicKey(file)).toBe(PUBLIC_KEY);
+    expect(await cosign.publicKeyFile(file)).toBe(PUBLIC_KEY);
     expect(await program.calls()).toEqual([]);
   });
 

@@ -106,6 +106,7 @@ describe('values', () => {
     ['HOUBA_PURGE_MIN_IDLE_DAYS', '2', { purgeMinIdleMs: 172_800_000 }],
     ['HOUBA_SBOM_FORMATS', '["cyclonedx-json","cyclonedx-json"]', { sbomFormats: ['cyclonedx-json'] }],
     ['HOUBA_USAGE_ORACLE_TIMEOUT', '5', { usageOracle: { timeoutMs: 5000 } }],
+    ['HOUBA_VERIFY_KMS', '["awskms:///"]', { verifyKms: ['awskms:///'] }],
     ['HOUBA_BUILD_PLATFORM', 'linux/arm/v7', { buildPlatform: 'linux/arm/v7' }],
     ['HOUBA_TRANSFORM_CA_CERTS', '{"corp":{"path":"/x.pem"}}', { caCerts: { corp: { path: '/x.pem' } } }],
     [
@@ -141,6 +142,7 @@ describe('values', () => {
     ['HOUBA_LABEL_PREFIX', 'org.opencontainers.image', 'reserved'],
     ['HOUBA_TRANSFORM_CA_CERTS', '{"corp":{"path":"/x","pem":"y"}}', 'exactly one'],
     ['HOUBA_TRANSFORM_PACKAGE_MIRRORS', '{"in":{}}', 'needs apt or apk'],
+    ['HOUBA_VERIFY_KMS', '["awskms"]', 'must be addresses of keys'],
     ['HOUBA_BUILD_PLATFORM', 'amd64', 'must be a platform'],
     ['HOUBA_ATTEST_SIGNER', 'gpg', 'must be one of: (empty), keyless, kms, key'],
     ['HOUBA_ATTEST_SIGNER', 'kms', 'HOUBA_ATTEST_KEY_REF: is needed'],

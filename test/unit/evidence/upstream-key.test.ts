@@ -1,7 +1,7 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { digestOf } from '../../../domain/digest.js';
-import { publicKeyFingerprint, upstreamKeyProblem } from '../../../domain/evidence/upstream-key.js';
+import { publicKeyFingerprint, refuseKeyService, upstreamKeyProblem } from '../../../domain/evidence/upstream-key.js';
 
 const pair = generateKeyPairSync('ec', { namedCurve: 'P-256' });
 const PUBLIC = pair.publicKey.export({ type: 'spki', format: 'pem' }).toString();
@@ -40,6 +40,38 @@ describe('the key that a policy names for upstream', () => {
 
   it('is never quoted when it is refused', () => {
     expect(upstreamKeyProblem(PRIVATE)).not.toContain(PRIVATE.split('\n')[1]);
+  });
+});
+
+describe('a key service', () => {
+  const refuse = (key: string, allowed: readonly string[]) => () => refuseKeyService(key, allowed, 'policy a: ');
+
+  it.each([
+    ['awskms:///alias/upstream', ['hashivault://upstream', 'awskms:///']],
+    ['hashivault://upstream', ['hashivault://upstream']],
+    ['azurekms://ours.vault.azure.net/upstream', ['azurekms://ours.vault.azure.net/']],
+    [PUBLIC, []],
+    ['/etc/houba/upstream.pub', []],
+  ])('may be asked where it is allowed: %s', (key, allowed) => {
+    expect(refuse(key, allowed)).not.toThrow();
+  });
+
+  it.each([
+    ['awskms:///alias/upstream', []],
+    ['awskms:///alias/upstream', ['gcpkms://']],
+    ['hashivault://upstream-too', ['hashivault://upstream']],
+    ['azurekms://ours.vault.azure.net.evil.example/key', ['azurekms://ours.vault.azure.net']],
+    ['azurekms://evil.example/ours.vault.azure.net/key', ['azurekms://ours.vault.azure.net/']],
+    ['anything://at/all', ['awskms:///']],
+    ['', ['awskms:///']],
+  ])('is refused elsewhere: %s', (key, allowed) => {
+    expect(refuse(key, allowed)).toThrowError(
+      expect.objectContaining({
+        code: 'PolicyInvalid',
+        message: 'policy a: verifyUpstream.key is in a key service that is not allowed here',
+        hint: expect.stringContaining('HOUBA_VERIFY_KMS'),
+      }),
+    );
   });
 });
 

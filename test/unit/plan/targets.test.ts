@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { refuseUnrecorded } from '../../../domain/plan/refuse.js';
+import { refuseKeyServices, refuseUnrecorded } from '../../../domain/plan/refuse.js';
 import { expandTargets } from '../../../domain/plan/targets.js';
 import type { ResolvedImport, ResolvedPolicy } from '../../../domain/policy/resolve.js';
 import type { Roster, RosterEntry } from '../../../domain/roster.js';
@@ -131,4 +131,16 @@ describe('what could not be recognised again', () => {
     const policy = asking({ platforms: ['linux/amd64'] }, { artifactType: 'helmChart' });
     expect(() => refuseUnrecorded(policy, 'io.houba')).toThrow('artifactType helmChart has no platforms');
   });
+});
+
+it('a key in a key service is refused where the installation does not allow it', () => {
+  const policy = resolvedPolicy({ imports: [resolvedImport({ verifyUpstream: { key: 'awskms:///alias/x' } })] });
+  expect(() => refuseKeyServices(policy, ['hashivault://'])).toThrow(
+    'policy redis, import v7: verifyUpstream.key is in a key service that is not allowed here',
+  );
+  expect(() => refuseKeyServices(policy, ['awskms:///'])).not.toThrow();
+  const signer = { identity: 'i', issuer: 's' };
+  const keyless = resolvedPolicy({ imports: [resolvedImport({ verifyUpstream: signer })] });
+  expect(() => refuseKeyServices(keyless, [])).not.toThrow();
+  expect(() => refuseKeyServices(resolvedPolicy(), [])).not.toThrow();
 });
