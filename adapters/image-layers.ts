@@ -29,6 +29,8 @@ export interface ImageLayersLimits {
   readonly entries: number;
   /** Bytes of all layers, unpacked. */
   readonly unpacked: number;
+  /** Bytes of all layers that are no content of files: what says which files there are, which takes time to read. */
+  readonly headers: number;
   /** Bytes of one wanted file. */
   readonly file: number;
   /** Bytes of all wanted files. */
@@ -36,7 +38,10 @@ export interface ImageLayersLimits {
 }
 
 const MIB = 1024 * 1024;
-const LIMITS: ImageLayersLimits = { entries: 1_000_000, unpacked: 65_536 * MIB, file: 8 * MIB, files: 64 * MIB };
+const LIMITS: ImageLayersLimits = {
+  ...{ entries: 1_000_000, unpacked: 65_536 * MIB, headers: 2048 * MIB },
+  ...{ file: 8 * MIB, files: 64 * MIB },
+};
 
 /** Longer names exist on no file system that an image is unpacked to. */
 const LONGEST_NAME = 4096;
@@ -81,7 +86,7 @@ interface Reading {
 /** First pass: what there is. */
 async function readTree(reading: Reading): Promise<FileTree> {
   const tree = createFileTree();
-  const left = { entries: reading.most.entries, bytes: reading.most.unpacked };
+  const left = { entries: reading.most.entries, bytes: reading.most.unpacked, headers: reading.most.headers };
   for (const [layer, descriptor] of reading.layers.entries()) {
     await forEachEntry(reading, descriptor, left, (entry, ordinal) => {
       if (--left.entries < 0) throw tooMuch(`more than ${reading.most.entries} files`);
@@ -150,7 +155,7 @@ function chooseFiles(tree: FileTree, wanted: readonly string[], most: ImageLayer
 /** Second pass: the contents of the chosen files, by path. */
 async function readContents(reading: Reading, chosen: Chosen): Promise<Map<string, Uint8Array>> {
   const contents = new Map<string, Uint8Array>();
-  const left = { bytes: reading.most.unpacked };
+  const left = { bytes: reading.most.unpacked, headers: reading.most.headers };
   for (const [layer, paths] of chosen) {
     let missing = paths.size;
     await forEachEntry(reading, reading.layers[layer] as Layer, left, async (entry, ordinal) => {
@@ -176,7 +181,7 @@ type Visit = (entry: Entry, ordinal: number) => 'go on' | 'enough' | Promise<'go
 async function forEachEntry(
   { layout, signal, most }: Reading,
   layer: Layer,
-  left: { bytes: number },
+  left: { bytes: number; headers: number },
   visit: Visit,
 ): Promise<void> {
   signal.throwIfAborted();
@@ -186,12 +191,13 @@ async function forEachEntry(
     transform: (chunk: Buffer, _encoding, done) => {
       hash.update(chunk);
       left.bytes -= chunk.length;
+      left.headers -= chunk.length;
       if (left.bytes < 0) done(tooMuch(`more than ${most.unpacked} bytes`));
+      else if (left.headers < 0) done(tooMuch('more headers in its layers than files would need'));
       else done(null, chunk);
     },
   });
-  // Archives older than POSIX name no format.
-  const entries = extract({ allowUnknownFormat: true } as Parameters<typeof extract>[0]);
+  const entries = openTar();
   let ordinal = 0;
   try {
     const unpacker = await unpackerFor(layout, layer);
@@ -200,6 +206,8 @@ async function forEachEntry(
     });
     counted.pipe(entries);
     for await (const entry of entries) {
+      // A directory has no content, whatever it says.
+      if (entry.header.type !== 'directory') left.headers += entry.header.size;
       if ((await visit(entry, ordinal++)) === 'enough') return;
       entry.resume();
     }
@@ -213,6 +221,17 @@ async function forEachEntry(
   } finally {
     file.destroy();
   }
+}
+
+/**
+ * A reader of archives, also of those older than POSIX, which name no format. Headers for all entries at once have no meaning
+ * to it, as they have none to runtimes (Go, archive/tar): tar-stream would take names from them, and copy all they hold for
+ * each entry, which made seconds of each one.
+ */
+function openTar(): TarReader {
+  const reader = extract({ allowUnknownFormat: true } as Parameters<typeof extract>[0]);
+  Object.defineProperty(reader, '_paxGlobal', { get: () => null, set: () => undefined });
+  return reader;
 }
 
 /** By the first bytes, as BuildKit does it: what a manifest calls a layer is not always what it is. */

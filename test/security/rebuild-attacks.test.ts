@@ -1,9 +1,10 @@
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createBuildctl } from '../../adapters/buildctl.js';
-import { createImageLayers } from '../../adapters/image-layers.js';
+import { createImageLayers, type ImageLayersLimits } from '../../adapters/image-layers.js';
 import { createOciLayouts } from '../../adapters/oci-layout.js';
 import { childEnvironment, readEnvironment } from '../../config/environment.js';
 import { programPath } from '../../config/programs.js';
@@ -98,9 +99,61 @@ describe('an image whose configuration has commands for whoever builds upon it',
 });
 
 /** Reads what a transform would of an image with one layer. */
-async function look(layer: Buffer, plain: Buffer) {
+async function look(layer: Buffer, plain: Buffer, limits: Partial<ImageLayersLimits> = {}) {
   const manifest = await writeLayout(folder, rawImage(configOf('', [sha256(plain)]), [layer]));
-  return createImageLayers({ unpacked: 256 * 1024 * 1024 }).readImageFiles(folder, manifest, [], never);
+  return createImageLayers({ unpacked: 256 * 1024 * 1024, ...limits }).readImageFiles(folder, manifest, [], never);
+}
+
+describe('a small layer that wants all time', () => {
+  const header = (type: 'pax-header' | 'pax-global-header', records: Readonly<Record<string, string>>) => {
+    const text = Object.entries(records).map(([name, value]) => {
+      const rest = ` ${name}=${value}\n`;
+      const length = rest.length + String(rest.length).length;
+      return `${length + (String(length).length > String(rest.length).length ? 1 : 0)}${rest}`;
+    });
+    return rawEntry(type === 'pax-header' ? 'x' : 'g', Buffer.from(text.join('')));
+  };
+  const keys = (count: number) => Object.fromEntries(Array.from({ length: count }, (_, key) => [key.toString(36), '']));
+  const end = Buffer.alloc(1024);
+
+  it('does not get it with a header for all of its files, which has no meaning', async () => {
+    const one = Buffer.concat([header('pax-header', { mtime: '1' }), rawEntry('0', Buffer.from('x'))]);
+    const first = header('pax-global-header', { ...keys(250_000), path: 'etc/shadow' });
+    // Each of them took a second.
+    const tar = Buffer.concat([first, ...Array<Buffer>(500).fill(one), end]);
+    const files = await look(gzipSync(tar), tar);
+    expect(files.list('/')).toEqual(['entry']);
+  });
+
+  it.each([
+    ['nothing but headers', header('pax-header', keys(100_000))],
+    ['directories that say they are large', rawEntry('5', Buffer.alloc(0), 2 ** 32)],
+    ['names', rawEntry('L', Buffer.alloc(2 ** 20, 'a'))],
+  ])('is refused with %s', async (_, part) => {
+    const headers = 4 * 1024 * 1024;
+    const count = Math.ceil((headers + 1024 * 1024) / part.length);
+    const tar = Buffer.concat([...Array<Buffer>(count).fill(part), rawEntry('0', Buffer.from('x')), end]);
+    await expect(look(gzipSync(tar), tar, { headers })).rejects.toThrow(
+      'more headers in its layers than files would need',
+    );
+  });
+});
+
+/** An entry of an archive as nobody should write it. */
+function rawEntry(type: string, content: Buffer, size = content.length): Buffer {
+  const header = Buffer.alloc(512);
+  header.write('entry', 0);
+  header.write('0000644\0', 100);
+  header.write('0000000\0', 108);
+  header.write('0000000\0', 116);
+  header.write(size.toString(8).padStart(12, '0'), 124);
+  header.write('00000000000\0', 136);
+  header.write('        ', 148);
+  header.write(type, 156);
+  header.write('ustar\u000000', 257);
+  const sum = header.reduce((total, byte) => total + byte, 0);
+  header.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148);
+  return Buffer.concat([header, content, Buffer.alloc((512 - (content.length % 512)) % 512)]);
 }
 
 describe('a small layer that wants all memory is refused', () => {
