@@ -10,7 +10,7 @@ import {
   type RetireOrder,
   type RetireStatus,
 } from '../domain/durable/retire.js';
-import type { HumanWord } from '../domain/human-word.js';
+import { type HumanWord, wordProblem } from '../domain/human-word.js';
 import { formatInstant } from '../domain/lifecycle/instant.js';
 import { formatRepository, formatTagged } from '../domain/reference.js';
 import type { ReportedError } from '../domain/report/errors.js';
@@ -32,10 +32,6 @@ export interface CarriedRetirement {
 
 /** What failed is tried again after this long, or when a sweep comes by. */
 const RETRY_AFTER_MS = 3_600_000;
-
-/** Both go into annotations. */
-const LONGEST_NAME = 200;
-const LONGEST_REASON = 1_000;
 
 /** The state of one marked tag, beside the process of `retireTag`. */
 export class TagRetirement {
@@ -120,7 +116,7 @@ export class TagRetirement {
     this.refuseStale(word);
   }
 
-  refuseStale({ by, reason, digest }: RetireDecision): void {
+  refuseStale({ digest, ...word }: RetireDecision): void {
     if (this.over) throw failure('PreconditionFailed', 'it is over');
     if (this.phase === 'deleting') {
       throw failure('PreconditionFailed', 'it is being deleted at this moment');
@@ -128,12 +124,8 @@ export class TagRetirement {
     if (digest !== null && this.marked.digest !== null && digest !== this.marked.digest) {
       throw failure('PreconditionFailed', `the marked digest is ${this.marked.digest} by now, not ${digest}`);
     }
-    if (!isBounded(by, LONGEST_NAME) || !isBounded(reason, LONGEST_REASON)) {
-      throw failure(
-        'ConfigInvalid',
-        `a decision needs a name of up to ${LONGEST_NAME} and a reason of up to ${LONGEST_REASON} characters`,
-      );
-    }
+    const problem = wordProblem(word);
+    if (problem !== null) throw failure('ConfigInvalid', problem);
   }
 
   question(): MarkedTag {
@@ -320,7 +312,3 @@ type Next =
   | { readonly act: 'delete'; readonly list: readonly Digest[] };
 
 const UNDER_WAY = { act: 'end', digest: null, reason: 'it is being looked at', gone: false } as const;
-
-function isBounded(text: string, longest: number): boolean {
-  return typeof text === 'string' && text.trim() !== '' && text.length <= longest;
-}

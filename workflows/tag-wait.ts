@@ -3,7 +3,7 @@ import type { Digest } from '../domain/digest.js';
 import type { Observation, Placement, PlacementResult } from '../domain/durable/placement.js';
 import type { Look, LookRequest, Observed, SettleResult, WaitDecision, WaitStatus } from '../domain/durable/settle.js';
 import { formatDuration } from '../domain/duration.js';
-import type { HumanWord } from '../domain/human-word.js';
+import { type HumanWord, wordProblem } from '../domain/human-word.js';
 import { formatInstant } from '../domain/lifecycle/instant.js';
 import {
   afterTaking,
@@ -34,10 +34,6 @@ export interface CarriedWait {
 
 /** A placement that failed is tried again after this long, or when somebody promotes the tag. */
 const RETRY_AFTER_MS = 3_600_000;
-
-/** Both go into annotations. */
-const LONGEST_NAME = 200;
-const LONGEST_REASON = 1_000;
 
 /** The state of one tag's wait, beside the process of `settleTag`. What it means is decided in the domain. */
 export class TagWait {
@@ -107,17 +103,13 @@ export class TagWait {
     throw failure('PolicyInvalid', 'an observation needs a time, a window and a maximum wait');
   }
 
-  refuseStale({ by, reason, digest }: WaitDecision): void {
+  refuseStale({ digest, ...word }: WaitDecision): void {
     if (this.closed) throw failure('PreconditionFailed', 'the wait is over');
     if (digest !== this.state.digest) {
       throw failure('PreconditionFailed', `upstream shows ${this.state.digest} by now, not ${digest}`);
     }
-    if (!isBounded(by, LONGEST_NAME) || !isBounded(reason, LONGEST_REASON)) {
-      throw failure(
-        'ConfigInvalid',
-        `a decision needs a name of up to ${LONGEST_NAME} and a reason of up to ${LONGEST_REASON} characters`,
-      );
-    }
+    const problem = wordProblem(word);
+    if (problem !== null) throw failure('ConfigInvalid', problem);
   }
 
   refuseHold(word: WaitDecision): void {
@@ -308,8 +300,4 @@ function withoutBecause({ because: _, ...taken }: NonNullable<WaitStatus['taken'
 
 function wordOf({ by, reason }: HumanWord): HumanWord {
   return { by, reason };
-}
-
-function isBounded(text: string, longest: number): boolean {
-  return typeof text === 'string' && text.trim() !== '' && text.length <= longest;
 }
