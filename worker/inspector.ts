@@ -1,11 +1,11 @@
 import type { Inspector, Verifier } from '../activities/verify-image.js';
-import type { Cosign, Trust } from '../adapters/cosign.js';
 import { createRegistryReader } from '../adapters/registry.js';
 import { registryAccess } from '../config/registry-access.js';
 import type { Settings } from '../config/settings.js';
 import { HoubaError } from '../domain/report/errors.js';
 import { rosterByName } from '../domain/roster.js';
 import { openCosign } from './open-cosign.js';
+import { trustFrom } from './trust.js';
 import { openWorkDir, type WorkDir } from './work-dir.js';
 
 export interface OpenedInspector {
@@ -25,10 +25,17 @@ export function openInspector(settings: Settings, registry: string | null): Open
   let workDir: WorkDir | null = null;
 
   async function openVerifier(signal: AbortSignal): Promise<Verifier> {
-    requireTrust(settings.attest);
+    const readTrust = trustFrom(settings.attest);
+    if (readTrust === null) {
+      throw new HoubaError('ConfigInvalid', 'nothing says whose signatures to accept', {
+        hint:
+          'set HOUBA_ATTEST_KEY_REF, or HOUBA_ATTEST_VERIFY_IDENTITY and HOUBA_ATTEST_VERIFY_OIDC_ISSUER; ' +
+          '--require stamp,sbom needs neither',
+      });
+    }
     workDir ??= openWorkDir(settings.workDir);
     const cosign = await openCosign(settings, workDir.path);
-    return { cosign, trust: await readTrust(cosign, settings.attest, signal) };
+    return { cosign, trust: await readTrust(cosign, signal) };
   }
 
   return {
@@ -38,23 +45,4 @@ export function openInspector(settings: Settings, registry: string | null): Open
       workDir?.close();
     },
   };
-}
-
-/** A key verifies what was signed with it, unless signing is keyless. */
-function isByKey({ signer, keyRef }: Settings['attest']): boolean {
-  return signer !== 'keyless' && keyRef !== '';
-}
-
-function requireTrust(attest: Settings['attest']): void {
-  if (isByKey(attest) || (attest.verifyIdentity !== '' && attest.verifyOidcIssuer !== '')) return;
-  throw new HoubaError('ConfigInvalid', 'nothing says whose signatures to accept', {
-    hint:
-      'set HOUBA_ATTEST_KEY_REF, or HOUBA_ATTEST_VERIFY_IDENTITY and HOUBA_ATTEST_VERIFY_OIDC_ISSUER; ' +
-      '--require stamp,sbom needs neither',
-  });
-}
-
-async function readTrust(cosign: Cosign, attest: Settings['attest'], signal: AbortSignal): Promise<Trust> {
-  if (isByKey(attest)) return { publicKey: await cosign.publicKey(attest.keyRef, signal) };
-  return { identity: null, identityRegexp: attest.verifyIdentity, issuer: attest.verifyOidcIssuer };
 }
