@@ -5,7 +5,8 @@ import type { Judgement, MarkedTag } from '../domain/durable/retire.js';
 import { pendingMark } from '../domain/lifecycle/mark.js';
 import { judgeUse } from '../domain/lifecycle/purge.js';
 import { combineAnswers, type UsageAnswer, usageQuestion } from '../domain/lifecycle/usage.js';
-import { formatTagged } from '../domain/reference.js';
+import { formatPinned, formatTagged } from '../domain/reference.js';
+import { readStamp, stampsBeside } from '../domain/stamp/annotations.js';
 import type { Dependencies } from './dependencies.js';
 import { lookAtMark } from './look-at-mark.js';
 import { readManifest } from './manifests.js';
@@ -43,6 +44,31 @@ export function createJudgeTag(deps: Dependencies) {
     const why = decision === 'protect' ? 'seen' : 'unknown';
     return { act: 'wait', why, digest, untilMs: askAgainMs, reason };
   });
+}
+
+/**
+ * Whether a digest that no tag shows any more is in use: it, the original beside it, or one of their platforms.
+ *
+ * @param windowMs seen within this time
+ */
+export async function askAboutPlaced(
+  deps: Dependencies,
+  repository: DestinationRepository,
+  digest: Digest,
+  windowMs: number,
+  context: StepContext,
+): Promise<UsageAnswer> {
+  const { reader, settings } = deps;
+  const { manifest } = await readManifest(reader, repository, digest, context.signal);
+  const referrers = await reader.listReferrers(repository, digest, {}, context.signal);
+  const stamp = readStamp(manifest.annotations, settings.prefix) ?? stampsBeside(referrers, settings.prefix)[0]?.stamp;
+  const identity = { policy: stamp?.policy ?? '', import: stamp?.import ?? '', variant: stamp?.variant ?? '' };
+  const roots = stamp === undefined ? [digest] : [digest, stamp.baseDigest];
+  const digests = await runnableDigests(deps, repository, roots, context.signal);
+  const since = Date.now();
+  return askAll(deps, digests, context, (one) =>
+    usageQuestion(one, formatPinned(repository, digest), identity, since, windowMs),
+  );
 }
 
 async function askAll(

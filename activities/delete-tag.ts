@@ -3,7 +3,7 @@ import type { Digest } from '../domain/digest.js';
 import type { DestinationRepository } from '../domain/durable/placement.js';
 import { unneededManifests } from '../domain/lifecycle/manifest-graph.js';
 import { isRestored, readMarks } from '../domain/lifecycle/mark.js';
-import { formatTagged } from '../domain/reference.js';
+import { formatTagged, type Repository } from '../domain/reference.js';
 import { ERROR_TABLE, HoubaError, type ReportedError, reportError } from '../domain/report/errors.js';
 import { readStamp, readStampBeside, stampsBeside } from '../domain/stamp/annotations.js';
 import type { Dependencies } from './dependencies.js';
@@ -185,9 +185,9 @@ async function deleteUnneeded(
 }
 
 /** What upstream, or a client without the referrers API, keeps of a digest by name (`sha256-<hex>.sig`). */
-async function dropEvidenceTags(
+export async function dropEvidenceTags(
   { reader, regctl }: Dependencies,
-  destination: DestinationRepository,
+  destination: Repository,
   { tags, evidence }: RepositoryTags,
   gone: ReadonlySet<Digest>,
   signal: AbortSignal,

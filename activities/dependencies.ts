@@ -1,5 +1,5 @@
 import type { Buildctl } from '../adapters/buildctl.js';
-import type { Cosign } from '../adapters/cosign.js';
+import type { Cosign, Trust } from '../adapters/cosign.js';
 import type { DigestMemory } from '../adapters/digest-memory.js';
 import type { ImageLayers } from '../adapters/image-layers.js';
 import type { OciLayouts } from '../adapters/oci-layout.js';
@@ -33,6 +33,8 @@ export interface Dependencies {
   readonly journal: Journal;
   /** Who writes to a repository at this moment, in words; null: nobody. */
   readonly whoIsAtWork: (policy: string, repository: Repository) => Promise<string | null>;
+  /** Whose signatures count; null: nothing says. @throws HoubaError `ConfigInvalid` when the key cannot be read */
+  readonly readTrust: (signal: AbortSignal) => Promise<Trust | null>;
   /** @throws HoubaError `ConfigInvalid` when no usage oracle is set */
   readonly openOracle: () => UsageOracle;
   readonly readPolicies: (path: string) => Promise<PolicySource[]>;
@@ -55,6 +57,8 @@ export interface ActivitySettings {
   /** The fleet's (`HOUBA_STABILITY`). */
   readonly stability: WaitSettings & { readonly newTags: boolean };
   readonly maxConcurrency: number;
+  /** Whether somebody can say what is in use. */
+  readonly hasOracle: boolean;
   /** `''` when nothing is signed. */
   readonly signer: string;
   /** Names this installation in predicates; empty: the product's own name. */

@@ -205,7 +205,7 @@ export const VARIABLES = {
     group: 'Deletion',
     type: 'command line',
     default: null,
-    doc: 'The program that says when an image was last seen in use; run without a shell. Required by purge. It alone inherits the variables `USAGE_ORACLE_*`.',
+    doc: 'The program that says when an image was last seen in use; run without a shell. Required by purge; gc asks it where it is set. It alone inherits the variables `USAGE_ORACLE_*`.',
     schema: text,
   }),
   usageOracleTimeoutSeconds: variable({

@@ -21,6 +21,7 @@ import { type Logger, whence } from './journal.js';
 import { lazyBuildctl } from './lazy-buildctl.js';
 import { lazyCosign } from './lazy-cosign.js';
 import { requiredProgram } from './required-program.js';
+import { trustFrom } from './trust.js';
 import { openWorkDir } from './work-dir.js';
 
 export interface OpenedDependencies {
@@ -38,6 +39,8 @@ export async function openDependencies(settings: Settings, log: Logger): Promise
   const reader = createRegistryReader(reading);
   const tool = { access, credentials, workDir: workDir.path, environment: settings.childEnvironment };
   const memory = openDigestMemory(join(settings.home, 'cache'), settings.labelPrefix);
+  const cosign = lazyCosign(settings, workDir.path, settings.maxConcurrency);
+  const readTrust = trustFrom(settings.attest);
   const dependencies: Dependencies = {
     settings: {
       prefix: settings.labelPrefix,
@@ -51,6 +54,7 @@ export async function openDependencies(settings: Settings, log: Logger): Promise
       purgeRequireApproval: settings.purgeRequireApproval,
       stability: settings.stability,
       maxConcurrency: settings.maxConcurrency,
+      hasOracle: (settings.usageOracle.command ?? '').trim() !== '',
       signer: settings.attest.signer,
       builderId: settings.attest.builderId,
       verifyKms: settings.verifyKms,
@@ -67,10 +71,11 @@ export async function openDependencies(settings: Settings, log: Logger): Promise
     layers: createImageLayers(),
     scratch: createScratch(workDir.path),
     resources: openTransformResources(settings),
-    cosign: lazyCosign(settings, workDir.path, settings.maxConcurrency),
+    cosign,
     memory,
     journal: { event: (name, fields) => log.info({ ...fields, ...whence() }, name) },
     whoIsAtWork,
+    readTrust: async (signal) => (readTrust === null ? null : await readTrust(cosign, signal)),
     openOracle: () => openOracle(settings, workDir.path),
     readPolicies: readPolicyFiles,
   };

@@ -13,7 +13,7 @@ import { QUERIES } from '../domain/durable/names.js';
 import type { DestinationRepository } from '../domain/durable/placement.js';
 import type { GcInput, SweepCursor } from '../domain/durable/retire.js';
 import { formatRepository } from '../domain/reference.js';
-import type { ReportedError } from '../domain/report/errors.js';
+import { HoubaError, type ReportedError, reportError } from '../domain/report/errors.js';
 import { addRepository, emptyGcReport, type GcOutcome, type GcReport } from '../domain/report/gc-report.js';
 import { reportFailure } from './failures.js';
 import { inParallel } from './in-parallel.js';
@@ -75,17 +75,26 @@ async function collect(
   now: string,
 ): Promise<readonly GcOutcome[]> {
   const apply = mode === 'apply';
-  let planned: Collection;
-  try {
-    planned = await steps.planCollection({ repository, keep, olderThanDays, now, note: apply });
-  } catch (error) {
-    return [failed(formatRepository(repository), reportFailure(error))];
+  const outcomes: GcOutcome[] = [];
+  for (;;) {
+    let planned: Collection;
+    try {
+      planned = await steps.planCollection({ repository, keep, olderThanDays, now, apply });
+    } catch (error) {
+      return [...outcomes, failed(formatRepository(repository), reportFailure(error))];
+    }
+    if (!apply || planned.outcomes.length === 0) return [...outcomes, ...planned.outcomes];
+    const applied = await carryOut(repository, planned);
+    outcomes.push(...applied);
+    if (!planned.more || applied.some(({ error }) => error !== null)) return outcomes;
   }
-  if (!apply || planned.outcomes.length === 0) return planned.outcomes;
+}
+
+async function carryOut(repository: DestinationRepository, planned: Collection): Promise<readonly GcOutcome[]> {
   try {
     // What hangs on a deleted index is not found again: what has begun is brought to its end.
     const { leftBehind } = await CancellationScope.nonCancellable(() => steps.collect({ repository, planned }));
-    return planned.outcomes.map((outcome) => told({ ...outcome, applied: true }, leftBehind));
+    return planned.outcomes.map((outcome) => told(outcome, repository, leftBehind));
   } catch (error) {
     const reported = reportFailure(error);
     return planned.outcomes.map((outcome) => ({ ...outcome, error: reported }));
@@ -93,10 +102,14 @@ async function collect(
 }
 
 /** An outcome without what the registry keeps. */
-function told(outcome: GcOutcome, leftBehind: readonly string[]): GcOutcome {
-  const kept = new Set(leftBehind);
-  const collected = outcome.collected.filter((digest) => !kept.has(digest));
-  return { ...outcome, collected, kept: outcome.kept + outcome.collected.length - collected.length };
+function told(outcome: GcOutcome, { host }: DestinationRepository, leftBehind: readonly string[]): GcOutcome {
+  const left = new Set(leftBehind);
+  const collected = outcome.collected.filter((digest) => !left.has(digest));
+  const stayed = outcome.collected.length - collected.length;
+  if (stayed === 0) return { ...outcome, applied: true };
+  const hint = 'turn deletion on in the registry';
+  const error = reportError(new HoubaError('Unsupported', `${host} does not delete: ${stayed} stay`, { hint }));
+  return { ...outcome, kept: outcome.kept + stayed, collected, applied: collected.length > 0, error };
 }
 
 function failed(name: string, error: ReportedError): GcOutcome {

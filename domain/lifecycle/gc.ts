@@ -1,4 +1,4 @@
-import type { Digest } from '../digest.js';
+import { type Digest, isDigest } from '../digest.js';
 import { compareText } from '../selection/version.js';
 import { formatInstant, parseInstant } from './instant.js';
 import { type ManifestGraph, unneededManifests } from './manifest-graph.js';
@@ -24,6 +24,8 @@ export interface SignedScan {
   readonly report: Digest | null;
   /** ISO 8601, from the predicate. */
   readonly attestedAt: string | null;
+  /** false: it only claims what it says. It is never collected, and takes nothing away from those that are valid. */
+  readonly valid: boolean;
 }
 
 /** The scan reports among an image's referrers; none without a prefix, under which they would say what they are. */
@@ -52,7 +54,8 @@ export function readScanReports(
 /**
  * The scan reports of one image that newer ones have superseded: all but the `keep` newest of each tool and format,
  * once they are older than the grace time, each with its signed twin. The newest signed one stays with its report,
- * whatever came after it unsigned: an admission rule may need it (L20).
+ * whatever came after it unsigned: an admission rule may need it (L20). So does the newest that claims to be signed:
+ * others may trust whom we do not.
  *
  * @returns in the order of deletion: a twin before its report, by which it is found
  */
@@ -75,10 +78,12 @@ export function supersededScans(
   const collected: Digest[] = [];
   for (const group of groups.values()) {
     group.sort((a, b) => b.at - a.at || compareText(b.report.digest, a.report.digest));
-    const needed = neededForAdmission(new Set(group.map(({ report }) => report.digest)), signed);
+    const reported = new Set(group.map(({ report }) => report.digest));
+    const valid = signed.filter((twin) => twin.valid);
+    const needed = new Set([...neededForAdmission(reported, signed), ...neededForAdmission(reported, valid)]);
     for (const { report, at } of group.slice(keep)) {
       if (nowMs - at <= graceMs || needed.has(report.digest)) continue;
-      const twins = signed.filter((twin) => twin.report === report.digest);
+      const twins = valid.filter((twin) => twin.report === report.digest);
       collected.push(...twins.map(({ digest }) => digest), report.digest);
     }
   }
@@ -103,39 +108,57 @@ function neededForAdmission(reports: ReadonlySet<Digest>, signed: readonly Signe
 /** One manifest of the thread that `{prefix}.supersedes` makes of a tag's past. */
 export interface ThreadLink {
   readonly digest: Digest;
-  /** When it was placed, as its stamp says; null: it has none. */
+  /** When it was placed, as its stamp says; null: it does not say. */
   readonly created: string | null;
-  /** When an earlier collection noted it as superseded, ISO 8601; null: none did. */
-  readonly notedAt: string | null;
+  /** When an earlier collection noted it as superseded (ISO 8601), by what superseded it. */
+  readonly notes: ReadonlyMap<Digest, string>;
+  /** It stays whatever its age: somebody restored it, or it is in use. */
+  readonly stays: boolean;
+}
+
+/** A manifest of a thread, and what superseded it. */
+export interface Superseded {
+  readonly digest: Digest;
+  readonly by: Digest;
 }
 
 export interface SupersededManifests {
-  /** In the order of deletion. */
+  /** The manifests of threads among `collected`. */
+  readonly links: readonly Digest[];
+  /** With all that goes with them, in the order of deletion. */
   readonly collected: readonly Digest[];
   /** Superseded, but nobody can say since when: to be noted now, so that the grace time begins. */
-  readonly unnoted: readonly Digest[];
+  readonly unnoted: readonly Superseded[];
+  /** Whether there is more to take than was asked for. */
+  readonly more: boolean;
 }
 
 const SUPERSEDED = 'superseded';
 
 /** The annotations of a note that a manifest is superseded: a mark without a tag, which purge never acts on. */
-export function supersededNote(prefix: string, nowMs: number): Record<string, string> {
+export function supersededNote(prefix: string, by: Digest, nowMs: number): Record<string, string> {
   const keys = markKeys(prefix);
-  return { [keys.markedAt]: formatInstant(nowMs), [keys.state]: SUPERSEDED };
+  return { [keys.markedAt]: formatInstant(nowMs), [keys.state]: SUPERSEDED, [keys.supersededBy]: by };
 }
 
-/** When a manifest was first noted as superseded, from its referrers; null: never. */
-export function notedAt(
+/**
+ * When a manifest was first noted as superseded, by what superseded it then. Once a tag has gone back to it, a note of
+ * before says nothing about what supersedes it next.
+ */
+export function readNotes(
   referrers: readonly { readonly artifactType: string; readonly annotations: Readonly<Record<string, string>> }[],
   prefix: string,
-): string | null {
+): Map<Digest, string> {
   const keys = markKeys(prefix);
-  const times = referrers
-    .filter(
-      ({ artifactType, annotations }) => artifactType === MARK_ARTIFACT_TYPE && annotations[keys.state] === SUPERSEDED,
-    )
-    .map(({ annotations }) => annotations[keys.markedAt] ?? '');
-  return times.filter((time) => parseInstant(time) !== null).sort()[0] ?? null;
+  const notes = new Map<Digest, string>();
+  for (const { artifactType, annotations } of referrers) {
+    const { [keys.supersededBy]: by = '', [keys.markedAt]: at = '' } = annotations;
+    if (artifactType !== MARK_ARTIFACT_TYPE || annotations[keys.state] !== SUPERSEDED || !isDigest(by)) continue;
+    const atMs = parseInstant(at);
+    const before = parseInstant(notes.get(by) ?? '');
+    if (atMs !== null && (before === null || atMs < before)) notes.set(by, at);
+  }
+  return notes;
 }
 
 /**
@@ -143,50 +166,62 @@ export function notedAt(
  * its evidence and originals. A thread is taken up from its far end, or what lies beyond would not be found again.
  *
  * @param threads for each tag, what it shows, then what that superseded, and so on; houba's tags or not
+ * @param most links to take at once
  */
 export function supersededManifests(
   graph: ManifestGraph,
   threads: readonly (readonly ThreadLink[])[],
   graceMs: number,
   nowMs: number,
+  most = Number.POSITIVE_INFINITY,
 ): SupersededManifests {
   const old = new Set<Digest>();
   const kept = new Set<Digest>();
-  const unnoted = new Set<Digest>();
+  const heads = new Set(threads.flatMap(([head]) => (head === undefined ? [] : [head.digest])));
+  const unnoted = new Map<string, Superseded>();
   for (const thread of threads) {
     const since = supersededSince(thread);
     let over = true;
     for (let index = thread.length - 1; index >= 0; index--) {
-      const { digest } = thread[index] as ThreadLink;
+      const { digest, stays } = thread[index] as ThreadLink;
+      const by = thread[index - 1]?.digest;
       const at = since[index] ?? null;
-      if (index > 0 && at === null) unnoted.add(digest);
-      over &&= index > 0 && at !== null && nowMs - at > graceMs;
+      if (by !== undefined && at === null && !stays && !heads.has(digest)) {
+        unnoted.set(`${digest} ${by}`, { digest, by });
+      }
+      over &&= by !== undefined && at !== null && !stays && nowMs - at > graceMs;
       if (over) old.add(digest);
       else kept.add(digest);
     }
   }
-  for (const [head] of threads) if (head !== undefined) unnoted.delete(head.digest);
-  return { collected: unneededManifests(graph, old, kept, 'cut'), unnoted: [...unnoted] };
+  const due = [...old].filter((digest) => !kept.has(digest));
+  const free = new Set(unneededManifests(graph, due, kept, 'cut'));
+  const links = due.filter((digest) => free.has(digest));
+  const taken = new Set(links.slice(0, most));
+  const rest = due.filter((digest) => !taken.has(digest));
+  const collected = unneededManifests(graph, taken, [...kept, ...rest], 'cut');
+  return { links: [...taken], collected, unnoted: [...unnoted.values()], more: links.length > most };
 }
 
 /**
  * Since when, at the latest, each manifest of a thread has been superseded; null where that cannot be told. The
  * successor was placed then, unless it is a restamp: that keeps the time of what it restamps (section 5), so that only
- * its own successor, or a note, bounds the time.
+ * its own successor, or a note, bounds the time. A successor that says to be older tells nothing.
  */
 function supersededSince(thread: readonly ThreadLink[]): (number | null)[] {
   const since: (number | null)[] = [];
   let successor: ThreadLink | null = null;
   for (const link of thread) {
-    const placed: number | null = successor?.created == null ? null : parseInstant(successor.created);
-    const bounds: (number | null)[] = [
-      successor?.created === link.created ? null : placed,
-      since.at(-1) ?? null,
-      link.notedAt === null ? null : parseInstant(link.notedAt),
-    ];
-    const known = bounds.filter((at) => at !== null);
-    since.push(successor === null || known.length === 0 ? null : Math.min(...known));
+    since.push(successor === null ? null : sinceBy(successor, link, since.at(-1) ?? null));
     successor = link;
   }
   return since;
+}
+
+function sinceBy(successor: ThreadLink, link: ThreadLink, successorSince: number | null): number | null {
+  const placed = parseInstant(successor.created ?? '');
+  if (placed !== null && placed > (parseInstant(link.created ?? '') ?? Number.NEGATIVE_INFINITY)) return placed;
+  const noted = parseInstant(link.notes.get(successor.digest) ?? '');
+  const bounds = [successorSince, noted].filter((at) => at !== null);
+  return bounds.length === 0 ? null : Math.min(...bounds);
 }

@@ -128,6 +128,8 @@ export function markKeys(prefix: string) {
     markedAt: `${lifecycle}.marked-at`,
     reason: `${lifecycle}.reason`,
     tag: `${lifecycle}.tag`,
+    /** Of a note that gc leaves on what it finds superseded. */
+    supersededBy: `${lifecycle}.superseded-by`,
     restoredBy: `${lifecycle}.restored.by`,
     restoredReason: `${lifecycle}.restored.reason`,
     policy: stamp?.policy ?? null,

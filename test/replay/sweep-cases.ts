@@ -113,10 +113,22 @@ export const SWEEP_CASES: Readonly<Record<string, (stage: Stage) => Promise<Work
       }),
       planCollection: async ({ repository: { path } }) => {
         if (path === 'b') throw new HoubaError('Denied', 'the registry refuses');
-        return { outcomes: [COLLECTED], scans: [], manifests: [digestFor('old')], kept: [] };
+        return { outcomes: [COLLECTED], scans: [], manifests: [digestFor('old')], kept: [], more: false };
       },
     });
     return finished(await start(stage, WORKFLOWS.gc, 'gc-recorded', GC));
+  },
+  'collect-garbage/two-rounds': async (stage) => {
+    let rounds = 0;
+    stage.play({
+      listRepositories: async () => ({ repositories: [DESTINATION], unread: [], next: null }),
+      planCollection: async () => {
+        const found = { outcomes: [COLLECTED], scans: [], manifests: [digestFor('old')], kept: [] };
+        return { ...found, more: ++rounds === 1 };
+      },
+      collect: async () => ({ leftBehind: rounds === 1 ? [] : [digestFor('old')] }),
+    });
+    return finished(await start(stage, WORKFLOWS.gc, 'gc-two-rounds-recorded', GC));
   },
   'collect-garbage/cancelled': async (stage) => {
     const gate = createGate();

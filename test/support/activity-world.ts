@@ -28,6 +28,7 @@ export interface WorldFacts {
   readonly readPolicies?: (path: string) => Promise<PolicySource[]>;
   readonly whoIsAtWork?: Dependencies['whoIsAtWork'];
   readonly openOracle?: Dependencies['openOracle'];
+  readonly readTrust?: Dependencies['readTrust'];
   /** Tools that a test brings, for registries that are real; one that is not brought must not be used. */
   readonly tools?: Partial<Pick<Dependencies, Tool | 'reader' | 'regctl'>>;
 }
@@ -53,6 +54,7 @@ export function createWorld(facts: WorldFacts = {}): ActivityWorld {
       purgeRequireApproval: false,
       stability: { windowMs: 7 * 86_400_000, maxWaitMs: 28 * 86_400_000, newTags: false },
       maxConcurrency: 4,
+      hasOracle: facts.openOracle !== undefined,
       signer: '',
       builderId: '',
       verifyKms: [],
@@ -70,6 +72,7 @@ export function createWorld(facts: WorldFacts = {}): ActivityWorld {
     journal: { event: (event, fields) => journal.push({ event, fields }) },
     whoIsAtWork: facts.whoIsAtWork ?? (async () => null),
     openOracle: facts.openOracle ?? noOracle,
+    readTrust: facts.readTrust ?? (async () => null),
     readPolicies: facts.readPolicies ?? (async () => []),
   };
   const steps = { ...createRegistryActivities(deps), ...createBuildActivities(deps), ...createSignActivities(deps) };

@@ -9,7 +9,7 @@ import {
   type PurgeInput,
 } from '../../domain/durable/retire.js';
 import { HoubaError } from '../../domain/report/errors.js';
-import type { GcOutcome, GcReport } from '../../domain/report/gc-report.js';
+import { type GcOutcome, type GcReport, gcExitCode } from '../../domain/report/gc-report.js';
 import type { PurgeReport } from '../../domain/report/purge-report.js';
 import { DESTINATION, digestFor } from '../support/durable-samples.js';
 import { DAY, judgementAt, MARKED, markedTag, UNSEEN } from '../support/retire-samples.js';
@@ -154,20 +154,19 @@ describe('a collection', () => {
     ...{ collected: [digestFor(path)], applied: false, error: null },
   });
   const planned = (path: string) => ({
-    ...{ outcomes: [outcome(path)], scans: [], manifests: [digestFor(path)], kept: [] },
+    ...{ outcomes: [outcome(path)], scans: [], manifests: [digestFor(path)], kept: [], more: false },
   });
 
   it('lists what it would collect, and collects it when told to', async () => {
     stage.play({
       listRepositories: async () => ({ repositories: [repository('a'), repository('b')], unread: [], next: null }),
-      planCollection: async ({ repository: { path } }) =>
-        path === 'a' ? planned(path) : { outcomes: [], scans: [], manifests: [], kept: [] },
+      planCollection: async ({ repository: { path } }) => (path === 'a' ? planned(path) : NOTHING),
     });
     expect(await gc({ apply: false })).toMatchObject({
       ...{ mode: 'dry-run', counts: { repositories: 2, collected: 1, failed: 0 } },
       outcomes: [{ applied: false }],
     });
-    expect(stage.inputs('planCollection').every(({ note }) => !note)).toBe(true);
+    expect(stage.inputs('planCollection').every(({ apply }) => !apply)).toBe(true);
     expect(stage.inputs('collect')).toEqual([]);
     expect(await gc()).toMatchObject({ mode: 'apply', outcomes: [{ applied: true, collected: [digestFor('a')] }] });
     expect(stage.inputs('collect')).toMatchObject([{ repository: { path: 'a' }, planned: planned('a') }]);
@@ -189,11 +188,39 @@ describe('a collection', () => {
       collect: async () => ({ leftBehind: [digestFor('c')] }),
     });
     const report = await gc();
-    expect(report.counts).toMatchObject({ repositories: 4, failed: 2 });
-    expect(report.outcomes.find(({ image_ref }) => image_ref.endsWith('/c'))).toMatchObject({ collected: [], kept: 2 });
+    expect(report.counts).toMatchObject({ repositories: 4, failed: 3 });
+    expect(report.outcomes.find(({ image_ref }) => image_ref.endsWith('/c'))).toMatchObject({
+      ...{ collected: [], kept: 2, applied: false },
+      error: { type: 'Unsupported', message: expect.stringContaining('registry.example does not delete: 1 stay') },
+    });
+    expect(gcExitCode(report)).toBe(2);
+  });
+
+  it('that finds more than goes at once is made again', async () => {
+    let rounds = 0;
+    stage.play({
+      listRepositories: async () => ({ repositories: [repository('a')], unread: [], next: null }),
+      planCollection: async () => ({ ...planned(`a${++rounds}`), more: rounds < 3 }),
+    });
+    expect(await gc()).toMatchObject({
+      counts: { repositories: 1, collected: 3, failed: 0 },
+      outcomes: [{ applied: true }, { applied: true }, { applied: true }],
+    });
+    expect(stage.inputs('collect')).toHaveLength(3);
+  });
+
+  it('is not made again where a registry keeps what was to go', async () => {
+    stage.play({
+      listRepositories: async () => ({ repositories: [repository('a')], unread: [], next: null }),
+      planCollection: async () => ({ ...planned('a'), more: true }),
+      collect: async () => ({ leftBehind: [digestFor('a')] }),
+    });
+    expect((await gc()).counts).toMatchObject({ failed: 1, collected: 0 });
+    expect(stage.inputs('collect')).toHaveLength(1);
   });
 });
 
+const NOTHING = { outcomes: [], scans: [], manifests: [], kept: [], more: false };
 const ERROR = { type: 'Denied', message: 'no', exit_code: 2 };
 const DELETED = (marked: MarkedTag) =>
   outcomeOf(marked, { act: 'delete', digest: marked.digest, reason: 'not seen', needsApproval: false });

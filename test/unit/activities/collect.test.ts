@@ -1,7 +1,9 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Collection } from '../../../activities/collect.js';
+import type { Cosign } from '../../../adapters/cosign.js';
 import type { Digest } from '../../../domain/digest.js';
 import { MARK_ARTIFACT_TYPE } from '../../../domain/lifecycle/mark.js';
+import type { UsageAnswer, UsageQuestion } from '../../../domain/lifecycle/usage.js';
 import { HoubaError } from '../../../domain/report/errors.js';
 import { type ActivityWorld, createWorld, run } from '../../support/activity-world.js';
 import { DESTINATION, placementOf } from '../../support/durable-samples.js';
@@ -39,7 +41,7 @@ async function place(tag: string, salt: string, days: number): Promise<Digest> {
 
 function plan(more: object = {}): Promise<Collection> {
   const now = new Date(NOW).toISOString();
-  const request = { repository: DESTINATION, keep: 2, olderThanDays: 30, now, note: true, ...more };
+  const request = { repository: DESTINATION, keep: 2, olderThanDays: 30, now, apply: true, ...more };
   return run(world.steps.planCollection, request);
 }
 
@@ -117,7 +119,7 @@ describe('what a tag showed before', () => {
     await run(world.steps.publishTag, published);
 
     world.registries.writes.length = 0;
-    expect((await plan({ note: false })).manifests).toEqual([]);
+    expect((await plan({ apply: false })).manifests).toEqual([]);
     expect(world.registries.writes).toEqual([]);
     expect((await plan()).manifests).toEqual([]);
     expect(world.registries.writes).toEqual([`ATTACH registry.example/lib/redis@${first} ${MARK_ARTIFACT_TYPE}`]);
@@ -131,9 +133,97 @@ describe('what a tag showed before', () => {
     expect(mirror().manifests.has(base)).toBe(true);
   });
 
+  it('stays while somebody wants it kept, and while it is not houba’s', async () => {
+    const foreign = storeImage(mirror(), { salt: 'theirs' });
+    mirror().tags.set('7', foreign);
+    const first = await place('7', 'one', 90);
+    await place('7', 'two', 40);
+    await attach(first, MARK_ARTIFACT_TYPE, {
+      'io.houba.lifecycle.state': 'restored',
+      'io.houba.lifecycle.tag': '7',
+    });
+    expect((await plan()).manifests).toEqual([]);
+    const [mark] = await world.registries.reader.listReferrers(DESTINATION, first);
+    mirror().manifests.delete(mark?.digest as Digest);
+    const planned = await plan();
+    expect(planned.manifests).toContain(first);
+    expect(planned.manifests).not.toContain(foreign);
+  });
+
+  it('takes what is kept of it under evidence tags along', async () => {
+    const first = await place('7', 'one', 90);
+    const original = source().tags.get('7') as Digest;
+    const second = await place('7', 'two', 40);
+    const named = (digest: Digest) => `${digest.replace(':', '-')}.sig`;
+    for (const digest of [first, original, second]) {
+      mirror().tags.set(named(digest), storeImage(mirror(), { salt: `signature of ${digest}` }));
+    }
+    await collect(await plan());
+    expect([...mirror().tags.keys()].sort()).toEqual(['7', named(second)].sort());
+    expect(mirror().manifests.size).toBe(3);
+  });
+
+  it('stays while the oracle knows of a use, or says nothing', async () => {
+    const answers: UsageAnswer[] = [
+      { kind: 'seen', atMs: NOW, detail: 'web-1' },
+      { kind: 'unknown', detail: 'away' },
+      { kind: 'unseen', detail: '' },
+    ];
+    const asked: UsageQuestion[] = [];
+    const ask = async (question: UsageQuestion) => {
+      asked.push(question);
+      return answers[0] as UsageAnswer;
+    };
+    world = createWorld({ openOracle: () => ({ ask }) });
+    const first = await place('7', 'one', 90);
+    const original = source().tags.get('7') as Digest;
+    const second = await place('7', 'two', 80);
+    await place('7', 'three', 40);
+    // The far end is in use, and what lies nearer must not lose it.
+    expect((await plan()).manifests).toEqual([]);
+    expect(asked.map(({ digest }) => digest)).toEqual(expect.arrayContaining([first, second]));
+    expect(asked[0]).toMatchObject({ identity: { policy: 'redis' }, image_ref: `registry.example/lib/redis@${first}` });
+    expect(world.journal).toContainEqual({
+      event: 'superseded.kept',
+      fields: { dest: 'registry.example/lib/redis', digest: first, use: 'seen', detail: 'web-1' },
+    });
+    answers.shift();
+    expect((await plan()).manifests).toEqual([]);
+    answers.shift();
+    asked.length = 0;
+    expect((await plan()).manifests).toEqual(expect.arrayContaining([first, original, second]));
+    expect(asked.map(({ digest }) => digest)).toEqual(expect.arrayContaining([first, original, second]));
+  });
+
+  it('is not touched any more once somebody places an image in the repository', async () => {
+    let busy: string | null = null;
+    world = createWorld({ whoIsAtWork: async () => busy });
+    await place('7', 'one', 90);
+    await place('7', 'two', 40);
+    const planned = await plan();
+    expect(planned.manifests).toHaveLength(2);
+    world.registries.before = (call) => {
+      if (call.startsWith('DELETE')) busy = 'place/registry.example/lib/redis:8';
+    };
+    await expect(collect(planned)).rejects.toThrow('place/registry.example/lib/redis:8 is at work');
+    expect(mirror().manifests.size).toBe(3);
+    busy = null;
+    world.registries.before = () => undefined;
+    await collect(planned);
+    expect(mirror().manifests.size).toBe(2);
+  });
+
+  it('is left where the registry does not delete, and that is said', async () => {
+    await place('7', 'one', 90);
+    await place('7', 'two', 40);
+    const planned = await plan();
+    world.registries.deletes = false;
+    expect(await collect(planned)).toEqual({ leftBehind: planned.manifests });
+  });
+
   it('is not looked for without a label prefix', async () => {
     Object.assign(world.settings, { prefix: '' });
-    expect(await plan()).toEqual({ outcomes: [], scans: [], manifests: [], kept: [] });
+    expect(await plan()).toEqual({ outcomes: [], scans: [], manifests: [], kept: [], more: false });
   });
 });
 
@@ -186,6 +276,58 @@ describe('scan reports', () => {
     await report(10);
     await report(5);
     expect((await plan()).scans).toEqual([]);
+  });
+
+  it('are told apart from statements of which nobody knows who made them', async () => {
+    const trusted = new Set<string>();
+    const cosign = {
+      verifyBundle: async (bundle: Uint8Array) =>
+        trusted.has(Buffer.from(bundle).toString()) ? { predicate: {} } : { predicate: null, reason: 'not by us' },
+    } as unknown as Cosign;
+    world = createWorld({ tools: { cosign }, readTrust: async () => ({ publicKey: 'ours' }) });
+    subject = await place('7', 'one', 90);
+    const oldest = await report(100);
+    const real = await sign({ report_digest: oldest, attested_at: daysAgo(100) });
+    const older = await report(90);
+    const forged = await sign({ report_digest: older, attested_at: daysAgo(1) });
+    for (const days of [50, 40]) await report(days);
+    for (const { digest } of await world.registries.reader.listReferrers(DESTINATION, subject)) {
+      if (digest !== real) continue;
+      const { layers } = JSON.parse(new TextDecoder().decode(mirror().manifests.get(digest)?.bytes));
+      trusted.add(new TextDecoder().decode(mirror().blobs.get(layers[0].digest)));
+    }
+    // The forged one cannot take the place of the newest signed one.
+    expect((await plan()).scans).toEqual([]);
+    await report(30);
+    const newer = await report(20);
+    const replacing = await sign({ report_digest: newer, attested_at: daysAgo(20) });
+    for (const { digest } of await world.registries.reader.listReferrers(DESTINATION, subject)) {
+      if (digest !== replacing) continue;
+      const { layers } = JSON.parse(new TextDecoder().decode(mirror().manifests.get(digest)?.bytes));
+      trusted.add(new TextDecoder().decode(mirror().blobs.get(layers[0].digest)));
+    }
+    const gone = (await plan()).scans.map(({ digest }) => digest);
+    expect(gone).toEqual(expect.arrayContaining([real, oldest]));
+    expect(gone).not.toContain(forged);
+    expect(gone).not.toContain(older);
+  });
+
+  it('with one document are not mixed up by a statement that names the document', async () => {
+    const twice = (days: number) =>
+      attach(
+        subject,
+        SCAN,
+        {
+          ...{ 'io.houba.scan.tool': 'grype', 'io.houba.scan.format': 'sarif' },
+          'io.houba.scan.timestamp': daysAgo(days),
+        },
+        { runs: [] },
+      );
+    const reports = [];
+    for (const days of [90, 80, 10, 5]) reports.push(await twice(days));
+    const [layer] = JSON.parse(new TextDecoder().decode(mirror().manifests.get(reports[0] as Digest)?.bytes)).layers;
+    await sign({ report_digest: layer.digest, attested_at: daysAgo(90) });
+    expect((await plan()).scans.map(({ digest }) => digest).sort()).toEqual(reports.slice(0, 2).sort());
   });
 
   it('that do not say how old they are, or whose twin says nothing, stay', async () => {

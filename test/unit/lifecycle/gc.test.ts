@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Digest } from '../../../domain/digest.js';
 import {
-  notedAt,
+  readNotes,
   readScanReports,
   type ScanReport,
   type SignedScan,
@@ -23,7 +23,12 @@ function report(number: number, days: number | null, tool = 'trivy'): ScanReport
 
 /** The twin of report n has the number 100 + n. */
 function twin(number: number, days: number | null): SignedScan {
-  return { digest: digest(100 + number), report: digest(number), attestedAt: days === null ? null : daysAgo(days) };
+  return {
+    digest: digest(100 + number),
+    report: digest(number),
+    attestedAt: days === null ? null : daysAgo(days),
+    valid: true,
+  };
 }
 
 function collect(
@@ -82,8 +87,16 @@ describe('supersededScans', () => {
   });
 
   it('leaves a signed one alone that does not say which report it is of', () => {
-    const stray: SignedScan = { digest: digest(200), report: null, attestedAt: daysAgo(90) };
+    const stray: SignedScan = { digest: digest(200), report: null, attestedAt: daysAgo(90), valid: true };
     expect(collect([report(1, 60), report(2, 40)], [stray])).toEqual([1]);
+  });
+
+  it('neither collects what only claims to be signed, nor lets it take the place of what is', () => {
+    const reports = [report(1, 80), report(2, 70), report(3, 60), report(4, 40)];
+    const forged: SignedScan = { ...twin(2, 1), valid: false };
+    expect(collect(reports, [twin(1, 80), forged])).toEqual([3]);
+    const older: SignedScan = { ...twin(2, 90), valid: false };
+    expect(collect(reports, [twin(1, 80), older])).toEqual([3, 2]);
   });
 
   it('keeps the newest of each tool and the newest signed one, whatever there is', () => {
@@ -156,19 +169,20 @@ function graph(...threads: readonly (readonly number[])[]): Map<Digest, StoredMa
   return all;
 }
 
-/** A thread by number and age in days; a restamp keeps the age of what it restamps. */
+/** A thread by number and age in days; a restamp keeps the age of what it restamps. A note is of what stands before. */
 function thread(...links: readonly [number: number, days: number | null, notedDays?: number][]): ThreadLink[] {
-  return links.map(([number, days, noted]) => ({
+  return links.map(([number, days, noted], index) => ({
     digest: digest(number),
     created: days === null ? null : daysAgo(days),
-    notedAt: noted === undefined ? null : daysAgo(noted),
+    notes: new Map(noted === undefined ? [] : [[digest(links[index - 1]?.[0] ?? 0), daysAgo(noted)]]),
+    stays: false,
   }));
 }
 
 function superseded(...threads: readonly (readonly ThreadLink[])[]) {
   const all = graph(...threads.map((links) => numbers(links.map((link) => link.digest))));
   const { collected, unnoted } = supersededManifests(all, threads, GRACE, NOW);
-  return { collected: numbers(collected), unnoted: numbers(unnoted) };
+  return { collected: numbers(collected), unnoted: numbers(unnoted.map((one) => one.digest)) };
 }
 
 describe('supersededManifests', () => {
@@ -202,8 +216,40 @@ describe('supersededManifests', () => {
     expect(superseded(thread([1, null], [2, null]))).toEqual({ collected: [], unnoted: [2] });
   });
 
-  it('collects what was there before houba came, once it is superseded long enough', () => {
-    expect(superseded(thread([1, 40], [2, null])).collected).toEqual([102, 202, 2]);
+  it('keeps what has to stay, and what lies nearer, or that would be lost', () => {
+    const [one, two, three, four] = thread([1, 40], [2, 50], [3, null], [4, 90]) as ThreadLink[];
+    const kept = [one, two, { ...three, stays: true }, four] as ThreadLink[];
+    expect(superseded(kept)).toEqual({ collected: [104, 204, 4], unnoted: [] });
+    expect(superseded([one, { ...two, stays: true }] as ThreadLink[])).toEqual({ collected: [], unnoted: [] });
+  });
+
+  it('does not believe a successor that says to be older', () => {
+    expect(superseded(thread([1, 900], [2, 1]))).toEqual({ collected: [], unnoted: [2] });
+    expect(superseded(thread([1, 900], [2, 40, 31])).collected).toEqual([102, 202, 2]);
+  });
+
+  it('counts from what superseded it last, whatever was noted when something else did', () => {
+    const [one, two] = thread([1, 900], [2, 900]) as [ThreadLink, ThreadLink];
+    const notes = new Map([[digest(7), daysAgo(90)]]);
+    expect(superseded([one, { ...two, notes }])).toEqual({ collected: [], unnoted: [2] });
+    const updated = thread([1, 10])[0] as ThreadLink;
+    expect(superseded([updated, { ...two, notes }])).toEqual({ collected: [], unnoted: [] });
+  });
+
+  it('takes no more at once than asked for, from the far ends, and says that there is more', () => {
+    const threads = [thread([1, 40], [2, 60], [3, 90]), thread([11, 40], [12, 60])];
+    const all = graph([1, 2, 3], [11, 12]);
+    const find = (most: number) => supersededManifests(all, threads, GRACE, NOW, most);
+    expect(numbers(find(1).collected)).toEqual([103, 203, 3]);
+    expect(numbers(find(2).links)).toEqual([3, 2]);
+    expect([find(2).more, find(3).more]).toEqual([true, false]);
+  });
+
+  it('takes what it may, where what comes first is needed', () => {
+    const threads = [thread([1, 40], [2, 90]), thread([11, 40], [12, 60])];
+    const all = graph([1, 2], [11, 12]);
+    all.set(digest(11), { ...(all.get(digest(11)) as StoredManifest), children: [digest(2)] });
+    expect(supersededManifests(all, threads, GRACE, NOW, 1)).toMatchObject({ links: [digest(12)], more: false });
   });
 
   it('keeps what another tag shows, or had not so long ago', () => {
@@ -225,24 +271,31 @@ describe('supersededManifests', () => {
 });
 
 describe('the note of what is superseded', () => {
-  it('is found again, the earliest of several, and is no wish to delete', () => {
-    const annotations = supersededNote('io.houba', NOW);
+  it('is found again by what superseded it, the earliest of several, and is no wish to delete', () => {
+    const by = digest(9);
+    const annotations = supersededNote('io.houba', by, NOW);
     expect(annotations).toEqual({
       'io.houba.lifecycle.state': 'superseded',
+      'io.houba.lifecycle.superseded-by': by,
       'io.houba.lifecycle.marked-at': '2026-06-13T00:00:00+00:00',
     });
+    const note = (number: number, more: object, artifactType = MARK_ARTIFACT_TYPE) => ({
+      ...{ digest: digest(number), artifactType },
+      annotations: { ...annotations, ...more },
+    });
     const referrers = [
-      { digest: digest(1), artifactType: MARK_ARTIFACT_TYPE, annotations: supersededNote('io.houba', NOW + DAY) },
-      { digest: digest(2), artifactType: MARK_ARTIFACT_TYPE, annotations },
-      {
-        digest: digest(3),
-        artifactType: MARK_ARTIFACT_TYPE,
-        annotations: { 'io.houba.lifecycle.state': 'superseded' },
-      },
-      { digest: digest(4), artifactType: 'application/spdx+json', annotations },
+      { ...note(1, supersededNote('io.houba', by, NOW + DAY)) },
+      note(2, {}),
+      note(3, { 'io.houba.lifecycle.marked-at': 'soon' }),
+      note(4, supersededNote('io.houba', digest(8), NOW + DAY)),
+      note(5, supersededNote('io.houba', digest(7), NOW), 'application/spdx+json'),
+      note(6, { 'io.houba.lifecycle.superseded-by': 'nobody' }),
     ];
-    expect(notedAt(referrers, 'io.houba')).toBe('2026-06-13T00:00:00+00:00');
-    expect(notedAt([], 'io.houba')).toBeNull();
+    expect([...readNotes(referrers, 'io.houba')]).toEqual([
+      [by, '2026-06-13T00:00:00+00:00'],
+      [digest(8), '2026-06-14T00:00:00+00:00'],
+    ]);
+    expect(readNotes([], 'io.houba').size).toBe(0);
     expect(pendingMark(readMarks(SUBJECT, referrers, 'io.houba'), '7.2.1')).toBeNull();
   });
 });
