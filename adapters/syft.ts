@@ -8,6 +8,7 @@ import { type ErrorCode, HoubaError } from '../domain/report/errors.js';
 import { rosterByHost } from '../domain/roster.js';
 import { runCommand } from './command.js';
 import type { CredentialSource, RegistryAccess } from './credentials.js';
+import { withinFolderLimit } from './folder-limit.js';
 import { inPrivateFolder } from './private-folder.js';
 import { withUnnamedFiles } from './unnamed-files.js';
 
@@ -15,7 +16,8 @@ export interface Syft {
   /**
    * Takes the inventory of one manifest (a platform's, not an index) in one scan for all formats (section 7.1).
    * @returns the bytes of each document
-   * @throws HoubaError with the code of what the registry said, or `ToolFailed`, `ToolMissing`
+   * @throws HoubaError with the code of what the registry said, `Unsupported` when the layers are more than the disk may
+   * take, or `ToolFailed`, `ToolMissing`
    */
   scan(
     repository: Repository,
@@ -36,6 +38,8 @@ export interface SyftOptions {
   readonly workDir: string;
   /** What the program inherits: `PATH`, proxies, CA bundles. */
   readonly environment: Readonly<Record<string, string>>;
+  /** What one scan may take of the disk, in bytes: syft unpacks all layers, whatever they unpack to. */
+  readonly mostDisk: number;
   /** Of one scan, in milliseconds. Default: 10 minutes. */
   readonly timeoutMs?: number;
 }
@@ -69,7 +73,10 @@ export function createSyft(options: SyftOptions): Syft {
       await symlink('/dev/fd/3', path);
       await symlink('/dev/fd/4', join(folder, 'config.json'));
       const files = formats.map((format) => [format, join(folder, `sbom.${format}`)] as const);
-      await withUnnamedFiles(folder, [JSON.stringify(config), JSON.stringify(docker)], (descriptors) =>
+      const tooMuch = new HoubaError('Unsupported', `${reference} unpacks to more than ${gib(options.mostDisk)} GiB`, {
+        hint: 'HOUBA_SBOM_MAX_GIB says how much of the disk its inventory may take',
+      });
+      const run = (descriptors: readonly number[], within: AbortSignal) =>
         runCommand({
           file: options.program,
           // Not with --quiet: it would keep the reason of a failure to itself.
@@ -84,10 +91,12 @@ export function createSyft(options: SyftOptions): Syft {
           cwd: folder,
           descriptors,
           timeoutMs: options.timeoutMs ?? TIMEOUT_MS,
-          signal,
+          signal: within,
           secrets,
           classify,
-        }),
+        });
+      await withUnnamedFiles(folder, [JSON.stringify(config), JSON.stringify(docker)], (descriptors) =>
+        withinFolderLimit({ folder, limit: options.mostDisk, tooMuch }, signal, (within) => run(descriptors, within)),
       );
       const documents = new Map<SbomFormat, Uint8Array>();
       for (const [format, file] of files) {
@@ -126,6 +135,10 @@ export function createSyft(options: SyftOptions): Syft {
   }
 
   return { scan, version };
+}
+
+function gib(bytes: number): number {
+  return bytes / 1024 ** 3;
 }
 
 /** syft's own file for what it can express, and a Docker one for the identity token, which it cannot. */

@@ -39,6 +39,8 @@ export interface Settings {
   readonly packageMirrors: Readonly<Record<string, PackageMirror>>;
   readonly buildPlatform: string;
   readonly sbomFormats: readonly SbomFormat[];
+  /** Bytes. */
+  readonly sbomMostDisk: number;
   readonly maxConcurrency: number;
   readonly verifyKms: readonly string[];
   readonly attest: {
@@ -131,6 +133,7 @@ export function loadSettings(
     packageMirrors: values.packageMirrors,
     buildPlatform: values.buildPlatform,
     sbomFormats: values.sbomFormats,
+    sbomMostDisk: values.sbomMaxGib * 1024 ** 3,
     maxConcurrency: values.maxConcurrency,
     verifyKms: values.verifyKms,
     attest: {

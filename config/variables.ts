@@ -267,6 +267,14 @@ export const VARIABLES = {
     doc: 'The SBOM documents that every placed image gets: `spdx-json`, `cyclonedx-json` or both.',
     schema: json(SbomFormats),
   }),
+  sbomMaxGib: variable({
+    name: 'HOUBA_SBOM_MAX_GIB',
+    group: 'Evidence',
+    type: 'whole number, at least 1',
+    default: '32',
+    doc: 'What the inventory of one image may take of the disk under `HOUBA_WORK_DIR` while it is made, in GiB: all its layers are unpacked for it. An image that needs more is refused.',
+    schema: Count,
+  }),
   attestSigner: variable({
     name: 'HOUBA_ATTEST_SIGNER',
     group: 'Evidence',

@@ -65,7 +65,7 @@ export async function openDependencies(settings: Settings, log: Logger): Promise
     roster: access,
     reader,
     regctl: bounded(createRegctl({ ...tool, program: regctl }), settings.maxConcurrency),
-    syft: createSyft({ ...tool, program: syft }),
+    syft: createSyft({ ...tool, program: syft, mostDisk: settings.sbomMostDisk }),
     buildctl: lazyBuildctl(settings, workDir.path, log),
     layouts: createOciLayouts(),
     layers: createImageLayers(),

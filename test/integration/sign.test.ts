@@ -194,7 +194,7 @@ async function dependencies(host: string): Promise<Dependencies> {
       findProgram: () => null,
     }),
     regctl: createRegctl(tool('regctl')),
-    syft: createSyft(tool('syft')),
+    syft: createSyft({ ...tool('syft'), mostDisk: 1024 ** 3 }),
     cosign: cosignWith(key),
     memory,
     journal: { event: () => undefined },

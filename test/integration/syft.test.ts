@@ -1,15 +1,19 @@
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { RegistryAccess } from '../../adapters/credentials.js';
 import { createSyft, type Syft } from '../../adapters/syft.js';
 import { childEnvironment, readEnvironment } from '../../config/environment.js';
 import { programPath } from '../../config/programs.js';
-import { digestOf } from '../../domain/digest.js';
+import { type Digest, digestOf } from '../../domain/digest.js';
 import { debianFiles, pushImage } from '../support/images.js';
 import { type RunningRegistry, startOlareg } from '../support/registries.js';
+import { descriptor, json, OCI, push, rawManifest, sha256, type TestImage } from '../support/upstream-images.js';
 
+/** Bytes. */
+const MOST_DISK = 256 * 1024 * 1024;
 const LOGIN = { username: 'alice', password: 'wonderland' };
 
 let workDir = '';
@@ -37,6 +41,7 @@ function syftFor(host: string, login: typeof LOGIN | null = null): Syft {
     credentials: { credentialsFor: async () => login },
     workDir,
     environment: childEnvironment(readEnvironment()),
+    mostDisk: MOST_DISK,
   });
 }
 
@@ -61,6 +66,17 @@ describe('an inventory', () => {
     expect(await readdir(workDir)).toEqual([]);
   });
 
+  it('of a bomb is given up before it has filled the disk', async () => {
+    await push(registry.host, 'lib/bomb', [], bomb());
+    const repository = { host: registry.host, path: 'lib/bomb' };
+    const scan = syftFor(registry.host).scan(repository, bomb().digest as Digest, ['spdx-json']);
+    await expect(scan).rejects.toMatchObject({
+      code: 'Unsupported',
+      message: expect.stringContaining('unpacks to more than 0.25 GiB'),
+    });
+    expect(await readdir(workDir)).toEqual([]);
+  });
+
   it('of an image behind a password', async () => {
     const guarded = await startOlareg({ basicAuth: LOGIN });
     try {
@@ -79,3 +95,26 @@ describe('an inventory', () => {
     expect(await syftFor(registry.host).version()).toMatch(/^\d+\.\d+\.\d+$/);
   });
 });
+
+/** An image of one layer of 16 megabytes, which unpacks to one file of 16 gigabytes of nothing. */
+function bomb(): TestImage {
+  const pieces = 256;
+  const piece = Buffer.alloc(64 * 1024 * 1024);
+  const header = Buffer.alloc(512);
+  header.write('bomb', 0);
+  header.write('0000644\0', 100);
+  header.writeBigUInt64BE(BigInt(pieces * piece.length), 128);
+  header[124] = 0x80;
+  header.write('        ', 148);
+  header.write('0', 156);
+  header.write('ustar\u000000', 257);
+  const sum = header.reduce((total, byte) => total + byte, 0);
+  header.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148);
+  // Members of a gzip file follow one another.
+  const zeros = gzipSync(piece, { level: 1 });
+  const layer = Buffer.concat([gzipSync(header), ...Array<Buffer>(pieces).fill(zeros), gzipSync(Buffer.alloc(1024))]);
+  const config = json({ os: 'linux', architecture: 'amd64', rootfs: { type: 'layers', diff_ids: [sha256(layer)] } });
+  const layers = [descriptor(OCI.layer, layer)];
+  const manifest = { schemaVersion: 2, mediaType: OCI.manifest, config: descriptor(OCI.config, config), layers };
+  return rawManifest(manifest, OCI.manifest, [config, layer]);
+}

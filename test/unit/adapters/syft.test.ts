@@ -56,6 +56,7 @@ async function fake(
     credentials: more.credentials ?? basic,
     workDir,
     environment: { PATH: '/usr/bin', HOME: '/home/someone' },
+    mostDisk: 1024 ** 3,
   });
   return { program, syft };
 }

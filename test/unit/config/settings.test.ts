@@ -106,6 +106,7 @@ describe('values', () => {
     ['HOUBA_PURGE_MIN_IDLE_DAYS', '2', { purgeMinIdleMs: 172_800_000 }],
     ['HOUBA_SBOM_FORMATS', '["cyclonedx-json","cyclonedx-json"]', { sbomFormats: ['cyclonedx-json'] }],
     ['HOUBA_USAGE_ORACLE_TIMEOUT', '5', { usageOracle: { timeoutMs: 5000 } }],
+    ['HOUBA_SBOM_MAX_GIB', '2', { sbomMostDisk: 2_147_483_648 }],
     ['HOUBA_VERIFY_KMS', '["awskms:///"]', { verifyKms: ['awskms:///'] }],
     ['HOUBA_BUILD_PLATFORM', 'linux/arm/v7', { buildPlatform: 'linux/arm/v7' }],
     ['HOUBA_TRANSFORM_CA_CERTS', '{"corp":{"path":"/x.pem"}}', { caCerts: { corp: { path: '/x.pem' } } }],
