@@ -8,8 +8,8 @@ import { type ErrorCode, HoubaError } from '../domain/report/errors.js';
 import { rosterByHost } from '../domain/roster.js';
 import { runCommand } from './command.js';
 import type { CredentialSource, RegistryAccess } from './credentials.js';
-import { withinFolderLimit } from './folder-limit.js';
 import { inPrivateFolder } from './private-folder.js';
+import { withinFolderLimit } from './syft/folder-limit.js';
 import { withUnnamedFiles } from './unnamed-files.js';
 
 export interface Syft {
