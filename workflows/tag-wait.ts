@@ -30,7 +30,11 @@ export interface CarriedWait {
   readonly attempt: number;
   readonly lastError: string | null;
   readonly retryAtMs: number | null;
+  /** What was taken over in this wait; left out by a run from before it was told in reports. */
+  readonly taken?: Taken | null;
 }
+
+type Taken = NonNullable<WaitStatus['taken']> & { readonly because: string };
 
 /** A placement that failed is tried again after this long, or when somebody promotes the tag. */
 const RETRY_AFTER_MS = 3_600_000;
@@ -48,7 +52,7 @@ export class TagWait {
   /** Attempts that have come to an end, one way or the other. */
   private tried = 0;
   private closed = false;
-  private taken: (NonNullable<WaitStatus['taken']> & { readonly because: string }) | null = null;
+  private taken: Taken | null;
 
   constructor(first: Observation, carried: CarriedWait | undefined) {
     this.state = carried?.state ?? beginWait(first.digest, Date.parse(first.at), first.placed);
@@ -56,11 +60,12 @@ export class TagWait {
     this.attempt = carried?.attempt ?? 0;
     this.lastError = carried?.lastError ?? null;
     this.retryAtMs = carried?.retryAtMs ?? null;
+    this.taken = carried?.taken ?? null;
   }
 
   carry(): CarriedWait {
-    const { state, latest, attempt, lastError, retryAtMs } = this;
-    return { state, latest, attempt, lastError, retryAtMs };
+    const { state, latest, attempt, lastError, retryAtMs, taken } = this;
+    return { state, latest, attempt, lastError, retryAtMs, taken };
   }
 
   /** What a run saw; news that come late change nothing. */
@@ -166,8 +171,8 @@ export class TagWait {
       this.state = { ...this.state, promoted: null };
       return this.failed(`${step.digest}, which was promoted, can no longer be fetched`);
     }
-    if (look.upstream === null) return this.failed('the source no longer serves the tag');
     if (step.kind === 'take') {
+      if (look.upstream === null) return this.failed('the source no longer serves the tag');
       return this.placement(look, step.digest, `it has stood still for ${formatDuration(this.latest.windowMs)}`, null);
     }
     const digest = step.among.find((one) => one === look.upstream || look.fetchable.includes(one));
@@ -251,9 +256,13 @@ export class TagWait {
     };
   }
 
+  /** What a report says beside the time. */
   private reason(): string | null {
     const { held: word } = this.state;
-    return word === null ? this.lastError : `held by ${word.by}: ${word.reason}`;
+    if (word !== null) return `held by ${word.by}: ${word.reason}`;
+    const { lastError, taken } = this;
+    if (lastError !== null || taken === null) return lastError;
+    return `${taken.digest} was taken over: ${taken.because}; upstream has moved on since`;
   }
 
   private placement(look: Look, digest: Digest, settled: string, word: HumanWord | null): Placement {
@@ -294,7 +303,7 @@ function promotion({ by, reason }: HumanWord): string {
   return `promoted by ${by}: ${reason}`;
 }
 
-function withoutBecause({ because: _, ...taken }: NonNullable<WaitStatus['taken']> & { readonly because: string }) {
+function withoutBecause({ because: _, ...taken }: Taken) {
   return taken;
 }
 

@@ -27,7 +27,7 @@ export interface WaitState {
   readonly held: HumanWord | null;
   readonly promoted: (HumanWord & { readonly digest: Digest }) | null;
   readonly withdrawn: boolean;
-  /** The maximum wait ended without a digest that could be fetched. */
+  /** The maximum wait ended without a digest that could be fetched, and upstream has not shown one since. */
   readonly needsHuman: boolean;
 }
 
@@ -81,17 +81,19 @@ export function beginWait(digest: Digest, firstSeenMs: number, placed: Digest | 
 
 /**
  * What upstream showed at a time. Another digest starts the window over; the same one changes nothing, however often it
- * is seen; a message older than what is known is late and ignored. A tag that is seen is wanted (again).
+ * is seen; a message older than what is known is late and ignored. A tag that is seen is wanted (again), and can be
+ * fetched.
  */
 export function observed(state: WaitState, digest: Digest, atMs: number): WaitState {
   if (atMs < state.observedMs) return state;
-  if (digest === state.digest) return { ...state, withdrawn: false, observedMs: atMs };
+  if (digest === state.digest) return { ...state, withdrawn: false, needsHuman: false, observedMs: atMs };
   // Back at what is placed, the wait was over: this is a new one.
   if (state.digest === state.placed) return { ...beginWait(digest, atMs, state.placed), held: state.held };
   const stood = { digest: state.digest, stoodMs: atMs - state.sinceMs, endedMs: atMs };
   return {
     ...state,
     withdrawn: false,
+    needsHuman: false,
     digest,
     sinceMs: atMs,
     observedMs: atMs,

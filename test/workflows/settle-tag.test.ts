@@ -142,7 +142,10 @@ describe('a moved tag', () => {
     const why = 'the maximum wait of 28d is over, and of what can be fetched it stood longest';
     expect(stage.inputs('publishTag')[0]?.journal).toMatchObject({ digest: digests[8], reason: why });
 
-    // What upstream shows is waited for as before.
+    // What upstream shows is waited for as before, and the reports of the runs that see it say what became of the other.
+    const { readyAt, reason } = await wait.sees(digests[9] as Digest, start + 28.01 * DAY);
+    expect(Date.parse(readyAt ?? '')).toBe(start + 34 * DAY);
+    expect(reason).toBe(`${digests[8]} was taken over: ${why}; upstream has moved on since`);
     play();
     placed = digests[8] as Digest;
     expect((await wait.result()).digest).toBe(digests[9]);
@@ -434,17 +437,52 @@ describe('the maximum wait', () => {
     await wait.result();
   });
 
-  it('with nothing that can be fetched goes on, and asks for a human', async () => {
+  it('takes what stood longest of equal ones the newest, exactly at its end', async () => {
+    const wait = waitFor('ties', { windowMs: 7 * DAY, maxWaitMs: 9 * DAY });
+    for (const [index, digest] of [A, B, C].entries()) {
+      await wait.sees(digest, start + 3 * index * DAY);
+      if (index < 2) await days(3);
+    }
+    await days(2.99);
+    expect(takeovers()).toEqual([]);
+    // Each has stood for three days.
+    await wait.result();
+    expectTaken(C, 9);
+  });
+
+  it('takes what can still be fetched although the source tag is gone', async () => {
+    const wait = waitFor('tag-gone', { maxWaitMs: 10 * DAY });
+    await wait.sees(A, start);
+    await days(5);
+    await wait.sees(B, start + 5 * DAY);
+    upstream = null;
+    lost.add(B);
+    await days(5.001);
+    expectTaken(A, 10);
+    await wait.withdraw(start + 10.1 * DAY);
+    await wait.result();
+  });
+
+  it('with nothing that can be fetched goes on, and asks for a human until upstream shows something', async () => {
     const wait = waitFor('nothing-left', { windowMs: 7 * DAY, maxWaitMs: 5 * DAY });
+    const attributes = async () => (await wait.handle.describe()).searchAttributes;
     await wait.sees(A, start);
     upstream = null;
-    await days(5.01);
+    lost.add(A);
+    await days(5.001);
     expect(await wait.waits()).toBe(true);
     expect(takeovers()).toEqual([]);
-    upstream = B;
-    lost.add(A);
+    expect(await attributes()).toMatchObject({ HoubaNeedsHuman: [true] });
+    expect(await wait.status()).toMatchObject({
+      phase: 'waiting',
+      lastError: 'the maximum wait of 5d is over, and nothing that upstream showed can be fetched any more',
+    });
+    const { readyAt } = await wait.sees(B, start + 5.1 * DAY);
+    expect(Date.parse(readyAt ?? '') - start).toBeGreaterThanOrEqual(10 * DAY);
+    await days(0.1);
+    expect(await attributes()).toMatchObject({ HoubaNeedsHuman: [false] });
     await wait.result();
-    expectTaken(B, 5 + 1 / 24);
+    expectTaken(B, 10);
   });
 });
 

@@ -123,6 +123,8 @@ describe('the maximum wait', () => {
   it('without a digest that can be fetched starts again and asks for a human', () => {
     const state = exhausted(restless, 28 * DAY);
     expect(state.needsHuman).toBe(true);
+    expect(observed(state, A, 29 * DAY).needsHuman).toBe(false);
+    expect(observed(state, B, 29 * DAY).needsHuman).toBe(false);
     expect(step(state, 28)).toEqual({ kind: 'wait', untilMs: 34 * DAY });
     expect(step(observed(state, A, 33 * DAY), 40)).toEqual(take(A));
     expect(step(observed(observed(state, A, 34 * DAY - 1), B, 40 * DAY), 56)).toEqual(take(B));
