@@ -16,6 +16,8 @@ export interface OpenedFleet {
   readonly own: readonly string[];
   /** null when they came with the input. */
   readonly policies: readonly PolicySource[] | null;
+  /** The worker's folder, where the policies are all that is in it; left out: they came with the input. */
+  readonly folder?: string;
   /** `HOUBA_DRY_RUN_TAGS` or `HOUBA_DRY_RUN_DELETIONS` on the worker. */
   readonly dryRun: boolean;
   readonly concurrency: number;
@@ -29,7 +31,7 @@ export interface OpenedFleet {
  */
 export function createOpenFleet(deps: Dependencies) {
   return step(async (input: FleetInput): Promise<OpenedFleet> => {
-    const policies = input.policies ?? (await loadPolicies(deps));
+    const policies = input.policies ?? (await deps.readPolicies(policyDir(deps)));
     const checked = policies.map(recheckPolicy);
     checkNames(checked);
     checkOwnership(checked, deps.roster);
@@ -45,16 +47,15 @@ export function createOpenFleet(deps: Dependencies) {
     });
     return {
       own,
-      policies: input.policies === null ? checked : null,
+      ...(input.policies === null ? { policies: checked, folder: policyDir(deps) } : { policies: null }),
       dryRun,
       concurrency: input.options.concurrency ?? deps.settings.maxConcurrency,
     };
   });
 }
 
-async function loadPolicies(deps: Dependencies): Promise<PolicySource[]> {
-  const directory = deps.settings.policyDir;
-  if (directory !== null) return deps.readPolicies(directory);
+function policyDir({ settings }: Dependencies): string {
+  if (settings.policyDir !== null) return settings.policyDir;
   throw new HoubaError('ConfigInvalid', 'a run without policies reads POLICY_DIR on the worker, which is not set');
 }
 

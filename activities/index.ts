@@ -7,7 +7,7 @@ import { createOpenFleet } from './fleet.js';
 import { createHandOver } from './hand-over.js';
 import { createLookAgain } from './look-again.js';
 import { createSetMark } from './marks.js';
-import { createObserveTags, createWithdrawWaits } from './observe-tags.js';
+import { createObserveTags, createWithdrawOrphans, createWithdrawWaits } from './observe-tags.js';
 import { createInspectPlacement, createPublishTag, createRemoveWritten, createWriteImage } from './placement.js';
 import { createPlanPolicy } from './plan-policy.js';
 import { createDeleteMarked, createListRetirement, createRestoreTag } from './retire.js';
@@ -25,6 +25,7 @@ export function createRegistryActivities(deps: Dependencies) {
     planPolicy: createPlanPolicy(deps),
     observeTags: createObserveTags(deps),
     withdrawWaits: createWithdrawWaits(deps),
+    withdrawOrphans: createWithdrawOrphans(deps),
     lookAgain: createLookAgain(deps),
     verifyUpstream: createVerifyUpstream(deps),
     inspectPlacement: createInspectPlacement(deps),

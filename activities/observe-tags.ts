@@ -1,4 +1,4 @@
-import type { Workflow } from '@temporalio/common';
+import { defineSearchAttributeKey, type Workflow } from '@temporalio/common';
 import pLimit from 'p-limit';
 import { settleId } from '../domain/durable/ids.js';
 import { QUERIES, QUEUES, WAIT_SIGNALS, WAIT_UPDATES, WORKFLOWS } from '../domain/durable/names.js';
@@ -20,6 +20,8 @@ export interface ObserveRequest {
 export interface ObserveOutcome extends Observed {
   readonly error: ReportedError | null;
 }
+
+const POLICY = defineSearchAttributeKey('HoubaPolicy', 'KEYWORD');
 
 /** Updates to a server at a time. */
 const IN_FLIGHT = 10;
@@ -80,6 +82,52 @@ export function createWithdrawWaits({ settings }: Dependencies) {
     }
     return told;
   });
+}
+
+export interface WithdrawOrphansRequest extends Required<Withdrawal> {
+  /** Names of every policy of the folder. */
+  readonly policies: readonly string[];
+}
+
+/**
+ * Ends the waits of policies that are in a folder no more. A wait knows which folder's run saw it last: those of another
+ * folder, or of one that nobody can tell, go on.
+ *
+ * @returns how many were told
+ */
+export function createWithdrawOrphans({ settings }: Dependencies) {
+  return step(async ({ policies, folder, at }: WithdrawOrphansRequest, { signal }): Promise<number> => {
+    if (settings.dryRunTags || policies.length === 0) return 0;
+    const wanted = new Set(policies);
+    const { workflow } = temporalClient();
+    const query = `WorkflowType = '${WORKFLOWS.settle}' AND ExecutionStatus = 'Running'`;
+    let told = 0;
+    try {
+      for await (const { workflowId, typedSearchAttributes } of workflow.list({ query })) {
+        signal.throwIfAborted();
+        const policy = typedSearchAttributes.get(POLICY);
+        // Under which name it last did something; one that has only just begun may not say yet. Whether a policy of this
+        // run has seen it since, it knows itself.
+        if (policy === undefined || wanted.has(policy)) continue;
+        // Whose it is not would have to hear it every hour: better asked than told.
+        if ((await folderOf(workflowId)) !== folder) continue;
+        if (await withdraw(workflowId, { at, folder })) told += 1;
+      }
+    } catch (error) {
+      if (!isUnimplemented(error)) throw error;
+    }
+    return told;
+  });
+}
+
+async function folderOf(workflowId: string): Promise<string | null> {
+  try {
+    const { folder } = await temporalClient().workflow.getHandle(workflowId).query<WaitStatus>(QUERIES.status);
+    return folder ?? null;
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) return null;
+    throw error;
+  }
 }
 
 async function withdraw(workflowId: string, withdrawal: Withdrawal): Promise<boolean> {

@@ -57,7 +57,8 @@ export function createPlanPolicy(deps: Dependencies) {
     const lost = await findLost(deps, source, targets, hopeful, concurrency, context.signal);
     const plan = lost.size === 0 ? hopeful : decide(lost);
     const removals = await surveyRemovals(deps, { ...survey, policy, plan }, request, concurrency, context.signal);
-    const planning = { policy, source, targets, transforms, settings: deps.settings, now: request.now };
+    const { now, folder } = request;
+    const planning = { policy, source, targets, transforms, settings: deps.settings, now, folder };
     const dryRun = {
       tags: request.options.dryRun || deps.settings.dryRunTags,
       deletions: request.options.dryRun || deps.settings.dryRunDeletions,

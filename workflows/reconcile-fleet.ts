@@ -39,6 +39,8 @@ export interface FleetProgress {
   readonly dryRun: boolean;
   readonly concurrency: number;
   readonly now: string;
+  /** Where the whole set is; left out: nobody can tell. */
+  readonly folder?: string;
 }
 
 /** Reconciles a set of policies, one child each, so that one that fails takes no other along. */
@@ -62,7 +64,7 @@ export async function reconcileFleet(input: FleetInput, carried?: FleetProgress)
     const { name } = source.policy.metadata;
     current.add(name);
     try {
-      outcomes[index] = await reconcileOne(input, source, fleet.now);
+      outcomes[index] = await reconcileOne(input, source, fleet);
       done.push(outcomes[index] as FleetPolicy);
     } finally {
       current.delete(name);
@@ -73,23 +75,46 @@ export async function reconcileFleet(input: FleetInput, carried?: FleetProgress)
     const next: FleetProgress = { ...fleet, rest: fleet.rest.slice(PAGE), done: all };
     return continueAsNew<typeof reconcileFleet>({ ...input, policies: [] }, next);
   }
+  await withdrawOrphans(input, fleet, all);
   return close(input, fleet, all);
 }
 
 async function open(input: FleetInput, now: Date): Promise<FleetProgress> {
-  const { own, policies, dryRun, concurrency } = await steps.openFleet(input);
+  const { own, policies, dryRun, concurrency, folder = input.folder } = await steps.openFleet(input);
   const mine = new Set(own);
   const rest = (policies ?? input.policies ?? []).filter(({ policy }) => mine.has(policy.metadata.name));
-  return { rest, done: [], dryRun, concurrency, now: now.toISOString().replace('Z', '+00:00') };
+  const set = folder === undefined ? {} : { folder };
+  return { rest, done: [], dryRun, concurrency, now: now.toISOString().replace('Z', '+00:00'), ...set };
 }
 
-async function reconcileOne(input: FleetInput, { policy, file }: PolicySource, now: string): Promise<FleetPolicy> {
+/**
+ * Ends the waits of policies that have been taken out of the folder. Only once all the others are through, for one of
+ * them may have taken over their tags under another name; where one is not, the next run does it.
+ */
+async function withdrawOrphans(input: FleetInput, fleet: FleetProgress, all: readonly FleetPolicy[]): Promise<void> {
+  const { folder, now: at } = fleet;
+  if (folder === undefined || input.options.dryRun || input.only !== null || input.shard.count !== 1) return;
+  if (all.length === 0 || all.some(({ error, skipped }) => error !== null || skipped !== null)) return;
+  try {
+    await steps.withdrawOrphans({ policies: all.map(({ name }) => name), folder, at });
+  } catch (error) {
+    // What the policies came to is worth more than this, which every run does.
+    log.error('waits.failed', { folder, error: reportFailure(error).message });
+  }
+}
+
+async function reconcileOne(
+  input: FleetInput,
+  { policy, file }: PolicySource,
+  fleet: FleetProgress,
+): Promise<FleetPolicy> {
+  const { now } = fleet;
   const { name } = policy.metadata;
   const workflowId = input.options.dryRun ? planId(name, new Date(now)) : policyId(name);
   const base = { name, source: file, workflowId, runId: null, totals: noCounts(), error: null, skipped: null };
   try {
     const child = await startChild(reconcilePolicy, {
-      args: [policyInput(input, { policy, file }, now)],
+      args: [policyInput(input, { policy, file }, fleet)],
       workflowId,
       taskQueue: QUEUES.flow,
       workflowRunTimeout: '24 hours',
@@ -113,10 +138,15 @@ async function reconcileOne(input: FleetInput, { policy, file }: PolicySource, n
   }
 }
 
-function policyInput({ options, plans, save }: FleetInput, { policy, file }: PolicySource, now: string): PolicyInput {
+function policyInput(
+  { options, plans, save }: FleetInput,
+  { policy, file }: PolicySource,
+  { now, folder }: FleetProgress,
+): PolicyInput {
   const plan = plans?.[policy.metadata.name];
   return {
     ...{ policy, source: file, options, now },
+    ...(folder === undefined ? {} : { folder }),
     ...(plan === undefined ? {} : { plan }),
     ...(save === undefined ? {} : { save: { after: null } }),
   };

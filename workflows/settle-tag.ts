@@ -31,7 +31,7 @@ export async function settleTag(first: Observation, carried?: CarriedWait): Prom
   const wait = new TagWait(first, carried);
   setHandler(statusQuery, () => wait.status());
   setHandler(observeUpdate, (seen) => wait.observe(seen), { validator: (seen) => wait.refuseBoundless(seen) });
-  setHandler(withdrawnSignal, ({ at }) => wait.withdraw(at));
+  setHandler(withdrawnSignal, (withdrawal) => wait.withdraw(withdrawal));
   setHandler(holdUpdate, (word) => wait.hold(word), { validator: (word) => wait.refuseHold(word) });
   setHandler(releaseUpdate, (word) => wait.release(word), { validator: (word) => wait.refuseRelease(word) });
   setHandler(promoteUpdate, (word) => promote(wait, word), { validator: (word) => wait.refuseStale(word) });

@@ -138,6 +138,7 @@ export const steps = {
   planPolicy: plan.planPolicy,
   observeTags: plan.observeTags,
   withdrawWaits: plan.withdrawWaits,
+  withdrawOrphans: read.withdrawOrphans,
   lookAgain: read.lookAgain,
   verifyUpstream: verify.verifyUpstream,
   inspectPlacement: read.inspectPlacement,

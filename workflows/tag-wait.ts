@@ -1,7 +1,15 @@
 import { condition, log, setCurrentDetails, upsertSearchAttributes } from '@temporalio/workflow';
 import type { Digest } from '../domain/digest.js';
 import type { Observation, Placement, PlacementResult } from '../domain/durable/placement.js';
-import type { Look, LookRequest, Observed, SettleResult, WaitDecision, WaitStatus } from '../domain/durable/settle.js';
+import type {
+  Look,
+  LookRequest,
+  Observed,
+  SettleResult,
+  WaitDecision,
+  WaitStatus,
+  Withdrawal,
+} from '../domain/durable/settle.js';
 import { formatDuration } from '../domain/duration.js';
 import { type HumanWord, wordProblem } from '../domain/human-word.js';
 import { formatInstant } from '../domain/lifecycle/instant.js';
@@ -79,7 +87,8 @@ export class TagWait {
     return { readyAt: dueAt, reason: this.reason() };
   }
 
-  withdraw(at: string): void {
+  withdraw({ at, folder }: Withdrawal): void {
+    if (folder !== undefined && folder !== this.latest.folder) return;
     if (Date.parse(at) > Date.parse(this.latest.at)) this.state = withdrawn(this.state);
   }
 
@@ -248,6 +257,9 @@ export class TagWait {
       digest: state.digest,
       standsSince: formatInstant(state.sinceMs),
       dueAt: dueMs === null ? null : formatInstant(dueMs),
+      seenAt: formatInstant(Date.parse(this.latest.at)),
+      policy: this.latest.placement.label.policy,
+      folder: this.latest.folder ?? null,
       attempt,
       held: state.held,
       promoted: state.promoted && wordOf(state.promoted),

@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { Command } from 'commander';
 import type { Settings } from '../../config/settings.js';
 import type { FleetInput } from '../../domain/durable/messages.js';
@@ -91,7 +92,7 @@ async function reconcile(dir: string, options: ReconcileOptions): Promise<void> 
     recheck: options.recheck ?? false,
     allowMassDeletion: options.allowMassDeletion ?? false,
   });
-  const inputs = await inputsOf(dir, asked, options);
+  const inputs = await inputsOf(dir, asked, options, settings);
   const output = options.output ?? (options.reportJson ? 'json' : settings.logFormat);
 
   const { watchInterrupts } = await import('./interrupts.js');
@@ -116,12 +117,15 @@ async function inputsOf(
   dir: string,
   asked: FleetInput,
   { plan: file, out, detach }: ReconcileOptions,
+  { temporal }: Settings,
 ): Promise<readonly [FleetInput, ...FleetInput[]]> {
   if (file === undefined) {
     const { readPolicyFiles } = await import('../../adapters/policy-files.js');
     if (out !== undefined) (await import('./plan-file.js')).checkWritable(out);
     const save = out === undefined ? {} : { save: true as const };
-    return [{ ...asked, policies: await readPolicyFiles(dir), ...save }];
+    // On a cluster the same path may be another folder on another machine.
+    const folder = temporal.address === null ? { folder: resolve(dir) } : {};
+    return [{ ...asked, policies: await readPolicyFiles(dir), ...folder, ...save }];
   }
   const { policiesOfPlan, readPlanFile } = await import('./plan-file.js');
   const { planInputs } = await import('../saved-plans.js');

@@ -23,6 +23,11 @@ export interface PolicySource {
 export interface FleetInput {
   /** null: read `POLICY_DIR` on the worker (a scheduled run). */
   readonly policies: readonly PolicySource[] | null;
+  /**
+   * Where they all are, as a path of the machine on which Temporal runs too; left out: nobody can tell, or the worker reads
+   * them and knows.
+   */
+  readonly folder?: string;
   readonly shard: { readonly index: number; readonly count: number };
   /** Work on this policy alone; the whole set is still checked. null: all. */
   readonly only: string | null;

@@ -87,6 +87,8 @@ export interface Observation {
   readonly placement: Placement;
   readonly windowMs: number;
   readonly maxWaitMs: number;
+  /** Where the set of policies is that wants the tag; left out: nobody can tell. */
+  readonly folder?: string;
 }
 
 /** A wait as a plan asks for it. */
@@ -204,6 +206,8 @@ export interface PolicyInput {
   readonly options: RunOptions;
   /** The run's one `now`, RFC 3339. */
   readonly now: string;
+  /** Where the whole set of policies is, of which this is one; left out: nobody can tell. */
+  readonly folder?: string;
   /** Carry out these and nothing else. Left out: whatever there is to do. */
   readonly plan?: PlannedItems;
   /** Of a dry run: give back the items of the plan that come after this one; null: from the first. Left out: none. */

@@ -21,6 +21,8 @@ export interface WaitDecision extends HumanWord {
 export interface Withdrawal {
   /** RFC 3339: the run's `now`. */
   readonly at: string;
+  /** Only if the run that saw it last was of this set of policies; left out: whosever it was. */
+  readonly folder?: string;
 }
 
 /** The `status` query of a wait. `digest` is the one that stands. */
@@ -30,6 +32,10 @@ export interface WaitStatus extends Status {
   readonly dueAt: string | null;
   /** Since when the digest stands, as houba saw it; RFC 3339. */
   readonly standsSince: string;
+  /** When a run last saw the tag, RFC 3339, of which policy, and where the set of that is; null: nobody can tell. */
+  readonly seenAt: string;
+  readonly policy: string;
+  readonly folder: string | null;
   /** Placements tried so far. */
   readonly attempt: number;
   readonly held: HumanWord | null;

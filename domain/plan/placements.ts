@@ -25,6 +25,7 @@ export interface Planning {
     readonly signer: string;
   };
   readonly now: string;
+  readonly folder: string | undefined;
 }
 
 /** How a decided tag is brought to where the policy wants it. */
@@ -75,6 +76,7 @@ export function waitOf(planning: Planning, tag: TagDecision): Wait {
     placed: tag.recorded?.baseDigest ?? null,
     placement: { ...asImport, kind: tag.recorded === null ? 'imported' : 'updated' },
     ...(tag.wait as NonNullable<TagDecision['wait']>),
+    ...(planning.folder === undefined ? {} : { folder: planning.folder }),
     listed: tag.kind === 'held',
     reason: tag.reason,
   };

@@ -29,6 +29,7 @@ export const HAPPY: Fakes = {
   planPolicy: async () => planPage(),
   observeTags: async ({ waits }) => waits.map(() => ({ readyAt: null, reason: null, error: null })),
   withdrawWaits: async () => 0,
+  withdrawOrphans: async () => 0,
   lookAgain: async ({ aliases, candidates }) => ({
     ...{ upstream: candidates[0] ?? null, current: null, placed: null },
     ...{ aliases, fetchable: candidates },
@@ -89,6 +90,7 @@ export function stepsPlaying(fakes: () => Fakes, note: (call: Call) => void): St
     planPolicy: playing('planPolicy'),
     observeTags: playing('observeTags'),
     withdrawWaits: playing('withdrawWaits'),
+    withdrawOrphans: playing('withdrawOrphans'),
     lookAgain: playing('lookAgain'),
     verifyUpstream: playing('verifyUpstream'),
     inspectPlacement: playing('inspectPlacement'),

@@ -176,17 +176,69 @@ describe('a fleet', () => {
   it('continues as new after 200 policies, without checking the set again', async () => {
     const names = Array.from({ length: 230 }, (_, index) => `page-${index}`);
     stage.play({ openFleet: opening({ own: names, concurrency: 20 }) });
-    const handle = await start(fleetInput(names));
+    const handle = await start(fleetInput(names, { folder: '/srv/policies' }));
     const { status, policies } = await handle.result();
     expect(status).toBe('ok');
     expect(policies.map(({ name }) => name)).toEqual(names);
     expect(stage.inputs('openFleet')).toHaveLength(1);
     expect(stage.inputs('planPolicy')).toHaveLength(230);
+    expect(stage.inputs('withdrawOrphans')).toMatchObject([{ policies: names, folder: '/srv/policies' }]);
     expect(new Set(stage.inputs('planPolicy').map(({ now }) => now)).size).toBe(1);
     const first = stage.client.workflow.getHandle(handle.workflowId, handle.firstExecutionRunId);
     const events = await historyOf(first);
     expect(events.at(-1)?.workflowExecutionContinuedAsNewEventAttributes).toBeTruthy();
     expect(events.length).toBeLessThanOrEqual(2_000);
+  });
+});
+
+describe('the waits of policies that are gone', () => {
+  const told = () => stage.inputs('withdrawOrphans');
+  const folder = '/srv/policies';
+
+  it('are ended when all that is in the folder is through, at the time of the run', async () => {
+    stage.play();
+    await reconcile(fleetInput(['t', 'u'], { folder }));
+    const [asked] = stage.inputs('planPolicy');
+    expect(asked).toMatchObject({ folder });
+    expect(told()).toEqual([{ policies: ['t', 'u'], folder, at: asked?.now }]);
+    expect(stage.order().at(-1)).toBe('withdrawOrphans');
+  });
+
+  it('are ended by a scheduled run, which the worker tells the folder', async () => {
+    stage.play({ openFleet: opening({ own: ['v'], policies: [sourceNamed('v')], folder }) });
+    await reconcile(fleetInput([], { policies: null }));
+    expect(stage.inputs('planPolicy')).toMatchObject([{ folder }]);
+    expect(told()).toMatchObject([{ policies: ['v'], folder }]);
+  });
+
+  it.each<[string, Partial<FleetInput>, Partial<Fakes>]>([
+    ['nobody can tell the folder', {}, {}],
+    ['it is a dry run', { folder, options: { ...OPTIONS, dryRun: true } }, {}],
+    ['it works on one policy', { folder, only: 'w' }, {}],
+    ['it works on one shard', { folder, shard: { index: 0, count: 2 } }, {}],
+    ['there is no policy at all', { folder, policies: [] }, {}],
+    [
+      'a policy could not be planned: it may be the other one under a new name',
+      { folder },
+      {
+        planPolicy: async () => {
+          throw new HoubaError('NotFound', 'upstream is gone');
+        },
+      },
+    ],
+  ])('go on where %s', async (_, input, fakes) => {
+    stage.play(fakes);
+    await reconcile(fleetInput(['w'], input));
+    expect(told()).toEqual([]);
+  });
+
+  it('that cannot be found leave the run as it is', async () => {
+    stage.play({
+      withdrawOrphans: async () => {
+        throw new HoubaError('Denied', 'no visibility');
+      },
+    });
+    expect((await reconcile(fleetInput(['x'], { folder }))).status).toBe('ok');
   });
 });
 

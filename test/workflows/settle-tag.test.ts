@@ -64,7 +64,11 @@ function waitFor(tag: string, facts: Parameters<typeof observationOf>[4] = {}) {
     says: (update: 'promote' | 'hold' | 'release', digest: Digest, by = 'bob') =>
       handle.executeUpdate<WaitStatus, [WaitDecision]>(update, { args: [{ by, reason: 'looked at it', digest }] }),
     status: () => handle.query<WaitStatus>('status'),
-    withdraw: (atMs: number) => handle.signal<[Withdrawal]>('withdrawn', { at: new Date(atMs).toISOString() }),
+    withdraw: (atMs: number, folder?: string) =>
+      handle.signal<[Withdrawal]>('withdrawn', {
+        at: new Date(atMs).toISOString(),
+        ...(folder === undefined ? {} : { folder }),
+      }),
     result: (): Promise<SettleResult> => handle.result(),
     /** Still waiting? */
     waits: async () => (await handle.describe()).status.name === 'RUNNING',
@@ -251,6 +255,23 @@ describe('a wait ends without effect', () => {
     await wait.withdraw(start + HOUR);
     expect((await wait.result()).outcome).toBe('withdrawn');
     expect(stage.order()).toEqual([]);
+  });
+
+  it('when its policy is gone, at the word of the folder whose run saw it last', async () => {
+    const wait = waitFor('folder', { folder: '/srv/one' });
+    await wait.sees(A, start);
+    expect(await wait.status()).toMatchObject({ folder: '/srv/one', seenAt: expect.any(String) });
+    await wait.withdraw(start + HOUR, '/srv/two');
+    expect(await wait.waits()).toBe(true);
+    await wait.withdraw(start + HOUR, '/srv/one');
+    expect((await wait.result()).outcome).toBe('withdrawn');
+
+    const nobodys = waitFor('no-folder');
+    await nobodys.sees(B, start);
+    await nobodys.withdraw(start + HOUR, '/srv/one');
+    expect(await nobodys.waits()).toBe(true);
+    await nobodys.withdraw(start + HOUR);
+    expect((await nobodys.result()).outcome).toBe('withdrawn');
   });
 
   it('but not at the word of a run that is older than the last observation', async () => {

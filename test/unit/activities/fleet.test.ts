@@ -29,7 +29,7 @@ describe('opening a fleet', () => {
       readPolicies,
     });
     expect(read).toEqual(['/policies']);
-    expect(fleet).toMatchObject({ own: ['a'], policies: [sourceNamed('a')] });
+    expect(fleet).toMatchObject({ own: ['a'], policies: [sourceNamed('a')], folder: '/policies' });
   });
 
   it('needs POLICY_DIR for that', async () => {

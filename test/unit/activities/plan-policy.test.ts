@@ -263,6 +263,8 @@ describe('a plan', () => {
       },
     ]);
     expect(world.journal.map(({ event }) => event)).toEqual(['policy.started']);
+    expect(page.waits?.[0]).not.toHaveProperty('folder');
+    expect((await plan(policyWith(), { folder: '/policies' })).waits).toMatchObject([{ folder: '/policies' }]);
   });
 
   it('takes a moved tag over at once where the policy has no window, from the source that the policy names now', async () => {
