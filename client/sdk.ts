@@ -292,7 +292,7 @@ export class HoubaClient {
     return await this.#explained(tag.tag, () => retirementOutcome(this.#client, tag));
   }
 
-  /** Every tag that waits for its moved digest to stand still, the one due first in front. */
+  /** Every tag that waits, to be taken over or to be deleted; the one due first in front. */
   async waits(): Promise<WaitSummary[]> {
     return await this.#explained('the list of waits', () => listWaits(this.#client));
   }

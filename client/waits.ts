@@ -1,28 +1,39 @@
 import type { Client, WorkflowExecutionInfo } from '@temporalio/client';
 import { defineSearchAttributeKey, WorkflowNotFoundError } from '@temporalio/common';
+import pLimit from 'p-limit';
 import type { Digest } from '../domain/digest.js';
 import { settleId } from '../domain/durable/ids.js';
+import type { Status } from '../domain/durable/messages.js';
 import { QUERIES, WAIT_UPDATES, WORKFLOWS } from '../domain/durable/names.js';
+import type { RetireStatus } from '../domain/durable/retire.js';
 import type { WaitDecision, WaitStatus } from '../domain/durable/settle.js';
 import type { HumanWord } from '../domain/human-word.js';
 import { formatTagged, type Repository } from '../domain/reference.js';
 import { HoubaError } from '../domain/report/errors.js';
 import { compareText } from '../domain/selection/version.js';
 
-/** A tag that waits for its moved digest to stand still. */
+/** A tag that waits. */
 export interface WaitSummary {
+  /** `settle`: for its moved digest to stand still; `retire`: it is marked, and for its deletion. */
+  readonly kind: 'settle' | 'retire';
   /** `host/repository:tag` at the destination. */
   readonly reference: string;
   readonly workflowId: string;
   readonly policy: string;
   readonly digest: string;
   readonly phase: string;
-  /** RFC 3339; null: when somebody releases it, or nobody knows. */
+  /** RFC 3339; null: when somebody releases or approves it, or nobody knows. */
   readonly dueAt: string | null;
-  /** Since when the digest stands, RFC 3339; null, as what follows: no worker answers for it now. */
+  /** It does not get any further by itself. */
+  readonly needsHuman: boolean;
+  /** Since when the digest stands, RFC 3339; null, as what follows: no worker answers for it now, or it is to be deleted. */
   readonly standsSince: string | null;
+  /** When a run last saw that it waits, RFC 3339. */
+  readonly seenAt: string | null;
   readonly attempt: number | null;
   readonly held: HumanWord | null;
+  /** Of a deletion: why it stands where it stands. */
+  readonly reason: string | null;
   readonly lastError: string | null;
 }
 
@@ -43,49 +54,66 @@ const TAG = defineSearchAttributeKey('HoubaTag', 'KEYWORD');
 const DIGEST = defineSearchAttributeKey('HoubaDigest', 'KEYWORD');
 const PHASE = defineSearchAttributeKey('HoubaPhase', 'KEYWORD');
 const DUE_AT = defineSearchAttributeKey('HoubaDueAt', 'DATETIME');
+const NEEDS_HUMAN = defineSearchAttributeKey('HoubaNeedsHuman', 'BOOL');
 
 /** A worker that is there answers far sooner. */
 const ANSWERS_WITHIN_MS = 5_000;
 
+/** Questions at a time. */
+const IN_FLIGHT = 10;
+
 /** Every wait, the one due first in front. What no worker answers for is told by what visibility knows of it. */
 export async function listWaits(client: Client): Promise<WaitSummary[]> {
-  const waits: WaitSummary[] = [];
+  const limit = pLimit(IN_FLIGHT);
+  const asked: Promise<WaitSummary | null>[] = [];
   let answered = true;
-  for await (const info of client.workflow.list({
-    query: `WorkflowType = '${WORKFLOWS.settle}' AND ExecutionStatus = 'Running'`,
-  })) {
+  const ask = async (info: WorkflowExecutionInfo): Promise<WaitSummary | null> => {
     const status = answered ? await askStatus(client, info.workflowId) : undefined;
     // One that has ended since has nothing to say; one that is silent speaks for the others.
-    if (status === null) continue;
+    if (status === null) return null;
     if (status === undefined) answered = false;
-    waits.push(summaryOf(info, status));
+    return summaryOf(info, status);
+  };
+  for await (const info of client.workflow.list({
+    query: `WorkflowType IN ('${WORKFLOWS.settle}', '${WORKFLOWS.retire}') AND ExecutionStatus = 'Running'`,
+  })) {
+    asked.push(limit(ask, info));
   }
+  const waits = (await Promise.all(asked)).filter((wait) => wait !== null);
   return waits.sort((a, b) => compareText(a.dueAt ?? '~', b.dueAt ?? '~') || compareText(a.reference, b.reference));
 }
 
 /** @returns undefined when nobody answers, null when the wait is over */
-async function askStatus(client: Client, workflowId: string): Promise<WaitStatus | null | undefined> {
+async function askStatus(client: Client, workflowId: string): Promise<AnyStatus | null | undefined> {
   try {
     return await client.withDeadline(Date.now() + ANSWERS_WITHIN_MS, () =>
-      client.workflow.getHandle(workflowId).query<WaitStatus>(QUERIES.status),
+      client.workflow.getHandle(workflowId).query<AnyStatus>(QUERIES.status),
     );
   } catch (error) {
     return error instanceof WorkflowNotFoundError ? null : undefined;
   }
 }
 
-function summaryOf(info: WorkflowExecutionInfo, status: WaitStatus | undefined): WaitSummary {
+/** Either kind's, as far as it has it. */
+type AnyStatus = Status & { readonly dueAt: string | null } & Partial<WaitStatus & Pick<RetireStatus, 'reason'>>;
+
+function summaryOf(info: WorkflowExecutionInfo, status: AnyStatus | undefined): WaitSummary {
   const { typedSearchAttributes: known, workflowId } = info;
   return {
+    kind: info.type === WORKFLOWS.retire ? 'retire' : 'settle',
     reference: `${known.get(REPOSITORY) ?? '?'}:${known.get(TAG) ?? '?'}`,
     workflowId,
-    policy: known.get(POLICY) ?? '',
+    // Visibility keeps the name under which it last did something.
+    policy: status?.policy ?? known.get(POLICY) ?? '',
     digest: status?.digest ?? known.get(DIGEST) ?? '',
     phase: status?.phase ?? known.get(PHASE) ?? '',
     dueAt: status === undefined ? (known.get(DUE_AT)?.toISOString() ?? null) : status.dueAt,
+    needsHuman: known.get(NEEDS_HUMAN) ?? false,
     standsSince: status?.standsSince ?? null,
+    seenAt: status?.seenAt ?? null,
     attempt: status?.attempt ?? null,
     held: status?.held ?? null,
+    reason: status?.reason ?? null,
     lastError: status?.lastError ?? null,
   };
 }
