@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { childEnvironment, readEnvironment } from '../config/environment.js';
 import { programPath } from '../config/programs.js';
 import { describeDifference, publicSettings, type Settings } from '../config/settings.js';
@@ -29,7 +30,7 @@ export interface Stack {
   readonly ui: string;
   /** The worker runs in this process and ends with it. */
   readonly owned: boolean;
-  /** Rejects if the worker of this process breaks; else never settles. */
+  /** Rejects if the worker of this process breaks, or the server cannot be kept up; else never settles. */
   readonly broken: Promise<never>;
   /** Stops what this process started once nobody else uses it; a joined stack is only left. */
   leave(): Promise<void>;
@@ -117,6 +118,9 @@ export async function clearDeadStack(home: string): Promise<void> {
   removeStack(home);
 }
 
+/** How often it is looked whether the server is still there. */
+const LOOK_MS = 1_000;
+
 async function startStack(mode: StackRecord['mode'], options: StackOptions): Promise<Stack> {
   const { settings, note } = options;
   const { home } = settings;
@@ -131,26 +135,25 @@ async function startStack(mode: StackRecord['mode'], options: StackOptions): Pro
       : `taking over the embedded Temporal in ${home} that a killed command left running`,
   );
   if (options.journal === 'file') note(`its journal is ${files.journal}`);
-  let record: StackRecord = {
-    ...base,
-    schema_version: 1,
-    version: houbaVersion(),
-    mode,
-    owner: ownMark(),
-    namespace: 'default',
-    ready: false,
-    settings: publicSettings(settings),
-    started_at: new Date().toISOString(),
+  const stack: { record: StackRecord } = {
+    record: {
+      ...base,
+      schema_version: 1,
+      version: houbaVersion(),
+      mode,
+      owner: ownMark(),
+      namespace: 'default',
+      ready: false,
+      settings: publicSettings(settings),
+      started_at: new Date().toISOString(),
+    },
   };
-  writeStack(home, record);
-  const stopHard = () => killAtExit(home, record.server);
+  writeStack(home, stack.record);
+  const stopHard = () => killAtExit(home, stack.record.server);
   process.once('exit', stopHard);
   try {
-    await untilListening(record, files.serverLog, async () => {
-      record = { ...record, ...(await newServer(home, options)) };
-      writeStack(home, record);
-      return record;
-    });
+    await untilListening(stack.record, files.serverLog, () => replaceServer(stack, options));
+    const { record } = stack;
     const { keepHistories, startWorker, createLogger } = await heavy;
     await keepHistories(record.address, record.namespace);
     const worker = await startWorker({
@@ -163,13 +166,37 @@ async function startStack(mode: StackRecord['mode'], options: StackOptions): Pro
         destination: options.journal === 'file' ? files.journal : 'stderr',
       }),
     });
-    writeStack(home, { ...record, ready: true });
-    return owned(home, record, worker, note, () => process.off('exit', stopHard));
+    stack.record = { ...record, ready: true };
+    writeStack(home, stack.record);
+    return owned(stack, worker, options, () => process.off('exit', stopHard));
   } catch (error) {
     process.off('exit', stopHard);
-    await stopServer(record.server);
+    await stopServer(stack.record.server);
     removeStack(home);
     throw error;
+  }
+}
+
+/** Another server, in place of the one that has ended. */
+async function replaceServer(stack: { record: StackRecord }, options: StackOptions): Promise<RunningServer> {
+  const { home } = options.settings;
+  stack.record = { ...stack.record, ...(await newServer(home, options)) };
+  writeStack(home, stack.record);
+  return stack.record;
+}
+
+/** Starts the server again where it was when it ends by itself (killed, out of memory): what waits in its file goes on. */
+async function keepServer(stack: { record: StackRecord }, options: StackOptions, over: AbortSignal): Promise<void> {
+  const { address, ui } = stack.record;
+  const where = { ...options, ports: { temporal: portOf(address), ui: portOf(ui) } };
+  for (;;) {
+    await sleep(LOOK_MS, undefined, { signal: over }).catch(() => {});
+    if (over.aborted) return;
+    const { server } = stack.record;
+    if (isAlive(server.pid, server.identity)) continue;
+    options.note('the embedded Temporal has ended; starting it again');
+    const another = () => replaceServer(stack, where);
+    await untilListening(await another(), stackFiles(options.settings.home).serverLog, another);
   }
 }
 
@@ -199,21 +226,28 @@ async function newServer(home: string, { ports }: StackOptions): Promise<Running
 }
 
 function owned(
-  home: string,
-  record: StackRecord,
+  stack: { record: StackRecord },
   worker: HoubaWorker,
-  note: (text: string) => void,
+  options: StackOptions,
   released: () => void,
 ): Stack {
+  const { note } = options;
+  const { home } = options.settings;
+  const { record } = stack;
   const running = worker.run();
+  const over = new AbortController();
+  const keeping = keepServer(stack, options, over.signal);
   const broken = new Promise<never>((_, reject) => {
     running.catch(reject);
+    keeping.catch(reject);
   });
   broken.catch(() => {}); // whoever races it hears of it
   async function stop(): Promise<void> {
     worker.shutdown();
     await running.catch(() => {});
-    await stopServer(record.server);
+    over.abort();
+    await keeping.catch(() => {});
+    await stopServer(stack.record.server);
     removeStack(home);
     released();
   }

@@ -1,8 +1,17 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { isAlive } from '../../client/processes.js';
 import { type RunningRegistry, startOlareg } from '../support/registries.js';
-import { createHouba, type Houba, operationsOf, type RegctlReader, regctlReader, until } from '../support/stack.js';
+import {
+  createHouba,
+  type Houba,
+  operationsOf,
+  policyText,
+  type RegctlReader,
+  regctlReader,
+  until,
+} from '../support/stack.js';
 import { image, push } from '../support/upstream-images.js';
 
 const WINDOW_MS = 20_000;
@@ -24,10 +33,10 @@ describe('the stability window on the embedded stack', () => {
   beforeAll(async () => {
     upstream = await startOlareg({ inMemory: true });
     registry = await startOlareg();
-    houba = await createHouba({
-      up: { host: upstream.host, tls_verify: false },
-      main: { host: registry.host, tls_verify: false },
-    });
+    houba = await createHouba(
+      { up: { host: upstream.host, tls_verify: false }, main: { host: registry.host, tls_verify: false } },
+      { HOUBA_STABILITY: '{"window":"20s"}' },
+    );
     regctl = regctlReader(houba.folder, [registry.host, upstream.host]);
     await houba.up();
   });
@@ -42,7 +51,7 @@ describe('the stability window on the embedded stack', () => {
     houba.policies({
       name,
       from: `${upstream.host}/${name}`,
-      import: { stability: { window: '20s' }, tags: { aliases: ['latest'] }, ...facts },
+      import: { tags: { aliases: ['latest'] }, ...facts },
       to: [`main:demo/${name}`],
     });
 
@@ -67,21 +76,28 @@ describe('the stability window on the embedded stack', () => {
 
   const stack = () => JSON.parse(readFileSync(join(houba.home, 'stack.json'), 'utf8'));
 
-  it('takes a moved tag over at its end, although the worker, then the server, were killed in between', async () => {
+  it('takes a moved tag over at its end, although the worker, then the server, was killed and restarted', async () => {
     const dir = policy('rolling');
     const began = Date.now();
     const { before, readyAt, digest } = await moved('rolling', dir);
     expect(readyAt).toBeGreaterThan(began + WINDOW_MS);
-    expect(await waits()).toMatchObject([
-      { reference: placed('rolling'), digest, phase: 'waiting', due_at: expect.any(String), held: null },
-    ]);
+    const waiting = { reference: placed('rolling'), digest, phase: 'waiting', held: null };
+    expect(await waits()).toMatchObject([waiting]);
 
-    const { owner, server } = stack();
-    process.kill(owner.pid, 'SIGKILL');
-    await new Promise((resolve) => setTimeout(resolve, 500));
-    process.kill(server.pid, 'SIGKILL');
+    const first = stack();
+    process.kill(first.owner.pid, 'SIGKILL');
+    await until(() => !isAlive(first.owner.pid, first.owner.identity), 'the end of the worker');
     await houba.up();
-    expect((await waits())[0]).toMatchObject({ reference: placed('rolling'), digest });
+    const second = stack();
+    expect(second.server).toEqual(first.server);
+    expect(await waits()).toMatchObject([waiting]);
+
+    // Its worker lives, and starts it again by itself.
+    process.kill(second.server.pid, 'SIGKILL');
+    await until(() => stack().server.pid !== second.server.pid, 'another server');
+    expect(stack().owner).toEqual(second.owner);
+    await until(async () => (await houba.run('waiting')).code === 0, 'the answer of the server');
+    expect(await waits()).toMatchObject([waiting]);
     expect(Date.parse((await waits())[0]?.due_at ?? '')).toBe(readyAt);
 
     await until(async () => (await regctl.digest(placed('rolling'))) !== before, 'the takeover');
@@ -167,6 +183,22 @@ describe('the stability window on the embedded stack', () => {
     });
     expect((await houba.run('promote', placed('new'), '--reason', 'needed today')).code).toBe(0);
     expect(await regctl.tags(`${registry.host}/demo/new`)).toEqual(['1.0.0', 'latest']);
+  });
+
+  it('ends when its policy is taken out of the folder, and goes on when another folder is run', async () => {
+    const dir = policy('gone', { stability: { window: '1h' } });
+    const before = (await moved('gone', dir)).before;
+    const beside = { name: 'beside', from: `${upstream.host}/gone`, to: ['main:demo/beside'] };
+    await houba.reconcile(houba.policies(beside));
+    expect((await waits()).map(({ reference }) => reference)).toEqual([placed('gone')]);
+
+    rmSync(join(dir, 'gone.yaml'));
+    writeFileSync(join(dir, 'beside.yaml'), policyText(beside));
+    expect((await houba.run('plan', dir)).code).toBe(0);
+    expect((await waits()).length).toBe(1);
+    await houba.reconcile(dir);
+    await until(async () => (await waits()).length === 0, 'the end of the wait');
+    expect(await regctl.digest(placed('gone'))).toBe(before);
   });
 
   it('says where to look when nothing is waited for', async () => {
