@@ -294,6 +294,12 @@ describe('the command line', () => {
     }
   }
 
+  /** What the temporal program says of the schedules. */
+  async function temporal(...words: string[]) {
+    const address = ['--address', stack?.address ?? '', '--output', 'json'];
+    return JSON.parse((await run(programPath('temporal') ?? '', ['schedule', ...words, ...address])).stdout);
+  }
+
   async function json(...words: string[]) {
     const code = await houba(...words, '--output', 'json');
     if (code !== 0) throw new Error(`exit ${code}: ${written.stderr}`);
@@ -337,11 +343,6 @@ describe('the command line', () => {
 
   it('applies, tells, runs and removes, and the temporal program sees the same', async () => {
     stack = await startLastingStack(quietly());
-    const temporal = async (...words: string[]) => {
-      const address = ['--address', stack?.address ?? '', '--output', 'json'];
-      return JSON.parse((await run(programPath('temporal') ?? '', ['schedule', ...words, ...address])).stdout);
-    };
-
     expect(await houba('list')).toBe(0);
     expect(written.stdout).toContain('houba-reconcile  not applied; `houba schedule apply reconcile` creates it\n');
     expect(await houba('apply', '--dry-run')).toBe(0);
@@ -394,12 +395,41 @@ describe('the command line', () => {
     expect(written.stderr).toContain('hint: houba schedule apply reconcile');
   });
 
-  it('finds its schedules again when the stack is up again, and warns of one that has no policies', async () => {
+  it('applied twice leaves one of each, and a pause, with the settings of the guide', async () => {
     expect(await houba('apply')).toBe(0);
+    expect(await houba('pause', 'gc', '--reason', 'the store is being moved')).toBe(0);
+    const { schedules } = await json('apply');
+    expect(schedules.map(({ id, change, paused }: Record<string, unknown>) => [id, change, paused])).toEqual([
+      ['houba-reconcile', 'unchanged', false],
+      ['houba-purge', 'unchanged', false],
+      ['houba-gc', 'unchanged', true],
+    ]);
+    const ids = async () => (await temporal('list')).map((one: { scheduleId: string }) => one.scheduleId).sort();
+    await until(async () => (await ids()).length >= 3);
+    expect(await ids()).toEqual(['houba-gc', 'houba-purge', 'houba-reconcile']);
+    const told = await Promise.all(
+      ['reconcile', 'purge', 'gc'].map(async (name) => {
+        const { schedule } = await temporal('describe', '--schedule-id', `houba-${name}`);
+        const { overlapPolicy, catchupWindow, pauseOnFailure = false } = schedule.policies;
+        const { paused = false, notes = '' } = schedule.state;
+        return [name, schedule.spec.jitter, overlapPolicy, catchupWindow, pauseOnFailure, paused, notes];
+      }),
+    );
+    const skip = 'SCHEDULE_OVERLAP_POLICY_SKIP';
+    expect(told).toEqual([
+      ['reconcile', '300s', skip, '3600s', false, false, ''],
+      ['purge', '900s', skip, '21600s', true, false, ''],
+      ['gc', '1800s', skip, '43200s', true, true, 'the store is being moved'],
+    ]);
+    for (const name of ['purge', 'gc']) expect(await houba('delete', name)).toBe(0);
+  });
+
+  it('finds its schedules again when the stack is up again, and warns of one that has no policies', async () => {
+    expect(await houba('apply', 'reconcile')).toBe(0);
     await stack?.leave();
     vi.stubEnv('POLICY_DIR', undefined);
     stack = await startLastingStack(quietly());
-    expect(await houba('apply')).toBe(0);
+    expect(await houba('apply', 'reconcile')).toBe(0);
     expect(written.stdout).toMatch(/^houba-reconcile {2}unchanged: every 1h,/);
     expect(written.stderr).toMatch(/^warning: the stack has no POLICY_DIR, so every run of houba-reconcile fails/m);
   });

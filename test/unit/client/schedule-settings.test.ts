@@ -10,6 +10,7 @@ import {
   settingsOf,
   type WrittenSettings,
 } from '../../../domain/durable/schedules.js';
+import { formatDuration } from '../../../domain/duration.js';
 
 const HOUR_MS = 3_600_000;
 const reconcile = scheduleNamed('reconcile');
@@ -28,6 +29,18 @@ describe('the table of schedules', () => {
 
   it("names a scheduled run as a client's runs are named", () => {
     expect(fleetId(new Date(0))).toMatch(new RegExp(`^${reconcile.run.workflowId}-\\d`));
+  });
+
+  it.each([
+    ['reconcile', 'every 1h', '5m', '1h', false],
+    ['audit', '0 1 * * * UTC', '15m', '6h', false],
+    ['purge', '0 2 * * * UTC', '15m', '6h', true],
+    ['gc', '0 3 * * 0 UTC', '30m', '12h', true],
+  ])('runs %s at %s, with jitter %s, catch-up %s, and pauses on failure: %s', (name, when, jitter, catchUp, pauses) => {
+    const { defaults } = SCHEDULES.find((row) => row.name === name) as (typeof SCHEDULES)[number];
+    expect(formatWhen(defaults.when)).toBe(when);
+    expect([defaults.jitterMs, defaults.catchUpMs].map(formatDuration)).toEqual([jitter, catchUp]);
+    expect(defaults.pauseOnFailure).toBe(pauses);
   });
 
   it('pauses what deletes when it fails, and nothing else', () => {
