@@ -5,6 +5,7 @@ import {
   defineQuery,
   defineSignal,
   defineUpdate,
+  patched,
   setHandler,
   workflowInfo,
 } from '@temporalio/workflow';
@@ -28,7 +29,8 @@ export const withdrawnSignal = defineSignal<[Withdrawal]>(WAIT_SIGNALS.withdrawn
  * what to do when is decided in `domain/lifecycle/stability-wait`. Without them, it acts on the last they said.
  */
 export async function settleTag(first: Observation, carried?: CarriedWait): Promise<SettleResult> {
-  const wait = new TagWait(first, carried);
+  // One that began before this goes on as it did: it never acts while the source tag is gone.
+  const wait = new TagWait(first, carried, patched('houba-001-source-tag-gone'));
   setHandler(statusQuery, () => wait.status());
   setHandler(observeUpdate, (seen) => wait.observe(seen), { validator: (seen) => wait.refuseBoundless(seen) });
   setHandler(withdrawnSignal, (withdrawal) => wait.withdraw(withdrawal));

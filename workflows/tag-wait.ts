@@ -62,7 +62,11 @@ export class TagWait {
   private closed = false;
   private taken: Taken | null;
 
-  constructor(first: Observation, carried: CarriedWait | undefined) {
+  constructor(
+    first: Observation,
+    carried: CarriedWait | undefined,
+    private readonly mayLackSource: boolean,
+  ) {
     this.state = carried?.state ?? beginWait(first.digest, Date.parse(first.at), first.placed);
     this.latest = carried?.latest ?? first;
     this.attempt = carried?.attempt ?? 0;
@@ -180,8 +184,10 @@ export class TagWait {
       this.state = { ...this.state, promoted: null };
       return this.failed(`${step.digest}, which was promoted, can no longer be fetched`);
     }
+    if (look.upstream === null && (step.kind === 'take' || !this.mayLackSource)) {
+      return this.failed('the source no longer serves the tag');
+    }
     if (step.kind === 'take') {
-      if (look.upstream === null) return this.failed('the source no longer serves the tag');
       return this.placement(look, step.digest, `it has stood still for ${formatDuration(this.latest.windowMs)}`, null);
     }
     const digest = step.among.find((one) => one === look.upstream || look.fetchable.includes(one));

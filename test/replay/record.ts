@@ -27,8 +27,10 @@ import {
 } from '../support/durable-samples.js';
 import { createGate, type Fakes, HAPPY, untilCancelled } from '../support/fake-steps.js';
 import bundleWorkflows from '../support/global-setup.js';
+import { until } from '../support/stack.js';
 import { HOUR, observationOf, observe, PLACED } from '../support/wait-samples.js';
 import { openStage, type Stage } from '../support/workflow-env.js';
+import { RUN_CASES } from './run-cases.js';
 import { SWEEP_CASES } from './sweep-cases.js';
 
 const FOLDER = join(packageRoot(), 'test', 'replay', 'histories');
@@ -204,6 +206,22 @@ const CASES: Readonly<Record<string, (stage: Stage) => Promise<WorkflowHandle>>>
     await handle.signal<[Withdrawal]>('withdrawn', { at: new Date(Date.now() + HOUR).toISOString() });
     return finished(handle);
   },
+  'settle-tag/source-tag-gone': async (stage) => {
+    stage.play({ lookAgain: async (request, context) => ({ ...(await unchanged(request, context)), upstream: null }) });
+    return finished(await settling(stage, 'source-tag-gone', { maxWaitMs: 1_500 }));
+  },
+  'settle-tag/nothing-to-fetch': async (stage) => {
+    stage.play({
+      lookAgain: async (request, context) => {
+        return { ...(await unchanged(request, context)), upstream: null, fetchable: [] };
+      },
+    });
+    const handle = await settling(stage, 'nothing-to-fetch', { maxWaitMs: 1_500 });
+    await until(async () => (await handle.describe()).searchAttributes.HoubaNeedsHuman?.[0] === true);
+    await handle.signal<[Withdrawal]>('withdrawn', { at: new Date(Date.now() + HOUR).toISOString() });
+    return finished(handle);
+  },
+  ...RUN_CASES,
   ...SWEEP_CASES,
   'reconcile-fleet/one-of-three-fails': async (stage) => {
     stage.play({

@@ -77,6 +77,20 @@ export const SWEEP_CASES: Readonly<Record<string, (stage: Stage) => Promise<Work
     gate.open();
     return finished(handle);
   },
+  // The first page of that: it continues as new.
+  'purge-fleet/first-page': async (stage) => {
+    stage.play({
+      findMarks: async ({ cursor }) =>
+        cursor === null
+          ? { found: [markedTag('lib/paged', '1')], settled: [], next: { registry: 'main', path: 'lib/a', tag: null } }
+          : { found: [], settled: [], next: null },
+    });
+    const handle = await stage.client.workflow.start(WORKFLOWS.purge, {
+      ...{ args: [PURGE], taskQueue: QUEUES.flow, workflowId: 'purge-first-page' },
+    });
+    await finished(handle);
+    return stage.client.workflow.getHandle(handle.workflowId, handle.firstExecutionRunId);
+  },
   'purge-fleet/two-pages': async (stage) => {
     stage.play({
       findMarks: async ({ cursor }) =>

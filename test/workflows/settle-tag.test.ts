@@ -260,17 +260,15 @@ describe('a wait ends without effect', () => {
   it('when its policy is gone, at the word of the folder whose run saw it last', async () => {
     const wait = waitFor('folder', { folder: '/srv/one' });
     await wait.sees(A, start);
+    const nobodys = waitFor('no-folder');
+    await nobodys.sees(A, start);
     expect(await wait.status()).toMatchObject({ folder: '/srv/one', seenAt: expect.any(String) });
     await wait.withdraw(start + HOUR, '/srv/two');
-    expect(await wait.waits()).toBe(true);
-    await wait.withdraw(start + HOUR, '/srv/one');
-    expect((await wait.result()).outcome).toBe('withdrawn');
-
-    const nobodys = waitFor('no-folder');
-    await nobodys.sees(B, start);
     await nobodys.withdraw(start + HOUR, '/srv/one');
-    expect(await nobodys.waits()).toBe(true);
+    expect([await wait.status(), await nobodys.status()]).toMatchObject([{ phase: 'waiting' }, { phase: 'waiting' }]);
+    await wait.withdraw(start + HOUR, '/srv/one');
     await nobodys.withdraw(start + HOUR);
+    expect((await wait.result()).outcome).toBe('withdrawn');
     expect((await nobodys.result()).outcome).toBe('withdrawn');
   });
 
