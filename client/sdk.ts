@@ -29,7 +29,7 @@ import type { RunReport } from '../domain/report/run-report.js';
 import { inputDigest } from './input-digest.js';
 import { explainFailure } from './run-failure.js';
 import { type Decision, decideRetirement, retirementOutcome, type Sweep, startSweep } from './sweeps.js';
-import { decideWait, type HumanDecision, listWaits, type WaitingTag, type WaitSummary } from './waits.js';
+import { decideWait, type HumanDecision, listWaits, type WaitingTag, type WaitSummary, wordOf } from './waits.js';
 
 // What a caller needs beside the client: to read policies, to ask, and to judge the answer.
 export { readPolicyFiles } from '../adapters/policy-files.js';
@@ -257,15 +257,22 @@ export class HoubaClient {
     });
   }
 
-  /** Where one run is: its line, and, while it runs, its progress. */
-  async status(workflowId: string): Promise<RunSummary & { readonly progress: RunProgress | null }> {
+  /**
+   * Where one run is: its line, and, while it runs, its progress. Of what is no reconcile, such as a wait, `word` says how
+   * it stands or ended; else it is null.
+   */
+  async status(
+    workflowId: string,
+  ): Promise<RunSummary & { readonly progress: RunProgress | null; readonly word: string | null }> {
     return await this.#explained(workflowId, async () => {
       const info = await this.#client.workflow.getHandle(workflowId).describe();
+      const base = { ...summary(info), progress: null, word: null };
+      if (info.type !== WORKFLOWS.fleet) return { ...base, word: await wordOf(this.#client, info) };
+      if (info.status.name !== 'RUNNING') return base;
       const placements = new PlacementTally();
-      if (info.status.name !== 'RUNNING') return { ...summary(info), progress: null };
       const { phase, policies } = await this.#progressOf(info);
       await Promise.all(policies.current.map((policy) => this.#tally(policy, placements)));
-      return { ...summary(info), progress: { phase, policies, placements: placements.sum() } };
+      return { ...base, progress: { phase, policies, placements: placements.sum() } };
     });
   }
 

@@ -6,10 +6,11 @@ import { settleId } from '../domain/durable/ids.js';
 import type { Status } from '../domain/durable/messages.js';
 import { QUERIES, WAIT_UPDATES, WORKFLOWS } from '../domain/durable/names.js';
 import type { RetireStatus } from '../domain/durable/retire.js';
-import type { WaitDecision, WaitStatus } from '../domain/durable/settle.js';
+import type { SettleResult, WaitDecision, WaitStatus } from '../domain/durable/settle.js';
 import type { HumanWord } from '../domain/human-word.js';
 import { formatTagged, type Repository } from '../domain/reference.js';
 import { HoubaError } from '../domain/report/errors.js';
+import type { PurgeOutcome } from '../domain/report/purge-report.js';
 import { compareText } from '../domain/selection/version.js';
 
 /** A tag that waits. */
@@ -95,7 +96,7 @@ async function askStatus(client: Client, workflowId: string): Promise<AnyStatus 
 }
 
 /** Either kind's, as far as it has it. */
-type AnyStatus = Status & { readonly dueAt: string | null } & Partial<WaitStatus & Pick<RetireStatus, 'reason'>>;
+type AnyStatus = Status & { readonly dueAt?: string | null } & Partial<WaitStatus & Pick<RetireStatus, 'reason'>>;
 
 function summaryOf(info: WorkflowExecutionInfo, status: AnyStatus | undefined): WaitSummary {
   const { typedSearchAttributes: known, workflowId } = info;
@@ -107,7 +108,7 @@ function summaryOf(info: WorkflowExecutionInfo, status: AnyStatus | undefined): 
     policy: status?.policy ?? known.get(POLICY) ?? '',
     digest: status?.digest ?? known.get(DIGEST) ?? '',
     phase: status?.phase ?? known.get(PHASE) ?? '',
-    dueAt: status === undefined ? (known.get(DUE_AT)?.toISOString() ?? null) : status.dueAt,
+    dueAt: status === undefined ? (known.get(DUE_AT)?.toISOString() ?? null) : (status.dueAt ?? null),
     needsHuman: known.get(NEEDS_HUMAN) ?? false,
     standsSince: status?.standsSince ?? null,
     seenAt: status?.seenAt ?? null,
@@ -116,6 +117,30 @@ function summaryOf(info: WorkflowExecutionInfo, status: AnyStatus | undefined): 
     reason: status?.reason ?? null,
     lastError: status?.lastError ?? null,
   };
+}
+
+/**
+ * How something that is no reconcile stands, or what it came to, in a sentence. Nothing is known of what did not end by
+ * itself.
+ */
+export async function wordOf(
+  client: Client,
+  { workflowId, type, status }: Pick<WorkflowExecutionInfo, 'workflowId' | 'type' | 'status'>,
+): Promise<string> {
+  const handle = client.workflow.getHandle(workflowId);
+  if (status.name === 'RUNNING') {
+    const { phase, dueAt, lastError } = await handle.query<AnyStatus>(QUERIES.status);
+    const due = dueAt === undefined || dueAt === null ? '' : `, due ${dueAt}`;
+    return `${phase}${due}${lastError === undefined ? '' : `: ${lastError}`}`;
+  }
+  if (status.name !== 'COMPLETED') return '';
+  if (type === WORKFLOWS.settle) {
+    const { outcome, digest, because } = (await handle.result()) as SettleResult;
+    return `${outcome}${digest === null ? '' : ` ${digest}`}: ${because}`;
+  }
+  if (type !== WORKFLOWS.retire) return '';
+  const { decision, applied, reason } = (await handle.result()) as PurgeOutcome;
+  return `${applied ? 'deleted' : decision}: ${reason}`;
 }
 
 /**

@@ -40,6 +40,8 @@ export interface CarriedWait {
   readonly retryAtMs: number | null;
   /** What was taken over in this wait; left out by a run from before it was told in reports. */
   readonly taken?: Taken | null;
+  /** Who let it go on after a hold, and why; left out by such a run too. */
+  readonly released?: HumanWord | null;
 }
 
 type Taken = NonNullable<WaitStatus['taken']> & { readonly because: string };
@@ -61,6 +63,7 @@ export class TagWait {
   private tried = 0;
   private closed = false;
   private taken: Taken | null;
+  private released: HumanWord | null;
 
   constructor(
     first: Observation,
@@ -73,11 +76,12 @@ export class TagWait {
     this.lastError = carried?.lastError ?? null;
     this.retryAtMs = carried?.retryAtMs ?? null;
     this.taken = carried?.taken ?? null;
+    this.released = carried?.released ?? null;
   }
 
   carry(): CarriedWait {
-    const { state, latest, attempt, lastError, retryAtMs, taken } = this;
-    return { state, latest, attempt, lastError, retryAtMs, taken };
+    const { state, latest, attempt, lastError, retryAtMs, taken, released } = this;
+    return { state, latest, attempt, lastError, retryAtMs, taken, released };
   }
 
   /** What a run saw; news that come late change nothing. */
@@ -104,6 +108,7 @@ export class TagWait {
   release(word: WaitDecision): WaitStatus {
     this.log('wait.released', { by: word.by, reason: word.reason });
     this.state = released(this.state);
+    this.released = wordOf(word);
     return this.status();
   }
 
@@ -278,9 +283,10 @@ export class TagWait {
   private reason(): string | null {
     const { held: word } = this.state;
     if (word !== null) return `held by ${word.by}: ${word.reason}`;
-    const { lastError, taken } = this;
-    if (lastError !== null || taken === null) return lastError;
-    return `${taken.digest} was taken over: ${taken.because}; upstream has moved on since`;
+    const { lastError, taken, released: by } = this;
+    if (lastError !== null) return lastError;
+    if (taken !== null) return `${taken.digest} was taken over: ${taken.because}; upstream has moved on since`;
+    return by === null ? null : `released by ${by.by}: ${by.reason}`;
   }
 
   private placement(look: Look, digest: Digest, settled: string, word: HumanWord | null): Placement {

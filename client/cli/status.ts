@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { escapeControls } from '../../domain/report/escape.js';
 import type { RunProgress, RunSummary } from '../sdk.js';
 import { type Output, outputOption } from './options.js';
 
@@ -35,19 +36,21 @@ async function showRun(workflowId: string, output: Output): Promise<void> {
   const { note, paletteFor, print, printJson } = await import('./terminal.js');
   const session = await look();
   try {
-    const { progress, ...run } = await session.client.status(workflowId);
-    const report = run.status === 'COMPLETED' ? await session.client.await(run) : null;
+    const { progress, word, ...run } = await session.client.status(workflowId);
+    const report = run.status === 'COMPLETED' && word === null ? await session.client.await(run) : null;
     if (output === 'json') {
       return await printJson({
         schema_version: 1,
         ...runJson(run),
         progress: progress && progressJson(progress),
+        word,
         report,
       });
     }
     const page = session.pageOf(workflowId);
     if (page !== null) note(page);
     await print(runLine(run));
+    if (word !== null && word !== '') await print(`${escapeControls(word)}\n`);
     if (progress !== null) {
       const { progressText } = await import('./progress.js');
       await print(`${progressText(progress, Date.now() - run.startedAt.getTime())}\n`);

@@ -25,7 +25,7 @@ export function promoteCommand(): Command {
 
 export function holdCommand(): Command {
   return decisionCommand('hold')
-    .requiredOption('--reason <text>', 'why it must wait longer')
+    .option('--reason <text>', 'why it must wait longer', 'held by hand')
     .addHelpText(
       'after',
       '\nExample:\n  houba hold registry.example/cache/valkey:8.1 --reason "broken on arm64"\n\n' +

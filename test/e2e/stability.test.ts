@@ -83,6 +83,9 @@ describe('the stability window on the embedded stack', () => {
     expect(readyAt).toBeGreaterThan(began + WINDOW_MS);
     const waiting = { reference: placed('rolling'), digest, phase: 'waiting', held: null };
     expect(await waits()).toMatchObject([waiting]);
+    const status = async () => (await houba.run('status', `settle/${placed('rolling')}`)).stdout;
+    expect(await status()).toContain('running');
+    expect(await status()).toMatch(/^waiting, due \d{4}-/m);
 
     const first = stack();
     process.kill(first.owner.pid, 'SIGKILL');
@@ -112,6 +115,7 @@ describe('the stability window on the embedded stack', () => {
     const after = await regctl.digest(placed('rolling'));
     await until(async () => (await regctl.digest(placed('rolling', 'latest'))) === after, 'the alias');
     await until(async () => (await waits()).length === 0, 'the end of the wait');
+    expect(await status()).toContain(`taken ${digest}: it has stood still for 20s`);
     expect((await houba.reconcile(dir)).report.totals).toMatchObject({ held: 0, updated: 0, aliased: 0, skipped: 1 });
   });
 
@@ -144,6 +148,7 @@ describe('the stability window on the embedded stack', () => {
   it('holds a tag beyond its window, and releases it', async () => {
     const dir = policy('held');
     const { before, readyAt } = await moved('held', dir);
+    expect((await houba.run('hold', placed('held'))).stdout).toMatch(/^holding .*held by hand\)$/m);
     expect((await houba.run('hold', placed('held'), '--reason', 'broken on arm64', '--by', 'bob')).code).toBe(0);
     expect(await waits()).toMatchObject([
       { phase: 'held', due_at: null, held: { by: 'bob', reason: 'broken on arm64' } },

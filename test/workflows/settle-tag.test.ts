@@ -330,6 +330,16 @@ describe('a person', () => {
     expectTaken(A, 30);
   });
 
+  it('who releases a tag before its time stands in the reports until it is taken over', async () => {
+    const wait = waitFor('released');
+    await wait.sees(A, start);
+    await wait.says('hold', A);
+    await wait.says('release', A, 'alice');
+    expect((await wait.sees(A, start + HOUR)).reason).toBe('released by alice: looked at it');
+    await wait.result();
+    expectTaken(A, 7);
+  });
+
   it('may promote a digest and find upstream moving on: that one is taken, and the other is waited for', async () => {
     const wait = waitFor('moving-on');
     await wait.sees(A, start);
