@@ -84,7 +84,7 @@ describe('the stability window on the embedded stack', () => {
     const waiting = { reference: placed('rolling'), digest, phase: 'waiting', held: null };
     expect(await waits()).toMatchObject([waiting]);
     const status = async () => (await houba.run('status', `settle/${placed('rolling')}`)).stdout;
-    expect(await status()).toMatch(/running[^]*^waiting, due \d{4}-/m);
+    expect(await status()).toMatch(/running[\s\S]*^waiting, due \d{4}-/m);
 
     const first = stack();
     process.kill(first.owner.pid, 'SIGKILL');
