@@ -1,3 +1,4 @@
+import { Context } from '@temporalio/activity';
 import type { Workflow } from '@temporalio/common';
 import { retireId } from '../domain/durable/ids.js';
 import { QUEUES, RETIRE_UPDATES, WORKFLOWS } from '../domain/durable/names.js';
@@ -43,6 +44,9 @@ export function createHandOver(_deps: Dependencies) {
       } catch (error) {
         if (!(error instanceof WorkflowNotFoundError)) throw error;
       }
+      const ended = await endedMeanwhile(client, workflowId);
+      // Whether this sweep had begun it nobody knows: it counts as begun.
+      if (ended !== null) return { outcome: ended, begun: mayBegin };
       if (!mayBegin) return { outcome: refused(marked), begun: false };
       const startWorkflowOperation = new WithStartWorkflowOperation(WORKFLOWS.retire, {
         workflowId,
@@ -58,6 +62,24 @@ export function createHandOver(_deps: Dependencies) {
       return { outcome, begun: true };
     });
   });
+}
+
+/** What came of a retirement that ended before this attempt could ask again: the answer was lost with a worker. */
+async function endedMeanwhile(
+  client: ReturnType<typeof temporalClient>,
+  workflowId: string,
+): Promise<PurgeOutcome | null> {
+  const { attempt, scheduledTimestampMs } = Context.current().info;
+  if (attempt === 1) return null;
+  try {
+    const handle = client.workflow.getHandle(workflowId);
+    const { status, closeTime } = await handle.describe();
+    if (status.name !== 'COMPLETED' || closeTime === undefined) return null;
+    return closeTime.getTime() < scheduledTimestampMs ? null : ((await handle.result()) as PurgeOutcome);
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) return null;
+    throw error;
+  }
 }
 
 function refused(marked: MarkedTag): PurgeOutcome {

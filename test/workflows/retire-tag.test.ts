@@ -1,5 +1,6 @@
 import { WithStartWorkflowOperation, WorkflowUpdateFailedError } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
+import { MockActivityEnvironment } from '@temporalio/testing';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
 import { retireId } from '../../domain/durable/ids.js';
 import { QUEUES } from '../../domain/durable/names.js';
@@ -8,6 +9,7 @@ import type { UsageAnswer } from '../../domain/lifecycle/usage.js';
 import { HoubaError } from '../../domain/report/errors.js';
 import type { PurgeOutcome } from '../../domain/report/purge-report.js';
 import type { retireTag } from '../../workflows/index.js';
+import { createWorld } from '../support/activity-world.js';
 import { DESTINATION, digestFor } from '../support/durable-samples.js';
 import { createGate, HAPPY } from '../support/fake-steps.js';
 import { DAY, judgementAt, MARKED, retireOrder, seenAt, UNKNOWN, UNSEEN } from '../support/retire-samples.js';
@@ -397,10 +399,29 @@ describe('the deletion', () => {
     expect(await tag.result()).toMatchObject({ decision: 'protect', applied: false });
   });
 
+  it('is told to a sweep that comes back for its answer after its worker was killed', async () => {
+    play({ judgeTag: async () => DUE });
+    const tag = retirementOf('d6');
+    const scheduledTimestampMs = await stage.now();
+    await tag.sweep();
+    await tag.result();
+    const { requireApproval, ...marked } = retireOrder('lib/retired', 'd6');
+    const ask = (info: { attempt: number; scheduledTimestampMs: number }) =>
+      new MockActivityEnvironment(info, { client: stage.client }).run(createWorld().steps.handOver, {
+        ...{ marked, requireApproval, mayBegin: true },
+      });
+    expect(await ask({ attempt: 2, scheduledTimestampMs })).toMatchObject({
+      ...{ begun: true, outcome: { decision: 'purge', applied: true } },
+    });
+    play({ judgeTag: async () => ({ act: 'end', digest: MARKED, reason: 'the tag is gone already', gone: true }) });
+    const later = { attempt: 2, scheduledTimestampMs: (await stage.now()) + 60_000 };
+    expect(await ask(later)).toMatchObject({ begun: true, outcome: { decision: 'protect', applied: false } });
+  });
+
   it('tells what the registry keeps', async () => {
     play({
       judgeTag: async () => DUE,
-      deleteMarked: async () => ({ retired: { deleted: 1, leftBehind: [digestFor('left')] } }),
+      deleteMarked: async () => ({ retired: { leftBehind: [digestFor('left')] } }),
     });
     expect((await retirementOf('d5').sweep()).reason).toMatch('keeps 1');
   });
