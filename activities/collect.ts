@@ -119,22 +119,24 @@ export function createCollect(deps: Dependencies) {
   const graphs = createGraphReader(deps);
   return step(
     async ({ repository, planned }: { repository: DestinationRepository; planned: Collection }, { signal }) => {
-      const scans = await removeInPeace(deps, repository, planned.scans, signal);
-      const shown = await graphs.tags(repository, signal);
-      const kept = [...shown.tags.values(), ...planned.kept];
-      const graph: ManifestGraph = await graphs.read(repository, planned.manifests, kept, signal);
-      const unneeded = unneededManifests(graph, planned.manifests, kept, 'cut');
-      const victims = unneeded.map((digest) => victimOf(digest, graph.get(digest)?.subject ?? null));
-      const leftBehind = [...scans, ...(await removeInPeace(deps, repository, victims, signal))];
-      const isGone = (digest: Digest) =>
-        !graph.has(digest) || (unneeded.includes(digest) && !leftBehind.includes(digest));
-      await dropEvidenceTags(deps, repository, shown, new Set(planned.manifests.filter(isGone)), signal);
-      deps.journal.event('collected', {
-        dest: formatRepository(repository),
-        ...{ scans: planned.scans.length, manifests: unneeded.length, left_behind: leftBehind.length },
+      return deps.deletions.during(repository, async () => {
+        const scans = await removeInPeace(deps, repository, planned.scans, signal);
+        const shown = await graphs.tags(repository, signal);
+        const kept = [...shown.tags.values(), ...planned.kept];
+        const graph: ManifestGraph = await graphs.read(repository, planned.manifests, kept, signal);
+        const unneeded = unneededManifests(graph, planned.manifests, kept, 'cut');
+        const victims = unneeded.map((digest) => victimOf(digest, graph.get(digest)?.subject ?? null));
+        const leftBehind = [...scans, ...(await removeInPeace(deps, repository, victims, signal))];
+        const isGone = (digest: Digest) =>
+          !graph.has(digest) || (unneeded.includes(digest) && !leftBehind.includes(digest));
+        await dropEvidenceTags(deps, repository, shown, new Set(planned.manifests.filter(isGone)), signal);
+        deps.journal.event('collected', {
+          dest: formatRepository(repository),
+          ...{ scans: planned.scans.length, manifests: unneeded.length, left_behind: leftBehind.length },
+        });
+        const removal: Removal = { leftBehind };
+        return removal;
       });
-      const removal: Removal = { leftBehind };
-      return removal;
     },
   );
 }

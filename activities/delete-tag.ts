@@ -28,7 +28,10 @@ export interface DeletionRequest {
   readonly tags: readonly DoomedTag[];
 }
 
-/** What goes with some tags. Whoever deletes keeps it until all is gone: without the tags nobody finds it any more. */
+/**
+ * What may go with some tags: all that they lead to, for who else needs it now may be deleted at the same time. Whoever
+ * deletes keeps it until all is gone: without the tags nobody finds it any more.
+ */
 export interface DeletionList {
   /** In the order of deletion. */
   readonly manifests: readonly Digest[];
@@ -56,7 +59,7 @@ export interface TagDeleter {
   delete(request: DeletionRequest & { readonly list: DeletionList }, context: StepContext): Promise<DeletionResult>;
 }
 
-/** Reads what some tags alone need: manifests, evidence, originals, and what they superseded. */
+/** Reads what some tags need: manifests, evidence, originals, and what they superseded. Nothing may be unreadable. */
 export function createInspectDeletion(deps: Dependencies) {
   const deleter = createTagDeleter(deps);
   return step((request: DeletionRequest, context) => deleter.inspect(request, context));
@@ -79,23 +82,24 @@ export function createTagDeleter(deps: Dependencies): TagDeleter {
       const shown = await graphs.tags(destination, signal);
       const kept = [...shown.tags].filter(([tag, digest]) => unwanted.get(tag) !== digest).map(([, digest]) => digest);
       const graph = await graphs.read(destination, unwanted.values(), kept, signal);
-      return { manifests: unneededManifests(graph, unwanted.values(), kept) };
+      return { manifests: unneededManifests(graph, unwanted.values(), []) };
     },
 
-    async delete(request, context) {
-      const outcomes: DeletionOutcome[] = [];
-      const isBegun = () => outcomes.some(({ deleted }) => deleted);
-      try {
-        for (const doomed of request.tags) {
-          context.signal.throwIfAborted();
-          outcomes.push(await deleteOne(deps, request, doomed, context.signal));
-          context.progress({ deleted: outcomes.length });
+    delete: (request, context) =>
+      deps.deletions.during(request.destination, async () => {
+        const outcomes: DeletionOutcome[] = [];
+        const isBegun = () => outcomes.some(({ deleted }) => deleted);
+        try {
+          for (const doomed of request.tags) {
+            context.signal.throwIfAborted();
+            outcomes.push(await deleteOne(deps, request, doomed, context.signal));
+            context.progress({ deleted: outcomes.length });
+          }
+          return { outcomes, leftBehind: isBegun() ? await deleteUnneeded(deps, graphs, request, context.signal) : [] };
+        } catch (error) {
+          throw isBegun() ? goOn(error) : error;
         }
-        return { outcomes, leftBehind: isBegun() ? await deleteUnneeded(deps, graphs, request, context.signal) : [] };
-      } catch (error) {
-        throw isBegun() ? goOn(error) : error;
-      }
-    },
+      }),
   };
 }
 

@@ -15,6 +15,7 @@ import type { WaitSettings } from '../domain/lifecycle/stability-wait.js';
 import type { Repository } from '../domain/reference.js';
 import type { Roster } from '../domain/roster.js';
 import type { TransformResources } from '../domain/transform/step.js';
+import type { DeletionNotes } from './deletion-notes.js';
 
 /** What activities are made from; the worker puts it together. */
 export interface Dependencies {
@@ -35,6 +36,7 @@ export interface Dependencies {
   readonly whoIsAtWork: (policy: string, repository: Repository) => Promise<string | null>;
   /** Whose signatures count; null: nothing says. @throws HoubaError `ConfigInvalid` when the key cannot be read */
   readonly readTrust: (signal: AbortSignal) => Promise<Trust | null>;
+  readonly deletions: DeletionNotes;
   /** @throws HoubaError `ConfigInvalid` when no usage oracle is set */
   readonly openOracle: () => UsageOracle;
   readonly readPolicies: (path: string) => Promise<PolicySource[]>;

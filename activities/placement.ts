@@ -2,8 +2,15 @@ import type { RegistryReader } from '../adapters/registry.js';
 import type { Digest } from '../domain/digest.js';
 import type { DestinationRepository, Placement } from '../domain/durable/placement.js';
 import { readMarks } from '../domain/lifecycle/mark.js';
-import type { ParsedManifest } from '../domain/manifest.js';
-import { formatPinned, formatTagged, isEvidenceTag, isTag, type Repository } from '../domain/reference.js';
+import { isIndexType, type ParsedManifest } from '../domain/manifest.js';
+import {
+  formatPinned,
+  formatRepository,
+  formatTagged,
+  isEvidenceTag,
+  isTag,
+  type Repository,
+} from '../domain/reference.js';
 import { HoubaError } from '../domain/report/errors.js';
 import { readStamp, readStampBeside, stampsBeside } from '../domain/stamp/annotations.js';
 import { stampManifest } from '../domain/stamp/manifest.js';
@@ -51,10 +58,10 @@ export function createInspectPlacement(deps: Dependencies) {
  * Throws `PreconditionFailed` when the source tag has moved since it was planned (L34).
  */
 export function createWriteImage(deps: Dependencies) {
-  return step(async ({ placement, inspection }: { placement: Placement; inspection: Inspection }, { signal }) => {
+  return step(async ({ placement, inspection, again }: WriteRequest, { signal }) => {
     const { source, destination, baseDigest } = placement;
     const bring = async (digests: readonly Digest[]) => {
-      if (digests.length > 0 && placement.kind === 'imported') await refuseMoved(deps, placement, signal);
+      if (digests.length > 0 && placement.kind === 'imported' && !again) await refuseMoved(deps, placement, signal);
       for (const digest of digests)
         await deps.regctl.copyImage({ repository: source, digest }, destination, {}, signal);
     };
@@ -74,6 +81,13 @@ export function createWriteImage(deps: Dependencies) {
   });
 }
 
+export interface WriteRequest {
+  readonly placement: Placement;
+  readonly inspection: Inspection;
+  /** Whether its tag has moved already, and a deletion may have taken some of it away. */
+  readonly again?: boolean;
+}
+
 /** The manifest or index that a placement is about, before it is stamped. */
 interface Body {
   readonly bytes: Uint8Array;
@@ -90,7 +104,8 @@ interface Body {
 async function readBody(deps: Dependencies, placement: Placement, signal: AbortSignal): Promise<Body> {
   const { source, destination, baseDigest } = placement;
   const platforms = placement.platforms ?? null;
-  const originalPresent = (await deps.reader.headManifest(destination, baseDigest, signal)) !== null;
+  const lacks = await lackingOf(deps, placement, signal);
+  const originalPresent = lacks?.length === 0;
   if (isRestampedInPlace(placement)) return readCurrent(deps, placement, originalPresent, signal);
   const from = originalPresent ? destination : source;
   const { raw, manifest } = await readManifest(deps.reader, from, baseDigest, signal);
@@ -107,8 +122,26 @@ async function readBody(deps: Dependencies, placement: Placement, signal: AbortS
     const [only] = await readPlatforms(deps.reader, from, baseDigest, signal);
     requirePlatforms(only === undefined ? [] : [only.platform], platforms, name);
   }
-  const toCopy = originalPresent ? [] : [baseDigest];
+  const toCopy = lacks ?? [baseDigest];
   return { bytes: raw.bytes, mediaType, revision, originalPresent, refuseForged: forged, toCopy };
+}
+
+/**
+ * What the destination lacks of an original that is there: a deletion may have come between, and a copy would take the index
+ * for whole. null: it is not there. What a tag shows is whole.
+ */
+async function lackingOf(
+  { reader }: Dependencies,
+  { destination, baseDigest, kind }: Placement,
+  signal: AbortSignal,
+): Promise<readonly Digest[] | null> {
+  const raw = await reader.headManifest(destination, baseDigest, signal);
+  if (raw === null) return null;
+  if (kind === 'restamped' || !isIndexType(raw.mediaType)) return [];
+  const { manifest } = await readManifest(reader, destination, baseDigest, signal);
+  const children = manifest.kind === 'index' ? manifest.manifests.map(({ digest }) => digest) : [];
+  const heads = await Promise.all(children.map((digest) => reader.headManifest(destination, digest, signal)));
+  return children.filter((_, at) => heads[at] === null);
 }
 
 /** Whether all that the source has is taken as it is; then the original comes along. */
@@ -171,6 +204,10 @@ export interface PublishRequest {
   readonly journal: Readonly<Record<string, unknown>>;
   /** What the tag of a placement carries now. Left out for an alias, which carries what its tag does. */
   readonly placed?: PlacedEvidence;
+  /** When the placement began to look at what is there, ms since 1970. */
+  readonly begunAtMs?: number;
+  /** Whether it was published before, and a deletion may have taken the tag away. */
+  readonly again?: boolean;
 }
 
 interface PlacedEvidence {
@@ -184,34 +221,50 @@ interface PlacedEvidence {
  * Moves a tag, in one PUT, and reads it back. A tag that is there already is left alone; one that somebody else
  * moved meanwhile is not overwritten.
  *
- * @returns whether the tag shows something else than when this was planned
- * Throws `PreconditionFailed`, `DigestMismatch`.
+ * @returns whether the tag shows something else than when this was planned; `again` where something was being deleted in the
+ * repository meanwhile: it may have been found in place and be gone, and all has to be done once more
+ * Throws `PreconditionFailed`, `DigestMismatch`; `Interrupted` while something is being deleted.
  */
 export function createPublishTag(deps: Dependencies) {
-  return step(async (request: PublishRequest, { signal }): Promise<boolean> => {
-    const { destination, tag, digest, expected, placed } = request;
+  return step(async (request: PublishRequest, { signal }): Promise<boolean | 'again'> => {
+    const { destination, tag, digest, expected, placed, begunAtMs, again } = request;
     const name = formatTagged(destination, tag);
     const before = await deps.reader.headManifest(destination, tag, signal);
     const moves = before?.digest !== digest || expected !== digest;
     // A new stamp beside the same image is told as well.
     if (!moves && placed === undefined) return false;
     const { raw, manifest } = await readManifest(deps.reader, destination, digest, signal);
+    let shown = before?.digest ?? null;
     // An attempt whose answer was lost may have moved it already; then it is only told.
-    if (before?.digest !== digest) {
-      if ((before?.digest ?? null) !== expected) {
+    if (shown !== digest) {
+      if (shown !== expected && !(again && shown === null)) {
         throw new HoubaError('PreconditionFailed', `${name} was moved by somebody else during the run`, {
           hint: 'see who else writes there; the next run plans anew',
         });
       }
       await deps.regctl.putManifest(destination, { tag }, raw.mediaType, raw.bytes, signal);
-      const after = (await deps.reader.headManifest(destination, tag, signal))?.digest ?? 'nothing';
-      if (after !== digest) {
-        throw new HoubaError('DigestMismatch', `${name} resolves to ${after} after ${digest} was put there`);
-      }
+      shown = (await deps.reader.headManifest(destination, tag, signal))?.digest ?? null;
+    }
+    if (begunAtMs !== undefined && (await wasOvertaken(deps, destination, begunAtMs))) return 'again';
+    if (shown !== digest) {
+      const found = shown ?? 'nothing';
+      throw new HoubaError('DigestMismatch', `${name} resolves to ${found} after ${digest} was put there`);
     }
     if (placed !== undefined) await rememberPlaced(deps, request, placed, manifest, signal);
     deps.journal.event('operation', { ...request.journal, out_digest: digest, applied: true });
     return moves;
+  });
+}
+
+/**
+ * Whether a deletion went on beside a placement. One that begins after the tag was published sees the tag, and spares what
+ * it needs.
+ */
+async function wasOvertaken({ deletions }: Dependencies, repository: Repository, sinceMs: number): Promise<boolean> {
+  const deletion = await deletions.since(repository, sinceMs);
+  if (deletion !== 'going on') return deletion === 'ended';
+  throw new HoubaError('Interrupted', `something is being deleted in ${formatRepository(repository)}`, {
+    hint: 'the placement waits for its end',
   });
 }
 

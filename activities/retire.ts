@@ -32,7 +32,7 @@ export type RetireResult = { readonly judgement: Judgement } | { readonly retire
 /** A run takes seconds to minutes. */
 const BUSY_RETRY_MS = 20_000;
 
-/** Reads what the tag alone needs. Nothing is deleted yet. */
+/** Reads what may go with the tag. Nothing is deleted yet. */
 export function createListRetirement(deps: Dependencies) {
   const deleter = createTagDeleter(deps);
   return step((marked: DoomedMark, context) => deleter.inspect(requestFor(marked, {}), context));
@@ -59,7 +59,7 @@ export function createDeleteMarked(deps: Dependencies) {
     if (busy !== null) throw new HoubaError('Interrupted', `${busy} is at work in the repository`);
     const { outcomes, leftBehind } = await deleter.delete({ ...requestFor(marked, facts), list }, context);
     const [outcome] = outcomes;
-    if (outcome?.deleted) return { retired: { deleted: list.manifests.length - leftBehind.length, leftBehind } };
+    if (outcome?.deleted) return { retired: { leftBehind } };
     if (outcome?.error != null) throw failureOf(outcome.error);
     const reason = outcome?.kept ?? 'it was kept';
     return { judgement: { act: 'end', digest: marked.digest, reason, gone: false } };

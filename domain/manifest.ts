@@ -59,6 +59,10 @@ const INDEX_TYPES: ReadonlySet<string> = new Set([
 
 const IMAGE_TYPES: ReadonlySet<string> = new Set([OCI_IMAGE, 'application/vnd.docker.distribution.manifest.v2+json']);
 
+export function isIndexType(mediaType: string): boolean {
+  return INDEX_TYPES.has(mediaType);
+}
+
 /** What to ask a registry for: everything `parseManifest` reads. */
 export const MANIFEST_MEDIA_TYPES: readonly string[] = [...INDEX_TYPES, ...IMAGE_TYPES];
 

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import pLimit from 'p-limit';
 import { whoIsAtWork } from '../activities/at-work.js';
+import { deletionNotes } from '../activities/deletion-notes.js';
 import type { Dependencies } from '../activities/dependencies.js';
 import { createCredentialSource } from '../adapters/credentials.js';
 import { openDigestMemory } from '../adapters/digest-memory.js';
@@ -76,6 +77,7 @@ export async function openDependencies(settings: Settings, log: Logger): Promise
     journal: { event: (name, fields) => log.info({ ...fields, ...whence() }, name) },
     whoIsAtWork,
     readTrust: async (signal) => (readTrust === null ? null : await readTrust(cosign, signal)),
+    deletions: deletionNotes,
     openOracle: () => openOracle(settings, workDir.path),
     readPolicies: readPolicyFiles,
   };

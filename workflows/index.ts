@@ -1,4 +1,5 @@
 export { collectGarbage } from './collect-garbage.js';
+export { noteDeletions } from './note-deletions.js';
 export { placeImage } from './place-image.js';
 export { purgeFleet } from './purge-fleet.js';
 export { reconcileFleet } from './reconcile-fleet.js';

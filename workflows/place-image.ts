@@ -34,8 +34,31 @@ export async function placeImage(planned: Placement): Promise<PlacementResult> {
   };
 
   const placement = await admit(planned, enter);
+  let pass = await bring(placement, false, enter);
+  // What was found in place may have been deleted meanwhile; what is there still is not written again.
+  while (pass.overtaken) pass = await bring(placement, true, enter);
+  const { digest, stamp } = pass;
+  await dropOldStamps(placement, digest, stamp);
+  enter('aliases', digest);
+  return { digest, aliases: await moveAliases(placement, digest) };
+}
+
+type Enter = (phase: string, digest?: string) => void;
+
+/** What one pass has brought to its tag. */
+interface Brought {
+  readonly digest: Digest;
+  /** The stamp beside it; null: it is on it. */
+  readonly stamp: Digest | null;
+  /** Whether something was being deleted in the repository beside it. */
+  readonly overtaken: boolean;
+}
+
+/** Everything from the first look to the moved tag, or nothing. */
+async function bring(placement: Placement, again: boolean, enter: Enter): Promise<Brought> {
+  const begunAtMs = Date.now();
   enter('inspecting');
-  const { inspection, write } = await inspect(placement);
+  const { inspection, write } = await inspect(placement, again);
   const digest = inspection.stamped;
   const undo: (() => Promise<Removal>)[] = [];
   let stamp: Digest | null = null;
@@ -49,18 +72,14 @@ export async function placeImage(planned: Placement): Promise<PlacementResult> {
     await collectEvidence(placement, digest, enter);
     stamp = await stampBeside(placement, { placement, digest, revision: inspection.revision }, undo);
     enter('publishing', digest);
-    await publish(placement, digest, stamp);
+    const published = await publish(placement, digest, stamp, { begunAtMs, ...(again && { again }) });
+    return { digest, stamp, overtaken: published === 'again' };
   } catch (error) {
     enter('compensating', digest);
     const leftBehind = await compensate(undo, error);
     throw leftBehind.length === 0 ? error : tellRemains(error, leftBehind);
   }
-  await dropOldStamps(placement, digest, stamp);
-  enter('aliases', digest);
-  return { digest, aliases: await moveAliases(placement, digest) };
 }
-
-type Enter = (phase: string, digest?: string) => void;
 
 /** Demands upstream's signature where the policy does; without it nothing is read further, and nothing written (S5). */
 async function admit(placement: Placement, enter: Enter): Promise<Placement> {
@@ -72,11 +91,14 @@ async function admit(placement: Placement, enter: Enter): Promise<Placement> {
 }
 
 /** What will be published, and how it is written: copied, or built. A restamp never builds: it stamps what is there. */
-async function inspect(placement: Placement): Promise<{ inspection: Inspection; write: () => Promise<void> }> {
+async function inspect(
+  placement: Placement,
+  again: boolean,
+): Promise<{ inspection: Inspection; write: () => Promise<void> }> {
   const { kind, transform } = placement;
   if (kind === 'restamped' || transform === undefined || transform === null) {
     const inspection = await steps.inspectPlacement(placement);
-    return { inspection, write: () => steps.writeImage({ placement, inspection }) };
+    return { inspection, write: () => steps.writeImage({ placement, inspection, ...(again && { again }) }) };
   }
   const inspection = await steps.inspectBuild(placement);
   return { inspection, write: () => steps.writeBuild({ placement, inspection }) };
@@ -113,10 +135,16 @@ async function stampBeside(
   return steps.putStamp(request);
 }
 
-async function publish(placement: Placement, digest: Digest, stamp: Digest | null): Promise<void> {
+async function publish(
+  placement: Placement,
+  digest: Digest,
+  stamp: Digest | null,
+  pass: { readonly begunAtMs: number; readonly again?: boolean },
+): Promise<boolean | 'again'> {
   const { destination, tag, current: expected, label, sign } = placement;
   const placed = { artifactType: label.artifactType, signed: sign ?? false, stamp };
-  await steps.publishTag({ destination, tag, digest, expected, journal: journalOf(placement), placed });
+  const journal = journalOf(placement);
+  return await steps.publishTag({ destination, tag, digest, expected, journal, placed, ...pass });
 }
 
 /** What a stamp beside an image replaced; a placement from before there were any has none. */
@@ -138,7 +166,7 @@ async function moveAliases(
     const journal = { ...journalOf(placement), kind: 'aliased', out_tag: alias, src_tag: tag };
     try {
       const moved = await steps.publishTag({ destination, tag: alias, digest, expected: current, journal });
-      outcomes.push({ alias, moved, error: null });
+      outcomes.push({ alias, moved: moved === true, error: null });
     } catch (error) {
       outcomes.push({ alias, moved: false, error: reportFailure(error) });
     }

@@ -1,6 +1,6 @@
 import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex, utf8ToBytes } from '@noble/hashes/utils.js';
-import { formatTagged, type Repository } from '../reference.js';
+import { formatRepository, formatTagged, type Repository } from '../reference.js';
 
 /** Workflow ids are the locks of the product (Temporal guide, rule 1); every one is built here. */
 const LONGEST = 200;
@@ -32,6 +32,11 @@ export function settleId(repository: Repository, tag: string): string {
 
 export function retireId(repository: Repository, tag: string): string {
   return bounded(`retire/${formatTagged(repository, tag)}`);
+}
+
+/** Runs while something is being deleted in the repository. */
+export function deletionsId(repository: Repository): string {
+  return bounded(`deletions/${formatRepository(repository)}`);
 }
 
 /** One sweep of a kind at a time; a dry run takes no lock. */

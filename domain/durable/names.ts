@@ -14,6 +14,7 @@ export const WORKFLOWS = {
   retire: 'retireTag',
   purge: 'purgeFleet',
   gc: 'collectGarbage',
+  deletions: 'noteDeletions',
 } as const;
 
 export const QUERIES = { status: 'status', progress: 'progress' } as const;
@@ -24,6 +25,12 @@ export const WAIT_SIGNALS = { withdrawn: 'withdrawn' } as const;
 
 /** Of retirements. */
 export const RETIRE_UPDATES = { sweep: 'sweep', approve: 'approve', restore: 'restore' } as const;
+
+/** To the note that something is being deleted in a repository, from who deletes. */
+export const DELETION_SIGNALS = { begun: 'begun', ended: 'ended' } as const;
+
+/** A deletion that is not heard of for so long, in milliseconds, has been given up. */
+export const DELETION_LEASE_MS = 900_000;
 
 /** Name and type of each search attribute, as a server must know them (guide, section 8). */
 export const SEARCH_ATTRIBUTES = {

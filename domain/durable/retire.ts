@@ -48,7 +48,6 @@ type Judged =
 
 /** What a deletion came to. */
 export interface Retired {
-  readonly deleted: number;
   /** The registry keeps these. */
   readonly leftBehind: readonly Digest[];
 }

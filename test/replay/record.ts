@@ -45,6 +45,12 @@ const CASES: Readonly<Record<string, (stage: Stage) => Promise<WorkflowHandle>>>
     const placement = placementOf('lib/published', '7.2.0', { aliases: [{ alias: '7', current: null }] });
     return finished(await start(stage, WORKFLOWS.placement, placementId(placement.destination, '7.2.0'), placement));
   },
+  'place-image/overtaken': async (stage) => {
+    let published = 0;
+    stage.play({ publishTag: async () => (++published === 1 ? 'again' : true) });
+    const placement = placementOf('lib/overtaken', '7.2.0');
+    return finished(await start(stage, WORKFLOWS.placement, placementId(placement.destination, '7.2.0'), placement));
+  },
   'place-image/compensated': async (stage) => {
     stage.play({ publishTag: denied });
     const placement = placementOf('lib/compensated', '7.2.0');

@@ -13,7 +13,8 @@ const RECORDED = readHistories();
  */
 const WAYS: Readonly<Record<string, readonly string[]>> = {
   'collect-garbage': ['collected', 'cancelled'],
-  'place-image': ['published', 'rebuilt', 'compensated', 'compensation-failed', 'cancelled'],
+  'note-deletions': ['two-deletions', 'cancelled'],
+  'place-image': ['published', 'overtaken', 'rebuilt', 'compensated', 'compensation-failed', 'cancelled'],
   'purge-fleet': ['first-page', 'two-pages', 'dry-run', 'cancelled'],
   'reconcile-fleet': ['policy-dir', 'one-of-three-fails', 'cancelled'],
   'reconcile-policy': ['placements', 'removals', 'plan-in-hand', 'plan-in-hand-rest', 'waits', 'cancelled'],

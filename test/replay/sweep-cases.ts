@@ -1,6 +1,6 @@
 import type { WorkflowHandle } from '@temporalio/client';
-import { retireId } from '../../domain/durable/ids.js';
-import { QUEUES, RETIRE_UPDATES, WORKFLOWS } from '../../domain/durable/names.js';
+import { deletionsId, retireId } from '../../domain/durable/ids.js';
+import { DELETION_SIGNALS, QUEUES, RETIRE_UPDATES, WORKFLOWS } from '../../domain/durable/names.js';
 import type { GcInput, Judgement, PurgeInput, RetireDecision, RetireOrder } from '../../domain/durable/retire.js';
 import { HoubaError } from '../../domain/report/errors.js';
 import type { GcOutcome } from '../../domain/report/gc-report.js';
@@ -143,6 +143,23 @@ export const SWEEP_CASES: Readonly<Record<string, (stage: Stage) => Promise<Work
       collect: async () => ({ leftBehind: rounds === 1 ? [] : [digestFor('old')] }),
     });
     return finished(await start(stage, WORKFLOWS.gc, 'gc-two-rounds-recorded', GC));
+  },
+  'note-deletions/two-deletions': async (stage) => {
+    const repository = { ...DESTINATION, path: 'lib/noted' };
+    const says = (signal: string, deleter: string) =>
+      stage.client.workflow.signalWithStart(WORKFLOWS.deletions, {
+        ...{ workflowId: deletionsId(repository), taskQueue: QUEUES.flow, args: [[deleter]] },
+        ...{ signal, signalArgs: [deleter] },
+      });
+    const { begun, ended } = DELETION_SIGNALS;
+    for (const deleter of ['first', 'second', 'first']) await says(begun, deleter);
+    await says(ended, 'first');
+    return finished(await says(ended, 'second'));
+  },
+  'note-deletions/cancelled': async (stage) => {
+    const handle = await start(stage, WORKFLOWS.deletions, 'deletions/cancelled', ['only']);
+    await handle.cancel();
+    return finished(handle);
   },
   'collect-garbage/cancelled': async (stage) => {
     const gate = createGate();

@@ -5,7 +5,7 @@ import type { ActivitySettings, Dependencies } from '../../activities/dependenci
 import { createBuildActivities, createRegistryActivities, createSignActivities } from '../../activities/index.js';
 import type { DigestFacts, DigestMemory, DocumentPlace } from '../../adapters/digest-memory.js';
 import type { PolicySource } from '../../domain/durable/messages.js';
-import { formatPinned, parseReference } from '../../domain/reference.js';
+import { formatPinned, formatRepository, parseReference, type Repository } from '../../domain/reference.js';
 import { HoubaError } from '../../domain/report/errors.js';
 import type { RosterEntry } from '../../domain/roster.js';
 import type { Steps } from './fake-steps.js';
@@ -27,6 +27,7 @@ export interface WorldFacts {
   readonly roster?: Readonly<Record<string, Partial<RosterEntry>>>;
   readonly readPolicies?: (path: string) => Promise<PolicySource[]>;
   readonly whoIsAtWork?: Dependencies['whoIsAtWork'];
+  readonly deletions?: Dependencies['deletions'];
   readonly openOracle?: Dependencies['openOracle'];
   readonly readTrust?: Dependencies['readTrust'];
   /** Tools that a test brings, for registries that are real; one that is not brought must not be used. */
@@ -71,12 +72,41 @@ export function createWorld(facts: WorldFacts = {}): ActivityWorld {
     ...facts.tools,
     journal: { event: (event, fields) => journal.push({ event, fields }) },
     whoIsAtWork: facts.whoIsAtWork ?? (async () => null),
+    deletions: facts.deletions ?? createDeletionNotes(),
     openOracle: facts.openOracle ?? noOracle,
     readTrust: facts.readTrust ?? (async () => null),
     readPolicies: facts.readPolicies ?? (async () => []),
   };
   const steps = { ...createRegistryActivities(deps), ...createBuildActivities(deps), ...createSignActivities(deps) };
   return { registries, steps, memory, settings: deps.settings, journal };
+}
+
+/** As Temporal would keep them. */
+function createDeletionNotes(): Dependencies['deletions'] {
+  const at = new Map<string, { going: number; endedMs: number }>();
+  const noteOf = (repository: Repository) => {
+    const name = formatRepository(repository);
+    const note = at.get(name) ?? { going: 0, endedMs: 0 };
+    at.set(name, note);
+    return note;
+  };
+  return {
+    during: async (repository, work) => {
+      const note = noteOf(repository);
+      note.going += 1;
+      try {
+        return await work();
+      } finally {
+        note.going -= 1;
+        note.endedMs = Date.now();
+      }
+    },
+    since: async (repository, sinceMs) => {
+      const { going, endedMs } = noteOf(repository);
+      if (going > 0) return 'going on';
+      return endedMs >= sinceMs ? 'ended' : 'none';
+    },
+  };
 }
 
 function noOracle(): never {

@@ -60,7 +60,7 @@ export const HAPPY: Fakes = {
   }),
   judgeTag: async ({ digest }) => ({ act: 'delete', digest, reason: 'not seen in use', needsApproval: false }),
   listRetirement: async ({ digest }) => ({ manifests: [digest] }),
-  deleteMarked: async ({ list }) => ({ retired: { deleted: list.manifests.length, leftBehind: [] } }),
+  deleteMarked: async () => ({ retired: { leftBehind: [] } }),
   restoreTag: async ({ marked, word }) => word.digest ?? marked.digest ?? stampedDigest('restored'),
   planCollection: async () => ({ outcomes: [], scans: [], manifests: [], kept: [], more: false }),
   collect: async () => ({ leftBehind: [] }),

@@ -65,6 +65,7 @@ describe('a placement', () => {
     };
     expect(stage.inputs('publishTag')).toEqual([
       {
+        begunAtMs: expect.any(Number),
         destination: { registry: 'main', host: 'registry.example', path: 'lib/publish' },
         tag: '7.2.0',
         digest: stampedDigest('lib/publish:7.2.0'),
@@ -96,6 +97,19 @@ describe('a placement', () => {
     stage.play();
     await place(placementOf('lib/carry', kind, { kind, current: digestFor('before') }));
     expect(stage.inputs('attachSboms')).toMatchObject([{ carryFrom, journal: null }]);
+  });
+
+  it('beside which something was deleted is done again from its first look', async () => {
+    let published = 0;
+    stage.play({ publishTag: async () => (++published < 3 ? 'again' : true) });
+    const { digest } = await place(placementOf('lib/overtaken', '1'));
+    const pass = ['inspectPlacement', 'writeImage', 'attachSboms', 'publishTag'];
+    expect(stage.order()).toEqual([...pass, ...pass, ...pass]);
+    expect(digest).toBe(stampedDigest('lib/overtaken:1'));
+    const [first, second, third] = stage.inputs('publishTag');
+    expect([first?.again, second?.again, third?.again]).toEqual([undefined, true, true]);
+    expect(third?.begunAtMs).toBeGreaterThan(first?.begunAtMs ?? Number.POSITIVE_INFINITY);
+    expect(stage.inputs('writeImage').map(({ again }) => again)).toEqual([undefined, true, true]);
   });
 
   it('says what it is doing', async () => {

@@ -424,6 +424,32 @@ describe('publishing', () => {
     expect(world.journal).toMatchObject([{ event: 'operation', fields: { out_digest: digest, applied: true } }]);
   });
 
+  it('is not the end of it when something was deleted beside it, and waits while that goes on', async () => {
+    let deletion: 'going on' | 'ended' | 'none' = 'going on';
+    const asked: number[] = [];
+    const since = async (_: Repository, sinceMs: number) => {
+      asked.push(sinceMs);
+      return deletion;
+    };
+    world = createWorld({ deletions: { since, during: (_, work) => work() } });
+    const { placement, digest } = await prepared();
+    const request = { ...publishing(placement, digest), begunAtMs: 5 };
+    await expect(run(world.steps.publishTag, request)).rejects.toMatchObject({
+      ...{ type: 'Interrupted', nonRetryable: false },
+    });
+    expect(destination().tags.get('7')).toBe(digest);
+    deletion = 'ended';
+    expect(await run(world.steps.publishTag, request)).toBe('again');
+    expect(world.journal).toEqual([]);
+    destination().tags.delete('7');
+    deletion = 'none';
+    const again = { ...request, expected: digestFor('before'), begunAtMs: 6, again: true };
+    expect(await run(world.steps.publishTag, again)).toBe(true);
+    expect(destination().tags.get('7')).toBe(digest);
+    expect(world.journal).toMatchObject([{ event: 'operation', fields: { applied: true } }]);
+    expect(asked).toEqual([5, 5, 6]);
+  });
+
   it.each([
     ['appeared', null],
     ['moved', 'expected'],
