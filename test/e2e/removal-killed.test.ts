@@ -1,7 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type CountingProxy, startCountingProxy } from '../support/counting-proxy.js';
 import { createPlayingOracle, UNSEEN } from '../support/playing-oracle.js';
-import { startTemporal } from '../support/rebuild-temporal.js';
 import { type RunningRegistry, startDistribution, startOlareg } from '../support/registries.js';
 import {
   createHouba,
@@ -14,6 +13,7 @@ import {
   until,
 } from '../support/stack.js';
 import { orphansOf, readDistributionStore, readOlaregStore } from '../support/storage.js';
+import { startTemporal } from '../support/temporal.js';
 import { image, index, push } from '../support/upstream-images.js';
 
 /** Two of them go. Each deletes a score of manifests, what the tags share among them. */
