@@ -39,8 +39,9 @@ const STDERR_TAIL = 2048;
 /**
  * Runs one program to its end. The only place that spawns a process.
  *
- * The child leads a process group of its own, and cancellation or timeout ends the whole group (SIGTERM, 5 s, SIGKILL):
- * execa's own `cancelSignal` ends the child alone and then waits for whoever still holds its output (guide, section 4).
+ * The child leads a process group of its own, and cancellation or timeout ends the whole group (SIGTERM, 5 s, SIGKILL);
+ * nothing of the group outlives the child. execa's own `cancelSignal` ends the child alone and then waits for whoever still
+ * holds its output (guide, section 4).
  * @throws the signal's reason when cancelled; HoubaError `ToolMissing`, `ToolFailed`, or what `classify` says
  */
 export async function runCommand(options: CommandOptions): Promise<CommandResult> {
@@ -80,14 +81,13 @@ export async function runCommand(options: CommandOptions): Promise<CommandResult
   clearTimeout(timer);
   signal?.removeEventListener('abort', end);
   await ending;
+  // What it has started and left running.
+  killGroup(child.pid, 'SIGKILL');
   untrack(child.pid);
 
   signal?.throwIfAborted();
   if (timedOut) throw failed(`${name} did not finish within ${options.timeoutMs / 1000} s and was ended`);
-  if (result.isMaxBuffer) {
-    killGroup(child.pid, 'SIGKILL');
-    throw failed(`${name} wrote more than ${LARGEST_OUTPUT / 1024 / 1024} MiB and was ended`);
-  }
+  if (result.isMaxBuffer) throw failed(`${name} wrote more than ${LARGEST_OUTPUT / 1024 / 1024} MiB and was ended`);
   if (!result.failed) return { stdout: result.stdout, stderr: result.stderr };
   if (child.pid === undefined) throw notStarted(file, result.code);
 

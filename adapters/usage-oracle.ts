@@ -1,7 +1,7 @@
 import { split } from 'shlex';
 import { parseUsageAnswer, type UsageAnswer, type UsageQuestion, unknownUse } from '../domain/lifecycle/usage.js';
 import { HoubaError } from '../domain/report/errors.js';
-import { runCommand } from './command.js';
+import { quoteTail, runCommand } from './command.js';
 import { inPrivateFolder } from './private-folder.js';
 
 /** The operator's own program that knows where images run (section 8.4). */
@@ -43,7 +43,9 @@ export function createUsageOracle(options: UsageOracleOptions): UsageOracle {
           signal,
           secrets: options.secrets ?? [],
         });
-        return parseUsageAnswer(stdout);
+        const answer = parseUsageAnswer(stdout, question);
+        // It goes into reports and histories.
+        return { ...answer, detail: quoteTail(answer.detail, options.secrets) };
       });
     } catch (error) {
       signal?.throwIfAborted();

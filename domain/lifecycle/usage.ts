@@ -33,9 +33,9 @@ export function usageQuestion(
 
 /**
  * Reads what an oracle printed: one JSON object with the key `last_seen`, which must be there (L17), null or an ISO
- * 8601 time. Anything else is no answer.
+ * 8601 time. Anything else is no answer, nor is what speaks of something else than was asked for, or twice.
  */
-export function parseUsageAnswer(stdout: string): UsageAnswer {
+export function parseUsageAnswer(stdout: string, asked: Pick<UsageQuestion, 'digest' | 'image_ref'>): UsageAnswer {
   let answer: unknown;
   try {
     answer = JSON.parse(stdout);
@@ -46,12 +46,25 @@ export function parseUsageAnswer(stdout: string): UsageAnswer {
     return unknownUse('it did not print a JSON object');
   }
   if (!Object.hasOwn(answer, 'last_seen')) return unknownUse('its answer has no key last_seen');
+  // Of two values of a key JSON.parse keeps the last, others the first.
+  if (keysIn(stdout).filter((key) => key === 'last_seen').length > 1) return unknownUse('it has last_seen twice');
+  for (const key of ['digest', 'image_ref'] as const) {
+    const about = Object.hasOwn(answer, key) ? (answer as Record<string, unknown>)[key] : asked[key];
+    if (about !== asked[key]) return unknownUse(`its answer is about another ${key}`);
+  }
   const { last_seen: lastSeen, detail: said } = answer as { last_seen: unknown; detail?: unknown };
   const detail = typeof said === 'string' ? quote(said) : '';
   if (lastSeen === null) return { kind: 'unseen', detail };
   const atMs = typeof lastSeen === 'string' ? parseInstant(lastSeen) : null;
   if (atMs === null) return unknownUse(`its last_seen is no ISO 8601 time: ${JSON.stringify(lastSeen)}`);
   return { kind: 'seen', atMs, detail };
+}
+
+/** Every key of a JSON text, at whatever depth: only a key is a string before a colon. */
+function keysIn(json: string): string[] {
+  return [...json.matchAll(/("(?:[^"\\]|\\.)*")(\s*:)?/g)].flatMap(([, text = '""', colon]) =>
+    colon === undefined ? [] : [JSON.parse(text) as string],
+  );
 }
 
 /** An answer that is none; `why` is for people. */

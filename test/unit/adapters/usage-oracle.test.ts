@@ -1,7 +1,8 @@
+import { readFileSync } from 'node:fs';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createUsageOracle, type UsageOracle, type UsageOracleOptions } from '../../../adapters/usage-oracle.js';
 import { digestOf } from '../../../domain/digest.js';
 import type { UsageQuestion } from '../../../domain/lifecycle/usage.js';
@@ -32,6 +33,15 @@ function oracle(command: string, more: Partial<UsageOracleOptions> = {}): UsageO
 async function fake(body: string, more: Partial<UsageOracleOptions> = {}) {
   const program = await fakeProgram(folder, 'oracle', body);
   return { program, oracle: oracle(`"${program.path}" --cluster 'a b' c\\ d`, more) };
+}
+
+/** One that has ended and that nobody has buried is none that runs. */
+function isRunning(pid: number): boolean {
+  try {
+    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
+  } catch {
+    return false;
+  }
 }
 
 function prints(text: string): string {
@@ -97,6 +107,20 @@ describe('the usage oracle', () => {
       kind: 'unknown',
       detail: 'oracle failed with exit 3: login as *** refused',
     });
+  });
+
+  it('is quoted when it answers, but not its secrets', async () => {
+    const { oracle } = await fake(`console.log(JSON.stringify({ last_seen: null, detail: env.USAGE_ORACLE_TOKEN }));`);
+    expect(await oracle.ask(QUESTION)).toEqual({ kind: 'unseen', detail: '***' });
+  });
+
+  it('leaves nothing behind that it has started, and what it started need not end for its answer', async () => {
+    const sleeper = `require('node:child_process').spawn('sleep', ['600'], { stdio: 'ignore' })`;
+    const leave = `const child = ${sleeper}; child.unref(); note('pid', child.pid);`;
+    const { program, oracle } = await fake(leave + prints('{"last_seen":null}'));
+    expect(await oracle.ask(QUESTION)).toMatchObject({ kind: 'unseen' });
+    const pid = Number((await program.calls())[0]?.notes.pid);
+    await vi.waitFor(() => expect(isRunning(pid)).toBe(false));
   });
 
   it('ends with its whole group when the question is taken back, and that is no answer', async () => {

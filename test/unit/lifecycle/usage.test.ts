@@ -15,6 +15,8 @@ describe('the question', () => {
   });
 });
 
+const ASKED = { digest: digest(1), image_ref: 'harbor.example/lib/redis:7.2' };
+
 describe('parseUsageAnswer', () => {
   it.each([
     ['null is not seen', '{"last_seen":null}', { kind: 'unseen', detail: '' }],
@@ -28,10 +30,16 @@ describe('parseUsageAnswer', () => {
       '{"last_seen":"2020-01-01T00:00:00"}',
       { kind: 'seen', atMs: Date.parse('2020-01-01') },
     ],
+    ['it may repeat what it was asked', JSON.stringify({ ...ASKED, last_seen: null }), { kind: 'unseen' }],
+    [
+      'the detail may speak of the key',
+      '{"last_seen":null,"detail":"last_seen: \\"last_seen\\" :"}',
+      { kind: 'unseen' },
+    ],
     ['the detail is handed on', ' {"last_seen":null,"detail":"no pods"}\n', { kind: 'unseen', detail: 'no pods' }],
     ['a detail that is no text is left out', '{"last_seen":null,"detail":{}}', { kind: 'unseen', detail: '' }],
   ])('%s', (_, stdout, expected) => {
-    expect(parseUsageAnswer(stdout)).toMatchObject(expected);
+    expect(parseUsageAnswer(stdout, ASKED)).toMatchObject(expected);
   });
 
   it.each([
@@ -46,9 +54,21 @@ describe('parseUsageAnswer', () => {
     ['false', '{"last_seen":false}', 'its last_seen is no ISO 8601 time: false'],
     ['null alone', 'null', 'it did not print a JSON object'],
     ['a list', '[{"last_seen":null}]', 'it did not print a JSON object'],
+    ['the key twice', '{"last_seen":"2026-06-01T00:00:00Z","last_seen":null}', 'it has last_seen twice'],
+    [
+      'the key twice, once in disguise',
+      '{"last\\u005fseen":"2026-06-01T00:00:00Z","last_seen":null}',
+      'it has last_seen twice',
+    ],
+    ['another digest', '{"digest":"sha256:00","last_seen":null}', 'its answer is about another digest'],
+    [
+      'another image',
+      '{"image_ref":"harbor.example/lib/redis:8","last_seen":null}',
+      'its answer is about another image_ref',
+    ],
     ['an inherited key', '{"__proto__":{"last_seen":null}}', 'its answer has no key last_seen'],
   ])('takes %s for no answer', (_, stdout, detail) => {
-    expect(parseUsageAnswer(stdout)).toEqual({ kind: 'unknown', detail });
+    expect(parseUsageAnswer(stdout, ASKED)).toEqual({ kind: 'unknown', detail });
   });
 
   it('never lets go by anything but last_seen null', () => {
@@ -60,14 +80,16 @@ describe('parseUsageAnswer', () => {
           fc.jsonValue().map((value) => JSON.stringify({ last_seen: value })),
         ),
         (stdout) => {
-          if (parseUsageAnswer(stdout).kind === 'unseen') expect(JSON.parse(stdout)).toMatchObject({ last_seen: null });
+          if (parseUsageAnswer(stdout, ASKED).kind === 'unseen')
+            expect(JSON.parse(stdout)).toMatchObject({ last_seen: null });
         },
       ),
     );
   });
 
   it('quotes what an oracle says without control characters, and not at any length', () => {
-    const { detail } = parseUsageAnswer(JSON.stringify({ last_seen: null, detail: `\u001b[2J${'x'.repeat(5000)}` }));
+    const said = JSON.stringify({ last_seen: null, detail: `\u001b[2J${'x'.repeat(5000)}` });
+    const { detail } = parseUsageAnswer(said, ASKED);
     expect(detail).toMatch(/^\\x1b\[2Jx+…$/);
     expect(detail.length).toBeLessThan(600);
   });
