@@ -1,7 +1,7 @@
 import pLimit from 'p-limit';
 import type { Digest } from '../domain/digest.js';
-import type { DestinationRepository } from '../domain/durable/placement.js';
 import type { Judgement, MarkedTag } from '../domain/durable/retire.js';
+import { imagesOf } from '../domain/lifecycle/manifest-graph.js';
 import { pendingMark } from '../domain/lifecycle/mark.js';
 import { judgeUse } from '../domain/lifecycle/purge.js';
 import { combineAnswers, type UsageAnswer, usageQuestion } from '../domain/lifecycle/usage.js';
@@ -9,15 +9,12 @@ import { formatPinned, formatTagged } from '../domain/reference.js';
 import { readStamp, stampsBeside } from '../domain/stamp/annotations.js';
 import type { Dependencies } from './dependencies.js';
 import { lookAtMark } from './look-at-mark.js';
-import { readManifest } from './manifests.js';
+import { createGraphReader } from './repository-graph.js';
 import { type StepContext, step } from './step.js';
 import { purgeWindow } from './sweep.js';
 
 /** Oracles at a time for one tag. */
 const ASKED_AT_ONCE = 4;
-
-/** An index of indexes is followed this deep (conventions S3). */
-const DEEPEST_INDEX = 3;
 
 /**
  * What is to be done about a marked tag now: a look at everything that decides, and where that would let it go, the
@@ -26,14 +23,15 @@ const DEEPEST_INDEX = 3;
  * Throws `ConfigInvalid` without an idle window or an oracle, and what reading a registry throws.
  */
 export function createJudgeTag(deps: Dependencies) {
+  const graphs = createGraphReader(deps);
   return step(async (marked: MarkedTag, context): Promise<Judgement> => {
     const { judgement, subject } = await lookAtMark(deps, marked, context.signal);
     if (subject === null || judgement.act !== 'delete') return judgement;
     const { destination, tag } = marked;
-    const { digest, stamp, marks } = subject;
+    const { digest, marks } = subject;
     const windowMs = purgeWindow(deps);
     const identity = pendingMark(marks, tag)?.mark.identity ?? { policy: '', import: '', variant: '' };
-    const digests = await runnableDigests(deps, destination, [digest, stamp.baseDigest], context.signal);
+    const digests = imagesOf(await graphs.read(destination, [digest], [], context.signal), digest);
     const since = Date.now();
     const answer = await askAll(deps, digests, context, (one) =>
       usageQuestion(one, formatTagged(destination, tag), identity, since, windowMs),
@@ -91,30 +89,4 @@ async function askAll(
     ),
   );
   return combineAnswers(answers);
-}
-
-/**
- * Every digest by which a runtime may know the image: what the tag shows, the original beside it (which goes with the
- * tag), and each platform's manifest. What is not there cannot be pulled from here, and is not asked for.
- */
-async function runnableDigests(
-  { reader }: Dependencies,
-  repository: DestinationRepository,
-  roots: readonly Digest[],
-  signal: AbortSignal,
-): Promise<Digest[]> {
-  const found = new Set<Digest>();
-  const add = async (digest: Digest, depth: number): Promise<void> => {
-    if (found.has(digest)) return;
-    if ((await reader.headManifest(repository, digest, signal)) === null) return;
-    found.add(digest);
-    const { manifest } = await readManifest(reader, repository, digest, signal);
-    if (manifest.kind !== 'index' || depth === DEEPEST_INDEX) return;
-    for (const child of manifest.manifests) {
-      if (child.platform?.os === 'unknown') continue;
-      await add(child.digest, depth + 1);
-    }
-  };
-  for (const root of roots) await add(root, 0);
-  return [...found];
 }

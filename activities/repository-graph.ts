@@ -99,7 +99,7 @@ export function createGraphReader(deps: Dependencies): GraphReader {
       const graph = new Map<Digest, StoredManifest>();
       await walk(graph, unwanted, settings.maxConcurrency, (digest) => readOne(repository, digest, true, signal));
       await walk(graph, kept, settings.maxConcurrency, (digest) => readOne(repository, digest, false, signal));
-      return graph;
+      return withoutStrangers(graph);
     },
   };
 }
@@ -118,6 +118,20 @@ function stored(
     originals: [...new Set(stamps.map(({ baseDigest }) => baseDigest))],
     supersedes: [...new Set(stamps.flatMap(({ supersedes }) => (supersedes === null ? [] : [supersedes])))],
   };
+}
+
+/**
+ * A tag that houba took over showed somebody else's image before, which is not houba's to delete. Whatever bears a stamp names
+ * its original.
+ */
+function withoutStrangers(graph: ManifestGraph): ManifestGraph {
+  const isOurs = (digest: Digest) => (graph.get(digest)?.originals.length ?? 0) > 0;
+  return new Map(
+    [...graph].map(([digest, manifest]) => [
+      digest,
+      { ...manifest, supersedes: manifest.supersedes.filter((one) => isOurs(one)) },
+    ]),
+  );
 }
 
 /** Reads breadth first, each manifest once. What was read before is not read again, but walked on from. */

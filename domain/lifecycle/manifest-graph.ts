@@ -11,7 +11,7 @@ export interface StoredManifest {
   readonly subject: Digest | null;
   /** The originals that its stamps name, where they are here. */
   readonly originals: readonly Digest[];
-  /** What its stamps say it superseded. */
+  /** What its stamps say it superseded, and bears a stamp as well. */
   readonly supersedes: readonly Digest[];
 }
 
@@ -40,6 +40,19 @@ export function unneededManifests(
   ]);
   const reached = reach(graph, unwanted, (manifest) => linksOf(manifest, threads));
   return inOrder(graph, new Set([...reached].filter((digest) => graph.has(digest) && !needed.has(digest))));
+}
+
+/**
+ * Every digest by which a runtime may know an image and what goes with it: itself, its platforms, its originals, and the
+ * same of what it superseded. Only what is there, which is what can be pulled.
+ */
+export function imagesOf(graph: ManifestGraph, image: Digest): Digest[] {
+  const reached = reach(graph, [image], ({ children, originals, supersedes }) => [
+    ...children,
+    ...originals,
+    ...supersedes,
+  ]);
+  return [...reached].filter((digest) => graph.has(digest));
 }
 
 function linksOf(manifest: StoredManifest, threads: 'followed' | 'cut'): Digest[] {
