@@ -20,8 +20,10 @@ export interface MarkRequest {
   /** null: the marks that name no tag. */
   readonly tag: string | null;
   readonly digest: Digest;
-  /** The mark that the tag deserves; null: none. */
+  /** The mark that the tag deserves; null: none is made. */
   readonly put: Mark | null;
+  /** The marks to clear where none is made; left out: all of the tag's. A restored tag keeps the one that protects it. */
+  readonly remove?: readonly Digest[];
   /** How the journal tells of a mark that is made. */
   readonly journal: Readonly<Record<string, unknown>>;
 }
@@ -39,7 +41,7 @@ export function createSetMark(deps: Dependencies) {
     if (put !== null) await refuseMoved(deps, request, signal);
     const all = await readMarksOn(deps, destination, digest, signal);
     const own = all.filter(({ mark }) => mark.tag === tag);
-    const change = put === null ? { put, remove: own.map(({ referrer }) => referrer) } : changeTo(put, digest, own);
+    const change = put === null ? { put, remove: toClear(request, own) } : changeTo(put, digest, own);
     const added = change.put === null ? [] : [await putMark(deps, destination, digest, change.put, signal)];
     const over = change.remove.map((referrer) => ({ digest: referrer, subject: digest }));
     const { leftBehind } = await removeManifests(deps, destination, over, signal);
@@ -51,6 +53,10 @@ export function createSetMark(deps: Dependencies) {
     else if (gone.size > 0) deps.journal.event('mark.cleared', { dest: formatRepository(destination), tag, digest });
     return made;
   });
+}
+
+function toClear({ remove }: MarkRequest, own: readonly PlacedMark[]): Digest[] {
+  return own.map(({ referrer }) => referrer).filter((referrer) => remove === undefined || remove.includes(referrer));
 }
 
 function changeTo(put: Mark, digest: Digest, own: readonly PlacedMark[]) {
@@ -111,5 +117,5 @@ export function rememberMarks(
   marks: readonly PlacedMark[],
 ): void {
   const known = memory.facts(repository, digest);
-  if (known !== undefined) memory.rememberFacts(repository, digest, { ...known, marks });
+  if (known !== undefined) memory.rememberFacts(repository, digest, { ...known, marks, marksAt: Date.now() });
 }

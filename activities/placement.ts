@@ -295,6 +295,7 @@ async function rememberPlaced(
     signedFormats: placed.signed ? formats : null,
     // What bears its own stamp is new.
     marks: readMarks(digest, listed, prefix),
+    marksAt: Date.now(),
   });
 }
 

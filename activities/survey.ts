@@ -10,6 +10,7 @@ import { HoubaError } from '../domain/report/errors.js';
 import { readStamp, stampsBeside } from '../domain/stamp/annotations.js';
 import type { Dependencies } from './dependencies.js';
 import { readManifest, readPlatforms } from './manifests.js';
+import { readMarksOn, rememberMarks } from './marks.js';
 
 interface Looking {
   readonly signal: AbortSignal;
@@ -84,7 +85,7 @@ export async function surveyDestination(
       const known = facts && seenAs(deps, facts, digest, tag, needsSbom);
       if (facts?.marks && known?.sbomComplete && known.attested) {
         tags.set(tag, known);
-        marks.set(digest, facts.marks);
+        marks.set(digest, await currentMarks(deps, repository, digest, facts, looking.signal));
         return;
       }
       const look = closer.get(digest) ?? lookCloser(deps, repository, digest, needsSbom, looking.signal);
@@ -95,6 +96,23 @@ export async function surveyDestination(
     },
   );
   return { repository, tags, marks };
+}
+
+/** Others make marks too, and one that stays unseen would let a wanted tag go when its window is over. */
+const MARKS_KEEP_MS = 6 * 3_600_000;
+
+async function currentMarks(
+  deps: Dependencies,
+  repository: Repository,
+  digest: Digest,
+  { marks, marksAt = 0 }: DigestFacts,
+  signal: AbortSignal,
+): Promise<readonly PlacedMark[]> {
+  const age = Date.now() - marksAt;
+  if (marks !== null && age >= 0 && age < MARKS_KEEP_MS) return marks;
+  const read = await readMarksOn(deps, repository, digest, signal);
+  rememberMarks(deps, repository, digest, read);
+  return read;
 }
 
 /** A tag by what is known of its digest. A stamp beside the image is that of one tag: an alias of it has none. */
@@ -130,7 +148,8 @@ async function lookCloser(
   const listed = stamp !== null || prefix !== '' ? await deps.reader.listReferrers(repository, digest, {}, signal) : [];
   const stamps = stamp === null ? youngestStamps(listed, prefix) : [];
   const marks = readMarks(digest, listed, prefix);
-  let facts: DigestFacts = { stamp, stampsBeside: stamps, sbomFormats: [], signedFormats: null, marks };
+  const marksAt = Date.now();
+  let facts: DigestFacts = { stamp, stampsBeside: stamps, sbomFormats: [], signedFormats: null, marks, marksAt };
   if (evidence && (stamp !== null || stamps.length > 0)) {
     const wanted = needsSbom ? sbomFormats : [];
     const platforms = await readPlatforms(deps.reader, repository, digest, signal);
@@ -143,7 +162,7 @@ async function lookCloser(
       stampsBeside: stamps.map((beside) => ({ ...beside, signed: isSigned(identityOf(beside)) })),
       sbomFormats: inventoried ? wanted : [],
       signedFormats: isSigned(null) ? wanted : null,
-      marks,
+      ...{ marks, marksAt },
     };
   }
   deps.memory.rememberFacts(repository, digest, facts);

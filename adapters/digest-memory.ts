@@ -16,6 +16,8 @@ export interface DigestFacts {
   readonly signedFormats: readonly SbomFormat[] | null;
   /** Deletion marks, which whoever acts on them reads again; null: they may have changed since. */
   readonly marks: readonly PlacedMark[] | null;
+  /** When the marks were read, ms since 1970; left out: long ago. */
+  readonly marksAt?: number;
 }
 
 /** A stamp of one tag beside an image that several may show. */

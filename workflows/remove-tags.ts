@@ -93,8 +93,9 @@ export async function setMarks(run: RemovalRecord, marks: readonly PlannedMark[]
 
 /** Clearing is best effort, and no operation of the report (section 5, stage 7). */
 async function setMark(run: RemovalRecord, planned: PlannedMark, index: number): Promise<void> {
-  const { destination, tag, digest, put, position } = planned;
-  const request = { destination, tag, digest, put, journal: journalOf(run.policy, planned) };
+  const { destination, tag, digest, put, remove, position } = planned;
+  const some = remove === undefined ? {} : { remove };
+  const request = { destination, tag, digest, put, ...some, journal: journalOf(run.policy, planned) };
   const operation = removalOperation(planned);
   try {
     const made = await steps.setMark(request);

@@ -186,6 +186,8 @@ export interface PlannedMark {
   readonly digest: Digest;
   /** null: the tag has none. */
   readonly put: Mark | null;
+  /** The marks that go where none is put; left out: all of the tag's. */
+  readonly remove?: readonly Digest[];
   /** The source's, for the report. */
   readonly baseDigest: Digest | null;
 }

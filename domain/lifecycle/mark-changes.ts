@@ -57,6 +57,9 @@ export function markChanges(
   return changes;
 }
 
+/** Other workers' clocks may be ahead by so much; a mark from later on would keep its tag for ever. */
+const FASTEST_CLOCK_MS = 86_400_000;
+
 function changeFor(standing: TagStanding, own: readonly PlacedMark[], now: string): MarkChange | null {
   const { tag, digest, reason, identity } = standing;
   const referrers = own.map(({ referrer }) => referrer);
@@ -64,8 +67,13 @@ function changeFor(standing: TagStanding, own: readonly PlacedMark[], now: strin
   if (isRestored(own, tag)) {
     return clear(tag, digest, referrersOf(own.filter(({ mark }) => mark.state === 'pending-deletion')));
   }
-  const right = own.filter(({ mark }) => mark.reason === reason && parseInstant(mark.markedAt) !== null);
-  const [kept] = right.sort((a, b) => (parseInstant(a.mark.markedAt) ?? 0) - (parseInstant(b.mark.markedAt) ?? 0));
+  const latest = (parseInstant(now) ?? 0) + FASTEST_CLOCK_MS;
+  const right = own
+    .filter(({ mark }) => mark.reason === reason)
+    .map((placed) => ({ placed, at: parseInstant(placed.mark.markedAt) ?? Number.POSITIVE_INFINITY }))
+    .filter(({ at }) => at <= latest);
+  // The one made last, as purge takes it: a mark that somebody backdates gains no time.
+  const kept = right.sort((a, b) => b.at - a.at)[0]?.placed;
   // Left by a replacement that did not come to its end.
   if (kept !== undefined) return clear(tag, digest, referrersOf(own.filter((placed) => placed !== kept)));
   const put: Mark = { tag, state: 'pending-deletion', markedAt: now, reason, identity, restored: null };

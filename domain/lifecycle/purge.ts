@@ -16,6 +16,9 @@ export interface PurgeDecision {
 /** So that no window, however short, makes a loop of it. */
 const SHORTEST_WAIT_MS = 1_000;
 
+/** The clock of whoever made the mark may be ahead by so much. */
+const FASTEST_CLOCK_MS = 86_400_000;
+
 /** An oracle that could not answer is asked again on the next day, or sooner when the window is shorter. */
 const LONGEST_RETRY_MS = 86_400_000;
 
@@ -33,7 +36,9 @@ export function judgeUse(answer: UsageAnswer, nowMs: number, windowMs: number): 
   const told = answer.detail === '' ? '' : `: ${answer.detail}`;
   if (answer.kind === 'unseen') return { decision: 'purge', reason: `not seen in use${told}`, askAgainMs: null };
   if (answer.kind === 'seen') {
-    const askAgainMs = Math.max(answer.atMs, nowMs) + Math.max(windowMs, SHORTEST_WAIT_MS);
+    const wait = Math.max(windowMs, SHORTEST_WAIT_MS);
+    // Nobody has seen it in a time to come: a clock that is wrong by years must not keep it for years.
+    const askAgainMs = Math.min(Math.max(answer.atMs, nowMs), nowMs + wait) + wait;
     return { decision: 'protect', reason: `last seen in use ${formatInstant(answer.atMs)}${told}`, askAgainMs };
   }
   const askAgainMs = nowMs + Math.min(Math.max(windowMs, SHORTEST_WAIT_MS), LONGEST_RETRY_MS);
@@ -82,6 +87,7 @@ export function lastLook(look: LastLook, nowMs: number, windowMs: number): LastW
   const owner = placed.mark.identity.policy;
   if (owner !== (stamp.policy ?? '')) return end(`the mark is of policy ${JSON.stringify(owner)}, the image is not`);
   const dueMs = purgeDueMs(placed, windowMs);
+  if (dueMs > nowMs + windowMs + FASTEST_CLOCK_MS) return end('the mark is from the future, so nobody knows its age');
   if (dueMs > nowMs) return { act: 'wait', untilMs: dueMs, reason: 'the mark was made anew' };
   return { act: 'delete' };
 }

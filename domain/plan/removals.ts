@@ -27,6 +27,8 @@ export interface MarkDecision {
   readonly digest: Digest;
   /** The tag's mark; null: it has none. */
   readonly put: Mark | null;
+  /** The marks that go where none is put; left out: all of a tag that is wanted, or gone. */
+  readonly remove?: readonly Digest[];
   /** As the tag's stamp says; null for marks of a tag that shows something else. */
   readonly baseDigest: Digest | null;
 }
@@ -43,6 +45,8 @@ export interface RemovalPlan {
   readonly deletions: readonly TagDeletion[];
   readonly marks: readonly MarkDecision[];
   readonly massDeletions: readonly MassDeletion[];
+  /** `repository:tag` of what the source serves, although it does not list it: none of it goes. Left out: none. */
+  readonly unlisted?: ReadonlySet<string>;
 }
 
 export interface RemovalSettings {
@@ -180,10 +184,11 @@ function markDecisions(
     });
     if (ours.length > 0) marks.set(digest, ours);
   }
-  return markChanges(standings, marks, now).map(({ kind, tag, digest, put }) => {
+  return markChanges(standings, marks, now).map(({ kind, tag, digest, put, remove }) => {
     const known = tag === null ? undefined : byTag.get(tag);
     const baseDigest = known?.digest === digest ? known.stamp.baseDigest : null;
-    return { kind, tag, digest, put, baseDigest, target: known?.target ?? fallback };
+    const some = kind !== 'clear' || known === undefined || known.reason === null ? {} : { remove };
+    return { kind, tag, digest, put, ...some, baseDigest, target: known?.target ?? fallback };
   });
 }
 

@@ -74,9 +74,16 @@ describe('a tag that is to go', () => {
   });
 
   it('loses what a replacement that was cut short has left', async () => {
-    const kept = await attach({ markedAt: '2026-06-01T00:00:00+00:00' });
-    await attach({ markedAt: '2026-06-02T00:00:00+00:00' });
+    await attach({ markedAt: '2026-05-30T00:00:00+00:00' });
+    const kept = await attach({ markedAt: '2026-05-31T00:00:00+00:00' });
     expect(await set(mark())).toBe(false);
+    expect((await found()).map(({ referrer }) => referrer)).toEqual([kept]);
+  });
+
+  it('loses only what was planned to go: the mark that protects a restored tag stays', async () => {
+    const kept = await attach({ state: 'restored', restored: { by: 'alice', reason: 'still needed' } });
+    const late = await attach();
+    expect(await set(null, { remove: [late] })).toBe(false);
     expect((await found()).map(({ referrer }) => referrer)).toEqual([kept]);
   });
 

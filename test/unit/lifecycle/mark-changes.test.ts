@@ -75,8 +75,8 @@ describe('markChanges', () => {
     expect(changes([dropped], marks)).toMatchObject([{ kind: 'clear', remove: [digest(10)] }]);
   });
 
-  it('keeps the older of two marks for one reason', () => {
-    const marks = [placed(10, { markedAt: daysAgo(1) }), placed(11, { markedAt: daysAgo(2) })];
+  it('keeps the younger of two marks for one reason, as purge does: a doubt costs waiting time only', () => {
+    const marks = [placed(10, { markedAt: daysAgo(2) }), placed(11, { markedAt: daysAgo(1) })];
     expect(changes([dropped], marks)).toMatchObject([{ kind: 'clear', remove: [digest(10)] }]);
   });
 
@@ -84,6 +84,15 @@ describe('markChanges', () => {
     expect(changes([dropped], [placed(10, { markedAt: '' })])).toMatchObject([
       { kind: 'replace', put: { markedAt: TODAY }, remove: [digest(10)] },
     ]);
+  });
+
+  it('replaces a mark from the future, and clears it beside another: it would keep the tag for ever', () => {
+    const future = placed(10, { markedAt: daysAgo(-2) });
+    expect(changes([dropped], [future])).toMatchObject([
+      { kind: 'replace', put: { markedAt: TODAY }, remove: [digest(10)] },
+    ]);
+    const right = placed(11, { markedAt: daysAgo(2) });
+    expect(changes([dropped], [future, right])).toMatchObject([{ kind: 'clear', remove: [digest(10)] }]);
   });
 
   it.each([dropped, surplus])(

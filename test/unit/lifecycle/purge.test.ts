@@ -32,6 +32,7 @@ describe('judgeUse', () => {
     ['an old sighting', NOW - 100 * DAY, NOW + WINDOW],
     ['one of just now', NOW, NOW + WINDOW],
     ['one by a clock that is ahead', NOW + DAY, NOW + DAY + WINDOW],
+    ['one by a clock that is far off', NOW + 100_000 * DAY, NOW + 2 * WINDOW],
   ])('protects for one window from the later of sighting and now: %s', (_, atMs, askAgainMs) => {
     expect(judgeUse({ kind: 'seen', atMs, detail: '' }, NOW, WINDOW)).toMatchObject({
       decision: 'protect',
@@ -92,6 +93,7 @@ describe('the last look', () => {
     ['the mark is gone', { marks: [] }, 'mark is gone'],
     ['the mark is of another tag', { marks: [placed(10, { tag: '7.2', markedAt: daysAgo(20) })] }, 'mark is gone'],
     ['the mark names no tag', { marks: [placed(10, { tag: null, markedAt: daysAgo(20) })] }, 'mark is gone'],
+    ['the mark is from the future', { marks: [placed(10, { markedAt: daysAgo(-2) })] }, 'from the future'],
     ['the mark has no time', { marks: [placed(10, { markedAt: '' })] }, 'mark is gone'],
     ['the tag was restored', { marks: [...due.marks, placed(11, RESTORED)] }, 'restored'],
   ])('ends it when %s', (_, change, reason) => {
