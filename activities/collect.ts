@@ -129,7 +129,7 @@ export function createCollect(deps: Dependencies) {
         const leftBehind = [...scans, ...(await removeInPeace(deps, repository, victims, signal))];
         const isGone = (digest: Digest) =>
           !graph.has(digest) || (unneeded.includes(digest) && !leftBehind.includes(digest));
-        await dropEvidenceTags(deps, repository, shown, new Set(planned.manifests.filter(isGone)), signal);
+        await dropEvidenceTags(deps, graphs, repository, shown, new Set(planned.manifests.filter(isGone)), signal);
         deps.journal.event('collected', {
           dest: formatRepository(repository),
           ...{ scans: planned.scans.length, manifests: unneeded.length, left_behind: leftBehind.length },

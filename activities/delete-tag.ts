@@ -3,11 +3,11 @@ import type { Digest } from '../domain/digest.js';
 import type { DestinationRepository } from '../domain/durable/placement.js';
 import { unneededManifests } from '../domain/lifecycle/manifest-graph.js';
 import { isRestored, readMarks } from '../domain/lifecycle/mark.js';
+import { parseManifest } from '../domain/manifest.js';
 import { formatTagged, type Repository } from '../domain/reference.js';
 import { ERROR_TABLE, HoubaError, type ReportedError, reportError } from '../domain/report/errors.js';
 import { readStamp, readStampBeside, stampsBeside } from '../domain/stamp/annotations.js';
 import type { Dependencies } from './dependencies.js';
-import { readManifest } from './manifests.js';
 import { removeManifests, type Victim } from './removal.js';
 import { createGraphReader, type GraphReader, type RepositoryTags } from './repository-graph.js';
 import { type StepContext, step } from './step.js';
@@ -66,12 +66,16 @@ export function createInspectDeletion(deps: Dependencies) {
 }
 
 /**
- * Deletes each tag after a last look at it, and then what nothing needs any more of the list. A tag that cannot be deleted
- * is an outcome, not a failure of the others.
+ * Deletes each tag after a last look at it, and then what nothing needs any more of the list, while nobody places an image
+ * in the repository. A tag that cannot be deleted is an outcome, not a failure of the others.
  */
 export function createDeleteTags(deps: Dependencies) {
   const deleter = createTagDeleter(deps);
-  return step((request: DeletionRequest & { list: DeletionList }, context) => deleter.delete(request, context));
+  return step(async (request: DeletionRequest & { list: DeletionList }, context) => {
+    const busy = await deps.whoIsAtWork('', request.destination);
+    if (busy !== null) throw new HoubaError('Interrupted', `${busy} is at work in the repository`);
+    return await deleter.delete(request, context);
+  });
 }
 
 export function createTagDeleter(deps: Dependencies): TagDeleter {
@@ -80,6 +84,7 @@ export function createTagDeleter(deps: Dependencies): TagDeleter {
     async inspect({ destination, tags }, { signal }) {
       const unwanted = new Map(tags.map(({ tag, digest }) => [tag, digest]));
       const shown = await graphs.tags(destination, signal);
+      for (const { tag } of tags) if (!shown.tags.has(tag)) await refuseUnlisted(deps, destination, tag, signal);
       const kept = [...shown.tags].filter(([tag, digest]) => unwanted.get(tag) !== digest).map(([, digest]) => digest);
       const graph = await graphs.read(destination, unwanted.values(), kept, signal);
       return { manifests: unneededManifests(graph, unwanted.values(), []) };
@@ -101,6 +106,20 @@ export function createTagDeleter(deps: Dependencies): TagDeleter {
         }
       }),
   };
+}
+
+/** A list that lacks a tag may lack others, and what they need would go. */
+async function refuseUnlisted(
+  { reader }: Dependencies,
+  destination: DestinationRepository,
+  tag: string,
+  signal: AbortSignal,
+): Promise<void> {
+  if ((await reader.headManifest(destination, tag, signal)) === null) return;
+  const name = formatTagged(destination, tag);
+  throw new HoubaError('RegistryUnavailable', `${name} is there, but the registry does not list it`, {
+    hint: 'nothing is deleted while nobody can tell what other tags there are',
+  });
 }
 
 /** Once a tag is gone there is only forward: what may pass is waited for longer than elsewhere. */
@@ -143,14 +162,15 @@ async function lookOnce(
   signal: AbortSignal,
 ): Promise<string | null> {
   const name = formatTagged(destination, tag);
-  const shown = await reader.headManifest(destination, tag, signal);
+  // A GET, whose bytes are checked: a HEAD may come from a cache that is behind.
+  const shown = await reader.getManifest(destination, tag, signal);
   if (shown === null) return 'gone';
   if (shown.digest !== digest) {
     throw new HoubaError('PreconditionFailed', `${name} was moved during the run`, {
       hint: 'the next run plans anew',
     });
   }
-  const { manifest } = await readManifest(reader, destination, digest, signal);
+  const manifest = parseManifest(shown.bytes, shown.mediaType);
   const referrers = await reader.listReferrers(destination, digest, {}, signal);
   const { prefix } = settings;
   const stamp = readStamp(manifest.annotations, prefix) ?? readStampBeside(referrers, tag, prefix);
@@ -181,7 +201,7 @@ async function deleteUnneeded(
     return subject === null ? { digest } : { digest, subject };
   });
   const { leftBehind } = await removeManifests(deps, destination, victims, signal);
-  await dropEvidenceTags(deps, destination, shown, going, signal);
+  await dropEvidenceTags(deps, graphs, destination, shown, going, signal);
   for (const { tag, digest } of tags) {
     if (!shown.tags.has(tag) && !going.has(digest)) await forgetTag(deps, destination, tag, digest, signal);
   }
@@ -190,7 +210,8 @@ async function deleteUnneeded(
 
 /** What upstream, or a client without the referrers API, keeps of a digest by name (`sha256-<hex>.sig`). */
 export async function dropEvidenceTags(
-  { reader, regctl }: Dependencies,
+  deps: Dependencies,
+  graphs: GraphReader,
   destination: Repository,
   { tags, evidence }: RepositoryTags,
   gone: ReadonlySet<Digest>,
@@ -198,13 +219,16 @@ export async function dropEvidenceTags(
 ): Promise<void> {
   const names = new Set([...gone].map((digest) => digest.replace(':', '-')));
   const doomed = evidence.filter((tag) => names.has(tag.replace(/\.[a-z]+$/, '')));
-  const shown = new Set(tags.values());
   for (const tag of doomed) {
     // The last referrer takes its list along.
-    const head = await reader.headManifest(destination, tag, signal);
+    const head = await deps.reader.headManifest(destination, tag, signal);
     if (head === null) continue;
-    await regctl.deleteTag(destination, tag, signal);
-    if (!shown.has(head.digest)) await regctl.deleteManifest(destination, head.digest, signal);
+    await deps.regctl.deleteTag(destination, tag, signal);
+    // Whoever made the tag chose what it shows: it may be part of an image that stays.
+    const kept = [...tags.values()];
+    const graph = await graphs.read(destination, [head.digest], kept, signal);
+    if (!unneededManifests(graph, [head.digest], kept).includes(head.digest)) continue;
+    await deps.regctl.deleteManifest(destination, head.digest, signal);
   }
 }
 
@@ -236,5 +260,6 @@ async function forgetTag(
     ...known,
     stampsBeside: known.stampsBeside.filter((stamp) => stamp.tag !== tag),
     marks: marks.filter(({ mark }) => mark.tag !== tag),
+    marksAt: Date.now(),
   });
 }

@@ -47,17 +47,22 @@ export function createListRetirement(deps: Dependencies) {
 export function createDeleteMarked(deps: Dependencies) {
   const deleter = createTagDeleter(deps);
   return step(async ({ marked, list, askedAtMs, facts }: RetireRequest, context): Promise<RetireResult> => {
-    const { judgement } = await lookAtMark(deps, marked, context.signal);
+    const { judgement, subject } = await lookAtMark(deps, marked, context.signal);
     const gone = judgement.act === 'end' && judgement.gone;
     if (judgement.act !== 'delete' && !gone) return { judgement };
     // An answer ages while the registry is away.
     if (!gone && !stillHolds(askedAtMs, Date.now())) return { judgement: later(marked.digest, STALE, 0) };
-    const busy = await deps.whoIsAtWork(marked.policy, marked.destination);
+    // Whoever found the tag may have read another mark, or none.
+    const policy = subject?.stamp.policy ?? marked.policy;
+    const busy = await deps.whoIsAtWork(policy, marked.destination);
     if (busy !== null && !gone)
       return { judgement: later(marked.digest, `${busy} is at work in the repository`, BUSY_RETRY_MS) };
     // The tag is gone; the rest has to wait, and must not be forgotten.
     if (busy !== null) throw new HoubaError('Interrupted', `${busy} is at work in the repository`);
-    const { outcomes, leftBehind } = await deleter.delete({ ...requestFor(marked, facts), list }, context);
+    const { outcomes, leftBehind } = await deleter.delete(
+      { ...requestFor({ ...marked, policy }, facts), list },
+      context,
+    );
     const [outcome] = outcomes;
     if (outcome?.deleted) return { retired: { leftBehind } };
     if (outcome?.error != null) throw failureOf(outcome.error);
