@@ -14,7 +14,8 @@ import { step } from './step.js';
 export function createLookAgain(deps: Dependencies) {
   return step(async (request: LookRequest, { signal }): Promise<Look> => {
     const { source, sourceTag, destination, tag } = request;
-    const upstream = (await deps.reader.headManifest(source, sourceTag, signal))?.digest ?? null;
+    // A GET, whose bytes are checked: what nobody is served has not stood still for anybody.
+    const upstream = (await deps.reader.getManifest(source, sourceTag, signal))?.digest ?? null;
     const current = (await deps.reader.headManifest(destination, tag, signal))?.digest ?? null;
     const placed = current === null ? null : await recordedBase(deps, request, current, signal);
     const aliases: string[] = [];

@@ -1,5 +1,6 @@
 import pLimit from 'p-limit';
 import type { PlannedOperation, PlannedTransform, PlanPage, PlanRequest } from '../domain/durable/placement.js';
+import { formatInstant } from '../domain/lifecycle/instant.js';
 import { carryPage, saveItems } from '../domain/plan/carry-plan.js';
 import { planPolicy, type Target } from '../domain/plan/plan.js';
 import { allWork, fillPage, reportTargets } from '../domain/plan/plan-page.js';
@@ -56,9 +57,11 @@ export function createPlanPolicy(deps: Dependencies) {
     const hopeful = decide(new Set());
     const lost = await findLost(deps, source, targets, hopeful, concurrency, context.signal);
     const plan = lost.size === 0 ? hopeful : decide(lost);
-    const removals = await surveyRemovals(deps, { ...survey, policy, plan }, request, concurrency, context.signal);
+    const sight = { ...survey, policy, plan, from: source, listed: upstream };
+    const removals = await surveyRemovals(deps, sight, request, concurrency, context.signal);
     const { now, folder } = request;
-    const planning = { policy, source, targets, transforms, settings: deps.settings, now, folder };
+    const { seenAt } = survey;
+    const planning = { policy, source, targets, transforms, settings: deps.settings, now, seenAt, folder };
     const dryRun = {
       tags: request.options.dryRun || deps.settings.dryRunTags,
       deletions: request.options.dryRun || deps.settings.dryRunDeletions,
@@ -99,6 +102,8 @@ interface WholeSurvey {
   /** All of them, so that every page means the same by an index; those that could not be read want nothing. */
   readonly targets: readonly Target[];
   readonly source: Awaited<ReturnType<typeof surveySource>>;
+  /** When all of the source had been looked at. Never before the run began, whatever this machine's clock says. */
+  readonly seenAt: string;
   readonly seen: ReadonlyMap<string, SeenRepository>;
   readonly error: ReportedError | null;
 }
@@ -120,8 +125,10 @@ async function surveyAll(
   const needsSbom = policy.artifactType === 'image';
   const failures = new Map<string, unknown>();
   const seen = new Map<string, SeenRepository>();
-  const [digests] = await Promise.all([
-    surveySource(deps.reader, source, [...wanted], looking),
+  const [{ digests, seenAt }] = await Promise.all([
+    surveySource(deps.reader, source, [...wanted], looking).then((seenNow) => {
+      return { digests: seenNow, seenAt: formatInstant(Math.max(Date.now(), Date.parse(request.now))) };
+    }),
     ...[...repositories].map(async ([name, repository]) => {
       try {
         seen.set(name, await surveyDestination(deps, repository, needsSbom, request.options.recheck, looking));
@@ -138,6 +145,7 @@ async function surveyAll(
       failures.has(formatRepository(target.repository)) ? { ...target, variants: [] } : target,
     ),
     source: digests,
+    seenAt,
     seen,
     error: failure === undefined ? null : reportError(failure),
   };

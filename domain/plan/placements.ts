@@ -25,6 +25,8 @@ export interface Planning {
     readonly signer: string;
   };
   readonly now: string;
+  /** When the source had been looked at, RFC 3339: a run may have waited for hours before. */
+  readonly seenAt: string;
   readonly folder: string | undefined;
 }
 
@@ -72,7 +74,7 @@ export function waitOf(planning: Planning, tag: TagDecision): Wait {
   const asImport = placementOf(planning, { ...tag, kind: 'import', baseDigest: digest });
   return {
     digest,
-    at: planning.now,
+    at: planning.seenAt,
     placed: tag.recorded?.baseDigest ?? null,
     placement: { ...asImport, kind: tag.recorded === null ? 'imported' : 'updated' },
     ...(tag.wait as NonNullable<TagDecision['wait']>),
@@ -137,7 +139,7 @@ function originOf(planning: Planning, tag: TagDecision): Pick<Placement, 'source
 }
 
 /** Where a placed image came from, by its own stamp; null when that cannot be read, and the policy's source is taken. */
-export function recordedSource({ recorded }: TagDecision): Reference | null {
+export function recordedSource({ recorded }: Pick<TagDecision, 'recorded'>): Reference | null {
   try {
     return recorded === null || recorded.baseName === null ? null : parseReference(recorded.baseName);
   } catch {

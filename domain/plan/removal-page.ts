@@ -37,13 +37,18 @@ export function pageRemovals(
     return { ...mark, position: position(target), destination: destinationOf(targets, target) };
   });
   const takesAway = [...deletions, ...marks.filter(({ kind }) => kind === 'set')];
-  const reported = takesAway.flatMap((one): PlannedOperation[] => {
+  const isUnlisted = (one: PlannedDeletion | PlannedMark) => plan.unlisted?.has(removalKey(one)) ?? false;
+  const refusal = (one: PlannedDeletion | PlannedMark): ReportedError | null => {
     const name = nameOf(one.position.target);
     const entry = mass.get(name);
-    if (entry === undefined || told.has(name)) return [];
-    return [{ position: one.position, operation: { ...removalOperation(one), error: massError(entry) } }];
+    if (entry !== undefined) return told.has(name) ? null : massError(entry);
+    return isUnlisted(one) && request.first ? unlistedError(one) : null;
+  };
+  const reported = takesAway.flatMap((one): PlannedOperation[] => {
+    const error = refusal(one);
+    return error === null ? [] : [{ position: one.position, operation: { ...removalOperation(one), error } }];
   });
-  const allowed = ({ position: { target } }: PlannedDeletion | PlannedMark) => !refused.has(nameOf(target));
+  const allowed = (one: PlannedDeletion | PlannedMark) => !refused.has(nameOf(one.position.target)) && !isUnlisted(one);
   const made = marks.filter((mark) => mark.put !== null && (mark.kind !== 'set' || allowed(mark)));
   const page = {
     deletions: deletions.filter(allowed),
@@ -67,6 +72,15 @@ export function pageRemovals(
 function bySelectionFirst(marks: readonly PlannedMark[]): PlannedMark[] {
   const isSelection = ({ put }: PlannedMark) => put?.reason === 'dropped-from-selection';
   return [...marks.filter(isSelection), ...marks.filter((mark) => !isSelection(mark))];
+}
+
+/** A list that breaks off early is no wish to let the rest go (L4). */
+function unlistedError(one: PlannedDeletion | PlannedMark): ReportedError {
+  return reportError(
+    new HoubaError('PreconditionFailed', `${removalKey(one)} stays: the source does not list its tag, but serves it`, {
+      hint: 'see what the source lists; to let the tag go, exclude it in the policy',
+    }),
+  );
 }
 
 /** More than the cap allows is an error, and nothing of it is done (L4). */

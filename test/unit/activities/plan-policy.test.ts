@@ -241,12 +241,14 @@ describe('a plan', () => {
     await converge();
     const placed = source().tags.get('7.2.0');
     source().tags.set('7.2.0', storeImage(source(), { salt: 'moved' }));
+    const before = Date.now();
     const page = await plan();
+    // A run may take hours before it looks: what it says counts from then.
+    expect(Date.parse(page.waits?.[0]?.at ?? '')).toBeGreaterThanOrEqual(before);
     expect(page).toMatchObject({ pending: 0, settled: [], placements: [], waitsAfter: null });
     expect(page.waits).toMatchObject([
       {
         digest: source().tags.get('7.2.0'),
-        at: NOW,
         placed,
         windowMs: 7 * DAY,
         maxWaitMs: 28 * DAY,
