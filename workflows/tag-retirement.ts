@@ -170,8 +170,7 @@ export class TagRetirement {
     if (asked !== this.orders) return;
     this.judgement = judgement;
     this.marked = { ...this.marked, digest: judgement.digest };
-    // A sighting is news to whoever approved before it.
-    if (judgement.act === 'wait' && judgement.why === 'seen') this.approved = null;
+    this.voidApproval(judgement);
     if (judgement.act !== 'delete') return;
     this.requireApproval ||= judgement.needsApproval;
   }
@@ -196,6 +195,7 @@ export class TagRetirement {
 
   /** It has to stay after all. */
   stays(judgement: Judgement): void {
+    this.voidApproval(judgement);
     this.list = null;
     this.error = null;
     this.retryAtMs = null;
@@ -274,6 +274,11 @@ export class TagRetirement {
     if (phase !== this.phase) this.phaseSince = Date.now();
     this.phase = phase;
     this.show();
+  }
+
+  /** A sighting, or a mark that was made anew, is news to whoever approved before it. */
+  private voidApproval(judgement: Judgement): void {
+    if (judgement.act === 'wait' && judgement.why !== 'unknown') this.approved = null;
   }
 
   private awaitsApproval(): boolean {

@@ -70,8 +70,8 @@ export class TagWait {
     carried: CarriedWait | undefined,
     private readonly mayLackSource: boolean,
   ) {
-    this.state = carried?.state ?? beginWait(first.digest, Date.parse(first.at), first.placed);
-    this.latest = carried?.latest ?? first;
+    this.latest = carried?.latest ?? notAhead(first);
+    this.state = carried?.state ?? beginWait(first.digest, Date.parse(this.latest.at), first.placed);
     this.attempt = carried?.attempt ?? 0;
     this.lastError = carried?.lastError ?? null;
     this.retryAtMs = carried?.retryAtMs ?? null;
@@ -85,7 +85,8 @@ export class TagWait {
   }
 
   /** What a run saw; news that come late change nothing. */
-  observe(seen: Observation): Observed {
+  observe(news: Observation): Observed {
+    const seen = notAhead(news);
     const atMs = Date.parse(seen.at);
     if (atMs >= this.state.observedMs) {
       this.latest = seen;
@@ -112,12 +113,12 @@ export class TagWait {
     return this.status();
   }
 
-  /** @returns whether the attempt that it causes has ended */
+  /** @returns whether the attempt that it causes has ended, or somebody holds the tag now */
   promote(word: WaitDecision): () => boolean {
     const before = this.tried;
     this.state = promoted(this.state, word.digest, wordOf(word));
     this.retryAtMs = null;
-    return () => this.tried > before;
+    return () => this.tried > before || this.state.promoted === null;
   }
 
   /** A wait without an end would never be noticed; the SDK takes a missing timeout for one (guide, section 2). */
@@ -322,6 +323,12 @@ const ENDINGS = {
   withdrawn: 'the tag is waited for no more',
   returned: 'upstream shows again what is placed',
 } as const;
+
+/** Whoever saw it may have a clock that is ahead: until then no other news would count. */
+function notAhead(seen: Observation): Observation {
+  const now = Date.now();
+  return Date.parse(seen.at) <= now ? seen : { ...seen, at: formatInstant(now) };
+}
 
 function promotion({ by, reason }: HumanWord): string {
   return `promoted by ${by}: ${reason}`;

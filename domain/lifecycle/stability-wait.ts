@@ -106,8 +106,9 @@ export function withdrawn(state: WaitState): WaitState {
   return { ...state, withdrawn: true };
 }
 
+/** The last word counts: a promotion that has not been carried out yet is off. */
 export function held(state: WaitState, word: HumanWord): WaitState {
-  return { ...state, held: word };
+  return { ...state, held: word, promoted: null };
 }
 
 export function released(state: WaitState): WaitState {

@@ -224,6 +224,18 @@ describe('an approval', () => {
     await tag.handle.cancel();
   });
 
+  it('is void once the mark was made anew: it was for the earlier one', async () => {
+    const tag = retirementOf('a6');
+    await tag.sweep({ requireApproval: true });
+    await tag.says('approve');
+    markedMs = start + 10 * DAY;
+    await stage.pass(41 * DAY);
+    expect(deletions()).toEqual([]);
+    expect(await tag.status()).toMatchObject({ phase: 'awaiting approval', approved: null });
+    await tag.says('approve');
+    expect(await tag.result()).toMatchObject({ applied: true });
+  });
+
   it('of another digest, without a name, or without a digest is refused', async () => {
     const tag = retirementOf('a3', { requireApproval: true });
     await tag.sweep();

@@ -272,8 +272,18 @@ describe('a wait ends without effect', () => {
     expect((await nobodys.result()).outcome).toBe('withdrawn');
   });
 
+  it('at the word of a run, also when an earlier one had a clock that was years ahead', async () => {
+    const wait = waitFor('years-ahead');
+    await wait.sees(A, start + 4_000 * DAY);
+    expect(await wait.sees(B, start + HOUR)).toMatchObject({ reason: null });
+    expect(await wait.status()).toMatchObject({ digest: B });
+    await wait.withdraw((await stage.now()) + HOUR);
+    expect(await wait.result()).toMatchObject({ outcome: 'withdrawn' });
+  });
+
   it('but not at the word of a run that is older than the last observation', async () => {
     const wait = waitFor('withdrawn-late');
+    await stage.pass(2 * HOUR);
     await wait.sees(A, start + HOUR);
     await wait.withdraw(start + HOUR);
     expect(await wait.waits()).toBe(true);
@@ -338,6 +348,22 @@ describe('a person', () => {
     expect((await wait.sees(A, start + HOUR)).reason).toBe('released by alice: looked at it');
     await wait.result();
     expectTaken(A, 7);
+  });
+
+  it('has the last word: who holds a tag after a promotion that failed is not overruled by its next attempt', async () => {
+    const wait = waitFor('held-after');
+    await wait.sees(A, start);
+    play({
+      writeImage: async () => {
+        throw new HoubaError('Denied', 'the registry refuses');
+      },
+    });
+    expect(await wait.says('promote', A)).toMatchObject({ taken: null, lastError: expect.stringContaining('refuses') });
+    play();
+    expect(await wait.says('hold', A)).toMatchObject({ promoted: null, held: { by: 'bob' } });
+    await days(30);
+    expect(takeovers()).toEqual([]);
+    await wait.withdraw(await stage.now());
   });
 
   it('may promote a digest and find upstream moving on: that one is taken, and the other is waited for', async () => {
