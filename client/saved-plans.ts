@@ -87,7 +87,8 @@ interface Part {
 }
 
 function startPart(asked: Pick<FleetInput, 'shard' | 'only' | 'options'>): Part {
-  return { input: { ...asked, policies: [], plans: {} }, room: MOST_ITEMS };
+  // Without a prototype: a policy may be named `__proto__`.
+  return { input: { ...asked, policies: [], plans: Object.create(null) }, room: MOST_ITEMS };
 }
 
 function checkOnly(policies: SavedPlan['policies'], only: string | null): void {

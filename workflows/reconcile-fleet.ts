@@ -20,7 +20,7 @@ import type {
 import { QUERIES, QUEUES } from '../domain/durable/names.js';
 import type { PolicyInput } from '../domain/durable/placement.js';
 import { addCounts, noCounts, worstOf } from '../domain/report/run-report.js';
-import { reportFailure } from './failures.js';
+import { failure, reportFailure } from './failures.js';
 import { inParallel } from './in-parallel.js';
 import { reconcilePolicy } from './reconcile-policy.js';
 import { outcomeAttributes, policyAttributes } from './search-attributes.js';
@@ -143,7 +143,10 @@ function policyInput(
   { policy, file }: PolicySource,
   { now, folder }: FleetProgress,
 ): PolicyInput {
-  const plan = plans?.[policy.metadata.name];
+  const { name } = policy.metadata;
+  const plan = plans !== undefined && Object.hasOwn(plans, name) ? plans[name] : undefined;
+  // Without its plan all of the policy would be carried out.
+  if (plans !== undefined && plan === undefined) throw failure('PreconditionFailed', `there is no plan for ${name}`);
   return {
     ...{ policy, source: file, options, now },
     ...(folder === undefined ? {} : { folder }),

@@ -109,7 +109,7 @@ describe('a plan that is saved', () => {
     ]);
   });
 
-  it('is asked of every policy of a fleet, and each is given its own items', async () => {
+  it('is asked of every policy of a fleet; each is given its own items, and nothing is done without any', async () => {
     stage.play();
     const plans = { one: planOf('lib/one', 1) };
     const run = (input: Parameters<typeof reconcileFleet>[0]) =>
@@ -118,12 +118,13 @@ describe('a plan that is saved', () => {
         taskQueue: QUEUES.flow,
         workflowId: fleetId(new Date()),
       });
-    await run(fleetInput(['one', 'two'], { plans }));
-    const asked = () => stage.inputs('planPolicy').map((input) => [input.policy.metadata.name, input.plan, input.save]);
-    expect(asked().sort()).toEqual([
-      ['one', plans.one, undefined],
-      ['two', undefined, undefined],
+    const { policies } = await run(fleetInput(['one', 'two'], { plans }));
+    expect(policies.map(({ name, error }) => [name, error?.type])).toEqual([
+      ['one', undefined],
+      ['two', 'PreconditionFailed'],
     ]);
+    const asked = () => stage.inputs('planPolicy').map((input) => [input.policy.metadata.name, input.plan, input.save]);
+    expect(asked()).toEqual([['one', plans.one, undefined]]);
     stage.play();
     await run(fleetInput(['three'], { save: true, options: { ...OPTIONS, dryRun: true } }));
     expect(asked()).toEqual([['three', undefined, { after: null }]]);

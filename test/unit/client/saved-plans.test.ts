@@ -52,6 +52,15 @@ describe('a plan', () => {
     ]);
   });
 
+  it('is found by the name of its policy, whatever that is: without it all of the policy would be carried out', () => {
+    const name = '__proto__';
+    const planned = { file: 'x.yaml', policy: policyNamed(name), basis: BASIS, items: items('a', 1) };
+    const [input] = planInputs(toSavedPlan('policies', NOW, [planned]), null, ASKED);
+    const sent = JSON.parse(JSON.stringify(input)) as typeof input;
+    expect(Object.keys(sent.plans ?? {})).toEqual([name]);
+    expect(sent.plans?.[name]?.items).toHaveLength(1);
+  });
+
   it('is carried out by one run, or by several if it is large', () => {
     const [one, ...none] = planInputs(planOf({ a: 3, b: 2 }), null, ASKED);
     expect(none).toEqual([]);
