@@ -15,17 +15,22 @@ const HELP = `Tells houba when an image was last seen in use, from a JSON file:
   --max-age TIME   refuse a file generated longer ago: a number and d, h, m or s (default 24h)
   --help           print this
 
-The question comes as JSON on standard input, the answer goes to standard output. A file that is missing, broken or
-too old is a failure, and houba then keeps the image.
+The question comes as JSON on standard input, the answer goes to standard output. A file that is missing, broken, empty
+or too old is a failure, and houba then keeps the image.
 `;
+
+/** Clocks differ; a file from the future would never grow old. */
+const MOST_AHEAD_MS = 300_000;
 
 const UNIT_MS = { d: 86_400_000, h: 3_600_000, m: 60_000, s: 1_000 };
 
 async function answer({ digest, since }, { file, maxAgeMs }) {
   const { generated_at: generatedAt, seen } = JSON.parse(await readFile(file, 'utf8'));
   const age = Date.now() - timeOf(generatedAt, 'generated_at');
+  if (age < -MOST_AHEAD_MS) throw new Error(`${file} says that it was generated at ${generatedAt}, which is to come`);
   if (age > maxAgeMs) throw new Error(`${file} was generated at ${generatedAt}, which is too long ago to tell`);
-  if (typeof seen !== 'object' || seen === null) throw new Error(`${file} has no object "seen"`);
+  if (typeof seen !== 'object' || seen === null || Array.isArray(seen)) throw new Error(`${file} has no object "seen"`);
+  if (Object.keys(seen).length === 0) throw new Error(`${file} lists nothing at all: something is wrong with it`);
   if (!Object.hasOwn(seen, digest)) return { last_seen: null, detail: `not in the inventory of ${generatedAt}` };
   const lastSeen = seen[digest];
   // houba takes any sighting for use, so one from before the window is not told as one.

@@ -97,7 +97,10 @@ describe('the oracle file', () => {
     ['is broken', '{"seen":', 'JSON'],
     ['does not say when it was made', { seen: {} }, 'generated_at is not a time'],
     ['is too old', { generated_at: ago(2 * DAY), seen: {} }, 'too long ago'],
+    ['is from the future', { generated_at: ago(-DAY), seen: { [OTHER]: ago(0) } }, 'is to come'],
     ['has no list', { generated_at: ago(0) }, 'no object "seen"'],
+    ['has another kind of list', { generated_at: ago(0), seen: [OTHER] }, 'no object "seen"'],
+    ['lists nothing at all', { generated_at: ago(0), seen: {} }, 'lists nothing'],
     ['gives the digest no time', { generated_at: ago(0), seen: { [DIGEST]: true } }, 'not a time: true'],
   ])('cannot tell when the file %s', async (_, content, why) => {
     expect(await ask('file', await inventory(content))).toEqual(unknown(why));
@@ -109,7 +112,7 @@ describe('the oracle file', () => {
   });
 
   it('takes an older file when it is told to', async () => {
-    const file = await inventory({ generated_at: ago(2 * DAY), seen: {} });
+    const file = await inventory({ generated_at: ago(2 * DAY), seen: { [OTHER]: ago(2 * DAY) } });
     expect(await ask('file', `${file} --max-age 3d`)).toMatchObject({ kind: 'unseen' });
     expect(await ask('file', `${file} --max-age soon`)).toEqual(unknown('--max-age takes'));
   });
