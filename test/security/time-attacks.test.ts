@@ -1,4 +1,4 @@
-import { beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Digest } from '../../domain/digest.js';
 import type { Placement, PlanPage } from '../../domain/durable/placement.js';
 import type { MarkedTag } from '../../domain/durable/retire.js';
@@ -6,8 +6,21 @@ import { MARK_ARTIFACT_TYPE, type Mark, markAnnotations } from '../../domain/lif
 import type { UsageAnswer, UsageQuestion } from '../../domain/lifecycle/usage.js';
 import type { MirrorPolicy } from '../../domain/policy/schema.js';
 import { type ActivityWorld, createWorld, run, type WorldFacts } from '../support/activity-world.js';
+import { type CountingProxy, startCountingProxy } from '../support/counting-proxy.js';
 import { DESTINATION, NOW, OPTIONS, placementOf, policyNamed } from '../support/durable-samples.js';
 import { storeImage, storeIndex } from '../support/memory-registries.js';
+import { createPlayingOracle, UNSEEN } from '../support/playing-oracle.js';
+import { type RunningRegistry, startDistribution, startOlareg } from '../support/registries.js';
+import {
+  createHouba,
+  type Houba,
+  operationsOf,
+  type PolicyOptions,
+  type RegctlReader,
+  regctlReader,
+  until,
+} from '../support/stack.js';
+import { image, index, OCI, push, rawManifest, type TestImage } from '../support/upstream-images.js';
 
 const SOURCE = { host: 'upstream.example', path: 'library/redis' };
 const DAY = 86_400_000;
@@ -282,5 +295,138 @@ describe('upstream’s evidence', () => {
       run(world.steps.keepEvidence, { source: SOURCE, digest: base, destination: DESTINATION }),
     );
     expect(failure.type).toBe('PreconditionFailed');
+  });
+});
+
+describe('with real registries', () => {
+  let upstream: RunningRegistry;
+  let registry: RunningRegistry;
+  let up: CountingProxy;
+  let main: CountingProxy;
+  let houba: Houba;
+  let regctl: RegctlReader;
+
+  beforeAll(async () => {
+    // Without the referrers API, as many are: what refers to an image is found by tags alone.
+    upstream = await startDistribution();
+    registry = await startOlareg();
+    up = await startCountingProxy(upstream.host);
+    main = await startCountingProxy(registry.host);
+    houba = await createHouba(
+      { main: { host: main.host, tls_verify: false }, up: { host: up.host, tls_verify: false } },
+      { HOUBA_PURGE_MIN_IDLE: '1s', HOUBA_MAX_DELETION_SHARE: '1' },
+    );
+    const oracle = createPlayingOracle(houba.folder);
+    oracle.says(UNSEEN);
+    houba.env.HOUBA_USAGE_ORACLE_CMD = oracle.command;
+    regctl = regctlReader(houba.folder, [registry.host]);
+    await houba.up();
+  });
+  afterEach(() => {
+    up.intercept = null;
+    main.intercept = null;
+  });
+  afterAll(async () => {
+    await houba?.dispose();
+    for (const each of [up, main, registry, upstream]) await each?.stop();
+  });
+
+  function policy(name: string, names: readonly string[], more: Partial<PolicyOptions> = {}): string {
+    const tags = { names, includeRegex: '^never$' };
+    const to = [`main:demo/${name}`];
+    return houba.policies({ name, from: `${up.host}/${name}`, to, ...more, import: { tags, ...more.import } });
+  }
+
+  const placed = (name: string) => `${registry.host}/demo/${name}`;
+  const platforms = (text: string) => [
+    image(`${text} a`),
+    image(`${text} b`, { platform: { os: 'linux', architecture: 'arm64' } }),
+  ];
+
+  describe('upstream', () => {
+    it('takes no part of one image away by calling it the signature of another', async () => {
+      const wanted = index(platforms('wanted'));
+      const dropped = index(platforms('dropped'));
+      await push(upstream.host, 'named', ['2.0.0'], wanted);
+      await push(upstream.host, 'named', ['1.0.0'], dropped);
+      const [child] = wanted.children as [TestImage];
+      await push(upstream.host, 'named', [`${dropped.digest.replace(':', '-')}.sig`], child);
+      const kept = { deletionMode: 'purge', import: { keepUpstreamEvidence: true } };
+      const both = await houba.reconcile(policy('named', ['1.0.0', '2.0.0'], kept));
+      expect(both.report.totals).toMatchObject({ imported: 2, failed: 0 });
+      const one = await houba.reconcile(policy('named', ['2.0.0'], kept));
+      expect(one.report.totals).toMatchObject({ deleted: 1, failed: 0 });
+      await regctl('image', 'copy', `${placed('named')}:2.0.0`, `ocidir://${houba.folder}/named:2`);
+      await regctl.digest(`${placed('named')}@${child.digest}`);
+    });
+
+    it('makes no mark of ours by way of a signature tag', async () => {
+      const served = image('marked upstream');
+      await push(upstream.host, 'forged', ['1.0.0'], served);
+      const empty = Buffer.from('{}');
+      const subject = { mediaType: OCI.manifest, digest: served.digest, size: served.bytes.length };
+      const descriptor = {
+        mediaType: 'application/vnd.oci.empty.v1+json',
+        size: 2,
+        digest: rawManifest(empty, '').digest,
+      };
+      const mark = {
+        ...{ schemaVersion: 2, mediaType: OCI.manifest, artifactType: MARK_ARTIFACT_TYPE, subject },
+        ...{ config: descriptor, layers: [descriptor] },
+        annotations: { 'io.houba.lifecycle.state': 'restored', 'io.houba.lifecycle.tag': '1.0.0' },
+      };
+      await push(
+        upstream.host,
+        'forged',
+        [`${served.digest.replace(':', '-')}.att`],
+        rawManifest(mark, OCI.manifest, [empty]),
+      );
+      const { report } = await houba.reconcile(
+        policy('forged', ['1.0.0'], { import: { stamp: 'referrer', keepUpstreamEvidence: true } }),
+      );
+      expect(operationsOf(report).map(({ error }) => error?.type)).toEqual(['PreconditionFailed']);
+      expect(await regctl.tags(placed('forged')).catch(() => [])).toEqual([]);
+    });
+
+    it('lets nothing go by a list of tags that breaks off early', async () => {
+      for (const tag of ['1.0.0', '2.0.0']) await push(upstream.host, 'short', [tag], image(`short ${tag}`));
+      const purge = policy('short', ['1.0.0', '2.0.0'], { deletionMode: 'purge' });
+      expect((await houba.reconcile(purge)).report.totals).toMatchObject({ imported: 2 });
+      up.intercept = ({ path }) =>
+        path.includes('/tags/list') ? { status: 200, body: JSON.stringify({ name: 'short', tags: ['2.0.0'] }) } : null;
+      const { code, report } = await houba.reconcile(purge);
+      expect(code).toBe(1);
+      expect(report.totals).toMatchObject({ deleted: 0, failed: 1 });
+      expect(operationsOf(report)[0]?.error?.message).toContain('does not list its tag, but serves it');
+      expect((await regctl.tags(placed('short'))).sort()).toEqual(['1.0.0', '2.0.0']);
+    });
+  });
+
+  describe('a destination', () => {
+    it('that lists no tags for a moment loses none', async () => {
+      for (const tag of ['keep', 'drop']) await push(upstream.host, 'empty', [tag], index(platforms('empty')));
+      await houba.reconcile(policy('empty', ['keep', 'drop']));
+      expect((await houba.reconcile(policy('empty', ['keep']))).report.totals).toMatchObject({ marked: 1 });
+      let listings = 0;
+      main.intercept = ({ path }) => {
+        if (!path.includes('/demo/empty/tags/list') || ++listings === 1) return null;
+        return { status: 200, body: JSON.stringify({ name: 'demo/empty', tags: null }) };
+      };
+      const since = Date.now();
+      await until(() => Date.now() > since + 1_100, 'the end of the idle window');
+      const { stdout } = await houba.run(
+        'purge',
+        '--apply',
+        '--output',
+        'json',
+        '--repository',
+        `${main.host}/demo/empty`,
+      );
+      expect(listings).toBeGreaterThan(1);
+      const { outcomes } = JSON.parse(stdout);
+      expect(outcomes).toMatchObject([{ applied: false, decision: 'uncertain' }]);
+      expect((await regctl.tags(placed('empty'))).sort()).toEqual(['drop', 'keep']);
+      await regctl('image', 'copy', `${placed('empty')}:keep`, `ocidir://${houba.folder}/empty:keep`);
+    });
   });
 });
