@@ -1,5 +1,6 @@
 import pLimit from 'p-limit';
 import type { Digest } from '../domain/digest.js';
+import type { DestinationRepository } from '../domain/durable/placement.js';
 import type { Judgement, MarkedTag } from '../domain/durable/retire.js';
 import { imagesOf } from '../domain/lifecycle/manifest-graph.js';
 import { pendingMark } from '../domain/lifecycle/mark.js';
@@ -9,6 +10,7 @@ import { formatPinned, formatTagged } from '../domain/reference.js';
 import { readStamp, stampsBeside } from '../domain/stamp/annotations.js';
 import type { Dependencies } from './dependencies.js';
 import { lookAtMark } from './look-at-mark.js';
+import { readManifest } from './manifests.js';
 import { createGraphReader } from './repository-graph.js';
 import { type StepContext, step } from './step.js';
 import { purgeWindow } from './sweep.js';
@@ -57,12 +59,12 @@ export async function askAboutPlaced(
   context: StepContext,
 ): Promise<UsageAnswer> {
   const { reader, settings } = deps;
+  const graph = await createGraphReader(deps).read(repository, [digest], [], context.signal);
   const { manifest } = await readManifest(reader, repository, digest, context.signal);
   const referrers = await reader.listReferrers(repository, digest, {}, context.signal);
   const stamp = readStamp(manifest.annotations, settings.prefix) ?? stampsBeside(referrers, settings.prefix)[0]?.stamp;
   const identity = { policy: stamp?.policy ?? '', import: stamp?.import ?? '', variant: stamp?.variant ?? '' };
-  const roots = stamp === undefined ? [digest] : [digest, stamp.baseDigest];
-  const digests = await runnableDigests(deps, repository, roots, context.signal);
+  const digests = imagesOf(graph, digest, 'cut');
   const since = Date.now();
   return askAll(deps, digests, context, (one) =>
     usageQuestion(one, formatPinned(repository, digest), identity, since, windowMs),

@@ -66,16 +66,12 @@ export function createInspectDeletion(deps: Dependencies) {
 }
 
 /**
- * Deletes each tag after a last look at it, and then what nothing needs any more of the list, while nobody places an image
- * in the repository. A tag that cannot be deleted is an outcome, not a failure of the others.
+ * Deletes each tag after a last look at it, and then what nothing needs any more of the list. A tag that cannot be deleted
+ * is an outcome, not a failure of the others.
  */
 export function createDeleteTags(deps: Dependencies) {
   const deleter = createTagDeleter(deps);
-  return step(async (request: DeletionRequest & { list: DeletionList }, context) => {
-    const busy = await deps.whoIsAtWork('', request.destination);
-    if (busy !== null) throw new HoubaError('Interrupted', `${busy} is at work in the repository`);
-    return await deleter.delete(request, context);
-  });
+  return step((request: DeletionRequest & { list: DeletionList }, context) => deleter.delete(request, context));
 }
 
 export function createTagDeleter(deps: Dependencies): TagDeleter {

@@ -44,13 +44,13 @@ export function unneededManifests(
 
 /**
  * Every digest by which a runtime may know an image and what goes with it: itself, its platforms, its originals, and the
- * same of what it superseded. Only what is there, which is what can be pulled.
+ * same of what it superseded, unless the threads are cut. Only what is there, which is what can be pulled.
  */
-export function imagesOf(graph: ManifestGraph, image: Digest): Digest[] {
+export function imagesOf(graph: ManifestGraph, image: Digest, threads: 'followed' | 'cut' = 'followed'): Digest[] {
   const reached = reach(graph, [image], ({ children, originals, supersedes }) => [
     ...children,
     ...originals,
-    ...supersedes,
+    ...(threads === 'cut' ? [] : supersedes),
   ]);
   return [...reached].filter((digest) => graph.has(digest));
 }

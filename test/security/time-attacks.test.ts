@@ -221,15 +221,6 @@ describe('a run', () => {
       vi.useRealTimers();
     }
   });
-
-  it('deletes nothing while a placement is at work in the repository', async () => {
-    open({ whoIsAtWork: async () => 'place/registry.example/lib/redis:8' });
-    await place('7');
-    const request = { destination: DESTINATION, policy: 'redis', tags: [{ ...doomed('7'), journal: {} }] };
-    const list = await run(world.steps.inspectDeletion, request);
-    expect((await failureOf(run(world.steps.deleteTags, { ...request, list }))).type).toBe('Interrupted');
-    expect(mirror().tags.has('7')).toBe(true);
-  });
 });
 
 describe('marks', () => {
