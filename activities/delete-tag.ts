@@ -35,6 +35,8 @@ export interface DeletionRequest {
 export interface DeletionList {
   /** In the order of deletion. */
   readonly manifests: readonly Digest[];
+  /** Tags that need some of them. What they need goes only when they are gone, whatever a list of tags says by then. */
+  readonly witnesses?: readonly string[];
 }
 
 export interface DeletionOutcome {
@@ -52,6 +54,9 @@ export interface DeletionResult {
   /** What the registry does not delete. */
   readonly leftBehind: readonly Digest[];
 }
+
+/** A history has to hold them. */
+const MOST_WITNESSES = 200;
 
 /** The two steps of a deletion: what will go, and its going. Both may run twice. */
 export interface TagDeleter {
@@ -81,9 +86,15 @@ export function createTagDeleter(deps: Dependencies): TagDeleter {
       const unwanted = new Map(tags.map(({ tag, digest }) => [tag, digest]));
       const shown = await graphs.tags(destination, signal);
       for (const { tag } of tags) if (!shown.tags.has(tag)) await refuseUnlisted(deps, destination, tag, signal);
-      const kept = [...shown.tags].filter(([tag, digest]) => unwanted.get(tag) !== digest).map(([, digest]) => digest);
+      const others = [...shown.tags].filter(([tag, digest]) => unwanted.get(tag) !== digest);
+      const kept = others.map(([, digest]) => digest);
       const graph = await graphs.read(destination, unwanted.values(), kept, signal);
-      return { manifests: unneededManifests(graph, unwanted.values(), []) };
+      const manifests = unneededManifests(graph, unwanted.values(), []);
+      const needsSome = ([, digest]: readonly [string, Digest]) =>
+        unneededManifests(graph, unwanted.values(), [digest]).length < manifests.length;
+      const isShared = unneededManifests(graph, unwanted.values(), kept).length < manifests.length;
+      const witnesses = isShared ? others.filter(needsSome).map(([tag]) => tag) : [];
+      return { manifests, witnesses: witnesses.slice(0, MOST_WITNESSES) };
     },
 
     delete: (request, context) =>
@@ -188,6 +199,10 @@ async function deleteUnneeded(
   signal: AbortSignal,
 ): Promise<readonly Digest[]> {
   const shown = await graphs.tags(destination, signal);
+  const doomed = new Set(tags.map(({ tag }) => tag));
+  for (const tag of list.witnesses ?? []) {
+    if (!shown.tags.has(tag) && !doomed.has(tag)) await refuseUnlisted(deps, destination, tag, signal);
+  }
   const kept = [...shown.tags.values()];
   const graph = await graphs.read(destination, list.manifests, kept, signal);
   const unneeded = unneededManifests(graph, list.manifests, kept);

@@ -75,8 +75,8 @@ async function judge(run: TagRetirement): Promise<void> {
 async function list(run: TagRetirement): Promise<void> {
   run.enter('listing');
   try {
-    const { manifests } = await steps.listRetirement(run.doomed());
-    run.begin(manifests);
+    const { manifests, witnesses } = await steps.listRetirement(run.doomed());
+    run.begin(manifests, witnesses);
   } catch (error) {
     run.failed(reportFailure(error));
   }
@@ -89,7 +89,7 @@ async function remove(run: TagRetirement, manifests: readonly Digest[]): Promise
     try {
       const result = await steps.deleteMarked({
         marked: run.doomed(),
-        list: { manifests },
+        list: { manifests, ...run.seenBeside() },
         facts: run.facts(),
         ...run.asked(),
       });

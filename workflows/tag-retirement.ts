@@ -28,6 +28,8 @@ export interface CarriedRetirement {
   readonly retryAtMs: number | null;
   /** What goes with the tag, once its deletion has begun. */
   readonly list: readonly Digest[] | null;
+  /** Other tags that need some of it. */
+  readonly witnesses?: readonly string[];
 }
 
 /** What failed is tried again after this long, or when a sweep comes by. */
@@ -42,6 +44,7 @@ export class TagRetirement {
   private error: ReportedError | null;
   private retryAtMs: number | null;
   private list: readonly Digest[] | null;
+  private witnesses: readonly string[] | undefined;
   private phase = 'starting';
   private phaseSince = Date.now();
   private attributes = '';
@@ -61,11 +64,12 @@ export class TagRetirement {
     this.error = carried?.error ?? null;
     this.retryAtMs = carried?.retryAtMs ?? null;
     this.list = carried?.list ?? null;
+    this.witnesses = carried?.witnesses;
   }
 
   carry(): CarriedRetirement {
     const { marked, requireApproval, approved, judgement, error, retryAtMs, list } = this;
-    return { marked, requireApproval, approved, judgement, error, retryAtMs, list };
+    return { marked, requireApproval, approved, judgement, error, retryAtMs, list, ...this.seenBeside() };
   }
 
   /** A sweep came by: what could not be told, or failed, is tried again; another digest is another matter. */
@@ -188,9 +192,16 @@ export class TagRetirement {
   }
 
   /** From here on there is no way back. */
-  begin(list: readonly Digest[]): void {
+  begin(list: readonly Digest[], witnesses?: readonly string[]): void {
     // Somebody may have restored the tag, or said that it shows something else, meanwhile.
-    if (this.next().act === 'list') this.list = list;
+    if (this.next().act !== 'list') return;
+    this.list = list;
+    this.witnesses = witnesses;
+  }
+
+  /** What the deletion has to be told beside its list. */
+  seenBeside(): { readonly witnesses?: readonly string[] } {
+    return this.witnesses === undefined ? {} : { witnesses: this.witnesses };
   }
 
   /** It has to stay after all. */

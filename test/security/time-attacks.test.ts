@@ -97,7 +97,7 @@ const doomed = (tag: string): MarkedTag & { digest: Digest } => {
 async function retire(tag: string) {
   const marked = doomed(tag);
   const list = await run(world.steps.listRetirement, marked);
-  return run(world.steps.deleteMarked, { marked, list, facts: {} });
+  return run(world.steps.deleteMarked, { marked, list, askedAtMs: Date.now(), facts: {} });
 }
 
 async function failureOf(result: Promise<unknown>): Promise<{ type?: string; message: string }> {
@@ -165,6 +165,18 @@ describe('a purge', () => {
     expect(mirror().tags.has('7')).toBe(true);
   });
 
+  it('takes nothing from another tag that the registry forgets to list once the deletion has begun', async () => {
+    await place('7');
+    mirror().tags.set('mine', doomed('7').digest);
+    await mark(doomed('7').digest, markOf('7', 31));
+    const marked = doomed('7');
+    const list = await run(world.steps.listRetirement, marked);
+    Object.assign(world.registries.reader, { listTags: async () => null });
+    const request = { marked, list, askedAtMs: Date.now(), facts: {} };
+    for (const _ of [1, 2]) expect((await failureOf(run(world.steps.deleteMarked, request))).type).toBe('Interrupted');
+    expect(mirror().manifests.has(marked.digest)).toBe(true);
+  });
+
   it('takes the tag for what a GET shows, whatever a HEAD says', async () => {
     await place('7');
     const digest = doomed('7').digest;
@@ -178,7 +190,7 @@ describe('a purge', () => {
       headManifest: async (repository: never, reference: string, signal: never) =>
         headManifest(repository, reference === '7' ? digest : reference, signal),
     });
-    await run(world.steps.deleteMarked, { marked, list, facts: {} }).catch(() => undefined);
+    await run(world.steps.deleteMarked, { marked, list, askedAtMs: Date.now(), facts: {} }).catch(() => undefined);
     expect(mirror().tags.has('7')).toBe(true);
   });
 
@@ -192,6 +204,7 @@ describe('a purge', () => {
     const result = await run(world.steps.deleteMarked, {
       marked: { ...doomed('7'), policy: found?.policy ?? '' },
       list,
+      askedAtMs: Date.now(),
       facts: {},
     });
     expect(result).toHaveProperty('retired');
