@@ -88,6 +88,9 @@ export interface FollowOptions extends StartOptions {
   readonly onProgress?: (progress: RunProgress) => void;
 }
 
+/** What a list of runs has: what somebody, or a schedule, starts. */
+const RUN_TYPES = [WORKFLOWS.fleet, WORKFLOWS.purge, WORKFLOWS.gc];
+
 const POLL_MS = 400;
 const FIRST_LOOK_MS = 300;
 const LAST_LOOK_MS = 1_000;
@@ -242,12 +245,12 @@ export class HoubaClient {
     });
   }
 
-  /** The latest runs, the newest first, dry runs among them. */
+  /** The latest runs, of reconcile, purge and gc, the newest first, dry runs among them. */
   async recentRuns(limit = 20): Promise<RunSummary[]> {
     return await this.#explained('the list of runs', async () => {
       const runs: RunSummary[] = [];
       for await (const info of this.#client.workflow.list({
-        query: `WorkflowType = '${WORKFLOWS.fleet}' AND ExecutionStatus != 'ContinuedAsNew'`,
+        query: `WorkflowType IN ('${RUN_TYPES.join("', '")}') AND ExecutionStatus != 'ContinuedAsNew'`,
         pageSize: limit,
       })) {
         runs.push(summary(info));
@@ -258,15 +261,25 @@ export class HoubaClient {
   }
 
   /**
-   * Where one run is: its line, and, while it runs, its progress. Of what is no reconcile, such as a wait, `word` says how
-   * it stands or ended; else it is null.
+   * Where one run is: its line, and, while a reconcile runs, its progress. `word` says how anything else stands or ended,
+   * a wait for instance, and why a run failed; it is null where `await`, or `sweepReport` for a `sweep`, has more to say.
    */
-  async status(
-    workflowId: string,
-  ): Promise<RunSummary & { readonly progress: RunProgress | null; readonly word: string | null }> {
+  async status(workflowId: string): Promise<
+    RunSummary & {
+      readonly progress: RunProgress | null;
+      readonly word: string | null;
+      readonly sweep: Sweep['verb'] | null;
+    }
+  > {
     return await this.#explained(workflowId, async () => {
-      const info = await this.#client.workflow.getHandle(workflowId).describe();
-      const base = { ...summary(info), progress: null, word: null };
+      const handle = this.#client.workflow.getHandle(workflowId);
+      const info = await handle.describe();
+      const sweep = sweepOf(info.type);
+      const base = { ...summary(info), progress: null, word: null, sweep };
+      if (info.status.name !== 'RUNNING' && info.status.name !== 'COMPLETED') {
+        return { ...base, word: await whyItEnded(handle, workflowId) };
+      }
+      if (sweep !== null && info.status.name === 'COMPLETED') return base;
       if (info.type !== WORKFLOWS.fleet) return { ...base, word: await wordOf(this.#client, info) };
       if (info.status.name !== 'RUNNING') return base;
       const placements = new PlacementTally();
@@ -513,6 +526,23 @@ function summaryOf({ policies, only, options }: FleetInput): string {
 function detailsOf(input: FleetInput): string {
   const shard = `shard ${input.shard.index} of ${input.shard.count}`;
   return `${shard}\n\n${policyNames(input).slice(0, 100).join(', ')}`;
+}
+
+function sweepOf(type: string): Sweep['verb'] | null {
+  if (type === WORKFLOWS.purge) return 'purge';
+  return type === WORKFLOWS.gc ? 'gc' : null;
+}
+
+/** Why a run came to nothing, in the words that its own command would have for it. */
+async function whyItEnded(handle: Pick<WorkflowHandle, 'result'>, what: string): Promise<string> {
+  try {
+    await handle.result();
+    return '';
+  } catch (error) {
+    const explained = explainFailure(error, what);
+    if (!(explained instanceof HoubaError)) throw explained;
+    return `${explained.code}: ${explained.message}`;
+  }
 }
 
 function summary(info: Omit<WorkflowExecutionInfo, 'raw'>): RunSummary {

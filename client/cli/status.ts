@@ -1,5 +1,7 @@
 import { Command } from 'commander';
 import { escapeControls } from '../../domain/report/escape.js';
+import type { GcReport } from '../../domain/report/gc-report.js';
+import type { PurgeReport } from '../../domain/report/purge-report.js';
 import type { RunProgress, RunSummary } from '../sdk.js';
 import { type Output, outputOption } from './options.js';
 
@@ -36,15 +38,17 @@ async function showRun(workflowId: string, output: Output): Promise<void> {
   const { note, paletteFor, print, printJson } = await import('./terminal.js');
   const session = await look();
   try {
-    const { progress, word, ...run } = await session.client.status(workflowId);
-    const report = run.status === 'COMPLETED' && word === null ? await session.client.await(run) : null;
+    const { progress, word, sweep, ...run } = await session.client.status(workflowId);
+    const ended = run.status === 'COMPLETED' && word === null;
+    const report = ended && sweep === null ? await session.client.await(run) : null;
+    const swept = ended && sweep !== null ? await session.client.sweepReport(run) : null;
     if (output === 'json') {
       return await printJson({
         schema_version: 1,
         ...runJson(run),
         progress: progress && progressJson(progress),
         word,
-        report,
+        report: report ?? swept,
       });
     }
     const page = session.pageOf(workflowId);
@@ -58,6 +62,14 @@ async function showRun(workflowId: string, output: Output): Promise<void> {
     if (report !== null) {
       const { renderReport } = await import('../../domain/report/render.js');
       await print(renderReport(report, { palette: paletteFor(process.stdout, true) }));
+    }
+    if (swept !== null && sweep === 'purge') {
+      const { renderPurgeReport } = await import('../../domain/report/purge-report.js');
+      await print(renderPurgeReport(swept as PurgeReport, paletteFor(process.stdout, true)));
+    }
+    if (swept !== null && sweep === 'gc') {
+      const { renderGcReport } = await import('../../domain/report/gc-report.js');
+      await print(renderGcReport(swept as GcReport, paletteFor(process.stdout, true)));
     }
   } finally {
     await session.close();

@@ -132,6 +132,29 @@ describe('with a stack up', () => {
     expect(await houba('plan', policies, '--detailed-exitcode')).toBe(0);
   });
 
+  it('status knows a gc as well: it lists it, has its report, and says why one failed', async () => {
+    const run = () => /started (\S+)/.exec(written.stderr)?.[1] ?? '';
+    expect(await houba('gc')).toBe(0);
+    const gc = run();
+    expect(await houba('status', gc)).toBe(0);
+    expect(written.stdout).toMatch(/completed[\s\S]*gc \[dry-run\] repositories=/);
+    expect(await houba('status', gc, '--output', 'json')).toBe(0);
+    expect(JSON.parse(written.stdout)).toMatchObject({ report: { mode: 'dry-run', counts: { failed: 0 } } });
+
+    expect(await houba('gc', '--registry', 'nowhere')).toBe(3);
+    const failed = run();
+    expect(await houba('status', failed)).toBe(0);
+    expect(written.stdout).toMatch(/failed[\s\S]*ConfigInvalid: registry "nowhere" is not in the roster/);
+    expect(await houba('status')).toBe(0);
+    expect(written.stdout).toContain(gc);
+    expect(written.stdout).toContain(failed);
+  });
+
+  it.each(['box', 'registry.example/box:1.0'])('gc takes no --repository %s', async (name) => {
+    expect(await houba('gc', '--repository', name)).toBe(3);
+    expect(written.stderr).toContain('a repository with its host, as in registry.example/team/app');
+  });
+
   it('reconcile --detach prints the run, which status follows to its report', async () => {
     expect(await houba('reconcile', policies, '--detach', '--output', 'json')).toBe(0);
     const { workflow_id: run } = JSON.parse(written.stdout) as { workflow_id: string };
