@@ -28,7 +28,10 @@ export async function findRepositories(
     const known = inside(entry, [...(await written(deps, entry)), ...deps.memory.repositories(entry.host)]);
     if (known.length === 0) {
       throw new HoubaError(error.code, error.message, {
-        hint: 'name the repositories with --repository, or set POLICY_DIR on the worker',
+        hint:
+          deps.settings.policyDir === null
+            ? 'name the repositories with --repository, or set POLICY_DIR on the worker'
+            : 'no policy of POLICY_DIR writes there; name the repositories with --repository',
         cause: error,
       });
     }

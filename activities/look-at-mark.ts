@@ -39,7 +39,7 @@ export async function lookAtMark(
   const word = lastLook({ tag, digest: meant, current, stamp, marks }, nowMs, windowMs);
   if (word.act === 'end') return nothing({ ...word, digest: meant, gone: false });
   if (word.act === 'wait') {
-    return nothing({ ...word, digest: meant, why: 'mark', reason: `its idle window is not over: ${word.reason}` });
+    return nothing({ ...word, digest: meant, why: 'mark', reason: 'its idle window is not over' });
   }
   const placed = pendingMark(marks, tag);
   if (stamp === null || placed === null) throw new Error('a tag without a stamp or a mark is not deleted');

@@ -109,7 +109,11 @@ export function createRestoreTag(deps: Dependencies) {
     const { destination, tag } = marked;
     const name = formatTagged(destination, tag);
     const head = await deps.reader.headManifest(destination, tag, signal);
-    if (head === null) throw new HoubaError('PreconditionFailed', `there is no ${name}`);
+    if (head === null) {
+      throw new HoubaError('PreconditionFailed', `there is no ${name}`, {
+        hint: 'a tag that was deleted comes back when a policy selects it: `houba reconcile`',
+      });
+    }
     const { digest } = head;
     const wanted = word.digest ?? digest;
     if (wanted !== digest) {

@@ -43,7 +43,7 @@ const VERBS: readonly Verb[] = [
   },
   {
     name: 'waiting',
-    description: 'list the tags whose moved digest has to stand still first',
+    description: 'list what waits: moved tags until they stand still, marked tags until they go',
     load: async () => (await import('./waiting.js')).waitingCommand(),
   },
   {

@@ -1,5 +1,6 @@
-import { Option } from 'commander';
+import { InvalidArgumentError, Option } from 'commander';
 import type { Settings } from '../../config/settings.js';
+import { parseReference } from '../../domain/reference.js';
 import type { Sweep, SweepRun } from '../sweeps.js';
 import { INTERRUPTED } from './failure.js';
 import type { Interrupts } from './interrupts.js';
@@ -20,7 +21,19 @@ export function repositoryOption(): Option {
   return new Option(
     '--repository <name>',
     'look at this repository alone, as in registry.example/team/app; repeatable',
-  ).argParser((name: string, before: readonly string[] | undefined) => [...(before ?? []), name]);
+  ).argParser((name: string, before: readonly string[] | undefined) => {
+    if (isRepository(name)) return [...(before ?? []), name];
+    throw new InvalidArgumentError('It must be a repository with its host, as in registry.example/team/app.');
+  });
+}
+
+function isRepository(name: string): boolean {
+  try {
+    const { tag, digest } = parseReference(name);
+    return tag === null && digest === null;
+  } catch {
+    return false;
+  }
 }
 
 /** Runs a sweep to its end and hands its report on. @returns the exit code */

@@ -66,10 +66,10 @@ export interface LastLook {
   readonly marks: readonly PlacedMark[];
 }
 
-/** `wait`: the mark was made anew, and the window with it. `end`: there is nothing to retire any more. */
+/** `wait`: the window of the mark, which may have been made anew, is not over. `end`: there is nothing to retire any more. */
 export type LastWord =
   | { readonly act: 'delete' }
-  | { readonly act: 'wait'; readonly untilMs: number; readonly reason: string }
+  | { readonly act: 'wait'; readonly untilMs: number }
   | { readonly act: 'end'; readonly reason: string };
 
 /**
@@ -88,7 +88,7 @@ export function lastLook(look: LastLook, nowMs: number, windowMs: number): LastW
   if (owner !== (stamp.policy ?? '')) return end(`the mark is of policy ${JSON.stringify(owner)}, the image is not`);
   const dueMs = purgeDueMs(placed, windowMs);
   if (dueMs > nowMs + windowMs + FASTEST_CLOCK_MS) return end('the mark is from the future, so nobody knows its age');
-  if (dueMs > nowMs) return { act: 'wait', untilMs: dueMs, reason: 'the mark was made anew' };
+  if (dueMs > nowMs) return { act: 'wait', untilMs: dueMs };
   return { act: 'delete' };
 }
 

@@ -54,14 +54,14 @@ function targetLines(target: TargetNode, palette: Palette, lines: string[]): voi
   }
 }
 
-/** `imported 7.2-eu <- 7.2 sha256:… [eu] (planned)`: the digest is what the tag resolves to, else the source's. */
+/** `imported 7.2-eu <- 7.2 sha256:… [eu] (planned)`: the digest is what the tag resolves to, else the source's; of a held tag what it waits for. */
 function operationLine(operation: Operation, variant: string, palette: Palette): string {
   const kind = operation.error === null ? operation.kind : palette.bad(`${operation.kind} failed`);
   const parts = [kind, escapeControls(operation.out_tag)];
   if (operation.src_tag !== null && operation.src_tag !== operation.out_tag) {
     parts.push(`<- ${escapeControls(operation.src_tag)}`);
   }
-  const digest = operation.out_digest ?? operation.digest;
+  const digest = (operation.kind === 'held' ? null : operation.out_digest) ?? operation.digest;
   if (digest !== null) parts.push(palette.minor(escapeControls(digest)));
   if (variant !== '' && variant !== 'default') parts.push(`[${escapeControls(variant)}]`);
   if (operation.transform_steps !== null && operation.transform_steps.length > 0) {

@@ -34,7 +34,7 @@ async function answer({ digest, since }, { file, maxAgeMs }) {
   if (!Object.hasOwn(seen, digest)) return { last_seen: null, detail: `not in the inventory of ${generatedAt}` };
   const lastSeen = seen[digest];
   // houba takes any sighting for use, so one from before the window is not told as one.
-  if (timeOf(lastSeen, digest) < timeOf(since, 'since')) return { last_seen: null, detail: `not since ${lastSeen}` };
+  if (timeOf(lastSeen, digest) < timeOf(since, 'since')) return { last_seen: null, detail: `last seen ${lastSeen}` };
   return { last_seen: new Date(timeOf(lastSeen, digest)).toISOString(), detail: `inventory of ${generatedAt}` };
 }
 

@@ -90,7 +90,7 @@ describe('the oracle file', () => {
       kind: 'unseen',
     });
     const old = await inventory({ generated_at: ago(0), seen: { [DIGEST]: ago(31 * DAY) } });
-    expect(await ask('file', old)).toMatchObject({ kind: 'unseen', detail: expect.stringContaining('not since') });
+    expect(await ask('file', old)).toMatchObject({ kind: 'unseen', detail: expect.stringContaining('last seen 20') });
   });
 
   it.each([

@@ -40,7 +40,10 @@ describe('the text report', () => {
     const policy = policyNode('redis', [
       operation({ applied: false }),
       operation({ kind: 'aliased', out_tag: 'latest', src_tag: '7.2.0', out_digest: `sha256:${'b'.repeat(64)}` }),
-      operation({ kind: 'held', out_tag: '7', src_tag: '7', ready_at: '2026-03-09T05:00:00Z', applied: false }),
+      operation({
+        ...{ kind: 'held', out_tag: '7', src_tag: '7', ready_at: '2026-03-09T05:00:00Z', applied: false },
+        out_digest: `sha256:${'c'.repeat(64)}`,
+      }),
       operation({ kind: 'held', out_tag: '6', src_tag: '6', reason: 'its base is gone', applied: false }),
       operation({ kind: 'imported', out_tag: '8', error: unreachable, transform_steps: ['injectCA', 'setTimezone'] }),
     ]);
