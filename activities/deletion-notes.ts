@@ -18,25 +18,30 @@ export interface DeletionNotes {
 /** Kept in Temporal, by a workflow a repository: what its id answers is never stale, as a search may be. */
 export const deletionNotes: DeletionNotes = {
   async during(repository, work) {
-    const { workflowExecution, activityId } = Context.current().info;
-    // A second attempt is the same deletion.
+    const { workflowExecution, activityId, attempt } = Context.current().info;
+    // A second attempt is the same deletion; the first, where it still runs, must not end it.
     const deleter = `${workflowExecution?.workflowId}/${activityId}`;
     const { workflow } = temporalClient();
     const workflowId = deletionsId(repository);
     const begin = () =>
       workflow.signalWithStart(WORKFLOWS.deletions, {
         ...{ workflowId, taskQueue: QUEUES.flow, args: [[deleter]] },
-        ...{ signal: DELETION_SIGNALS.begun, signalArgs: [deleter] },
+        ...{ signal: DELETION_SIGNALS.begun, signalArgs: [deleter, attempt] },
       });
     await begin();
-    const timer = setInterval(() => void begin().catch(() => undefined), DELETION_LEASE_MS / 3);
+    let told: Promise<unknown> = Promise.resolve();
+    const timer = setInterval(() => {
+      told = begin().catch(() => undefined);
+    }, DELETION_LEASE_MS / 3);
     try {
       return await work();
     } finally {
       clearInterval(timer);
+      // What comes after the end would begin it again.
+      await told;
       // Where this does not arrive, the deletion is forgotten after a while.
       const handle = workflow.getHandle(workflowId);
-      await handle.signal(DELETION_SIGNALS.ended, deleter).catch(() => undefined);
+      await handle.signal(DELETION_SIGNALS.ended, deleter, attempt).catch(() => undefined);
     }
   },
 

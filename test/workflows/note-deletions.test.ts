@@ -18,8 +18,8 @@ afterAll(() => stage.close());
 const repository = (name: string): Repository => ({ ...DESTINATION, path: `lib/${name}` });
 
 /** As a step of a workflow's would. */
-function asStep<Result>(work: () => Promise<Result>, activityId = '1'): Promise<Result> {
-  return new MockActivityEnvironment({ activityId }, { client: stage.client }).run(work);
+function asStep<Result>(work: () => Promise<Result>, activityId = '1', attempt = 1): Promise<Result> {
+  return new MockActivityEnvironment({ activityId, attempt }, { client: stage.client }).run(work);
 }
 
 const since = (where: Repository, atMs: number) => asStep(() => deletionNotes.since(where, atMs));
@@ -52,12 +52,29 @@ describe('a deletion', () => {
     const where = repository('both');
     const [first, second] = [createGate(), createGate()];
     const one = asStep(() => deletionNotes.during(where, () => first.hold(null)), '1');
+    // The test server refuses two that begin at the same moment.
+    await first.reached;
     const two = asStep(() => deletionNotes.during(where, () => second.hold(null)), '2');
-    await Promise.all([first.reached, second.reached]);
+    await second.reached;
     first.open();
     await one;
     expect(await since(where, 0)).toBe('going on');
     second.open();
+    await two;
+    await ended(where);
+  });
+
+  it('goes on when an attempt ends whose step another one has taken over', async () => {
+    const where = repository('taken-over');
+    const [stalled, current] = [createGate(), createGate()];
+    const one = asStep(() => deletionNotes.during(where, () => stalled.hold(null)));
+    await stalled.reached;
+    const two = asStep(() => deletionNotes.during(where, () => current.hold(null)), '1', 2);
+    await current.reached;
+    stalled.open();
+    await one;
+    expect(await since(where, 0)).toBe('going on');
+    current.open();
     await two;
     await ended(where);
   });
