@@ -2,7 +2,7 @@ import pLimit from 'p-limit';
 import type { Digest } from '../domain/digest.js';
 import type { DestinationRepository } from '../domain/durable/placement.js';
 import type { Judgement, MarkedTag } from '../domain/durable/retire.js';
-import { imagesOf } from '../domain/lifecycle/manifest-graph.js';
+import { imagesOf, type ManifestGraph } from '../domain/lifecycle/manifest-graph.js';
 import { pendingMark } from '../domain/lifecycle/mark.js';
 import { judgeUse } from '../domain/lifecycle/purge.js';
 import { combineAnswers, type UsageAnswer, usageQuestion } from '../domain/lifecycle/usage.js';
@@ -49,17 +49,18 @@ export function createJudgeTag(deps: Dependencies) {
 /**
  * Whether a digest that no tag shows any more is in use: it, the original beside it, or one of their platforms.
  *
+ * @param graph with all that is reached from it
  * @param windowMs seen within this time
  */
 export async function askAboutPlaced(
   deps: Dependencies,
   repository: DestinationRepository,
   digest: Digest,
+  graph: ManifestGraph,
   windowMs: number,
   context: StepContext,
 ): Promise<UsageAnswer> {
   const { reader, settings } = deps;
-  const graph = await createGraphReader(deps).read(repository, [digest], [], context.signal);
   const { manifest } = await readManifest(reader, repository, digest, context.signal);
   const referrers = await reader.listReferrers(repository, digest, {}, context.signal);
   const stamp = readStamp(manifest.annotations, settings.prefix) ?? stampsBeside(referrers, settings.prefix)[0]?.stamp;

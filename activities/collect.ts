@@ -99,7 +99,7 @@ export function createPlanCollection(deps: Dependencies) {
     const most = apply ? MOST_LINKS : Number.POSITIVE_INFINITY;
     const find = (inUse: ReadonlySet<Digest>) =>
       supersededManifests(graph, threads.map(staying(inUse)), graceMs, nowMs, most);
-    const { collected, unnoted, more } = await unlessInUse(deps, repository, find, olderThanDays, context);
+    const { collected, unnoted, more } = await unlessInUse(deps, repository, graph, find, graceMs, context);
     if (apply) await noteSuperseded(deps, repository, unnoted, nowMs, signal);
     const going = new Set(collected);
     const kept = links.filter((digest) => !going.has(digest));
@@ -119,6 +119,8 @@ export function createCollect(deps: Dependencies) {
   const graphs = createGraphReader(deps);
   return step(
     async ({ repository, planned }: { repository: DestinationRepository; planned: Collection }, { signal }) => {
+      // Before it is announced: a placement does all again that a deletion was announced beside.
+      await refuseBusy(deps, repository);
       return deps.deletions.during(repository, async () => {
         const scans = await removeInPeace(deps, repository, planned.scans, signal);
         const shown = await graphs.tags(repository, signal);
@@ -155,11 +157,18 @@ async function removeInPeace(
 ): Promise<Digest[]> {
   const leftBehind: Digest[] = [];
   for (const victim of victims) {
-    const busy = await deps.whoIsAtWork('', repository);
-    if (busy !== null) throw new HoubaError('Interrupted', `${busy} is at work in ${formatRepository(repository)}`);
+    await refuseBusy(deps, repository);
     leftBehind.push(...(await removeManifests(deps, repository, [victim], signal)).leftBehind);
   }
   return leftBehind;
+}
+
+async function refuseBusy(deps: Dependencies, repository: Repository): Promise<void> {
+  const busy = await deps.whoIsAtWork('', repository);
+  if (busy === null) return;
+  throw new HoubaError('Interrupted', `${busy} is at work in ${formatRepository(repository)}`, {
+    hint: 'nothing is deleted before it has ended; then this goes on by itself',
+  });
 }
 
 /**
@@ -169,8 +178,9 @@ async function removeInPeace(
 async function unlessInUse(
   deps: Dependencies,
   repository: DestinationRepository,
+  graph: ManifestGraph,
   find: (inUse: ReadonlySet<Digest>) => SupersededManifests,
-  olderThanDays: number,
+  graceMs: number,
   context: StepContext,
 ): Promise<SupersededManifests> {
   const inUse = new Set<Digest>();
@@ -180,7 +190,7 @@ async function unlessInUse(
     const unasked = deps.settings.hasOracle ? found.links.filter((digest) => !asked.has(digest)) : [];
     if (unasked.length === 0) return found;
     for (const digest of unasked) {
-      const { kind, detail } = await askAboutPlaced(deps, repository, digest, olderThanDays * DAY_MS, context);
+      const { kind, detail } = await askAboutPlaced(deps, repository, digest, graph, graceMs, context);
       asked.add(digest);
       if (kind === 'unseen') continue;
       inUse.add(digest);

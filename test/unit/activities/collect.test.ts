@@ -4,6 +4,7 @@ import type { Cosign } from '../../../adapters/cosign.js';
 import type { Digest } from '../../../domain/digest.js';
 import { MARK_ARTIFACT_TYPE } from '../../../domain/lifecycle/mark.js';
 import type { UsageAnswer, UsageQuestion } from '../../../domain/lifecycle/usage.js';
+import type { Repository } from '../../../domain/reference.js';
 import { HoubaError } from '../../../domain/report/errors.js';
 import { type ActivityWorld, createWorld, run } from '../../support/activity-world.js';
 import { DESTINATION, placementOf } from '../../support/durable-samples.js';
@@ -211,6 +212,24 @@ describe('what a tag showed before', () => {
     world.registries.before = () => undefined;
     await collect(planned);
     expect(mirror().manifests.size).toBe(2);
+  });
+
+  it('is not even announced while somebody places an image in the repository', async () => {
+    const announced: Repository[] = [];
+    world = createWorld({
+      whoIsAtWork: async () => 'place/registry.example/lib/redis:8',
+      deletions: {
+        during: (repository, work) => {
+          announced.push(repository);
+          return work();
+        },
+        since: async () => 'none',
+      },
+    });
+    await place('7', 'one', 90);
+    await place('7', 'two', 40);
+    await expect(collect(await plan())).rejects.toThrow('place/registry.example/lib/redis:8 is at work');
+    expect(announced).toEqual([]);
   });
 
   it('is left where the registry does not delete, and that is said', async () => {
