@@ -39,8 +39,8 @@ export function createListRetirement(deps: Dependencies) {
 }
 
 /**
- * Deletes the tag after a last look at everything but its use, of which it wants a fresh answer, and then, whatever happens to the world meanwhile, what
- * nothing needs any more of the list. May run twice: a tag that is gone counts as deleted.
+ * Deletes the tag after a last look at everything but its use, of which it wants a fresh answer, and then what of the list
+ * nothing needs any more, whatever happens meanwhile. May run twice: a tag that is gone counts as deleted.
  *
  * Throws `Unsupported` when the registry does not delete tags, and what a registry throws.
  */

@@ -1,4 +1,5 @@
 import type { Digest } from '../digest.js';
+import { namesIn } from '../json-names.js';
 import { escapeControls } from '../report/escape.js';
 import { formatInstant, parseInstant } from './instant.js';
 import type { MarkIdentity } from './mark.js';
@@ -47,24 +48,18 @@ export function parseUsageAnswer(stdout: string, asked: Pick<UsageQuestion, 'dig
   }
   if (!Object.hasOwn(answer, 'last_seen')) return unknownUse('its answer has no key last_seen');
   // Of two values of a key JSON.parse keeps the last, others the first.
-  if (keysIn(stdout).filter((key) => key === 'last_seen').length > 1) return unknownUse('it has last_seen twice');
+  const said = [...namesIn(stdout)].filter(({ name }) => name === 'last_seen');
+  if (said.length > 1) return unknownUse('it has last_seen twice');
   for (const key of ['digest', 'image_ref'] as const) {
     const about = Object.hasOwn(answer, key) ? (answer as Record<string, unknown>)[key] : asked[key];
     if (about !== asked[key]) return unknownUse(`its answer is about another ${key}`);
   }
-  const { last_seen: lastSeen, detail: said } = answer as { last_seen: unknown; detail?: unknown };
-  const detail = typeof said === 'string' ? quote(said) : '';
+  const { last_seen: lastSeen, detail: told } = answer as { last_seen: unknown; detail?: unknown };
+  const detail = typeof told === 'string' ? quote(told) : '';
   if (lastSeen === null) return { kind: 'unseen', detail };
   const atMs = typeof lastSeen === 'string' ? parseInstant(lastSeen) : null;
   if (atMs === null) return unknownUse(`its last_seen is no ISO 8601 time: ${JSON.stringify(lastSeen)}`);
   return { kind: 'seen', atMs, detail };
-}
-
-/** Every key of a JSON text, at whatever depth: only a key is a string before a colon. */
-function keysIn(json: string): string[] {
-  return [...json.matchAll(/("(?:[^"\\]|\\.)*")(\s*:)?/g)].flatMap(([, text = '""', colon]) =>
-    colon === undefined ? [] : [JSON.parse(text) as string],
-  );
 }
 
 /** An answer that is none; `why` is for people. */
