@@ -76,6 +76,7 @@ async function collect(
 ): Promise<readonly GcOutcome[]> {
   const apply = mode === 'apply';
   const outcomes: GcOutcome[] = [];
+  const gone = new Set<string>();
   for (;;) {
     let planned: Collection;
     try {
@@ -86,7 +87,11 @@ async function collect(
     if (!apply || planned.outcomes.length === 0) return [...outcomes, ...planned.outcomes];
     const applied = await carryOut(repository, planned);
     outcomes.push(...applied);
-    if (!planned.more || applied.some(({ error }) => error !== null)) return outcomes;
+    const found = applied.flatMap(({ collected }) => collected);
+    // Where a registry still shows what it said it has deleted, the same would be found for ever.
+    const isNew = found.some((digest) => !gone.has(digest));
+    if (!planned.more || !isNew || applied.some(({ error }) => error !== null)) return outcomes;
+    for (const digest of found) gone.add(digest);
   }
 }
 

@@ -218,6 +218,15 @@ describe('a collection', () => {
     expect((await gc()).counts).toMatchObject({ failed: 1, collected: 0 });
     expect(stage.inputs('collect')).toHaveLength(1);
   });
+
+  it('ends where a registry still shows what it said it has deleted', async () => {
+    stage.play({
+      listRepositories: async () => ({ repositories: [repository('a')], unread: [], next: null }),
+      planCollection: async () => ({ ...planned('a'), more: true }),
+    });
+    await gc();
+    expect(stage.inputs('collect')).toHaveLength(2);
+  });
 });
 
 const NOTHING = { outcomes: [], scans: [], manifests: [], kept: [], more: false };
