@@ -61,7 +61,7 @@ function action(verb: Verb) {
 }
 
 const SAYS: Readonly<Record<Verb, (name: string, status: WaitStatus) => string>> = {
-  promote: (name, { taken }) => `took over ${name} ${taken?.outDigest ?? ''}`,
+  promote: (name, { taken }) => `took over ${name} ${taken?.digest ?? ''}, placed as ${taken?.outDigest ?? ''}`,
   hold: (name, { digest }) => `holding ${name} ${digest}`,
   release: (name, { digest, dueAt }) => `released ${name} ${digest}, due ${dueAt ?? 'now'}`,
 };

@@ -120,8 +120,10 @@ function positionOf(item: PlanItem, targets: readonly Target[]): Position | null
   return { target: index, variant: variant === -1 ? null : variant };
 }
 
+/** A wait that has changed since costs the plan nothing: it had nothing to carry out for it. */
 function refusedOperation(item: PlanItem, error: ReportedError): Operation {
-  return { ...itemOperation(item), error };
+  const isMoved = item.kind === 'held' && error.type === 'PreconditionFailed';
+  return { ...itemOperation(item), ...(isMoved ? { reason: error.message } : { error }) };
 }
 
 function refusal(item: PlanItem, why: string, { seen, error }: PlannedNow): ReportedError {

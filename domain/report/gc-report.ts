@@ -58,14 +58,17 @@ export function gcExitCode(report: GcReport): number {
   return worst === 0 && report.counts.failed > 0 ? ERROR_TABLE.Internal.exit : worst;
 }
 
-/** One line an outcome, and the counts. Ends with a line break. */
+/** An outcome a line, with the digests below it, and the counts. Ends with a line break. */
 export function renderGcReport(report: GcReport, palette: Palette = NO_PALETTE): string {
-  const lines = report.outcomes.map(({ kind, image_ref, kept, collected, applied, error }) => {
+  const lines = report.outcomes.flatMap(({ kind, image_ref, kept, collected, applied, error }) => {
     const verb =
       error !== null ? palette.bad('FAILED') : applied ? palette.bad('COLLECTED') : palette.doubtful('COLLECT');
     const told =
-      error === null ? `${kind}: ${collected.length} to go, ${kept} kept` : `${error.type}: ${error.message}`;
-    return `${verb} ${escapeControls(image_ref)}  ${escapeControls(told)}`;
+      error === null
+        ? `${kind}: ${collected.length} ${applied ? 'gone' : 'to go'}, ${kept} kept`
+        : `${error.type}: ${error.message}`;
+    const digests = collected.map((digest) => `  ${escapeControls(digest)}`);
+    return [`${verb} ${escapeControls(image_ref)}  ${escapeControls(told)}`, ...digests];
   });
   const { counts, mode, outcomes_cut: cut } = report;
   const told = Object.entries(counts).map(([name, count]) => `${name}=${count}`);

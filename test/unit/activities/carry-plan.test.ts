@@ -130,6 +130,20 @@ describe('a plan that is carried out', () => {
     expect(world.journal.filter(({ event }) => event === 'operation.failed')).toHaveLength(2);
   });
 
+  it('reports a wait that has moved on, and does not fail for it: there was nothing to carry out', async () => {
+    upstream('7.2.0');
+    await place(await planned(policyWith(), {}));
+    source().tags.set('7.2.0', storeImage(source(), { salt: 'moved' }));
+    const saved = await save();
+    expect(told(saved.items)).toEqual(['held 7.2.0']);
+    source().tags.set('7.2.0', storeImage(source(), { salt: 'moved again' }));
+    const page = await carry(saved);
+    expect(page.waits ?? []).toEqual([]);
+    expect(page.settled.map(({ operation }) => operation)).toMatchObject([
+      { kind: 'held', error: null, reason: expect.stringContaining('is no longer as it was planned') },
+    ]);
+  });
+
   it('refuses an item whose tag somebody wrote', async () => {
     upstream('7.2.0');
     const saved = await save();

@@ -127,12 +127,14 @@ describe('the gc report', () => {
     expect(full).toMatchObject({ outcomes_cut: 1, counts: { collected: 18_000 } });
   });
 
-  it('as text has a line for each outcome', () => {
+  it('as text has a line for each outcome and each digest', () => {
     const planned = outcome({ applied: false });
     expect(renderGcReport(addRepository({ ...report, outcomes_cut: 1 }, [planned])).split('\n')).toEqual([
-      'COLLECTED registry.example/a  scans: 1 to go, 2 kept',
+      'COLLECTED registry.example/a  scans: 1 gone, 2 kept',
+      `  ${digestFor('a')}`,
       'FAILED registry.example/a  Denied: no',
       'COLLECT registry.example/a  scans: 1 to go, 2 kept',
+      `  ${digestFor('a')}`,
       'gc [apply] repositories=3 collected=2 failed=1 (1 outcomes are only counted)',
       '',
     ]);
