@@ -1,4 +1,5 @@
 import { createJudgeTag } from './ask-oracle.js';
+import { createAuditRepository, createOpenAudit } from './audit-repository.js';
 import { createInspectBuild, createWriteBuild } from './build.js';
 import { createCollect, createPlanCollection } from './collect.js';
 import { createDeleteTags, createInspectDeletion } from './delete-tag.js';
@@ -47,6 +48,8 @@ export function createRegistryActivities(deps: Dependencies) {
     restoreTag: createRestoreTag(deps),
     planCollection: createPlanCollection(deps),
     collect: createCollect(deps),
+    openAudit: createOpenAudit(deps),
+    auditRepository: createAuditRepository(deps),
     removeStamp: createRemoveStamp(deps),
     removeWritten: createRemoveWritten(deps),
   };

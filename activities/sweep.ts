@@ -6,7 +6,7 @@ import { type PlacedMark, readMarks } from '../domain/lifecycle/mark.js';
 import { isEvidenceTag, isTag, type Repository } from '../domain/reference.js';
 import { HoubaError, type ReportedError, reportError } from '../domain/report/errors.js';
 import type { PurgeOutcome } from '../domain/report/purge-report.js';
-import { rosterByName } from '../domain/roster.js';
+import { type RosterEntry, rosterByName } from '../domain/roster.js';
 import { compareText } from '../domain/selection/version.js';
 import type { Dependencies } from './dependencies.js';
 import { findRepositories, isInside, parseName } from './find-repositories.js';
@@ -37,28 +37,43 @@ export interface OpenedSweep {
  */
 export function createOpenSweep(deps: Dependencies) {
   return step(async ({ registry, repositories, apply, asks }: SweepRequest): Promise<OpenedSweep> => {
-    const { settings, roster } = deps;
+    const { settings } = deps;
     if (asks) {
       purgeWindow(deps);
       deps.openOracle();
     }
-    const entries = registry === null ? [...roster.values()] : [rosterByName(roster, registry)];
-    if (entries.length === 0) {
-      throw new HoubaError('ConfigInvalid', 'there is no registry to look at', { hint: 'set HOUBA_REGISTRIES' });
-    }
-    for (const name of repositories ?? []) {
-      if (entries.some((entry) => isInside(entry, parseName(name)))) continue;
-      throw new HoubaError('ConfigInvalid', `${name} is in no registry of this run`, {
-        hint: 'name host and path, as in registry.example/team/app, of a registry in HOUBA_REGISTRIES',
-      });
-    }
-    const places = new Map(entries.map((entry) => [`${entry.host}/${entry.namespace ?? ''}`, entry.name]));
+    const entries = placesOf(deps, registry === null ? null : [registry], repositories);
     return {
       mode: apply && !settings.dryRunDeletions ? 'apply' : 'dry-run',
-      registries: [...places.values()],
+      registries: entries.map(({ name }) => name),
       concurrency: settings.maxConcurrency,
     };
   });
+}
+
+/**
+ * The entries of the roster that a sweep walks through, each place once.
+ *
+ * @param names null: all
+ * @param repositories `host/path`: each must be in one of them; null: all there are
+ * @throws HoubaError `ConfigInvalid`
+ */
+export function placesOf(
+  { roster }: Dependencies,
+  names: readonly string[] | null,
+  repositories: readonly string[] | null,
+): RosterEntry[] {
+  const entries = names === null ? [...roster.values()] : names.map((name) => rosterByName(roster, name));
+  if (entries.length === 0) {
+    throw new HoubaError('ConfigInvalid', 'there is no registry to look at', { hint: 'set HOUBA_REGISTRIES' });
+  }
+  for (const name of repositories ?? []) {
+    if (entries.some((entry) => isInside(entry, parseName(name)))) continue;
+    throw new HoubaError('ConfigInvalid', `${name} is in no registry of this run`, {
+      hint: 'name host and path, as in registry.example/team/app, of a registry in HOUBA_REGISTRIES',
+    });
+  }
+  return [...new Map(entries.map((entry) => [`${entry.host}/${entry.namespace ?? ''}`, entry])).values()];
 }
 
 /** @throws HoubaError `ConfigInvalid` when no idle window is set: there is no default on purpose */
@@ -120,9 +135,16 @@ export function createFindMarks(deps: Dependencies) {
   });
 }
 
+interface Unread {
+  readonly name: string;
+  readonly error: ReportedError;
+}
+
 export interface RepositoriesPage {
   readonly repositories: readonly DestinationRepository[];
-  readonly unread: readonly { readonly name: string; readonly error: ReportedError }[];
+  readonly unread: readonly Unread[];
+  /** Registries without a catalogue, of several; an older worker does not tell. */
+  readonly passedOver?: readonly Unread[];
   readonly next: SweepCursor | null;
 }
 
@@ -130,15 +152,21 @@ export interface RepositoriesPage {
 export function createListRepositories(deps: Dependencies) {
   return step(async (request: FindRequest, context): Promise<RepositoriesPage> => {
     const repositories: DestinationRepository[] = [];
-    const unreadable: RepositoriesPage['unread'][number][] = [];
+    const unreadable: Unread[] = [];
+    const passedOver: Unread[] = [];
     for await (const place of walkRepositories(deps, request, context)) {
       if ('repository' in place) repositories.push(place.repository);
-      else if (place.known) unreadable.push({ name: place.name, error: place.error });
+      else (place.known ? unreadable : passedOver).push({ name: place.name, error: place.error });
       const last = repositories.at(-1);
       if (repositories.length < PAGE || last === undefined) continue;
-      return { repositories, unread: unreadable, next: { registry: last.registry, path: last.path, tag: null } };
+      return {
+        repositories,
+        unread: unreadable,
+        passedOver,
+        next: { registry: last.registry, path: last.path, tag: null },
+      };
     }
-    return { repositories, unread: unreadable, next: null };
+    return { repositories, unread: unreadable, passedOver, next: null };
   });
 }
 

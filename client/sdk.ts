@@ -290,14 +290,14 @@ export class HoubaClient {
   }
 
   /**
-   * Starts a purge or a gc, or joins a running one of equal input; one of other input is waited for. A dry run takes no
+   * Starts a purge, a gc or an audit, or joins a running one of equal input; one of other input is waited for. A dry run takes no
    * lock and never joins.
    */
   async startSweep(sweep: Sweep, options: StartOptions = {}): Promise<Run> {
     return await this.#explained(sweep.verb, () => startSweep(this.#client, sweep, options.note ?? (() => {})));
   }
 
-  /** The report of a sweep, once it has ended: a `PurgeReport` or a `GcReport`. */
+  /** The report of a sweep, once it has ended: a `PurgeReport`, a `GcReport` or an `AuditReport`. */
   async sweepReport(run: Pick<Run, 'workflowId' | 'runId'>): Promise<unknown> {
     return await this.#explained(run.workflowId, () => this.#result(run));
   }

@@ -9,6 +9,7 @@ import {
   WorkflowExecutionAlreadyStartedError,
   WorkflowNotFoundError,
 } from '@temporalio/common';
+import type { AuditInput } from '../domain/durable/audit.js';
 import { retireId, sweepId } from '../domain/durable/ids.js';
 import { MEMO_INPUT_DIGEST, QUERIES, QUEUES, RETIRE_UPDATES, WORKFLOWS } from '../domain/durable/names.js';
 import type {
@@ -24,10 +25,11 @@ import { HoubaError, isErrorCode } from '../domain/report/errors.js';
 import type { PurgeOutcome } from '../domain/report/purge-report.js';
 import { inputDigest } from './input-digest.js';
 
-/** A sweep of the registries, and what it is asked for. */
+/** A sweep of the registries, and what it is asked for. An audit only reads; the others do where they are not to apply. */
 export type Sweep =
   | { readonly verb: 'purge'; readonly input: PurgeInput }
-  | { readonly verb: 'gc'; readonly input: GcInput };
+  | { readonly verb: 'gc'; readonly input: GcInput }
+  | { readonly verb: 'audit'; readonly input: AuditInput };
 
 /** Where a sweep runs. */
 export interface SweepRun {
@@ -41,21 +43,20 @@ export interface SweepRun {
  * Starts a sweep, or joins a running one of equal input; one of other input is waited for. A dry run takes no lock and never
  * joins.
  */
-export async function startSweep(
-  client: Client,
-  { verb, input }: Sweep,
-  note: (text: string) => void,
-): Promise<SweepRun> {
+export async function startSweep(client: Client, sweep: Sweep, note: (text: string) => void): Promise<SweepRun> {
+  const { verb, input } = sweep;
   const digest = inputDigest(input);
-  const workflowId = sweepId(verb, input.apply ? null : new Date());
+  const dry = sweep.verb !== 'audit' && !sweep.input.apply;
+  const named = sweep.verb === 'audit' ? sweep.input.registries?.join(', ') : sweep.input.registry;
+  const workflowId = sweepId(verb, dry ? new Date() : null);
   for (;;) {
     try {
-      const handle = await client.workflow.start(verb === 'purge' ? WORKFLOWS.purge : WORKFLOWS.gc, {
+      const handle = await client.workflow.start(WORKFLOWS[verb], {
         workflowId,
         taskQueue: QUEUES.flow,
         args: [input],
         memo: { [MEMO_INPUT_DIGEST]: digest },
-        staticSummary: `${verb} ${input.registry ?? 'all registries'}${input.apply ? '' : ' (dry run)'}`,
+        staticSummary: `${verb} ${named ?? 'all registries'}${dry ? ' (dry run)' : ''}`,
       });
       return { workflowId, runId: handle.firstExecutionRunId, joined: false };
     } catch (error) {

@@ -1,3 +1,4 @@
+export { auditFleet } from './audit-fleet.js';
 export { collectGarbage } from './collect-garbage.js';
 export { noteDeletions } from './note-deletions.js';
 export { placeImage } from './place-image.js';

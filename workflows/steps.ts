@@ -164,6 +164,8 @@ export const steps = {
   restoreTag: move.restoreTag,
   planCollection: plan.planCollection,
   collect: plan.collect,
+  openAudit: control.openAudit,
+  auditRepository: plan.auditRepository,
   removeStamp: compensation.removeStamp,
   removeWritten: compensation.removeWritten,
 };

@@ -42,6 +42,11 @@ const VERBS: readonly Verb[] = [
     load: async () => (await import('./gc.js')).gcCommand(),
   },
   {
+    name: 'audit',
+    description: 'say which images houba does not stand behind; writes nothing',
+    load: async () => (await import('./audit.js')).auditCommand(),
+  },
+  {
     name: 'waiting',
     description: 'list what waits: moved tags until they stand still, marked tags until they go',
     load: async () => (await import('./waiting.js')).waitingCommand(),

@@ -2,6 +2,7 @@ import { Argument, Command } from 'commander';
 import { transformJsonSchema } from '../../domain/evidence/predicates.js';
 import { externalParametersJsonSchema } from '../../domain/evidence/provenance.js';
 import { planJsonSchema } from '../../domain/plan/saved-plan.js';
+import { auditReportJsonSchema } from '../../domain/report/audit-report.js';
 import { gcReportJsonSchema } from '../../domain/report/gc-report.js';
 import { runReportJsonSchema } from '../../domain/report/json-schema.js';
 import { purgeReportJsonSchema } from '../../domain/report/purge-report.js';
@@ -14,6 +15,7 @@ const SCHEMAS = {
   'verify-report': verifyReportJsonSchema,
   'purge-report': purgeReportJsonSchema,
   'gc-report': gcReportJsonSchema,
+  'audit-report': auditReportJsonSchema,
   'transform-predicate': transformJsonSchema,
   'placement-parameters': externalParametersJsonSchema,
 };

@@ -7,7 +7,7 @@ import type { Interrupts } from './interrupts.js';
 import type { Output } from './options.js';
 import type { Session } from './session.js';
 
-/** What purge and gc have in common. */
+/** What the sweeps have in common. */
 export interface SweepOptions {
   readonly registry?: string;
   readonly repository?: readonly string[];
@@ -73,17 +73,18 @@ async function follow<Report>(
   report.catch(() => {}); // also when it is no longer waited for
   const ended = await Promise.race([report.then((value) => ({ value })), session.broken, interrupted]);
   if (ended !== undefined) return await print(ended.value);
-  await leave(session, run);
+  await leave(session, run, sweep.verb);
   return INTERRUPTED;
 }
 
-async function leave(session: Session, run: SweepRun): Promise<void> {
+async function leave(session: Session, run: SweepRun, verb: Sweep['verb']): Promise<void> {
   const { note } = await import('./terminal.js');
   if (!session.owned) {
     note(`left ${run.workflowId} running; \`houba cancel ${run.workflowId}\` ends it`);
     return;
   }
-  note(`cancelling ${run.workflowId}; what it began to delete is deleted to its end`);
+  const deleting = verb === 'audit' ? '' : '; what it began to delete is deleted to its end';
+  note(`cancelling ${run.workflowId}${deleting}`);
   await session.client.cancel(run);
   await Promise.race([session.client.sweepReport(run).catch(() => {}), session.broken]);
 }

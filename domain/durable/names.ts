@@ -14,6 +14,7 @@ export const WORKFLOWS = {
   retire: 'retireTag',
   purge: 'purgeFleet',
   gc: 'collectGarbage',
+  audit: 'auditFleet',
   deletions: 'noteDeletions',
 } as const;
 

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { durationMs, formatDuration } from '../duration.js';
 import { nearest } from '../nearest.js';
 import { HoubaError } from '../report/errors.js';
+import type { AuditInput } from './audit.js';
 import { formatCron, readCron } from './cron.js';
 import type { FleetInput } from './messages.js';
 import { WORKFLOWS } from './names.js';
@@ -61,6 +62,9 @@ const PURGE_ALL: PurgeInput = {
 
 const COLLECT_ALL: GcInput = { registry: null, repositories: null, apply: true, ...GC_DEFAULTS };
 
+/** What is cheap to know: a signature may take a run of cosign, and referrers a request for each image. */
+const AUDIT_ALL: AuditInput = { registries: null, repositories: null, signed: false, sbom: false, limit: null };
+
 /**
  * Every schedule, one row each (Temporal guide, section 7). None overlaps itself. Fleet runs complete although policies
  * fail, so a run that fails is systemic: those that delete then wait for a human, reconcile tries again.
@@ -88,7 +92,7 @@ export const SCHEDULES: readonly ScheduleRow[] = [
       catchUpMs: 6 * HOUR_MS,
       pauseOnFailure: false,
     },
-    run: null,
+    run: { workflow: WORKFLOWS.audit, workflowId: 'audit', input: AUDIT_ALL, needs: [] },
   },
   {
     name: 'purge',

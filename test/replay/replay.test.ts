@@ -12,6 +12,7 @@ const RECORDED = readHistories();
  * Sweeps, runs of policies and fleets undo nothing themselves: they tell what failed, and go on.
  */
 const WAYS: Readonly<Record<string, readonly string[]>> = {
+  'audit-fleet': ['first-page', 'audited', 'cancelled'],
   'collect-garbage': ['collected', 'cancelled'],
   'note-deletions': ['two-deletions', 'cancelled'],
   'place-image': ['published', 'overtaken', 'rebuilt', 'compensated', 'compensation-failed', 'cancelled'],

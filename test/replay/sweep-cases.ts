@@ -1,11 +1,12 @@
 import type { WorkflowHandle } from '@temporalio/client';
+import type { AuditInput } from '../../domain/durable/audit.js';
 import { deletionsId, retireId } from '../../domain/durable/ids.js';
 import { DELETION_SIGNALS, QUEUES, RETIRE_UPDATES, WORKFLOWS } from '../../domain/durable/names.js';
 import type { GcInput, Judgement, PurgeInput, RetireDecision, RetireOrder } from '../../domain/durable/retire.js';
 import { HoubaError } from '../../domain/report/errors.js';
 import type { GcOutcome } from '../../domain/report/gc-report.js';
 import { DESTINATION, digestFor } from '../support/durable-samples.js';
-import { createGate, HAPPY, untilCancelled } from '../support/fake-steps.js';
+import { createGate, type Fakes, HAPPY, untilCancelled } from '../support/fake-steps.js';
 import { MARKED, markedTag, retireOrder } from '../support/retire-samples.js';
 import type { Stage } from '../support/workflow-env.js';
 
@@ -170,6 +171,37 @@ export const SWEEP_CASES: Readonly<Record<string, (stage: Stage) => Promise<Work
     await handle.cancel();
     return finished(handle);
   },
+  // The first page of that: it continues as new.
+  'audit-fleet/first-page': async (stage) => {
+    stage.play({ listRepositories: paged });
+    const handle = await stage.client.workflow.start(WORKFLOWS.audit, {
+      ...{ args: [AUDIT], taskQueue: QUEUES.flow, workflowId: 'audit-first-page' },
+    });
+    await finished(handle);
+    return stage.client.workflow.getHandle(handle.workflowId, handle.firstExecutionRunId);
+  },
+  'audit-fleet/audited': async (stage) => {
+    stage.play({
+      listRepositories: paged,
+      auditRepository: async (request, context) => {
+        if (request.repository.path === 'b') throw new HoubaError('Denied', 'the registry refuses');
+        return HAPPY.auditRepository(request, context);
+      },
+    });
+    return finished(await start(stage, WORKFLOWS.audit, 'audit-recorded', AUDIT));
+  },
+  'audit-fleet/cancelled': async (stage) => {
+    const gate = createGate();
+    stage.play({
+      listRepositories: paged,
+      auditRepository: (_, context) => gate.hold(null).then(() => untilCancelled(context)),
+    });
+    const handle = await start(stage, WORKFLOWS.audit, 'audit-cancelled', AUDIT);
+    await gate.reached;
+    gate.open();
+    await handle.cancel();
+    return finished(handle);
+  },
 };
 
 const PURGE: PurgeInput = {
@@ -180,9 +212,19 @@ const PURGE: PurgeInput = {
   requireApproval: false,
 };
 const GC: GcInput = { registry: null, repositories: null, apply: true, keep: 2, olderThanDays: 30 };
+const AUDIT: AuditInput = { registries: null, repositories: null, signed: true, sbom: true, limit: null };
 const COLLECTED: GcOutcome = {
   ...{ kind: 'superseded', image_ref: 'registry.example/a', kept: 1, collected: [digestFor('old')] },
   ...{ applied: false, error: null },
+};
+
+/** A repository, and a registry that has no catalogue; then two more repositories. */
+const paged: Fakes['listRepositories'] = async ({ cursor }) => {
+  const found = (...paths: string[]) => paths.map((path) => ({ ...DESTINATION, path }));
+  if (cursor !== null) return { repositories: found('b', 'c'), unread: [], passedOver: [], next: null };
+  const error = { type: 'Unsupported', message: 'there is no catalogue', exit_code: 1 };
+  const next = { registry: 'main', path: 'a', tag: null };
+  return { repositories: found('a'), unread: [], passedOver: [{ name: 'other.example', error }], next };
 };
 
 function waiting(why: 'mark' | 'seen' | 'unknown', ms: number): Judgement {

@@ -4,6 +4,8 @@ import { type StepContext, step } from '../../activities/step.js';
 import { digestOf } from '../../domain/digest.js';
 import type { Placement } from '../../domain/durable/placement.js';
 import { outcomeOf } from '../../domain/durable/retire.js';
+import { formatRepository } from '../../domain/reference.js';
+import { type AuditOutcome, auditPart } from '../../domain/report/audit-report.js';
 import { planPage } from './durable-samples.js';
 
 export type Steps = RegistryActivities & BuildActivities & SignActivities;
@@ -64,6 +66,10 @@ export const HAPPY: Fakes = {
   restoreTag: async ({ marked, word }) => word.digest ?? marked.digest ?? stampedDigest('restored'),
   planCollection: async () => ({ outcomes: [], scans: [], manifests: [], kept: [], more: false }),
   collect: async () => ({ leftBehind: [] }),
+  openAudit: async ({ registries, signed }) => ({
+    ...{ registries: registries ?? ['main'], hosts: ['registry.example'], verified: signed, concurrency: 4 },
+  }),
+  auditRepository: async ({ repository }) => auditPart([auditOutcome(`${formatRepository(repository)}:1`)]),
   removeStamp: async () => ({ leftBehind: [] }),
   removeWritten: async () => ({ leftBehind: [] }),
 };
@@ -71,6 +77,12 @@ export const HAPPY: Fakes = {
 function inspected({ destination, tag }: Placement) {
   const stamped = stampedDigest(`${destination.path}:${tag}`);
   return { stamped, revision: null, stampedPresent: false, originalPresent: false };
+}
+
+/** A covered image that was asked for nothing else. */
+export function auditOutcome(image_ref: string, facts: Partial<AuditOutcome> = {}): AuditOutcome {
+  const found = { covered: true, signed: null, sbom: null, policy: 'redis', error: null };
+  return { image_ref, digest: stampedDigest(image_ref), ...found, ...facts };
 }
 
 /** What the happy inspections say will be published. */
@@ -116,6 +128,8 @@ export function stepsPlaying(fakes: () => Fakes, note: (call: Call) => void): St
     restoreTag: playing('restoreTag'),
     planCollection: playing('planCollection'),
     collect: playing('collect'),
+    openAudit: playing('openAudit'),
+    auditRepository: playing('auditRepository'),
     removeStamp: playing('removeStamp'),
     removeWritten: playing('removeWritten'),
   };
