@@ -401,14 +401,15 @@ describe('the command line', () => {
     const { schedules } = await json('apply');
     expect(schedules.map(({ id, change, paused }: Record<string, unknown>) => [id, change, paused])).toEqual([
       ['houba-reconcile', 'unchanged', false],
+      ['houba-audit', 'unchanged', false],
       ['houba-purge', 'unchanged', false],
       ['houba-gc', 'unchanged', true],
     ]);
     const ids = async () => (await temporal('list')).map((one: { scheduleId: string }) => one.scheduleId).sort();
-    await until(async () => (await ids()).length >= 3);
-    expect(await ids()).toEqual(['houba-gc', 'houba-purge', 'houba-reconcile']);
+    await until(async () => (await ids()).length >= 4);
+    expect(await ids()).toEqual(['houba-audit', 'houba-gc', 'houba-purge', 'houba-reconcile']);
     const told = await Promise.all(
-      ['reconcile', 'purge', 'gc'].map(async (name) => {
+      ['reconcile', 'audit', 'purge', 'gc'].map(async (name) => {
         const { schedule } = await temporal('describe', '--schedule-id', `houba-${name}`);
         const { overlapPolicy, catchupWindow, pauseOnFailure = false } = schedule.policies;
         const { paused = false, notes = '' } = schedule.state;
@@ -418,10 +419,11 @@ describe('the command line', () => {
     const skip = 'SCHEDULE_OVERLAP_POLICY_SKIP';
     expect(told).toEqual([
       ['reconcile', '300s', skip, '3600s', false, false, ''],
+      ['audit', '900s', skip, '21600s', false, false, ''],
       ['purge', '900s', skip, '21600s', true, false, ''],
       ['gc', '1800s', skip, '43200s', true, true, 'the store is being moved'],
     ]);
-    for (const name of ['purge', 'gc']) expect(await houba('delete', name)).toBe(0);
+    for (const name of ['audit', 'purge', 'gc']) expect(await houba('delete', name)).toBe(0);
   });
 
   it('finds its schedules again when the stack is up again, and warns of one that has no policies', async () => {

@@ -1,0 +1,155 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { AuditReport } from '../../domain/report/audit-report.js';
+import { type CountingProxy, startCountingProxy } from '../support/counting-proxy.js';
+import { type RunningRegistry, startDistribution, startOlareg } from '../support/registries.js';
+import { createHouba, type Houba } from '../support/stack.js';
+import { image, push } from '../support/upstream-images.js';
+import { type CosignKey, type StockCosign, stockCosign } from '../support/upstream-signer.js';
+
+const TRANSFORM = 'https://houba.dev/predicate/transform/v1';
+const validate = new Ajv2020({ strict: true }).compile(
+  JSON.parse(readFileSync('docs/reference/audit-report.schema.json', 'utf8')),
+);
+
+describe.each([
+  ['olareg', startOlareg],
+  ['distribution, which has no referrers API', startDistribution],
+])('an audit on %s', (_, startRegistry) => {
+  let upstream: RunningRegistry;
+  let registry: RunningRegistry;
+  let proxy: CountingProxy;
+  let houba: Houba;
+  let stock: StockCosign;
+  let ours: CosignKey;
+
+  /** Signed as houba does it, an image, an artifact without inventory; unsigned, and pushed past houba. */
+  beforeAll(async () => {
+    upstream = await startOlareg({ inMemory: true });
+    registry = await startRegistry();
+    // houba knows the registry by this one's address.
+    proxy = await startCountingProxy(registry.host);
+    houba = await createHouba({
+      up: { host: upstream.host, tls_verify: false },
+      main: { host: proxy.host, tls_verify: false },
+    });
+    stock = await stockCosign(join(houba.folder, 'cosign'));
+    ours = await stock.makeKey('ours');
+    const theirs = await stock.makeKey('theirs');
+    await place('fine', 'image', ours);
+    await place('bare', 'generic', ours);
+    await place('unsigned', 'image', null);
+    await stock.attest(theirs, `${registry.host}/demo/unsigned:1.0.0`, TRANSFORM, {});
+    await push(registry.host, 'demo/fine', ['stray'], image('stray'));
+    proxy.reset();
+  });
+  afterAll(async () => {
+    await houba?.dispose();
+    await proxy?.stop();
+    await registry?.stop();
+    await upstream?.stop();
+  });
+
+  async function place(name: string, artifactType: string, key: CosignKey | null): Promise<void> {
+    await push(upstream.host, name, ['1.0.0'], image(name));
+    const dir = houba.policies({ name, artifactType, from: `${upstream.host}/${name}`, to: [`main:demo/${name}`] });
+    if (key !== null) Object.assign(houba.env, { HOUBA_ATTEST_SIGNER: 'key', HOUBA_ATTEST_KEY_REF: key.privateFile });
+    const { code, stderr } = await houba.reconcile(dir);
+    expect(code, stderr.slice(-3000)).toBe(0);
+    delete houba.env.HOUBA_ATTEST_SIGNER;
+    delete houba.env.HOUBA_ATTEST_KEY_REF;
+  }
+
+  async function audit(...args: readonly string[]): Promise<{ code: number | null; report: AuditReport }> {
+    const { code, stdout, stderr } = await houba.run('audit', '--registry', 'main', '--output', 'json', ...args);
+    expect(stdout, stderr.slice(-3000)).not.toBe('');
+    const report = JSON.parse(stdout) as AuditReport;
+    expect(validate(report), JSON.stringify(validate.errors)).toBe(true);
+    return { code, report };
+  }
+
+  const at = (name: string) => `${proxy.host}/demo/${name}`;
+
+  it('tells covered images from those that were pushed past houba, and writes nothing', async () => {
+    const { code, report } = await audit();
+    expect(code).toBe(0);
+    expect(report).toMatchObject({ registries: [proxy.host], verified: false, outcomes_cut: 0 });
+    expect(report.counts).toMatchObject({ scanned: 4, covered: 3, uncovered: 1, signed: 0, with_sbom: 0, errored: 0 });
+    expect(
+      report.outcomes.map(({ image_ref, covered, signed, sbom, policy }) => [
+        ...[image_ref, covered, signed, sbom, policy],
+      ]),
+    ).toEqual([
+      [at('bare:1.0.0'), true, null, null, 'bare'],
+      [at('fine:1.0.0'), true, null, null, 'fine'],
+      [at('fine:stray'), false, null, null, null],
+      [at('unsigned:1.0.0'), true, null, null, 'unsigned'],
+    ]);
+    expect(proxy.writes()).toEqual([]);
+  });
+
+  it('believes whoever signed as long as nothing says whose signatures count', async () => {
+    const { report } = await audit('--signed', '--sbom');
+    expect(report).toMatchObject({
+      verified: false,
+      counts: { signed: 3, unsigned: 0, with_sbom: 2, without_sbom: 1 },
+    });
+  });
+
+  it('verifies signatures where the settings say whose count, and a person reads one line a gap', async () => {
+    houba.env.HOUBA_ATTEST_KEY_REF = ours.publicFile;
+    const told = await houba.run('audit', '--registry', 'main', '--signed', '--sbom', '--output', 'text');
+    expect(told.code, told.stderr).toBe(0);
+    expect(told.stdout.replaceAll(/sha256:[0-9a-f]{64}/g, 'sha256:…').split('\n')).toEqual([
+      `NO-SBOM   ${at('bare:1.0.0')} sha256:…  policy bare`,
+      `UNCOVERED ${at('fine:stray')} sha256:…`,
+      `UNSIGNED  ${at('unsigned:1.0.0')} sha256:…  policy unsigned`,
+      'audit scanned=4 covered=3 uncovered=1 signed=2 unsigned=1 with_sbom=2 without_sbom=1 errored=0 signatures=verified',
+      '',
+    ]);
+  });
+
+  it.each<[string, string[], number]>([
+    ['an uncovered image', ['--fail-on-uncovered'], 1],
+    ['an unsigned image', ['--fail-on-unsigned'], 1],
+    ['an image without inventory', ['--fail-on-no-sbom'], 1],
+    ['no gap among the first', ['--fail-on-uncovered', '--fail-on-unsigned', '--limit', '1'], 0],
+    ['no gap in this repository', ['--fail-on-unsigned', '--fail-on-no-sbom', '--repository', 'HERE'], 0],
+  ])('exits as the gates say: %s', async (_what, args, exit) => {
+    houba.env.HOUBA_ATTEST_KEY_REF = ours.publicFile;
+    const { code, report } = await audit(...args.map((word) => (word === 'HERE' ? at('fine') : word)));
+    expect(code, JSON.stringify(report.counts)).toBe(exit);
+    expect(report.verified).toBe(args.includes('--fail-on-unsigned'));
+    if (args.includes('--limit')) expect(report.counts.scanned).toBe(1);
+  });
+
+  it('of an image that cannot be read tells the error, which counts more than a gap', async () => {
+    proxy.intercept = ({ method, path }) =>
+      method === 'HEAD' && path.endsWith('/unsigned/manifests/1.0.0') ? { status: 403 } : null;
+    const { code, report } = await audit('--fail-on-uncovered');
+    proxy.intercept = null;
+    expect(code).toBe(2);
+    expect(report.counts).toMatchObject({ scanned: 4, covered: 2, uncovered: 1, errored: 1 });
+    expect(report.outcomes.at(-1)).toMatchObject({
+      ...{ image_ref: at('unsigned:1.0.0'), covered: null, error: { type: 'Denied', exit_code: 2 } },
+    });
+  });
+
+  it('of everything does not pass over a registry that lists nothing', async () => {
+    const { code, stdout, stderr } = await houba.run('audit', '--output', 'text');
+    expect(code, stderr).toBe(1);
+    expect(stdout).toMatch(new RegExp(`^ERROR     ${upstream.host}  Unsupported: `, 'm'));
+  });
+
+  it.each<[string, string[], number]>([
+    ['a registry that is not in the roster', ['--registry', 'nope'], 3],
+    ['a repository that is in none of them', ['--registry', 'main', '--repository', 'elsewhere.example/a'], 3],
+    ['no image at all', ['--limit', '0'], 3],
+    ['an option nobody knows', ['--apply'], 64],
+  ])('refuses %s', async (_what, args, exit) => {
+    const { code, stdout } = await houba.run('audit', ...args);
+    expect([code, stdout]).toEqual([exit, '']);
+  });
+});
