@@ -89,7 +89,7 @@ export interface FollowOptions extends StartOptions {
 }
 
 /** What a list of runs has: what somebody, or a schedule, starts. */
-const RUN_TYPES = [WORKFLOWS.fleet, WORKFLOWS.purge, WORKFLOWS.gc];
+const RUN_TYPES = [WORKFLOWS.fleet, WORKFLOWS.purge, WORKFLOWS.gc, WORKFLOWS.audit];
 
 const POLL_MS = 400;
 const FIRST_LOOK_MS = 300;
@@ -245,7 +245,7 @@ export class HoubaClient {
     });
   }
 
-  /** The latest runs, of reconcile, purge and gc, the newest first, dry runs among them. */
+  /** The latest runs, of reconcile, purge, gc and audit, the newest first, dry runs among them. */
   async recentRuns(limit = 20): Promise<RunSummary[]> {
     return await this.#explained('the list of runs', async () => {
       const runs: RunSummary[] = [];
@@ -529,8 +529,7 @@ function detailsOf(input: FleetInput): string {
 }
 
 function sweepOf(type: string): Sweep['verb'] | null {
-  if (type === WORKFLOWS.purge) return 'purge';
-  return type === WORKFLOWS.gc ? 'gc' : null;
+  return (['purge', 'gc', 'audit'] as const).find((verb) => WORKFLOWS[verb] === type) ?? null;
 }
 
 /** Why a run came to nothing, in the words that its own command would have for it. */

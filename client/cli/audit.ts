@@ -49,7 +49,7 @@ async function audit(options: AuditOptions): Promise<void> {
   await runSweep<AuditReport>(settings, { verb: 'audit', input }, async (report) => {
     const { paletteFor, print, printJson } = await import('./terminal.js');
     if ((options.output ?? settings.logFormat) === 'json') await printJson(report);
-    else await print(renderAuditReport(report, asked, paletteFor(process.stdout, options.color)));
+    else await print(renderAuditReport(report, paletteFor(process.stdout, options.color)));
     return auditExitCode(report, { uncovered, unsigned, noSbom });
   });
 }

@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import type { AuditReport } from '../../domain/report/audit-report.js';
 import { escapeControls } from '../../domain/report/escape.js';
 import type { GcReport } from '../../domain/report/gc-report.js';
 import type { PurgeReport } from '../../domain/report/purge-report.js';
@@ -66,6 +67,10 @@ async function showRun(workflowId: string, output: Output): Promise<void> {
     if (swept !== null && sweep === 'purge') {
       const { renderPurgeReport } = await import('../../domain/report/purge-report.js');
       await print(renderPurgeReport(swept as PurgeReport, paletteFor(process.stdout, true)));
+    }
+    if (swept !== null && sweep === 'audit') {
+      const { renderAuditReport } = await import('../../domain/report/audit-report.js');
+      await print(renderAuditReport(swept as AuditReport, paletteFor(process.stdout, true)));
     }
     if (swept !== null && sweep === 'gc') {
       const { renderGcReport } = await import('../../domain/report/gc-report.js');

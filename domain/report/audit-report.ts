@@ -105,23 +105,18 @@ export function auditExitCode({ outcomes, counts }: AuditReport, gates: AuditGat
   return breached ? ERROR_TABLE.GateBreached.exit : 0;
 }
 
-/**
- * One line a gap, and the counts of what was asked for. Ends with a line break.
- * @param asked which probes were made
- */
-export function renderAuditReport(
-  report: AuditReport,
-  asked: { readonly signed: boolean; readonly sbom: boolean },
-  palette: Palette = NO_PALETTE,
-): string {
+/** One line a gap, and the counts, without those of what no image was probed for. Ends with a line break. */
+export function renderAuditReport(report: AuditReport, palette: Palette = NO_PALETTE): string {
   const lines = report.outcomes.flatMap((outcome) => {
     const gap = gapOf(outcome);
     return gap === null ? [] : [lineOf(gap, outcome, palette)];
   });
   const { counts, verified, outcomes_cut: cut } = report;
-  const shown = COUNTS.filter((name) => (asked.signed || !OF_SIGNED.has(name)) && (asked.sbom || !OF_SBOM.has(name)));
+  const signed = counts.signed + counts.unsigned > 0;
+  const sbom = counts.with_sbom + counts.without_sbom > 0;
+  const shown = COUNTS.filter((name) => (signed || !OF_SIGNED.has(name)) && (sbom || !OF_SBOM.has(name)));
   const told = shown.map((name) => `${name}=${counts[name]}`).join(' ');
-  const tier = asked.signed ? ` signatures=${verified ? 'verified' : 'unverified'}` : '';
+  const tier = signed ? ` signatures=${verified ? 'verified' : 'unverified'}` : '';
   const more = cut === 0 ? '' : ` (${cut} outcomes are only counted)`;
   return `${[...lines, `audit ${told}${tier}${more}`].join('\n')}\n`;
 }

@@ -150,6 +150,14 @@ describe('with a stack up', () => {
     expect(written.stdout).toContain(failed);
   });
 
+  it('status has the report of an audit, which covers what reconcile has placed', async () => {
+    expect(await houba('audit', '--registry', 'main', '--sbom')).toBe(0);
+    expect(await houba('status', 'audit')).toBe(0);
+    expect(written.stdout).toMatch(/completed[\s\S]*audit scanned=[1-9]\d* covered=[1-9]\d* uncovered=\d+ with_sbom=/);
+    expect(await houba('status')).toBe(0);
+    expect(written.stdout).toMatch(/completed .*\baudit\b|\baudit\b.*completed/);
+  });
+
   it.each(['box', 'registry.example/box:1.0'])('gc takes no --repository %s', async (name) => {
     expect(await houba('gc', '--repository', name)).toBe(3);
     expect(written.stderr).toContain('a repository with its host, as in registry.example/team/app');
