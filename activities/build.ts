@@ -15,7 +15,7 @@ import { planTransform } from '../domain/transform/resolve.js';
 import type { LayerFile } from '../domain/transform/step.js';
 import type { Dependencies } from './dependencies.js';
 import { readManifest, readPlatforms } from './manifests.js';
-import { type Inspection, refuseMoved } from './placement.js';
+import { type Inspection, refuseMoved, type WriteRequest } from './placement.js';
 import { isUnsignedStatement, withSubject } from './provenance.js';
 import { readRevision, stampFor } from './stamping.js';
 import { step } from './step.js';
@@ -59,6 +59,10 @@ export function createInspectBuild(deps: Dependencies) {
   });
 }
 
+export interface BuildWriteRequest extends WriteRequest {
+  readonly inspection: BuildInspection;
+}
+
 /**
  * Brings what was built to the destination, by digest: no tag exists or moves. On each platform's manifest goes what BuildKit
  * says of its build. What is there already is left alone; what is no longer on this machine is built again.
@@ -67,17 +71,15 @@ export function createInspectBuild(deps: Dependencies) {
  * planned (L34), and what `inspectBuild` throws.
  */
 export function createWriteBuild(deps: Dependencies) {
-  return step(
-    async ({ placement, inspection }: { placement: Placement; inspection: BuildInspection }, { signal, progress }) => {
-      if (placement.kind === 'imported' && !isHere(inspection)) await refuseMoved(deps, placement, signal);
-      const rebuild = await openRebuild(deps, placement, signal);
-      for (const base of rebuild.bases) {
-        progress(base.platform);
-        await writePlatform(deps, placement, rebuild, base, inspection, signal);
-      }
-      if (inspection.built.length > 1) await writeIndex(deps, placement, inspection, signal);
-    },
-  );
+  return step(async ({ placement, inspection, again }: BuildWriteRequest, { signal, progress }) => {
+    if (placement.kind === 'imported' && !again && !isHere(inspection)) await refuseMoved(deps, placement, signal);
+    const rebuild = await openRebuild(deps, placement, signal);
+    for (const base of rebuild.bases) {
+      progress(base.platform);
+      await writePlatform(deps, placement, rebuild, base, inspection, signal);
+    }
+    if (inspection.built.length > 1) await writeIndex(deps, placement, inspection, signal);
+  });
 }
 
 /** Whether the source has nothing more to give. */

@@ -95,38 +95,49 @@ export interface WithdrawOrphansRequest extends Required<Withdrawal> {
  *
  * @returns how many were told
  */
-export function createWithdrawOrphans({ settings }: Dependencies) {
+export function createWithdrawOrphans({ settings, journal }: Dependencies) {
   return step(async ({ policies, folder, at }: WithdrawOrphansRequest, { signal }): Promise<number> => {
     if (settings.dryRunTags || policies.length === 0) return 0;
     const wanted = new Set(policies);
     const { workflow } = temporalClient();
     const query = `WorkflowType = '${WORKFLOWS.settle}' AND ExecutionStatus = 'Running'`;
-    let told = 0;
+    const others: string[] = [];
     try {
       for await (const { workflowId, typedSearchAttributes } of workflow.list({ query })) {
         signal.throwIfAborted();
         const policy = typedSearchAttributes.get(POLICY);
         // Under which name it last did something; one that has only just begun may not say yet. Whether a policy of this
         // run has seen it since, it knows itself.
-        if (policy === undefined || wanted.has(policy)) continue;
-        // Whose it is not would have to hear it every hour: better asked than told.
-        if ((await folderOf(workflowId)) !== folder) continue;
-        if (await withdraw(workflowId, { at, folder })) told += 1;
+        if (policy !== undefined && !wanted.has(policy)) others.push(workflowId);
       }
     } catch (error) {
       if (!isUnimplemented(error)) throw error;
     }
-    return told;
+    const limit = pLimit(IN_FLIGHT);
+    const told = await Promise.all(
+      others.map((workflowId) =>
+        limit(async () => {
+          signal.throwIfAborted();
+          // Whose it is not would have to hear it every hour: better asked than told.
+          const isOurs = (await folderOf(workflowId, journal)) === folder;
+          return isOurs && (await withdraw(workflowId, { at, folder }));
+        }),
+      ),
+    );
+    return told.filter((one) => one).length;
   });
 }
 
-async function folderOf(workflowId: string): Promise<string | null> {
+/** null: it has ended, or cannot say, and goes on. */
+async function folderOf(workflowId: string, journal: Journal): Promise<string | null> {
   try {
     const { folder } = await temporalClient().workflow.getHandle(workflowId).query<WaitStatus>(QUERIES.status);
     return folder ?? null;
   } catch (error) {
-    if (error instanceof WorkflowNotFoundError) return null;
-    throw error;
+    if (!(error instanceof WorkflowNotFoundError)) {
+      journal.event('wait.silent', { wait: workflowId, error: error instanceof Error ? error.message : String(error) });
+    }
+    return null;
   }
 }
 

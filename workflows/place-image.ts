@@ -101,7 +101,7 @@ async function inspect(
     return { inspection, write: () => steps.writeImage({ placement, inspection, ...(again && { again }) }) };
   }
   const inspection = await steps.inspectBuild(placement);
-  return { inspection, write: () => steps.writeBuild({ placement, inspection }) };
+  return { inspection, write: () => steps.writeBuild({ placement, inspection, ...(again && { again }) }) };
 }
 
 /** Everything that is attached to the digest before its tag moves. */
