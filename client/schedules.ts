@@ -13,7 +13,7 @@ import {
 } from '@temporalio/client';
 import { type CronTimes, formatCron } from '../domain/durable/cron.js';
 import { MEMO_INPUT_DIGEST, QUEUES } from '../domain/durable/names.js';
-import { builtSchedules, formatWhen, type Schedule, type ScheduleSettings } from '../domain/durable/schedules.js';
+import { formatWhen, SCHEDULES, type Schedule, type ScheduleSettings } from '../domain/durable/schedules.js';
 import { formatDuration } from '../domain/duration.js';
 import { HoubaError } from '../domain/report/errors.js';
 import { inputDigest } from './input-digest.js';
@@ -104,7 +104,7 @@ export async function listSchedules(
   client: ScheduleClient,
 ): Promise<{ readonly schedule: Schedule; readonly status: ScheduleStatus | null }[]> {
   return await Promise.all(
-    builtSchedules().map(async (schedule) => {
+    SCHEDULES.map(async (schedule) => {
       const found = await lookFor(client, schedule);
       return { schedule, status: found && statusOf(found) };
     }),

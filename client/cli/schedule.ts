@@ -1,8 +1,8 @@
 import type { ScheduleClient } from '@temporalio/client';
 import { Argument, Command, InvalidArgumentError, Option } from 'commander';
 import {
-  builtSchedules,
   checkSettings,
+  SCHEDULES,
   type Schedule,
   type ScheduleSettings,
   scheduleNamed,
@@ -95,7 +95,7 @@ export function scheduleCommand(): Command {
 
 /** The choices are for help and completion; what else is given gets an answer of its own. */
 function named(usage: string, description = 'which schedule'): Argument {
-  const argument = new Argument(usage, description).choices(builtSchedules().map(({ name }) => name));
+  const argument = new Argument(usage, description).choices(SCHEDULES.map(({ name }) => name));
   if (!argument.variadic) return argument.argParser((name) => scheduleNamed(name));
   return argument.argParser<Schedule[]>((name, before = []) => [...new Set([...before, scheduleNamed(name)])]);
 }
@@ -186,7 +186,7 @@ async function wantedSettings(
     });
   }
   if (options.file === undefined) {
-    const all = names.length > 0 ? names : builtSchedules();
+    const all = names.length > 0 ? names : SCHEDULES;
     return all.map((schedule) => ({ schedule, settings: settingsOf(schedule, flags) }));
   }
   const { readScheduleFile } = await import('./schedule-file.js');

@@ -29,19 +29,15 @@ export interface ScheduledRun {
   readonly needs: readonly string[];
 }
 
-export interface ScheduleRow {
+export interface Schedule {
   /** As people call it. */
   readonly name: string;
   /** As Temporal knows it. */
   readonly id: string;
   readonly summary: string;
   readonly defaults: ScheduleSettings;
-  /** null: its workflow is not built yet, so nothing can be scheduled. */
-  readonly run: ScheduledRun | null;
+  readonly run: ScheduledRun;
 }
-
-/** A row that can be scheduled. */
-export type Schedule = ScheduleRow & { readonly run: ScheduledRun };
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
@@ -69,7 +65,7 @@ const AUDIT_ALL: AuditInput = { registries: null, repositories: null, signed: fa
  * Every schedule, one row each (Temporal guide, section 7). None overlaps itself. Fleet runs complete although policies
  * fail, so a run that fails is systemic: those that delete then wait for a human, reconcile tries again.
  */
-export const SCHEDULES: readonly ScheduleRow[] = [
+export const SCHEDULES: readonly Schedule[] = [
   {
     name: 'reconcile',
     id: 'houba-reconcile',
@@ -125,32 +121,17 @@ export const SCHEDULES: readonly ScheduleRow[] = [
   },
 ];
 
-/** The schedules that this version can run. */
-export function builtSchedules(rows: readonly ScheduleRow[] = SCHEDULES): Schedule[] {
-  return rows.filter((row): row is Schedule => row.run !== null);
-}
-
 /**
  * The schedule of a name, with or without `houba-`.
- * @throws HoubaError `ConfigInvalid` when there is none, or none yet
+ * @throws HoubaError `ConfigInvalid` when there is none
  */
-export function scheduleNamed(name: string, rows: readonly ScheduleRow[] = SCHEDULES): Schedule {
-  const row = rows.find((one) => one.name === name || one.id === name);
-  const built = builtSchedules(rows);
-  const known = `this version schedules: ${built.map((one) => one.name).join(', ')}`;
-  if (row === undefined) {
-    const meant = nearest(
-      name.replace(/^houba-/, ''),
-      rows.map((one) => one.name),
-    );
-    throw new HoubaError('ConfigInvalid', `no schedule is named ${JSON.stringify(name)}`, {
-      hint: meant === null ? known : `did you mean ${meant}?`,
-    });
-  }
-  const schedule = built.find((one) => one === row);
+export function scheduleNamed(name: string): Schedule {
+  const schedule = SCHEDULES.find((one) => one.name === name || one.id === name);
   if (schedule !== undefined) return schedule;
-  throw new HoubaError('ConfigInvalid', `${row.id} cannot be scheduled yet: ${row.name} is not part of this version`, {
-    hint: known,
+  const names = SCHEDULES.map((one) => one.name);
+  const meant = nearest(name.replace(/^houba-/, ''), names);
+  throw new HoubaError('ConfigInvalid', `no schedule is named ${JSON.stringify(name)}`, {
+    hint: meant === null ? `there are: ${names.join(', ')}` : `did you mean ${meant}?`,
   });
 }
 
@@ -177,7 +158,7 @@ export function checkSettings(written: unknown): CheckedSettings {
  * The settings of a schedule: its defaults, under what was written; later layers win.
  * @throws HoubaError `ConfigInvalid` when a time zone is left without a cron
  */
-export function settingsOf(row: ScheduleRow, ...layers: readonly WrittenSettings[]): ScheduleSettings {
+export function settingsOf(row: Schedule, ...layers: readonly WrittenSettings[]): ScheduleSettings {
   let { when, ...rest } = row.defaults;
   for (const { every, cron, timezone, jitter, catchUp, pauseOnFailure } of layers) {
     if (every != null) when = { everyMs: every };
@@ -199,7 +180,7 @@ export function formatWhen(when: ScheduleSettings['when']): string {
   return `${'times' in read ? formatCron(read.times) : when.cron} ${when.timezone}`;
 }
 
-function inZone(row: ScheduleRow, when: ScheduleSettings['when'], timezone: string): ScheduleSettings['when'] {
+function inZone(row: Schedule, when: ScheduleSettings['when'], timezone: string): ScheduleSettings['when'] {
   if ('cron' in when) return { cron: when.cron, timezone };
   throw new HoubaError('ConfigInvalid', `${row.id}: a time zone goes with a cron, but it runs ${formatWhen(when)}`, {
     hint: 'give cron instead of every, as in "30 4 * * *", or leave the time zone out',

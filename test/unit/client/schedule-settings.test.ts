@@ -2,7 +2,6 @@ import { describe, expect, it } from 'vitest';
 import { fleetInput } from '../../../client/fleet-input.js';
 import { fleetId } from '../../../domain/durable/ids.js';
 import {
-  builtSchedules,
   checkSettings,
   formatWhen,
   SCHEDULES,
@@ -52,35 +51,17 @@ describe('the table of schedules', () => {
     expect(new Set(SCHEDULES.map(({ name }) => name)).size).toBe(SCHEDULES.length);
     expect(SCHEDULES.map(({ id }) => id)).toEqual(SCHEDULES.map(({ name }) => `houba-${name}`));
   });
-
-  it('takes a row for built as soon as it says what to run', () => {
-    const rows = SCHEDULES.map((row) => ({ ...row, run: row.name === 'gc' ? reconcile.run : null }));
-    expect(builtSchedules(rows).map(({ name }) => name)).toEqual(['gc']);
-    expect(scheduleNamed('gc', rows).id).toBe('houba-gc');
-  });
 });
 
 describe('a schedule is asked for by name', () => {
-  const without = SCHEDULES.map((row) => (row.name === 'purge' ? { ...row, run: null } : row));
-
   it.each(['reconcile', 'houba-reconcile'])('%s', (name) => {
     expect(scheduleNamed(name).id).toBe('houba-reconcile');
-  });
-
-  it('what is not built yet is refused as such', () => {
-    expect(() => scheduleNamed('houba-purge', without)).toThrowError(
-      expect.objectContaining({
-        code: 'ConfigInvalid',
-        message: expect.stringContaining('houba-purge cannot be scheduled yet'),
-        hint: expect.stringContaining('reconcile'),
-      }),
-    );
   });
 
   it.each([
     ['reconsile', 'did you mean reconcile?'],
     ['houba-purg', 'did you mean purge?'],
-    ['everything', 'this version schedules: reconcile'],
+    ['everything', 'there are: reconcile, audit, purge, gc'],
   ])('%s is unknown, and the hint says: %s', (name, hint) => {
     expect(() => scheduleNamed(name)).toThrowError(
       expect.objectContaining({ code: 'ConfigInvalid', hint: expect.stringContaining(hint) }),
