@@ -219,10 +219,15 @@ function renderPolicies(facts) {
 function houba(facts, args) {
   const foreign = /^(HOUBA_|TEMPORAL_|COSIGN_|SIGSTORE_|BUILDKIT_)/;
   const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => !foreign.test(name)));
+  const env = { ...inherited, ...houbaSettings(facts) };
+  const { status } = spawnSync(join(ROOT, 'bin', 'houba'), args, { env, stdio: 'inherit' });
+  return status ?? 4;
+}
+
+function houbaSettings(facts) {
   const plain = (variable) => ({ host: host(facts, variable), tls_verify: false });
   const upstream = facts.upstream === 'local' ? { upstream: plain('DEMO_UPSTREAM_PORT') } : {};
-  const env = {
-    ...inherited,
+  return {
     HOUBA_HOME: join(STATE, 'home'),
     HOUBA_WORK_DIR: join(STATE, 'work'),
     HOUBA_REGISTRIES: JSON.stringify({ main: plain('DEMO_REGISTRY_PORT'), ...upstream }),
@@ -235,8 +240,15 @@ function houba(facts, args) {
     BUILDKIT_HOST: BUILDKIT,
     ...signingPassword(KEYS),
   };
-  const { status } = spawnSync(join(ROOT, 'bin', 'houba'), args, { env, stdio: 'inherit' });
-  return status ?? 4;
+}
+
+/** For a shell that wants to go on with the demo: the settings it runs houba with. */
+function writeSettings(facts) {
+  const path = join(STATE, 'env');
+  const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
+  const lines = Object.entries(houbaSettings(facts)).map(([name, value]) => `export ${name}=${quoted(value)}\n`);
+  writeFileSync(path, lines.join(''), { mode: 0o600 });
+  return path;
 }
 
 function regctl(...args) {
@@ -298,6 +310,7 @@ function show(facts) {
   console.log(`  destination    http://${registry}/v2/_catalog`);
   if (facts.upstream === 'local')
     console.log(`  upstream       http://${host(facts, 'DEMO_UPSTREAM_PORT')}/v2/_catalog`);
+  console.log(`  houba          . ${writeSettings(facts)}; ${join(ROOT, 'bin', 'houba')} status`);
   console.log(`  regctl         REGCTL_CONFIG=${join(STATE, 'regctl.json')} ${program('regctl')}`);
   console.log(`  public key     ${KEYS.public}`);
   console.log('\nThe stack stays up. `make demo-run` reconciles again, `make logs` follows it, `make down` ends it.');
