@@ -7,6 +7,7 @@ import { parseManifest } from '../domain/manifest.js';
 import { formatTagged, type Repository } from '../domain/reference.js';
 import { ERROR_TABLE, HoubaError, type ReportedError, reportError } from '../domain/report/errors.js';
 import { readStamp, readStampBeside, stampsBeside } from '../domain/stamp/annotations.js';
+import { isPlaceholder, removeTag } from './deletion/remove-tag.js';
 import type { Dependencies } from './dependencies.js';
 import { removeManifests, type Victim } from './removal.js';
 import { createGraphReader, type GraphReader, type RepositoryTags } from './repository-graph.js';
@@ -104,7 +105,7 @@ export function createTagDeleter(deps: Dependencies): TagDeleter {
         try {
           for (const doomed of request.tags) {
             context.signal.throwIfAborted();
-            outcomes.push(await deleteOne(deps, request, doomed, context.signal));
+            outcomes.push(refusedBefore(outcomes, doomed) ?? (await deleteOne(deps, request, doomed, context.signal)));
             context.progress({ deleted: outcomes.length });
           }
           return { outcomes, leftBehind: isBegun() ? await deleteUnneeded(deps, graphs, request, context.signal) : [] };
@@ -135,6 +136,12 @@ function goOn(error: unknown): unknown {
   return new HoubaError('Interrupted', error.message, { cause: error, facts: error.facts });
 }
 
+/** A registry that did not delete one tag is not asked for the others. */
+function refusedBefore(outcomes: readonly DeletionOutcome[], { tag }: DoomedTag): DeletionOutcome | undefined {
+  const refused = outcomes.find(({ error }) => error?.type === 'Unsupported');
+  return refused && { ...refused, tag };
+}
+
 async function deleteOne(
   deps: Dependencies,
   request: DeletionRequest,
@@ -146,9 +153,9 @@ async function deleteOne(
     const kept = await lookOnce(deps, request, doomed, signal);
     if (kept === 'gone') return { tag, deleted: true, kept: null, error: null };
     if (kept !== null) return { tag, deleted: false, kept, error: null };
-    if ((await deps.regctl.deleteTag(request.destination, tag, signal)) === 'unsupported') {
+    if (!(await removeTag(deps, request.destination, tag, doomed.digest, signal))) {
       throw new HoubaError('Unsupported', `${request.destination.host} does not delete tags`, {
-        hint: 'turn deletion on in the registry, or use deletionMode: mark',
+        hint: 'turn deletion on in the registry and allow it to these credentials, or use deletionMode: mark',
       });
     }
     deps.journal.event('operation', { ...journal, applied: true });
@@ -172,12 +179,14 @@ async function lookOnce(
   // A GET, whose bytes are checked: a HEAD may come from a cache that is behind.
   const shown = await reader.getManifest(destination, tag, signal);
   if (shown === null) return 'gone';
+  const manifest = parseManifest(shown.bytes, shown.mediaType);
+  // An earlier attempt was interrupted between two requests.
+  if (isPlaceholder(manifest, tag)) return null;
   if (shown.digest !== digest) {
     throw new HoubaError('PreconditionFailed', `${name} was moved during the run`, {
       hint: 'the next run plans anew',
     });
   }
-  const manifest = parseManifest(shown.bytes, shown.mediaType);
   const referrers = await reader.listReferrers(destination, digest, {}, signal);
   const { prefix } = settings;
   const stamp = readStamp(manifest.annotations, prefix) ?? readStampBeside(referrers, tag, prefix);
@@ -234,7 +243,7 @@ export async function dropEvidenceTags(
     // The last referrer takes its list along.
     const head = await deps.reader.headManifest(destination, tag, signal);
     if (head === null) continue;
-    await deps.regctl.deleteTag(destination, tag, signal);
+    if (!(await removeTag(deps, destination, tag, head.digest, signal))) continue;
     // Whoever made the tag chose what it shows: it may be part of an image that stays.
     const kept = [...tags.values()];
     const graph = await graphs.read(destination, [head.digest], kept, signal);

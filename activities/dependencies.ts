@@ -37,6 +37,8 @@ export interface Dependencies {
   /** Whose signatures count; null: nothing says. @throws HoubaError `ConfigInvalid` when the key cannot be read */
   readonly readTrust: (signal: AbortSignal) => Promise<Trust | null>;
   readonly deletions: DeletionNotes;
+  /** How long a read that contradicts a write is asked again, ms. */
+  readonly readBackMs: number;
   /** @throws HoubaError `ConfigInvalid` when no usage oracle is set */
   readonly openOracle: () => UsageOracle;
   readonly readPolicies: (path: string) => Promise<PolicySource[]>;

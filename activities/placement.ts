@@ -1,4 +1,4 @@
-import type { RegistryReader } from '../adapters/registry.js';
+import type { Manifest, RegistryReader } from '../adapters/registry.js';
 import type { Digest } from '../domain/digest.js';
 import type { DestinationRepository, Placement } from '../domain/durable/placement.js';
 import { readMarks } from '../domain/lifecycle/mark.js';
@@ -11,7 +11,7 @@ import {
   isTag,
   type Repository,
 } from '../domain/reference.js';
-import { HoubaError } from '../domain/report/errors.js';
+import { type ErrorCode, HoubaError, NOTHING_SENT } from '../domain/report/errors.js';
 import { readStamp, readStampBeside, stampsBeside } from '../domain/stamp/annotations.js';
 import { stampManifest } from '../domain/stamp/manifest.js';
 import { requirePlatforms, subsetIndex } from '../domain/stamp/subset.js';
@@ -20,6 +20,7 @@ import { refuseForged } from './forgery.js';
 import { readManifest, readPlatforms } from './manifests.js';
 import { carryProvenance } from './provenance.js';
 import { type Removal, removeManifests } from './removal.js';
+import { readBack } from './repository/read-back.js';
 import { readRevision, stampFor } from './stamping.js';
 import { step } from './step.js';
 import { youngestStamps } from './survey.js';
@@ -218,42 +219,87 @@ interface PlacedEvidence {
 }
 
 /**
- * Moves a tag, in one PUT, and reads it back. A tag that is there already is left alone; one that somebody else
- * moved meanwhile is not overwritten.
+ * Moves a tag, in one PUT, and reads it back, for a while where a read lags behind. A tag that is there already is left alone;
+ * one that somebody else moved meanwhile is not overwritten.
  *
  * @returns whether the tag shows something else than when this was planned; `again` where something was being deleted in the
  * repository meanwhile: it may have been found in place and be gone, and all has to be done once more
- * Throws `PreconditionFailed`, `DigestMismatch`; `Interrupted` while something is being deleted.
+ * Throws `PreconditionFailed`, `DigestMismatch`; `Interrupted` while something is being deleted. A failure says `NOTHING_SENT`
+ * when the tag cannot show the digest: nobody has asked for it, or the registry refused.
  */
 export function createPublishTag(deps: Dependencies) {
-  return step(async (request: PublishRequest, { signal }): Promise<boolean | 'again'> => {
-    const { destination, tag, digest, expected, placed, begunAtMs, again } = request;
-    const name = formatTagged(destination, tag);
-    const before = await deps.reader.headManifest(destination, tag, signal);
-    const moves = before?.digest !== digest || expected !== digest;
-    // A new stamp beside the same image is told as well.
-    if (!moves && placed === undefined) return false;
-    const { raw, manifest } = await readManifest(deps.reader, destination, digest, signal);
-    let shown = before?.digest ?? null;
-    // An attempt whose answer was lost may have moved it already; then it is only told.
-    if (shown !== digest) {
-      if (shown !== expected && !(again && shown === null)) {
-        throw new HoubaError('PreconditionFailed', `${name} was moved by somebody else during the run`, {
-          hint: 'see who else writes there; the next run plans anew',
-        });
-      }
-      await deps.regctl.putManifest(destination, { tag }, raw.mediaType, raw.bytes, signal);
-      shown = (await deps.reader.headManifest(destination, tag, signal))?.digest ?? null;
+  return step(async (request: PublishRequest, { signal, attempt }): Promise<boolean | 'again'> => {
+    // What an earlier attempt sent before it was interrupted nobody knows.
+    const put = { sent: attempt > 1 };
+    try {
+      return await publishTag(deps, request, put, signal);
+    } catch (error) {
+      if (put.sent || !(error instanceof HoubaError)) throw error;
+      const { code, message, hint, cause, retryAfterMs } = error;
+      const facts = { ...error.facts, [NOTHING_SENT]: 1 };
+      throw new HoubaError(code, message, {
+        ...{ cause, facts },
+        ...(hint !== undefined && { hint }),
+        ...(retryAfterMs !== undefined && { retryAfterMs }),
+      });
     }
-    if (begunAtMs !== undefined && (await wasOvertaken(deps, destination, begunAtMs))) return 'again';
-    if (shown !== digest) {
-      const found = shown ?? 'nothing';
-      throw new HoubaError('DigestMismatch', `${name} resolves to ${found} after ${digest} was put there`);
-    }
-    if (placed !== undefined) await rememberPlaced(deps, request, placed, manifest, signal);
-    deps.journal.event('operation', { ...request.journal, out_digest: digest, applied: true });
-    return moves;
   });
+}
+
+async function publishTag(
+  deps: Dependencies,
+  request: PublishRequest,
+  put: { sent: boolean },
+  signal: AbortSignal,
+): Promise<boolean | 'again'> {
+  const { destination, tag, digest, expected, placed, begunAtMs, again } = request;
+  const name = formatTagged(destination, tag);
+  const head = async () => (await deps.reader.headManifest(destination, tag, signal))?.digest ?? null;
+  let shown = await head();
+  const moves = shown !== digest || expected !== digest;
+  // A new stamp beside the same image is told as well.
+  if (!moves && placed === undefined) return false;
+  const { raw, manifest } = await readManifest(deps.reader, destination, digest, signal);
+  // An attempt whose answer was lost may have moved it already; then it is only told.
+  if (shown !== digest) {
+    if (shown !== expected && !(again && shown === null)) {
+      throw new HoubaError('PreconditionFailed', `${name} was moved by somebody else during the run`, {
+        hint: 'see who else writes there; the next run plans anew',
+      });
+    }
+    await putTag(deps, request, raw, put, signal);
+    shown = await head();
+  }
+  if (begunAtMs !== undefined && (await wasOvertaken(deps, destination, begunAtMs))) return 'again';
+  if (shown !== digest) {
+    shown = await readBack(head, (now) => now === digest, { patienceMs: deps.readBackMs, signal });
+  }
+  if (shown !== digest) {
+    throw new HoubaError('DigestMismatch', `${name} resolves to ${shown ?? 'nothing'} after ${digest} was put there`);
+  }
+  if (placed !== undefined) await rememberPlaced(deps, request, placed, manifest, signal);
+  deps.journal.event('operation', { ...request.journal, out_digest: digest, applied: true });
+  return moves;
+}
+
+/** Codes by which a registry itself refuses a PUT. After anything else the tag may show the digest. */
+const REFUSALS: readonly ErrorCode[] = ['Denied', 'Unauthorized', 'NotFound', 'Unsupported'];
+
+async function putTag(
+  { regctl }: Dependencies,
+  { destination, tag }: PublishRequest,
+  { mediaType, bytes }: Manifest,
+  put: { sent: boolean },
+  signal: AbortSignal,
+): Promise<void> {
+  const { sent } = put;
+  put.sent = true;
+  try {
+    await regctl.putManifest(destination, { tag }, mediaType, bytes, signal);
+  } catch (error) {
+    if (error instanceof HoubaError && REFUSALS.includes(error.code)) put.sent = sent;
+    throw error;
+  }
 }
 
 /**

@@ -1,5 +1,6 @@
 import type { Digest } from '../domain/digest.js';
 import { formatRepository, type Repository } from '../domain/reference.js';
+import { isGone } from './deletion/remove-tag.js';
 import type { Dependencies } from './dependencies.js';
 
 /** What a compensation leaves behind because the registry cannot delete. */
@@ -13,7 +14,7 @@ export interface Victim {
   readonly subject?: Digest;
 }
 
-/** Deletes manifests; those that a registry keeps are told to the journal. */
+/** Deletes manifests; those that a registry keeps, whatever it answers, are told to the journal. */
 export async function removeManifests(
   deps: Dependencies,
   repository: Repository,
@@ -21,9 +22,14 @@ export async function removeManifests(
   signal: AbortSignal,
 ): Promise<Removal> {
   const leftBehind: Digest[] = [];
+  const deleted: Digest[] = [];
   for (const { digest, subject } of victims) {
     const outcome = await deps.regctl.deleteManifest(repository, digest, signal, subject);
-    if (outcome === 'unsupported') leftBehind.push(digest);
+    (outcome === 'unsupported' ? leftBehind : deleted).push(digest);
+  }
+  const until = Date.now() + deps.readBackMs;
+  for (const digest of deleted) {
+    if (!(await isGone(deps, repository, digest, signal, until - Date.now()))) leftBehind.push(digest);
   }
   if (leftBehind.length > 0) {
     deps.journal.event('left.behind', { dest: formatRepository(repository), digests: leftBehind });

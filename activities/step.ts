@@ -6,6 +6,8 @@ export interface StepContext {
   readonly signal: AbortSignal;
   /** What the next heartbeat says. */
   progress(details: unknown): void;
+  /** 1 for the first execution. What an earlier one has done nobody may know. */
+  readonly attempt: number;
 }
 
 /**
@@ -41,7 +43,7 @@ export function step<Input, Output>(
       details = next;
     };
     try {
-      return await run(input, { signal: context.cancellationSignal, progress });
+      return await run(input, { signal: context.cancellationSignal, progress, attempt: context.info.attempt });
     } catch (error) {
       if (context.cancellationSignal.aborted) throw context.cancellationSignal.reason;
       throw asFailure(error, context.info.attempt);

@@ -49,15 +49,22 @@ export interface Regctl {
     bytes: Uint8Array,
     signal?: AbortSignal,
   ): Promise<Digest>;
-  /** Attaches an artifact to a manifest. It always writes: look first. @returns the digest of the referrer */
-  putArtifact(repository: Repository, subject: Digest, artifact: Artifact, signal?: AbortSignal): Promise<Digest>;
+  /**
+   * Puts an artifact by digest. It always writes: look first.
+   * @param subject what it is attached to; null: it stands alone
+   * @returns the digest of its manifest
+   */
+  putArtifact(
+    repository: Repository,
+    subject: Digest | null,
+    artifact: Artifact,
+    signal?: AbortSignal,
+  ): Promise<Digest>;
   /**
    * Deletes a manifest with all its tags, and takes it from the fallback index when it is a referrer.
    * @param subject what it is attached to, if it is a referrer
    */
   deleteManifest(repository: Repository, digest: Digest, signal?: AbortSignal, subject?: Digest): Promise<Deletion>;
-  /** Deletes a tag, never its manifest. */
-  deleteTag(repository: Repository, tag: string, signal?: AbortSignal): Promise<Deletion>;
   version(): Promise<string>;
 }
 
@@ -145,8 +152,8 @@ export function createRegctl(options: RegctlOptions): Regctl {
   }
 
   /**
-   * Whether the registry deletes at all, found out with a digest that is not there. Where it does not, regctl leaves a
-   * dummy manifest behind the tag, or takes a referrer from its fallback index while the referrer stays (seen with v0.11.7).
+   * Whether the registry refuses deletions outright, found out with a digest that is not there. There regctl would take a
+   * referrer from its fallback index while the referrer stays (seen with v0.11.7).
    */
   async function canDelete(repository: Repository, signal: AbortSignal | undefined): Promise<boolean> {
     const nothing = digestOf(new TextEncoder().encode(`not in ${formatRepository(repository)}`));
@@ -203,17 +210,17 @@ export function createRegctl(options: RegctlOptions): Regctl {
 
     async putArtifact(repository, subject, artifact, signal) {
       const { artifactType, annotations, file } = artifact;
-      const args = ['artifact', 'put', '--subject', formatPinned(repository, subject), '--artifact-type', artifactType];
+      const args = ['artifact', 'put'];
+      if (subject !== null) args.push('--subject', formatPinned(repository, subject));
+      args.push('--artifact-type', artifactType);
       for (const [key, value] of Object.entries(annotations)) args.push('--annotation', `${key}=${value}`);
       // Without --file the content is read from standard input.
       if (file !== undefined) args.push('--file-media-type', file.mediaType);
-      const request = {
-        args: [...args, '--format', PRINT_DIGEST],
-        hosts: [repository.host],
-        input: file?.bytes ?? '',
-        signal,
-      };
-      return parseDigest(await inTurn(repository, subject, signal, () => call(request)));
+      args.push('--format', PRINT_DIGEST);
+      if (subject === null) args.push('--by-digest', '--', formatRepository(repository));
+      const request = { args, hosts: [repository.host], input: file?.bytes ?? '', signal };
+      const printed = subject === null ? call(request) : inTurn(repository, subject, signal, () => call(request));
+      return parseDigest(await printed);
     },
 
     async deleteManifest(repository, digest, signal, subject) {
@@ -221,12 +228,6 @@ export function createRegctl(options: RegctlOptions): Regctl {
       const args = ['manifest', 'delete', '--referrers', '--', formatPinned(repository, digest)];
       const request = { args, hosts: [repository.host], signal };
       return subject === undefined ? attempt(request) : inTurn(repository, subject, signal, () => attempt(request));
-    },
-
-    async deleteTag(repository, tag, signal) {
-      if (!(await canDelete(repository, signal))) return 'unsupported';
-      const args = ['tag', 'delete', '--', formatTagged(repository, tag)];
-      return attempt({ args, hosts: [repository.host], signal });
     },
 
     version: () => call({ args: ['version', '--format', '{{.VCSTag}}'], hosts: [], signal: undefined }),

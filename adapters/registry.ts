@@ -38,7 +38,7 @@ export interface ReferrerDescriptor {
 }
 
 /**
- * Reads from registries over HTTP (distribution specification). Everything read is checked against its digest
+ * Reads from registries over HTTP (distribution specification), and deletes tags. Everything read is checked against its digest
  * (conventions S2) and bounded (S3). Every method throws the signal's reason when it is aborted, and HoubaError with
  * `Unauthorized`, `Denied`, `RateLimited`, `RegistryUnavailable`, `DigestMismatch`, `Unsupported` or `ConfigInvalid`.
  */
@@ -62,6 +62,12 @@ export interface RegistryReader {
     options?: { readonly artifactType?: string },
     signal?: AbortSignal,
   ): Promise<ReferrerDescriptor[]>;
+  /**
+   * Asks the registry to delete a tag and to leave its manifest (distribution specification, "Deleting tags").
+   * @returns whether it took the request (2xx). false: there is no such tag, or it deletes no tags. Neither answer proves
+   * anything about the tag: read it back
+   */
+  deleteTag(repository: Repository, tag: string, signal?: AbortSignal): Promise<boolean>;
   /** The paths of all repositories of a host that has a catalogue. */
   listRepositories(host: string, signal?: AbortSignal): Promise<string[]>;
   /** That the registry answers and lets us in. */
@@ -72,6 +78,9 @@ export interface RegistryReader {
 }
 
 const ACCEPT_MANIFESTS = MANIFEST_MEDIA_TYPES.join(', ');
+
+/** What registries answer to the deletion of a tag that is not there, or that they do not offer. */
+const NO_TAG_DELETED = [400, 404, 405, 415, 501];
 
 const MAX_PAGE_BYTES = 32 * 1024 * 1024;
 const MAX_TAGS = 200_000;
@@ -237,6 +246,18 @@ export function createRegistryReader(options: RegistryClientOptions): RegistryRe
     return { digest: referrer, artifactType, mediaType, size: manifest.bytes.length, annotations };
   }
 
+  async function deleteTag({ host, path }: Repository, tag: string, signal?: AbortSignal): Promise<boolean> {
+    if (!isTag(tag)) throw new HoubaError('ReferenceInvalid', `not a tag: ${JSON.stringify(tag.slice(0, 200))}`);
+    const wanted = {
+      method: 'DELETE' as const,
+      path: `/v2/${path}/manifests/${tag}`,
+      scope: `repository:${path}:delete`,
+      ...JSON_PAGE,
+      absent: NO_TAG_DELETED,
+    };
+    return (await client.call(host, wanted, signal)).status < 300;
+  }
+
   async function ping(host: string, signal?: AbortSignal): Promise<void> {
     const answer = await client.call(host, { method: 'GET', path: '/v2/', scope: '', ...JSON_PAGE }, signal);
     if (answer.status !== 404) return;
@@ -252,6 +273,7 @@ export function createRegistryReader(options: RegistryClientOptions): RegistryRe
     getManifest,
     getBlob,
     listReferrers,
+    deleteTag,
     listRepositories,
     ping,
     requestCounts: client.requestCounts,

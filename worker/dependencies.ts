@@ -3,6 +3,7 @@ import pLimit from 'p-limit';
 import { whoIsAtWork } from '../activities/at-work.js';
 import { deletionNotes } from '../activities/deletion-notes.js';
 import type { Dependencies } from '../activities/dependencies.js';
+import { READ_BACK_MS } from '../activities/repository/read-back.js';
 import { createCredentialSource } from '../adapters/credentials.js';
 import { openDigestMemory } from '../adapters/digest-memory.js';
 import { createImageLayers } from '../adapters/image-layers.js';
@@ -78,6 +79,7 @@ export async function openDependencies(settings: Settings, log: Logger): Promise
     whoIsAtWork,
     readTrust: async (signal) => (readTrust === null ? null : await readTrust(cosign, signal)),
     deletions: deletionNotes,
+    readBackMs: READ_BACK_MS,
     openOracle: () => openOracle(settings, workDir.path),
     readPolicies: readPolicyFiles,
   };
@@ -109,7 +111,6 @@ function bounded(regctl: Regctl, most: number): Regctl {
     putManifest: (...args) => limit(() => regctl.putManifest(...args)),
     putArtifact: (...args) => limit(() => regctl.putArtifact(...args)),
     deleteManifest: (...args) => limit(() => regctl.deleteManifest(...args)),
-    deleteTag: (...args) => limit(() => regctl.deleteTag(...args)),
     exportImage: (...args) => limit(() => regctl.exportImage(...args)),
     importImage: (...args) => limit(() => regctl.importImage(...args)),
     version: () => regctl.version(),

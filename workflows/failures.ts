@@ -30,6 +30,14 @@ export function reportFailure(error: unknown): CodedError {
   return reported('Internal', root instanceof Error ? root.message : String(root));
 }
 
+/** Whether the step that failed says this of its failure (`HoubaError.facts`). A step that timed out says nothing. */
+export function hasFact(error: unknown, fact: string): boolean {
+  const root = rootOf(error);
+  if (!(root instanceof ApplicationFailure)) return false;
+  const [facts] = root.details ?? [];
+  return typeof facts === 'object' && facts !== null && Object.hasOwn(facts, fact);
+}
+
 /** A reported error whose type is known to be a code. */
 type CodedError = ReportedError & { readonly type: ErrorCode };
 

@@ -2,6 +2,7 @@ import {
   CancellationScope,
   defineQuery,
   isCancellation,
+  patched,
   setCurrentDetails,
   setHandler,
   upsertSearchAttributes,
@@ -14,7 +15,8 @@ import type { Status } from '../domain/durable/messages.js';
 import { QUERIES } from '../domain/durable/names.js';
 import { type Placement, type PlacementResult, placementFacts } from '../domain/durable/placement.js';
 import { formatRepository } from '../domain/reference.js';
-import { failure, reportFailure } from './failures.js';
+import { NOTHING_SENT } from '../domain/report/errors.js';
+import { failure, hasFact, reportFailure } from './failures.js';
 import { needsHumanAttributes } from './search-attributes.js';
 import { steps } from './steps.js';
 
@@ -62,6 +64,7 @@ async function bring(placement: Placement, again: boolean, enter: Enter): Promis
   const digest = inspection.stamped;
   const undo: (() => Promise<Removal>)[] = [];
   let stamp: Digest | null = null;
+  let published: Promise<boolean | 'again'> | null = null;
   try {
     // The original, when the stamp goes beside it, is never taken back: others may share it.
     if (!inspection.stampedPresent && digest !== placement.baseDigest) {
@@ -72,12 +75,18 @@ async function bring(placement: Placement, again: boolean, enter: Enter): Promis
     await collectEvidence(placement, digest, enter);
     stamp = await stampBeside(placement, { placement, digest, revision: inspection.revision }, undo);
     enter('publishing', digest);
-    const published = await publish(placement, digest, stamp, { begunAtMs, ...(again && { again }) });
-    return { digest, stamp, overtaken: published === 'again' };
+    published = publish(placement, digest, stamp, { begunAtMs, ...(again && { again }) });
+    return { digest, stamp, overtaken: (await published) === 'again' };
   } catch (error) {
     enter('compensating', digest);
+    // A tag may show what was sent to it, whatever a read says: reads can lag behind.
+    if (published !== null && mayBeShown(error)) {
+      throw undo.length === 0 ? error : tellRemains(error, `its tag may show ${digest}, which stays`);
+    }
     const leftBehind = await compensate(undo, error);
-    throw leftBehind.length === 0 ? error : tellRemains(error, leftBehind);
+    throw leftBehind.length === 0
+      ? error
+      : tellRemains(error, `left behind, for the registry does not delete: ${leftBehind.join(', ')}`);
   }
 }
 
@@ -102,6 +111,11 @@ async function inspect(
   }
   const inspection = await steps.inspectBuild(placement);
   return { inspection, write: () => steps.writeBuild({ placement, inspection, ...(again && { again }) }) };
+}
+
+/** Whether a failed publication may have moved its tag all the same. */
+function mayBeShown(error: unknown): boolean {
+  return patched('houba-002-what-was-sent-stays') && !hasFact(error, NOTHING_SENT);
 }
 
 /** Everything that is attached to the digest before its tag moves. */
@@ -196,11 +210,11 @@ async function compensate(undo: readonly (() => Promise<Removal>)[], cause: unkn
   throw failure('CompensationFailed', `could not undo: ${failed.join('; ')} (after: ${first})`);
 }
 
-/** The failure, and what it leaves at a registry that does not delete; a cancellation stays what it is. */
-function tellRemains(error: unknown, leftBehind: readonly Digest[]): unknown {
+/** The failure, and what it leaves in the registry; a cancellation stays what it is. */
+function tellRemains(error: unknown, remains: string): unknown {
   if (isCancellation(error)) return error;
   const { type, message } = reportFailure(error);
-  return failure(type, `${message}; left behind, for the registry does not delete: ${leftBehind.join(', ')}`);
+  return failure(type, `${message}; ${remains}`);
 }
 
 /** The fields of the journal's `operation` line (section 10). */

@@ -30,7 +30,7 @@ export interface RegistryClientOptions extends AmbientOptions {
 }
 
 export interface Call {
-  readonly method: 'GET' | 'HEAD';
+  readonly method: 'GET' | 'HEAD' | 'DELETE';
   /** Path and query. */
   readonly path: string;
   readonly accept: string;
@@ -51,7 +51,7 @@ export interface Answer extends Reply {
 
 export interface RegistryClient {
   /**
-   * Sends one read and sees it through: its turn in the host's budget, tokens, redirects, limits.
+   * Sends one request and sees it through: its turn in the host's budget, tokens, redirects, limits.
    * @throws the signal's reason; HoubaError `RateLimited`, `RegistryUnavailable`, `Unauthorized`, `Denied`, `Unsupported`
    */
   call(host: string, call: Call, signal: AbortSignal | undefined): Promise<Answer>;
@@ -227,6 +227,7 @@ export function createRegistryClient(options: RegistryClientOptions): RegistryCl
       if (reply.status < 300 || reply.status >= 400 || location === undefined) {
         return { status: reply.status, headers: reply.headers, body: reply.body, origin, path };
       }
+      if (method === 'DELETE') throw refused(host, 'redirects a deletion');
       if (hops === MOST_REDIRECTS) throw refused(host, `redirects more than ${MOST_REDIRECTS} times`);
       const target = URL.canParse(location, origin.url + path) ? new URL(location, origin.url + path) : null;
       const server = target === null ? null : serverOfUrl(target);

@@ -27,7 +27,7 @@ export interface Origin extends Server {
 }
 
 export interface Request {
-  readonly method: 'GET' | 'HEAD' | 'POST';
+  readonly method: 'GET' | 'HEAD' | 'POST' | 'DELETE';
   /** Path and query. */
   readonly path: string;
   readonly headers: http.OutgoingHttpHeaders;

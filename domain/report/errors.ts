@@ -37,6 +37,9 @@ export interface ErrorDetail {
   readonly retryAfterMs?: number;
 }
 
+/** The fact that a failed publication bears when no tag can show what it was to publish. */
+export const NOTHING_SENT = 'nothing_sent';
+
 /** The one error that crosses a boundary: a stable code, a message that says what and where, a hint that says what next. */
 export class HoubaError extends Error {
   override readonly name = 'HoubaError';

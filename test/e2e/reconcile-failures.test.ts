@@ -5,6 +5,7 @@ import {
   createHouba,
   type Houba,
   operationsOf,
+  type PolicyOptions,
   type Reconciled,
   type RegctlReader,
   regctlReader,
@@ -71,7 +72,22 @@ afterAll(async () => {
 
 /** One policy named like its repository, upstream and below `demo/`. */
 function reconcile(name: string): Promise<Reconciled> {
-  return houba.reconcile(houba.policies({ name, from: `${up.host}/${name}`, to: [`main:demo/${name}`] }));
+  return houba.reconcile(houba.policies(policyOf(name)));
+}
+
+function policyOf(name: string, more: Partial<PolicyOptions> = {}): PolicyOptions {
+  return { name, from: `${up.host}/${name}`, to: [`main:demo/${name}`], ...more };
+}
+
+/** Takes a moved tag at once. */
+function reconcileNow(name: string): Promise<Reconciled> {
+  return houba.reconcile(houba.policies(policyOf(name, { import: { tags: {}, stability: { window: 0 } } })));
+}
+
+/** After a run that works: what the tag shows. */
+async function placed(name: string, tag = '1.0.0'): Promise<{ digest: string }> {
+  expect((await reconcile(name)).code).toBe(0);
+  return { digest: await regctl.digest(`${registry.host}/demo/${name}:${tag}`) };
 }
 
 /** What the destination holds of a repository, down to what no API lists. */
@@ -254,6 +270,46 @@ describe('the destination', () => {
     expect(lines.some((line) => line.includes(stamped[0] as string))).toBe(true);
   });
 
+  it('whose reads lag behind a push takes the update, and no tag vanishes', async () => {
+    const before = image('lagging 1');
+    await push(upstream.host, 'lagging', ['1.0.0'], before);
+    const name = 'demo/lagging';
+    const { digest: shownBefore } = await placed('lagging');
+    const moved = image('lagging 2');
+    await push(upstream.host, 'lagging', ['1.0.0'], moved);
+    let staleUntil = 0;
+    main.intercept = (request) => {
+      if (isManifestPut(request, '1.0.0')) staleUntil = Date.now() + 1_500;
+      const isRead = request.method === 'HEAD' && request.path.endsWith(`${name}/manifests/1.0.0`);
+      if (!isRead || Date.now() > staleUntil) return null;
+      const type = 'application/vnd.oci.image.manifest.v1+json';
+      return { status: 200, headers: { 'content-type': type, 'docker-content-digest': shownBefore } };
+    };
+    const { code, report } = await reconcileNow('lagging');
+    expect(operationsOf(report)).toMatchObject([{ kind: 'updated', applied: true, error: null }]);
+    expect(code).toBe(0);
+    const { tags, stamped, referrers } = await stored('lagging');
+    expect({ tags, stamped: stamped.length, referrers }).toEqual({ tags: ['1.0.0'], stamped: 2, referrers: 2 });
+    expect(await regctl.digest(`${registry.host}/${name}:1.0.0`)).not.toBe(shownBefore);
+  });
+
+  it.each([
+    ['as if nothing were there', 404],
+    ['that it is done, and does nothing', 202],
+  ])('that answers every deletion %s keeps its tag, and the run says so', async (_, status) => {
+    const name = `undying-${status}`;
+    await push(upstream.host, name, ['1.0.0'], image(`${name} 1`));
+    await push(upstream.host, name, ['1.0.1'], image(`${name} 2`));
+    const { digest: shownBefore } = await placed(name, '1.0.1');
+    main.intercept = ({ method }) => (method === 'DELETE' ? { status } : null);
+    const policy = policyOf(name, { deletionMode: 'purge', import: { tags: { includeRegex: '^1\\.0\\.0$' } } });
+    const { code, report } = await houba.reconcile(houba.policies(policy));
+    const error = { type: 'Unsupported', message: expect.stringContaining('does not delete tags') };
+    expect(operationsOf(report)).toMatchObject([{ kind: 'deleted', out_tag: '1.0.1', applied: false, error }]);
+    expect(code).toBe(1);
+    expect(await regctl.digest(`${registry.host}/demo/${name}:1.0.1`)).toBe(shownBefore);
+  });
+
   it('whose tag somebody else moves during the run keeps what they put there', async () => {
     await push(upstream.host, 'contested', ['1.0.0'], image('contested'));
     const theirs = image('theirs');
@@ -273,11 +329,13 @@ describe('the destination', () => {
 });
 
 describe('what stays away for long enough to be given up on', () => {
-  it('is left as it was when it fails to take the tag', async () => {
+  it('keeps what it was sent for a tag without an answer, and the report names it: the tag may show it', async () => {
     const { code, report } = await broken;
     expect(code).toBe(2);
     expect(operationsOf(report)).toMatchObject([{ applied: false, error: { type: 'RegistryUnavailable' } }]);
-    expect(await stored('broken')).toEqual({ tags: [], stamped: [], referrers: 0 });
+    const { tags, stamped, referrers } = await stored('broken');
+    expect({ tags, stamped: stamped.length, referrers }).toEqual({ tags: [], stamped: 1, referrers: 1 });
+    expect(operationsOf(report)[0]?.error?.message).toContain(`its tag may show ${stamped[0]}, which stays`);
   });
 
   it('fails its own policy and no other', async () => {

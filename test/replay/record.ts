@@ -13,7 +13,7 @@ import { packageRoot } from '../../config/programs.js';
 import { placementId, policyId, settleId } from '../../domain/durable/ids.js';
 import { QUEUES, WAIT_UPDATES, WORKFLOWS } from '../../domain/durable/names.js';
 import type { WaitDecision, WaitStatus, Withdrawal } from '../../domain/durable/settle.js';
-import { HoubaError } from '../../domain/report/errors.js';
+import { HoubaError, NOTHING_SENT } from '../../domain/report/errors.js';
 import {
   aliasOf,
   backfillOf,
@@ -52,8 +52,13 @@ const CASES: Readonly<Record<string, (stage: Stage) => Promise<WorkflowHandle>>>
     return finished(await start(stage, WORKFLOWS.placement, placementId(placement.destination, '7.2.0'), placement));
   },
   'place-image/compensated': async (stage) => {
-    stage.play({ publishTag: denied });
+    stage.play({ publishTag: refused });
     const placement = placementOf('lib/compensated', '7.2.0');
+    return finished(await start(stage, WORKFLOWS.placement, placementId(placement.destination, '7.2.0'), placement));
+  },
+  'place-image/sent-stays': async (stage) => {
+    stage.play({ publishTag: denied });
+    const placement = placementOf('lib/sent', '7.2.0');
     return finished(await start(stage, WORKFLOWS.placement, placementId(placement.destination, '7.2.0'), placement));
   },
   'place-image/cancelled': async (stage) => {
@@ -67,7 +72,7 @@ const CASES: Readonly<Record<string, (stage: Stage) => Promise<WorkflowHandle>>>
     return finished(handle);
   },
   'place-image/compensation-failed': async (stage) => {
-    stage.play({ publishTag: denied, removeWritten: denied });
+    stage.play({ publishTag: refused, removeWritten: denied });
     const placement = placementOf('lib/stuck', '7.2.0');
     return finished(await start(stage, WORKFLOWS.placement, placementId(placement.destination, '7.2.0'), placement));
   },
@@ -102,7 +107,7 @@ const CASES: Readonly<Record<string, (stage: Stage) => Promise<WorkflowHandle>>>
     return finished(await start(stage, WORKFLOWS.placement, placementId(placement.destination, '7.2.0'), placement));
   },
   'place-image/stamp-beside-compensated': async (stage) => {
-    stage.play({ publishTag: denied });
+    stage.play({ publishTag: refused });
     const placement = placementOf('lib/beside-undone', '7.2.0', { stampTo: 'referrer' });
     return finished(await start(stage, WORKFLOWS.placement, placementId(placement.destination, '7.2.0'), placement));
   },
@@ -187,7 +192,7 @@ const CASES: Readonly<Record<string, (stage: Stage) => Promise<WorkflowHandle>>>
     let attempts = 0;
     stage.play({
       lookAgain: unchanged,
-      publishTag: async (request, context) => (++attempts === 1 ? denied() : HAPPY.publishTag(request, context)),
+      publishTag: async (request, context) => (++attempts === 1 ? refused() : HAPPY.publishTag(request, context)),
     });
     const handle = await settling(stage, 'compensated');
     const word: WaitDecision = { by: 'bob', reason: 'needed', digest: digestFor('compensated') };
@@ -249,6 +254,11 @@ async function settling(stage: Stage, tag: string, facts: Parameters<typeof obse
   const observation = observationOf('lib/settled', tag, digestFor(tag), Date.now(), facts);
   await observe(stage, observation);
   return stage.client.workflow.getHandle(settleId(observation.placement.destination, tag));
+}
+
+/** Of a publication: no tag can show it. */
+async function refused(): Promise<never> {
+  throw new HoubaError('Denied', 'the registry refuses', { facts: { [NOTHING_SENT]: 1 } });
 }
 
 async function denied(): Promise<never> {

@@ -29,6 +29,8 @@ export interface WorldFacts {
   readonly whoIsAtWork?: Dependencies['whoIsAtWork'];
   readonly deletions?: Dependencies['deletions'];
   readonly openOracle?: Dependencies['openOracle'];
+  /** Default: a read that contradicts a write is not asked again. */
+  readonly readBackMs?: number;
   readonly readTrust?: Dependencies['readTrust'];
   /** Tools that a test brings, for registries that are real; one that is not brought must not be used. */
   readonly tools?: Partial<Pick<Dependencies, Tool | 'reader' | 'regctl'>>;
@@ -73,6 +75,7 @@ export function createWorld(facts: WorldFacts = {}): ActivityWorld {
     journal: { event: (event, fields) => journal.push({ event, fields }) },
     whoIsAtWork: facts.whoIsAtWork ?? (async () => null),
     deletions: facts.deletions ?? createDeletionNotes(),
+    readBackMs: facts.readBackMs ?? 0,
     openOracle: facts.openOracle ?? noOracle,
     readTrust: facts.readTrust ?? (async () => null),
     readPolicies: facts.readPolicies ?? (async () => []),

@@ -26,8 +26,10 @@ export interface MemoryRegistries {
   readonly scans: string[];
   /** Called before each call takes effect; it may throw, wait, or change what is there. */
   before: (call: string, signal: AbortSignal | undefined) => void | Promise<void>;
-  /** Whether manifests can be deleted. */
-  deletes: boolean;
+  /** Whether manifests can be deleted; `false` is said, `pretended` is not. */
+  deletes: boolean | 'pretended';
+  /** Whether tags can; `false` is answered as if there were no such tag. */
+  deletesTags: boolean | 'pretended';
   store(repository: Repository): Store;
 }
 
@@ -114,6 +116,11 @@ export function createMemoryRegistries(): MemoryRegistries {
       await note(reads, `REFERRERS ${named(repository, digest)}`, signal);
       return referrersOf(repository, digest);
     },
+    async deleteTag(repository, tag, signal) {
+      await note(writes, `DELETE ${named(repository, tag)}`, signal);
+      if (world.deletesTags === true) return store(repository).tags.delete(tag);
+      return world.deletesTags === 'pretended';
+    },
     listRepositories: async (host) =>
       [...stores.keys()].filter((name) => name.startsWith(`${host}/`)).map((name) => name.slice(host.length + 1)),
     ping: async () => undefined,
@@ -143,29 +150,27 @@ export function createMemoryRegistries(): MemoryRegistries {
       return digest;
     },
     async putArtifact(repository, subject, { artifactType, annotations, file }, signal) {
-      await note(writes, `ATTACH ${named(repository, subject)} ${artifactType}`, signal);
-      must(repository, subject);
+      const where = subject === null ? formatRepository(repository) : named(repository, subject);
+      await note(writes, `ATTACH ${where} ${artifactType}`, signal);
+      if (subject !== null) must(repository, subject);
       const layer = file?.bytes ?? new Uint8Array();
       store(repository).blobs.set(digestOf(layer), layer);
       const { digest } = putJson(store(repository), OCI_MANIFEST, {
         artifactType,
         config: describe('application/vnd.oci.empty.v1+json', encode({})),
         layers: [describe(file?.mediaType ?? artifactType, layer)],
-        subject: { mediaType: OCI_MANIFEST, digest: subject, size: 0 },
+        ...(subject !== null && { subject: { mediaType: OCI_MANIFEST, digest: subject, size: 0 } }),
         annotations,
       });
       return digest;
     },
     async deleteManifest(repository, digest, signal) {
       await note(writes, `DELETE ${named(repository, digest)}`, signal);
-      if (!world.deletes) return 'unsupported';
+      if (world.deletes === false) return 'unsupported';
+      if (world.deletes === 'pretended') return store(repository).manifests.has(digest) ? 'deleted' : 'absent';
       const { tags, manifests } = store(repository);
       for (const [tag, target] of tags) if (target === digest) tags.delete(tag);
       return manifests.delete(digest) ? 'deleted' : 'absent';
-    },
-    async deleteTag(repository, tag, signal) {
-      await note(writes, `DELETE ${named(repository, tag)}`, signal);
-      return store(repository).tags.delete(tag) ? 'deleted' : 'absent';
     },
     version: async () => 'v0',
   };
@@ -183,6 +188,7 @@ export function createMemoryRegistries(): MemoryRegistries {
     ...{ reader, regctl, syft, reads, writes, scans, store },
     before: () => undefined,
     deletes: true,
+    deletesTags: true,
   };
   return world;
 }

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { placementId } from '../../domain/durable/ids.js';
 import { QUEUES } from '../../domain/durable/names.js';
 import { type Placement, type PlacementResult, placementFacts } from '../../domain/durable/placement.js';
-import { HoubaError } from '../../domain/report/errors.js';
+import { HoubaError, NOTHING_SENT } from '../../domain/report/errors.js';
 import type { placeImage } from '../../workflows/index.js';
 import { digestFor, placementOf, REBUILD } from '../support/durable-samples.js';
 import { createGate, type Fakes, HAPPY, stampedDigest, untilCancelled } from '../support/fake-steps.js';
@@ -32,6 +32,11 @@ async function failing(tag: string, fakes: Partial<Fakes>): Promise<unknown> {
   stage.play(fakes);
   return failureOf(place(placementOf('lib/failing', tag)));
 }
+
+/** Of a publication: the registry has not taken the PUT. */
+const refused = async () => {
+  throw new HoubaError('Denied', 'the registry refuses', { facts: { [NOTHING_SENT]: 1 } });
+};
 
 const denied = async () => {
   throw new HoubaError('Denied', 'the registry refuses');
@@ -296,14 +301,21 @@ describe('a stamp beside the image', () => {
   });
 
   it('is taken back with the image when the tag cannot move, the last first', async () => {
-    stage.play({ publishTag: denied });
+    stage.play({ publishTag: refused });
     expect(await failureOf(place(beside('lib/beside-undo')))).toMatchObject({ type: 'Denied' });
     expect(stage.order().slice(-3)).toEqual(['publishTag', 'removeStamp', 'removeWritten']);
     expect(stage.inputs('removeStamp')).toEqual(stage.inputs('putStamp'));
   });
 
+  it('stays when the tag may show the image', async () => {
+    stage.play({ publishTag: denied });
+    expect(await failureOf(place(beside('lib/beside-sent')))).toMatchObject({ type: 'Denied' });
+    expect(stage.order()).not.toContain('removeStamp');
+    expect(stage.order()).not.toContain('removeWritten');
+  });
+
   it('is taken back alone where the image is the original, which others may share', async () => {
-    stage.play({ publishTag: denied, inspectPlacement: asItIs });
+    stage.play({ publishTag: refused, inspectPlacement: asItIs });
     await failureOf(place(beside('lib/beside-original')));
     expect(stage.order().slice(-2)).toEqual(['publishTag', 'removeStamp']);
   });
@@ -380,7 +392,7 @@ describe('the compensation', () => {
   it.each(['writeImage', 'attachSboms', 'publishTag'] as const)(
     'removes what was found absent when %s fails for good',
     async (step) => {
-      const error = await failing(`undo-${step}`, { [step]: denied });
+      const error = await failing(`undo-${step}`, { [step]: step === 'publishTag' ? refused : denied });
       expect(stage.order().at(-1)).toBe('removeWritten');
       expect(stage.inputs('removeWritten')).toMatchObject([{ digest: stampedDigest(`lib/failing:undo-${step}`) }]);
       expect(error).toMatchObject({ type: 'Denied', message: 'the registry refuses' });
@@ -393,14 +405,37 @@ describe('the compensation', () => {
     expect(error).toMatchObject({ type: 'Denied' });
   });
 
+  it('removes nothing that a tag may show by now, whatever a read says', async () => {
+    const error = await failing('sent', { publishTag: denied });
+    expect(stage.order()).not.toContain('removeWritten');
+    const digest = stampedDigest('lib/failing:sent');
+    const message = `the registry refuses; its tag may show ${digest}, which stays`;
+    expect(error).toMatchObject({ type: 'Denied', message });
+  });
+
+  it('removes nothing either when the placement is cancelled while its tag moves', async () => {
+    const entered = createGate();
+    stage.play({
+      publishTag: async (_, context) => {
+        entered.enter();
+        return untilCancelled(context);
+      },
+    });
+    const handle = await start(placementOf('lib/cancelled-late', '1'));
+    await entered.reached;
+    await handle.cancel();
+    expect(await failureOf(handle.result())).toBeInstanceOf(CancelledFailure);
+    expect(stage.order()).not.toContain('removeWritten');
+  });
+
   it('is done where the registry cannot delete: the digest is left behind', async () => {
     const removeWritten: Fakes['removeWritten'] = async ({ digest }) => ({ leftBehind: [digest] });
-    const error = await failing('left-behind', { publishTag: denied, removeWritten });
+    const error = await failing('left-behind', { publishTag: refused, removeWritten });
     expect(error).toMatchObject({ type: 'Denied', message: expect.stringMatching(/left behind.*sha256:/) });
   });
 
   it('that fails says so, and asks for a person', async () => {
-    stage.play({ publishTag: denied, removeWritten: denied });
+    stage.play({ publishTag: refused, removeWritten: denied });
     const handle = await start(placementOf('lib/stuck', '1'));
     const error = await failureOf(handle.result());
     expect(error).toBeInstanceOf(ApplicationFailure);
@@ -413,7 +448,7 @@ describe('the compensation', () => {
   it('is tried again for a day', async () => {
     let tries = 0;
     const error = await failing('long', {
-      publishTag: denied,
+      publishTag: refused,
       removeWritten: async () => {
         tries += 1;
         if (tries < 12) throw new HoubaError('RateLimited', 'not now', { retryAfterMs: 3_600_000 });

@@ -235,10 +235,42 @@ describe('an interrupted deletion', () => {
 describe('a registry that does not delete', () => {
   it('is said of each tag, and nothing else is tried', async () => {
     await place('7', upstreamIndex('seven'));
-    world.registries.regctl.deleteTag = async () => 'unsupported';
+    await place('8', upstreamIndex('eight'));
+    world.registries.deletesTags = false;
+    world.registries.deletes = false;
+    const before = [there(), [...mirror().tags]];
+    const { outcomes } = await remove(request('7', '8'));
+    const refused = { deleted: false, kept: null, error: { type: 'Unsupported' } };
+    expect(outcomes).toMatchObject([
+      { tag: '7', ...refused },
+      { tag: '8', ...refused },
+    ]);
+    expect([there(), [...mirror().tags]]).toEqual(before);
+    expect(world.registries.writes.filter((write) => !write.startsWith('DELETE'))).toEqual([]);
+  });
+
+  it.each([
+    ['answers as if nothing were there', false],
+    ['answers as if all were deleted', 'pretended'],
+  ] as const)('and %s: the run does not say deleted, and the tag shows what it did', async (_, tags) => {
+    const digest = await place('7', upstreamIndex('seven'));
+    world.registries.deletesTags = tags;
+    world.registries.deletes = 'pretended';
+    const { outcomes } = await remove(request('7'));
+    expect(outcomes).toMatchObject([{ deleted: false, kept: null, error: { type: 'Unsupported', exit_code: 1 } }]);
+    expect(mirror().tags.get('7')).toBe(digest);
+    expect(world.journal.filter(({ fields }) => fields.kind === 'deleted')).toEqual([]);
+  });
+
+  it('from one moment to the next gives the tag its image back', async () => {
+    const digest = await place('7', upstreamIndex('seven'));
+    world.registries.deletesTags = false;
+    world.registries.before = (call) => {
+      if (call === 'PUT registry.example/lib/redis:7') world.registries.deletes = 'pretended';
+    };
     const { outcomes } = await remove(request('7'));
     expect(outcomes).toMatchObject([{ deleted: false, error: { type: 'Unsupported' } }]);
-    expect(world.registries.writes).toEqual([]);
+    expect(mirror().tags.get('7')).toBe(digest);
   });
 
   it('but for tags leaves the rest behind, and says what', async () => {
@@ -248,6 +280,65 @@ describe('a registry that does not delete', () => {
     expect(outcomes).toMatchObject([GONE]);
     expect(leftBehind).toContain(digest);
     expect(world.journal.at(-1)).toMatchObject({ event: 'left.behind' });
+  });
+});
+
+describe('a registry that deletes manifests but no tags', () => {
+  beforeEach(() => {
+    world.registries.deletesTags = false;
+  });
+
+  it('loses the tag with a placeholder, and nothing else stays', async () => {
+    await place('7', upstreamIndex('seven'));
+    expect(await remove(request('7'))).toEqual({ outcomes: [{ tag: '7', ...GONE }], leftBehind: [] });
+    expect([...there(), ...mirror().tags]).toEqual([]);
+  });
+
+  it('keeps an image that another tag shows', async () => {
+    const digest = await place('7', upstreamIndex('seven'));
+    mirror().tags.set('latest', digest);
+    await remove(request('7'));
+    expect([...mirror().tags]).toEqual([['latest', digest]]);
+    expect(there()).toContain(digest);
+  });
+
+  it('comes to an end after an interruption between any two requests', async () => {
+    for (let writes = 0; ; writes++) {
+      await place('7', upstreamIndex('seven'));
+      const asked = request('7');
+      const list = await run(world.steps.inspectDeletion, asked);
+      let left = writes;
+      world.registries.before = (call) => {
+        if (!/^(DELETE|PUT|ATTACH)/.test(call)) return;
+        if (left === 0) throw new HoubaError('RegistryUnavailable', 'cut short');
+        left -= 1;
+      };
+      const cut = await run(world.steps.deleteTags, { ...asked, list }).catch((error: unknown) => error);
+      world.registries.before = () => undefined;
+      const { outcomes } = await run(world.steps.deleteTags, { ...asked, list });
+      expect(outcomes).toMatchObject([GONE]);
+      expect([...there(), ...mirror().tags]).toEqual([]);
+      if (!(cut instanceof Error)) break;
+    }
+  });
+});
+
+describe('a read that lags behind a deletion', () => {
+  it('is asked again before the tag counts as kept', async () => {
+    world = createWorld({ readBackMs: 5_000 });
+    const digest = await place('7', upstreamIndex('seven'));
+    const { headManifest, deleteTag } = world.registries.reader;
+    let stale = 0;
+    world.registries.reader.deleteTag = (...args) => {
+      stale = 3;
+      return deleteTag(...args);
+    };
+    world.registries.reader.headManifest = async (repository, reference, signal) => {
+      if (reference !== '7' || stale-- <= 0) return headManifest(repository, reference, signal);
+      return { digest, mediaType: 'application/vnd.oci.image.index.v1+json', size: 1 };
+    };
+    expect(await remove(request('7'))).toMatchObject({ outcomes: [{ tag: '7', ...GONE }] });
+    expect(mirror().tags.has('7')).toBe(false);
   });
 });
 

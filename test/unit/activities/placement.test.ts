@@ -5,7 +5,7 @@ import type { Digest } from '../../../domain/digest.js';
 import type { Placement } from '../../../domain/durable/placement.js';
 import { parseManifest } from '../../../domain/manifest.js';
 import type { Repository } from '../../../domain/reference.js';
-import { HoubaError } from '../../../domain/report/errors.js';
+import { HoubaError, NOTHING_SENT } from '../../../domain/report/errors.js';
 import { OCI_KEYS } from '../../../domain/stamp/keys.js';
 import { type ActivityWorld, activityEnvironment, createWorld, run } from '../../support/activity-world.js';
 import { DESTINATION, digestFor, NOW, placementOf, REBUILD } from '../../support/durable-samples.js';
@@ -470,6 +470,43 @@ describe('publishing', () => {
       type: 'DigestMismatch',
       message: `registry.example/lib/redis:7 resolves to nothing after ${digest} was put there`,
     });
+  });
+
+  it('asks again where reads lag behind the PUT, before it counts as a contradiction', async () => {
+    world = createWorld({ readBackMs: 5_000 });
+    const { placement, digest } = await prepared();
+    const { headManifest } = world.registries.reader;
+    let stale = 3;
+    world.registries.reader.headManifest = async (repository, reference, signal) => {
+      const isStale = reference === '7' && destination().tags.has('7') && stale-- > 0;
+      return isStale ? null : headManifest(repository, reference, signal);
+    };
+    expect(await run(world.steps.publishTag, publishing(placement, digest))).toBe(true);
+    expect(stale).toBeLessThanOrEqual(0);
+  });
+
+  it.each([
+    ['nobody asked for the tag', {}, 'PreconditionFailed', true],
+    ['the registry refused', { put: new HoubaError('Denied', 'no [http 403]') }, 'Denied', true],
+    ['the answer was lost', { put: new HoubaError('RegistryUnavailable', 'EOF') }, 'RegistryUnavailable', false],
+    ['an earlier attempt was cut short', { attempt: 2 }, 'PreconditionFailed', false],
+    [
+      'it was refused after an earlier attempt was cut short',
+      { attempt: 2, put: new HoubaError('Denied', 'no [http 403]') },
+      'Denied',
+      false,
+    ],
+  ] as const)('says whether the tag may show it: %s', async (_, facts, type, nothingSent) => {
+    const { placement, digest } = await prepared();
+    const { put, attempt = 1 } = facts as { put?: HoubaError; attempt?: number };
+    if (put === undefined) destination().tags.set('7', storeImage(destination(), { salt: 'somebody else' }));
+    world.registries.before = (call) => {
+      if (put !== undefined && call.startsWith('PUT')) throw put;
+    };
+    const environment = activityEnvironment({ attempt });
+    const error = await run(world.steps.publishTag, publishing(placement, digest), environment).catch((it) => it);
+    expect(error).toMatchObject({ type });
+    expect(Object.hasOwn(error.details[0], NOTHING_SENT)).toBe(nothingSent);
   });
 
   it('fails when the manifest to publish is not there', async () => {

@@ -123,7 +123,7 @@ describe('the configuration of a call', () => {
       `process.stderr.write('login robot:' + JSON.parse(fs.readFileSync(env.REGCTL_CONFIG)).hosts['r.example:5000'].pass + ' refused [http 401]');
        process.exitCode = 1;`,
     );
-    const error = await regctl.deleteTag(destination, '1.0').catch((reason: unknown) => reason);
+    const error = await regctl.deleteManifest(destination, digest).catch((reason: unknown) => reason);
     expect(error).toMatchObject({ code: 'Unauthorized', message: expect.stringContaining('***') });
     const [call] = await program.calls();
     const seen = JSON.stringify([call?.args, call?.env, String(error), (error as Error).stack, error]);
@@ -263,15 +263,14 @@ describe('deleting', () => {
   ])('answers %s', async (outcome, body) => {
     const { regctl } = await fake(body);
     expect(await regctl.deleteManifest(destination, digest)).toBe(outcome);
-    expect(await regctl.deleteTag(destination, '1.0')).toBe(outcome);
   });
 
-  it('never touches a tag where the registry cannot delete: regctl would leave a dummy behind it', async () => {
+  it('touches nothing where the registry refuses: regctl would take a referrer from its fallback list', async () => {
     const { program, regctl } = await fake(notAllowed);
-    await regctl.deleteTag(destination, '1.0');
+    await regctl.deleteManifest(destination, digest);
     const call = await onlyCall(program);
     expect(call.args.slice(0, 2)).toEqual(['manifest', 'delete']);
-    expect(call.args.at(-1)).not.toContain(':1.0');
+    expect(call.args.at(-1)).not.toContain(digest);
   });
 });
 
