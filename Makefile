@@ -8,7 +8,7 @@ TESTING := olareg registry buildkitd fulcio timestamp-server temporal-test-serve
 # Settings of the demo, such as UPSTREAM=docker.io or DEMO_REGISTRY_PORT=5050, may stand behind `make demo`.
 export UPSTREAM DEMO_UPSTREAM_PORT DEMO_REGISTRY_PORT DEMO_TEMPORAL_PORT DEMO_UI_PORT DEMO_BUILDKIT
 
-.PHONY: help setup build check test demo demo-run logs down bench clean
+.PHONY: help setup hooks build check test demo demo-run logs down bench clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -16,6 +16,11 @@ help: ## show this list
 setup: node_modules/.package-lock.json ## install packages and build the outside programs into .tools/bin
 	node tools/system.mjs java mvn runc openssl
 	node tools/setup.mjs $(RUNTIME) $(TESTING)
+
+hooks: ## have git run the fast checks before each commit of this clone
+	@other=$$(git config core.hooksPath || true); if [[ -n $$other && $$other != .githooks ]]; then \
+	  echo "git's core.hooksPath is $$other already; call .githooks/pre-commit from there" >&2; exit 1; fi
+	git config --local core.hooksPath .githooks
 
 build: node_modules/.package-lock.json ## compile to dist/ and bundle the workflows
 	node tools/build.mjs
