@@ -1,11 +1,11 @@
 import pLimit from 'p-limit';
 import type { Digest } from '../domain/digest.js';
-import type { DestinationRepository } from '../domain/durable/placement.js';
 import type { Judgement, MarkedTag } from '../domain/durable/retire.js';
 import { imagesOf, type ManifestGraph } from '../domain/lifecycle/manifest-graph.js';
 import { pendingMark } from '../domain/lifecycle/mark.js';
 import { judgeUse } from '../domain/lifecycle/purge.js';
 import { combineAnswers, type UsageAnswer, usageQuestion } from '../domain/lifecycle/usage.js';
+import type { DestinationRepository } from '../domain/plan/work.js';
 import { formatPinned, formatTagged } from '../domain/reference.js';
 import { readStamp, stampsBeside } from '../domain/stamp/annotations.js';
 import type { Dependencies } from './dependencies.js';

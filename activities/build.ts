@@ -1,12 +1,12 @@
 import type { BuildOutput, LayoutManifest } from '../adapters/oci-layout.js';
 import type { Digest } from '../domain/digest.js';
-import type { Placement, PlannedTransform } from '../domain/durable/placement.js';
+import { HoubaError } from '../domain/errors.js';
 import type { PlatformManifest } from '../domain/evidence/sbom.js';
 import { IN_TOTO, IN_TOTO_PREDICATE_TYPE } from '../domain/evidence/statement.js';
 import { OCI_INDEX } from '../domain/manifest.js';
+import type { Placement, PlannedTransform } from '../domain/plan/work.js';
 import { isPlatform } from '../domain/platform.js';
 import { formatPinned, formatRepository, type Repository } from '../domain/reference.js';
-import { HoubaError } from '../domain/report/errors.js';
 import type { StampedManifest } from '../domain/stamp/manifest.js';
 import { requirePlatforms } from '../domain/stamp/subset.js';
 import { applyTransform, wantedPaths } from '../domain/transform/apply.js';

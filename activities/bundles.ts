@@ -1,8 +1,8 @@
 import type { ReferrerDescriptor, RegistryReader } from '../adapters/registry.js';
 import type { Digest } from '../domain/digest.js';
+import { HoubaError } from '../domain/errors.js';
 import { ANY_BUNDLE, BUNDLE_PREDICATE_TYPE } from '../domain/evidence/attestation.js';
 import type { Repository } from '../domain/reference.js';
-import { HoubaError } from '../domain/report/errors.js';
 import { readManifest } from './manifests.js';
 
 /** A Sigstore bundle that hangs on a manifest; nothing of it is believed before it has been verified. */

@@ -1,8 +1,7 @@
 import type { Trust } from '../adapters/cosign.js';
 import type { ReferrerDescriptor } from '../adapters/registry.js';
 import { type Digest, isDigest } from '../domain/digest.js';
-import type { DestinationRepository } from '../domain/durable/placement.js';
-import { asObject, jsonOrNull } from '../domain/json.js';
+import { HoubaError } from '../domain/errors.js';
 import {
   readNotes,
   readScanReports,
@@ -18,10 +17,11 @@ import {
 import { type ManifestGraph, unneededManifests } from '../domain/lifecycle/manifest-graph.js';
 import { MARK_ARTIFACT_TYPE, readMarks } from '../domain/lifecycle/mark.js';
 import { parseManifest } from '../domain/manifest.js';
+import type { DestinationRepository } from '../domain/plan/work.js';
 import { formatPinned, formatRepository, type Repository } from '../domain/reference.js';
-import { HoubaError } from '../domain/report/errors.js';
 import type { GcOutcome } from '../domain/report/gc-report.js';
 import { readStamp, stampsBeside } from '../domain/stamp/annotations.js';
+import { asObject, jsonOrNull } from '../domain/text/json.js';
 import { askAboutPlaced } from './ask-oracle.js';
 import { readBundles } from './bundles.js';
 import { dropEvidenceTags } from './delete-tag.js';

@@ -1,11 +1,11 @@
 import type { ReferrerDescriptor } from '../adapters/registry.js';
 import type { Digest } from '../domain/digest.js';
-import type { DestinationRepository } from '../domain/durable/placement.js';
+import { ERROR_TABLE, HoubaError, type ReportedError, reportError } from '../domain/errors.js';
 import { unneededManifests } from '../domain/lifecycle/manifest-graph.js';
 import { isRestored, readMarks } from '../domain/lifecycle/mark.js';
 import { parseManifest } from '../domain/manifest.js';
+import type { DestinationRepository } from '../domain/plan/work.js';
 import { formatTagged, type Repository } from '../domain/reference.js';
-import { ERROR_TABLE, HoubaError, type ReportedError, reportError } from '../domain/report/errors.js';
 import { readStamp, readStampBeside, stampsBeside } from '../domain/stamp/annotations.js';
 import type { Dependencies } from './dependencies.js';
 import { removeManifests, type Victim } from './removal.js';

@@ -1,12 +1,12 @@
 import type { FleetInput, PolicySource } from '../domain/durable/messages.js';
-import { nearest } from '../domain/nearest.js';
+import { HoubaError } from '../domain/errors.js';
 import { checkPolicy } from '../domain/policy/check.js';
 import { formatPath } from '../domain/policy/issues.js';
 import { repositoryClashes, shardOf } from '../domain/policy/ownership.js';
 import { resolvePolicy } from '../domain/policy/resolve.js';
 import { formatRepository } from '../domain/reference.js';
-import { HoubaError } from '../domain/report/errors.js';
 import { destinationRepository, type Roster, rosterByName } from '../domain/roster.js';
+import { nearest } from '../domain/text/nearest.js';
 import type { Dependencies } from './dependencies.js';
 import { step } from './step.js';
 

@@ -1,7 +1,7 @@
 import type { Digest } from '../domain/digest.js';
+import { HoubaError } from '../domain/errors.js';
 import type { ParsedManifest } from '../domain/manifest.js';
 import { formatPinned, type Repository } from '../domain/reference.js';
-import { HoubaError } from '../domain/report/errors.js';
 import { STAMP_ARTIFACT_TYPE } from '../domain/stamp/keys.js';
 import type { Dependencies } from './dependencies.js';
 import { readManifest } from './manifests.js';

@@ -1,8 +1,8 @@
 import type { Digest } from '../domain/digest.js';
-import type { DestinationRepository } from '../domain/durable/placement.js';
 import type { Judgement } from '../domain/durable/retire.js';
 import { type PlacedMark, pendingMark, readMarks } from '../domain/lifecycle/mark.js';
 import { lastLook } from '../domain/lifecycle/purge.js';
+import type { DestinationRepository } from '../domain/plan/work.js';
 import { type RecordedStamp, readStamp, readStampBeside } from '../domain/stamp/annotations.js';
 import type { Dependencies } from './dependencies.js';
 import { readManifest } from './manifests.js';

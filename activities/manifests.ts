@@ -1,12 +1,12 @@
 import type { Manifest, RegistryReader } from '../adapters/registry.js';
 import type { Digest } from '../domain/digest.js';
+import { HoubaError } from '../domain/errors.js';
 import type { PlatformManifest } from '../domain/evidence/sbom.js';
 import { parseConfig } from '../domain/image-config.js';
-import { asObject } from '../domain/json.js';
 import { type Descriptor, type ParsedManifest, parseManifest } from '../domain/manifest.js';
 import { platformText } from '../domain/platform.js';
 import { formatPinned, type Repository } from '../domain/reference.js';
-import { HoubaError } from '../domain/report/errors.js';
+import { asObject } from '../domain/text/json.js';
 
 /** An image's configuration may be this large, in bytes. */
 const LARGEST_CONFIG = 8 * 1024 * 1024;

@@ -1,6 +1,6 @@
 import type { ReferrerDescriptor } from '../adapters/registry.js';
 import type { Digest } from '../domain/digest.js';
-import type { DestinationRepository } from '../domain/durable/placement.js';
+import { HoubaError } from '../domain/errors.js';
 import {
   MARK_ARTIFACT_TYPE,
   type Mark,
@@ -9,8 +9,8 @@ import {
   readMarks,
 } from '../domain/lifecycle/mark.js';
 import { markChanges } from '../domain/lifecycle/mark-changes.js';
+import type { DestinationRepository } from '../domain/plan/work.js';
 import { formatRepository, formatTagged, type Repository } from '../domain/reference.js';
-import { HoubaError } from '../domain/report/errors.js';
 import type { Dependencies } from './dependencies.js';
 import { removeManifests } from './removal.js';
 import { step } from './step.js';

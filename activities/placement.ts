@@ -1,8 +1,9 @@
 import type { RegistryReader } from '../adapters/registry.js';
 import type { Digest } from '../domain/digest.js';
-import type { DestinationRepository, Placement } from '../domain/durable/placement.js';
+import { HoubaError } from '../domain/errors.js';
 import { readMarks } from '../domain/lifecycle/mark.js';
 import { isIndexType, type ParsedManifest } from '../domain/manifest.js';
+import type { DestinationRepository, Placement } from '../domain/plan/work.js';
 import {
   formatPinned,
   formatRepository,
@@ -11,7 +12,6 @@ import {
   isTag,
   type Repository,
 } from '../domain/reference.js';
-import { HoubaError } from '../domain/report/errors.js';
 import { readStamp, readStampBeside, stampsBeside } from '../domain/stamp/annotations.js';
 import { stampManifest } from '../domain/stamp/manifest.js';
 import { requirePlatforms, subsetIndex } from '../domain/stamp/subset.js';

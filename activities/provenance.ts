@@ -1,9 +1,9 @@
 import type { ReferrerDescriptor } from '../adapters/registry.js';
 import type { Digest } from '../domain/digest.js';
-import type { Placement } from '../domain/durable/placement.js';
+import { HoubaError } from '../domain/errors.js';
 import { digestSet, IN_TOTO, IN_TOTO_PREDICATE_TYPE, MAX_STATEMENT_BYTES } from '../domain/evidence/statement.js';
+import type { Placement } from '../domain/plan/work.js';
 import { formatPinned, formatRepository } from '../domain/reference.js';
-import { HoubaError } from '../domain/report/errors.js';
 import type { Dependencies } from './dependencies.js';
 import { readArtifactFile } from './manifests.js';
 

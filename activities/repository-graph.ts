@@ -1,10 +1,10 @@
 import pLimit from 'p-limit';
 import type { ReferrerDescriptor } from '../adapters/registry.js';
 import type { Digest } from '../domain/digest.js';
+import { HoubaError } from '../domain/errors.js';
 import type { ManifestGraph, StoredManifest } from '../domain/lifecycle/manifest-graph.js';
 import { parseManifest } from '../domain/manifest.js';
 import { formatPinned, isEvidenceTag, isTag, type Repository } from '../domain/reference.js';
-import { HoubaError } from '../domain/report/errors.js';
 import { type RecordedStamp, readStamp, stampsBeside } from '../domain/stamp/annotations.js';
 import type { Dependencies } from './dependencies.js';
 

@@ -1,9 +1,9 @@
 import type { Digest } from '../domain/digest.js';
 import type { Judgement, MarkedTag, RetireDecision, Retired } from '../domain/durable/retire.js';
+import { HoubaError } from '../domain/errors.js';
 import { pendingMark, restoredMark } from '../domain/lifecycle/mark.js';
 import { stillHolds } from '../domain/lifecycle/purge.js';
 import { formatRepository, formatTagged } from '../domain/reference.js';
-import { HoubaError } from '../domain/report/errors.js';
 import { createTagDeleter, type DeletionList, type DeletionRequest } from './delete-tag.js';
 import type { Dependencies } from './dependencies.js';
 import { lookAtMark } from './look-at-mark.js';

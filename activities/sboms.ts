@@ -2,7 +2,6 @@ import type { DocumentPlace } from '../adapters/digest-memory.js';
 import type { ReferrerDescriptor } from '../adapters/registry.js';
 import { alone } from '../domain/alone.js';
 import { type Digest, digestOf } from '../domain/digest.js';
-import type { DestinationRepository } from '../domain/durable/placement.js';
 import {
   MAX_SBOM_BYTES,
   type MissingSbom,
@@ -13,6 +12,7 @@ import {
   sbomAnnotations,
 } from '../domain/evidence/sbom.js';
 import { refuseForeignLayers } from '../domain/manifest.js';
+import type { DestinationRepository } from '../domain/plan/work.js';
 import { formatPinned, type Repository } from '../domain/reference.js';
 import { prefixedKeys } from '../domain/stamp/keys.js';
 import type { Dependencies } from './dependencies.js';

@@ -1,7 +1,7 @@
 import type { ReferrerDescriptor } from '../adapters/registry.js';
 import { alone } from '../domain/alone.js';
 import type { Digest } from '../domain/digest.js';
-import type { SignRequest, StatementFacts } from '../domain/durable/placement.js';
+import { HoubaError } from '../domain/errors.js';
 import {
   BUNDLE_MEDIA_TYPE,
   bundleAnnotations,
@@ -12,8 +12,8 @@ import { TRANSFORM_PREDICATE_TYPE, transformPredicate } from '../domain/evidence
 import { provenancePredicate } from '../domain/evidence/provenance.js';
 import { MAX_SBOM_BYTES, type PlatformManifest, SBOM_MEDIA_TYPES, type SbomFormat } from '../domain/evidence/sbom.js';
 import { buildStatement, type StatementSubject } from '../domain/evidence/statement.js';
+import type { SignRequest, StatementFacts } from '../domain/plan/work.js';
 import { formatPinned, formatTagged } from '../domain/reference.js';
-import { HoubaError } from '../domain/report/errors.js';
 import { prefixedKeys } from '../domain/stamp/keys.js';
 import type { Dependencies } from './dependencies.js';
 import { readArtifactFile, readPlatforms } from './manifests.js';

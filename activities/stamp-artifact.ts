@@ -1,6 +1,6 @@
 import type { ReferrerDescriptor } from '../adapters/registry.js';
 import type { Digest } from '../domain/digest.js';
-import type { DestinationRepository, Placement } from '../domain/durable/placement.js';
+import type { DestinationRepository, Placement } from '../domain/plan/work.js';
 import { stampsBeside } from '../domain/stamp/annotations.js';
 import { STAMP_ARTIFACT_TYPE } from '../domain/stamp/keys.js';
 import type { Dependencies } from './dependencies.js';

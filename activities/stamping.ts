@@ -1,9 +1,9 @@
 import type { RegistryReader } from '../adapters/registry.js';
 import { type Digest, digestOf } from '../domain/digest.js';
-import type { Placement } from '../domain/durable/placement.js';
+import { HoubaError } from '../domain/errors.js';
 import { type ParsedManifest, parseManifest } from '../domain/manifest.js';
+import type { Placement } from '../domain/plan/work.js';
 import { formatTagged, type Repository } from '../domain/reference.js';
-import { HoubaError } from '../domain/report/errors.js';
 import { compareText } from '../domain/selection/version.js';
 import { type RecordedStamp, type Stamp, stampAnnotations } from '../domain/stamp/annotations.js';
 import { OCI_KEYS, prefixedKeys } from '../domain/stamp/keys.js';

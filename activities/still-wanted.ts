@@ -1,14 +1,14 @@
 import type { Digest } from '../domain/digest.js';
 import type { PolicySource } from '../domain/durable/messages.js';
-import type { DestinationRepository } from '../domain/durable/placement.js';
-import { formatInstant } from '../domain/lifecycle/instant.js';
+import { HoubaError } from '../domain/errors.js';
+import { formatInstant } from '../domain/instant.js';
 import type { Mark, PlacedMark } from '../domain/lifecycle/mark.js';
 import { wantedTags } from '../domain/plan/plan.js';
 import { planRemovals } from '../domain/plan/removals.js';
 import { expandTargets } from '../domain/plan/targets.js';
+import type { DestinationRepository } from '../domain/plan/work.js';
 import { type ResolvedPolicy, resolvePolicy } from '../domain/policy/resolve.js';
 import { formatRepository, parseRepository } from '../domain/reference.js';
-import { HoubaError } from '../domain/report/errors.js';
 import { destinationRepository, rosterByName } from '../domain/roster.js';
 import type { RecordedStamp } from '../domain/stamp/annotations.js';
 import type { Dependencies } from './dependencies.js';

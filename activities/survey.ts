@@ -1,12 +1,12 @@
 import type { DigestFacts, StampBeside } from '../adapters/digest-memory.js';
 import type { ReferrerDescriptor, RegistryReader } from '../adapters/registry.js';
 import type { Digest } from '../domain/digest.js';
+import { HoubaError } from '../domain/errors.js';
 import { missingAttestations, type StatementIdentity } from '../domain/evidence/attestation.js';
 import { missingSboms, type PlatformManifest, type SbomFormat } from '../domain/evidence/sbom.js';
 import { type PlacedMark, readMarks } from '../domain/lifecycle/mark.js';
 import type { SeenRepository, SeenTag, SourceDigests } from '../domain/plan/survey.js';
 import { formatRepository, isEvidenceTag, isTag, type Repository } from '../domain/reference.js';
-import { HoubaError } from '../domain/report/errors.js';
 import { readStamp, stampsBeside } from '../domain/stamp/annotations.js';
 import type { Dependencies } from './dependencies.js';
 import { readManifest, readPlatforms } from './manifests.js';

@@ -1,10 +1,10 @@
 import pLimit from 'p-limit';
 import type { Digest } from '../domain/digest.js';
-import type { DestinationRepository } from '../domain/durable/placement.js';
 import { failedOutcome, type MarkedTag, outcomeOf, type SweepCursor } from '../domain/durable/retire.js';
+import { HoubaError, type ReportedError, reportError } from '../domain/errors.js';
 import { type PlacedMark, readMarks } from '../domain/lifecycle/mark.js';
+import type { DestinationRepository } from '../domain/plan/work.js';
 import { isEvidenceTag, isTag, type Repository } from '../domain/reference.js';
-import { HoubaError, type ReportedError, reportError } from '../domain/report/errors.js';
 import type { PurgeOutcome } from '../domain/report/purge-report.js';
 import { type RosterEntry, rosterByName } from '../domain/roster.js';
 import { compareText } from '../domain/selection/version.js';

@@ -1,8 +1,8 @@
 import type { Manifest } from '../adapters/registry.js';
 import type { Digest } from '../domain/digest.js';
-import type { DestinationRepository } from '../domain/durable/placement.js';
+import { HoubaError } from '../domain/errors.js';
+import type { DestinationRepository } from '../domain/plan/work.js';
 import { formatPinned, isTag, type Repository } from '../domain/reference.js';
-import { HoubaError } from '../domain/report/errors.js';
 import type { Dependencies } from './dependencies.js';
 import { refuseForged } from './forgery.js';
 import { readManifest } from './manifests.js';

@@ -1,7 +1,8 @@
 import type { Cosign, Trust } from '../adapters/cosign.js';
 import type { Manifest, ReferrerDescriptor, RegistryReader } from '../adapters/registry.js';
 import type { Digest } from '../domain/digest.js';
-import { explainRefusal } from '../domain/evidence/refusal.js';
+import { HoubaError } from '../domain/errors.js';
+import { explainRefusal } from '../domain/evidence/upstream/refusal.js';
 import {
   attestationTypes,
   type CheckedAttestation,
@@ -14,7 +15,6 @@ import {
 } from '../domain/evidence/verify.js';
 import { parseManifest } from '../domain/manifest.js';
 import { formatRepository, type Reference, type Repository } from '../domain/reference.js';
-import { HoubaError } from '../domain/report/errors.js';
 import { faultOf, readBundles } from './bundles.js';
 
 /** What reading evidence takes; the worker's folder puts it together. */

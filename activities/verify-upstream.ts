@@ -1,18 +1,22 @@
 import type { Cosign, Trust } from '../adapters/cosign.js';
 import type { RegistryReader } from '../adapters/registry.js';
 import type { Digest } from '../domain/digest.js';
-import type { UpstreamSigner } from '../domain/durable/placement.js';
-import { explainRefusal } from '../domain/evidence/refusal.js';
+import { HoubaError } from '../domain/errors.js';
+import { explainRefusal } from '../domain/evidence/upstream/refusal.js';
 import {
   digestInPayload,
   type LayerSignature,
   SIMPLE_SIGNING_MEDIA_TYPE,
   signatureOnLayer,
-} from '../domain/evidence/simple-signing.js';
-import { publicKeyFingerprint, refuseKeyService, upstreamKeyProblem } from '../domain/evidence/upstream-key.js';
+} from '../domain/evidence/upstream/simple-signing.js';
+import {
+  publicKeyFingerprint,
+  refuseKeyService,
+  upstreamKeyProblem,
+} from '../domain/evidence/upstream/upstream-key.js';
 import { type Descriptor, parseManifest } from '../domain/manifest.js';
+import type { UpstreamSigner } from '../domain/plan/work.js';
 import { formatPinned, isTag, type Repository } from '../domain/reference.js';
-import { HoubaError } from '../domain/report/errors.js';
 import { faultOf, readBundles } from './bundles.js';
 import type { ActivitySettings } from './dependencies.js';
 import { step } from './step.js';

@@ -3,7 +3,7 @@ import { childEnvironment, readEnvironment } from '../config/environment.js';
 import { programPath } from '../config/programs.js';
 import { describeDifference, publicSettings, type Settings } from '../config/settings.js';
 import { houbaVersion } from '../config/version.js';
-import { HoubaError } from '../domain/report/errors.js';
+import { HoubaError } from '../domain/errors.js';
 import type { HoubaWorker } from '../worker/worker.js';
 import { choosePort } from './ports.js';
 import { isAlive } from './processes.js';

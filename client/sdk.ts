@@ -19,13 +19,13 @@ import type {
   Status,
 } from '../domain/durable/messages.js';
 import { MEMO_INPUT_DIGEST, QUERIES, QUEUES, WORKFLOWS } from '../domain/durable/names.js';
-import type { PolicyInput } from '../domain/durable/placement.js';
 import type { RetireStatus } from '../domain/durable/retire.js';
 import type { WaitStatus } from '../domain/durable/settle.js';
+import { HoubaError, isErrorCode } from '../domain/errors.js';
 import type { ItemPage } from '../domain/plan/plan-item.js';
-import { HoubaError, isErrorCode } from '../domain/report/errors.js';
+import type { PolicyInput } from '../domain/plan/work.js';
 import type { PurgeOutcome } from '../domain/report/purge-report.js';
-import type { RunReport } from '../domain/report/run-report.js';
+import type { RunReport } from '../domain/report/run/run-report.js';
 import { inputDigest } from './input-digest.js';
 import { explainFailure } from './run-failure.js';
 import { type Decision, decideRetirement, retirementOutcome, type Sweep, startSweep } from './sweeps.js';
@@ -34,11 +34,11 @@ import { decideWait, type HumanDecision, listWaits, type WaitingTag, type WaitSu
 // What a caller needs beside the client: to read policies, to ask, and to judge the answer.
 export { readPolicyFiles } from '../adapters/policy-files.js';
 export type { FleetInput, PolicyResult, PolicySource, Progress } from '../domain/durable/messages.js';
-export type { PolicyInput } from '../domain/durable/placement.js';
-export { HoubaError } from '../domain/report/errors.js';
-export { changesPending, exitCodeOf } from '../domain/report/exit-code.js';
-export { renderReport } from '../domain/report/render.js';
-export type { RunReport } from '../domain/report/run-report.js';
+export { HoubaError } from '../domain/errors.js';
+export type { PolicyInput } from '../domain/plan/work.js';
+export { changesPending, exitCodeOf } from '../domain/report/run/exit-code.js';
+export type { RunReport } from '../domain/report/run/run-report.js';
+export { renderReport } from '../domain/report/run/text.js';
 export { type FleetInputOptions, fleetInput } from './fleet-input.js';
 export { collectPlan, planInputs } from './saved-plans.js';
 export type { Sweep } from './sweeps.js';

@@ -20,8 +20,8 @@ import type {
   RetireOrder,
   RetireStatus,
 } from '../domain/durable/retire.js';
+import { HoubaError, isErrorCode } from '../domain/errors.js';
 import { formatTagged } from '../domain/reference.js';
-import { HoubaError, isErrorCode } from '../domain/report/errors.js';
 import type { PurgeOutcome } from '../domain/report/purge-report.js';
 import { inputDigest } from './input-digest.js';
 

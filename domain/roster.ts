@@ -1,5 +1,5 @@
+import { HoubaError } from './errors.js';
 import { parseRepository, type Repository } from './reference.js';
-import { HoubaError } from './report/errors.js';
 
 /** One registry that houba may write to, as far as planning needs to know it: never a credential. */
 export interface RosterEntry {

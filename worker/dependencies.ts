@@ -17,7 +17,7 @@ import { registryAccess } from '../config/registry-access.js';
 import type { Settings } from '../config/settings.js';
 import { openTransformResources } from '../config/transform-resources.js';
 import { houbaVersion } from '../config/version.js';
-import { HoubaError } from '../domain/report/errors.js';
+import { HoubaError } from '../domain/errors.js';
 import { type Logger, whence } from './journal.js';
 import { lazyBuildctl } from './lazy-buildctl.js';
 import { lazyCosign } from './lazy-cosign.js';

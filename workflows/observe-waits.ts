@@ -1,6 +1,6 @@
 import type { ObserveOutcome } from '../activities/observe-tags.js';
-import type { Position, Wait } from '../domain/durable/placement.js';
-import { newOperation, type Operation } from '../domain/report/run-report.js';
+import type { Position, Wait } from '../domain/plan/work.js';
+import { newOperation, type Operation } from '../domain/report/run/run-report.js';
 import { reportFailure } from './failures.js';
 import { steps } from './steps.js';
 

@@ -1,7 +1,7 @@
 import { executeChild } from '@temporalio/workflow';
 import { placementId } from '../domain/durable/ids.js';
 import { QUEUES } from '../domain/durable/names.js';
-import type { Placement, PlacementResult } from '../domain/durable/placement.js';
+import type { Placement, PlacementResult } from '../domain/plan/work.js';
 import { formatRepository } from '../domain/reference.js';
 import { placeImage } from './place-image.js';
 import { placementAttributes } from './search-attributes.js';

@@ -12,7 +12,7 @@ import type { StampRequest } from '../activities/stamp-artifact.js';
 import type { Digest } from '../domain/digest.js';
 import type { Status } from '../domain/durable/messages.js';
 import { QUERIES } from '../domain/durable/names.js';
-import { type Placement, type PlacementResult, placementFacts } from '../domain/durable/placement.js';
+import { type Placement, type PlacementResult, placementFacts } from '../domain/plan/work.js';
 import { formatRepository } from '../domain/reference.js';
 import { failure, reportFailure } from './failures.js';
 import { needsHumanAttributes } from './search-attributes.js';

@@ -9,6 +9,9 @@ import {
 import { settleId } from '../domain/durable/ids.js';
 import type { PolicyResult, Progress, Status } from '../domain/durable/messages.js';
 import { QUERIES } from '../domain/durable/names.js';
+import type { ReportedError } from '../domain/errors.js';
+import { takeItems } from '../domain/plan/held-plan/item-pages.js';
+import type { ItemPage, PlannedItems } from '../domain/plan/plan-item.js';
 import type {
   AliasPlacement,
   Backfill,
@@ -19,11 +22,8 @@ import type {
   PolicyInput,
   Position,
   Wait,
-} from '../domain/durable/placement.js';
-import { takeItems } from '../domain/plan/item-pages.js';
-import type { ItemPage, PlannedItems } from '../domain/plan/plan-item.js';
+} from '../domain/plan/work.js';
 import { formatRepository, formatTagged } from '../domain/reference.js';
-import type { ReportedError } from '../domain/report/errors.js';
 import {
   addCounted,
   addOperation,
@@ -32,8 +32,8 @@ import {
   setError,
   setTargets,
   startReport,
-} from '../domain/report/policy-report.js';
-import { newOperation, type Operation } from '../domain/report/run-report.js';
+} from '../domain/report/run/policy-report.js';
+import { newOperation, type Operation } from '../domain/report/run/run-report.js';
 import { reportFailure } from './failures.js';
 import { inParallel } from './in-parallel.js';
 import { observeWaits } from './observe-waits.js';

@@ -1,7 +1,7 @@
 import { hostname, userInfo } from 'node:os';
 import { Command } from 'commander';
+import { HoubaError } from '../../domain/errors.js';
 import { parseReference, type Reference } from '../../domain/reference.js';
-import { HoubaError } from '../../domain/report/errors.js';
 import { outputOption } from './options.js';
 
 /** A command by which a person decides about one tag. */

@@ -1,4 +1,4 @@
-import { escapeControls } from '../../domain/report/escape.js';
+import { escapeControls } from '../../domain/text/escape.js';
 import type { HoubaClient, Run, RunProgress } from '../sdk.js';
 
 /** Shows on a terminal how far a run is, until the run ends or `stop` is called. On a pipe it does nothing. */

@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import type { Settings } from '../../config/settings.js';
-import { HoubaError } from '../../domain/report/errors.js';
+import { HoubaError } from '../../domain/errors.js';
 import { type PurgeReport, purgeExitCode, renderPurgeReport } from '../../domain/report/purge-report.js';
 import { reportOption, wholeNumber } from './options.js';
 import { repositoryOption, runSweep, type SweepOptions } from './sweep.js';

@@ -2,8 +2,8 @@ import { resolve } from 'node:path';
 import { Command } from 'commander';
 import type { Settings } from '../../config/settings.js';
 import type { FleetInput } from '../../domain/durable/messages.js';
-import { HoubaError } from '../../domain/report/errors.js';
-import { CHANGES_PENDING, changesPending, exitCodeOf } from '../../domain/report/exit-code.js';
+import { HoubaError } from '../../domain/errors.js';
+import { CHANGES_PENDING, changesPending, exitCodeOf } from '../../domain/report/run/exit-code.js';
 import type { Outcome, Run } from '../sdk.js';
 import { INTERRUPTED } from './failure.js';
 import type { Interrupts } from './interrupts.js';
@@ -245,13 +245,13 @@ function lateAfter(ms: number | undefined): Promise<'late'> {
 
 async function printOutcome(outcomes: readonly [Outcome, ...Outcome[]], options: RunOptions): Promise<number> {
   const { note, paletteFor, print, printJson } = await import('./terminal.js');
-  const { mergeReports } = await import('../../domain/report/merge-reports.js');
+  const { mergeReports } = await import('../../domain/report/run/merge-reports.js');
   const [first, ...others] = outcomes;
   const report = mergeReports([first.report, ...others.map((outcome) => outcome.report)]);
   for (const { policy, why } of outcomes.flatMap(({ skipped }) => skipped)) note(`${policy}: skipped: ${why}`);
   if (options.output === 'json') await printJson(report);
   else {
-    const { renderReport } = await import('../../domain/report/render.js');
+    const { renderReport } = await import('../../domain/report/run/text.js');
     const palette = paletteFor(process.stdout, options.color);
     await print(renderReport(report, { verbose: options.verbose ?? false, palette }));
   }

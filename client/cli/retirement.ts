@@ -1,10 +1,10 @@
 import type { Command } from 'commander';
-import type { DestinationRepository } from '../../domain/durable/placement.js';
 import type { RetireDecision } from '../../domain/durable/retire.js';
+import { HoubaError } from '../../domain/errors.js';
+import type { DestinationRepository } from '../../domain/plan/work.js';
 import { formatRepository, type Reference } from '../../domain/reference.js';
-import { HoubaError } from '../../domain/report/errors.js';
-import { escapeControls } from '../../domain/report/escape.js';
 import type { Roster } from '../../domain/roster.js';
+import { escapeControls } from '../../domain/text/escape.js';
 import { decisionCommand, taggedReference, whoami } from './by-hand.js';
 import type { Output } from './options.js';
 import type { Session } from './session.js';

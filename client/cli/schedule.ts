@@ -1,5 +1,6 @@
 import type { ScheduleClient } from '@temporalio/client';
 import { Argument, Command, InvalidArgumentError, Option } from 'commander';
+import { HoubaError } from '../../domain/errors.js';
 import {
   checkSettings,
   SCHEDULES,
@@ -8,9 +9,8 @@ import {
   scheduleNamed,
   settingsOf,
   type WrittenSettings,
-} from '../../domain/durable/schedules.js';
-import { HoubaError } from '../../domain/report/errors.js';
-import { escapeControls } from '../../domain/report/escape.js';
+} from '../../domain/schedule/schedules.js';
+import { escapeControls } from '../../domain/text/escape.js';
 import type { Applied, ScheduleFacts, ScheduleStatus } from '../schedules.js';
 import type { StackRecord } from '../stack-files.js';
 import { type Output, outputOption } from './options.js';

@@ -1,8 +1,8 @@
 import { Command } from 'commander';
 import type { AuditReport } from '../../domain/report/audit-report.js';
-import { escapeControls } from '../../domain/report/escape.js';
 import type { GcReport } from '../../domain/report/gc-report.js';
 import type { PurgeReport } from '../../domain/report/purge-report.js';
+import { escapeControls } from '../../domain/text/escape.js';
 import type { RunProgress, RunSummary } from '../sdk.js';
 import { type Output, outputOption } from './options.js';
 
@@ -61,7 +61,7 @@ async function showRun(workflowId: string, output: Output): Promise<void> {
       await print(`${progressText(progress, Date.now() - run.startedAt.getTime())}\n`);
     }
     if (report !== null) {
-      const { renderReport } = await import('../../domain/report/render.js');
+      const { renderReport } = await import('../../domain/report/run/text.js');
       await print(renderReport(report, { palette: paletteFor(process.stdout, true) }));
     }
     if (swept !== null && sweep === 'purge') {

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { closeSync, openSync, readFileSync, statSync } from 'node:fs';
 import { Command } from 'commander';
 import type { Settings } from '../../config/settings.js';
-import { HoubaError } from '../../domain/report/errors.js';
+import { HoubaError } from '../../domain/errors.js';
 import { clearDeadStack, requireSameSettings, runningStack, startLastingStack } from '../embedded.js';
 import { isAlive, processIdentity, stopProcess } from '../processes.js';
 import { openHome, readStack, type StackRecord, stackFiles, withLock } from '../stack-files.js';

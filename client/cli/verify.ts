@@ -1,10 +1,10 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { durationMs } from '../../domain/duration.js';
+import { HoubaError } from '../../domain/errors.js';
 import { REQUIREMENTS, type Requirement, SEVERITIES, type Severity } from '../../domain/evidence/verify.js';
-import { nearest } from '../../domain/nearest.js';
+import { renderVerifyReport } from '../../domain/evidence/verify-report.js';
 import { parseReference, type Reference } from '../../domain/reference.js';
-import { HoubaError } from '../../domain/report/errors.js';
-import { renderVerifyReport } from '../../domain/report/verify-report.js';
+import { nearest } from '../../domain/text/nearest.js';
 import { describeError, exitCodeOfError, INTERRUPTED } from './failure.js';
 import { type Output, outputOption } from './options.js';
 

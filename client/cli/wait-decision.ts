@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import type { WaitStatus } from '../../domain/durable/settle.js';
-import { escapeControls } from '../../domain/report/escape.js';
+import { escapeControls } from '../../domain/text/escape.js';
 import { decisionCommand, taggedReference, whoami } from './by-hand.js';
 import type { Output } from './options.js';
 

@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { escapeControls } from '../../domain/report/escape.js';
+import { escapeControls } from '../../domain/text/escape.js';
 import type { WaitSummary } from '../sdk.js';
 import { type Output, outputOption } from './options.js';
 

@@ -1,6 +1,6 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { QUEUES } from '../../domain/durable/names.js';
-import { HoubaError } from '../../domain/report/errors.js';
+import { HoubaError } from '../../domain/errors.js';
 
 export function workerCommand(): Command {
   return new Command('worker')

@@ -1,7 +1,7 @@
+import type { ReportedError } from '../errors.js';
 import type { ItemPage, PlannedItems } from '../plan/plan-item.js';
 import type { MirrorPolicy } from '../policy/schema.js';
-import type { ReportedError } from '../report/errors.js';
-import type { Counts, NodeStatus, PolicyNode } from '../report/run-report.js';
+import type { Counts, NodeStatus, PolicyNode } from '../report/run/run-report.js';
 
 /** What clients send to `reconcileFleet` and what they get back. Plain JSON: it is what a history holds. */
 export interface RunOptions {

@@ -1,6 +1,6 @@
+import type { PlannedDeletion, PlannedMark } from '../plan/work.js';
 import { formatPinned, formatTagged } from '../reference.js';
-import { newOperation, type Operation } from '../report/run-report.js';
-import type { PlannedDeletion, PlannedMark } from './placement.js';
+import { newOperation, type Operation } from '../report/run/run-report.js';
 
 /** How a removal that failed is remembered within a run: it is not tried again. */
 export function removalKey({ destination, tag, digest }: PlannedDeletion | PlannedMark): string {

@@ -1,11 +1,11 @@
 import type { Digest } from '../digest.js';
+import type { ReportedError } from '../errors.js';
 import type { HumanWord } from '../human-word.js';
-import { formatInstant } from '../lifecycle/instant.js';
+import { formatInstant } from '../instant.js';
+import type { DestinationRepository } from '../plan/work.js';
 import { formatTagged } from '../reference.js';
-import type { ReportedError } from '../report/errors.js';
 import type { PurgeOutcome } from '../report/purge-report.js';
 import type { Status } from './messages.js';
-import type { DestinationRepository } from './placement.js';
 
 /** A tag with a deletion mark, as the sweep found it. */
 export interface MarkedTag {

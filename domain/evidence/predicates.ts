@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { StatementFacts } from '../durable/placement.js';
+import type { StatementFacts } from '../plan/work.js';
 import { formatRepository } from '../reference.js';
 
 export const TRANSFORM_PREDICATE_TYPE = 'https://houba.dev/predicate/transform/v1';

@@ -1,3 +1,7 @@
+import type { ResolvedPolicy, ResolvedVariant } from '../policy/resolve.js';
+import { parseReference, type Reference, type Repository } from '../reference.js';
+import type { AliasDecision, TagDecision, Target } from './plan.js';
+import { OPERATION_OF } from './planned-operations.js';
 import type {
   AliasPlacement,
   Backfill,
@@ -6,11 +10,7 @@ import type {
   PlannedTransform,
   StatementFacts,
   Wait,
-} from '../durable/placement.js';
-import type { ResolvedPolicy, ResolvedVariant } from '../policy/resolve.js';
-import { parseReference, type Reference, type Repository } from '../reference.js';
-import type { AliasDecision, TagDecision, Target } from './plan.js';
-import { OPERATION_OF } from './planned-operations.js';
+} from './work.js';
 
 /** What decisions are turned into work with. */
 export interface Planning {

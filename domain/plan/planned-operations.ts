@@ -1,7 +1,7 @@
-import type { PlannedOperation, PlannedTransform, PlanPage } from '../durable/placement.js';
-import { HoubaError, type ReportedError, reportError } from '../report/errors.js';
-import { newOperation, type OperationKind } from '../report/run-report.js';
+import { HoubaError, type ReportedError, reportError } from '../errors.js';
+import { newOperation, type OperationKind } from '../report/run/run-report.js';
 import type { AliasDecision, PolicyPlan, TagDecision } from './plan.js';
+import type { PlannedOperation, PlannedTransform, PlanPage } from './work.js';
 
 /** What the report calls a decision that is carried out. */
 export const OPERATION_OF: Readonly<Record<TagDecision['kind'], OperationKind>> = {

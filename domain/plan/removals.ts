@@ -1,5 +1,5 @@
 import type { Digest } from '../digest.js';
-import { parseInstant } from '../lifecycle/instant.js';
+import { parseInstant } from '../instant.js';
 import { isRestored, type Mark, type MarkReason, type PlacedMark } from '../lifecycle/mark.js';
 import { type MarkChange, markChanges } from '../lifecycle/mark-changes.js';
 import { type RetentionLevel, resolveRetention, surplusTags } from '../lifecycle/retention.js';

@@ -1,7 +1,7 @@
 import { closest, distance } from 'fastest-levenshtein';
 import { z } from 'zod';
-import { upstreamKeyProblem } from '../evidence/upstream-key.js';
-import { HoubaError } from '../report/errors.js';
+import { HoubaError } from '../errors.js';
+import { upstreamKeyProblem } from '../evidence/upstream/upstream-key.js';
 import { refuseSteps } from '../transform/resolve.js';
 import { type DocumentIssue, formatPath } from './issues.js';
 import type { TransformStep } from './resolve.js';

@@ -7,7 +7,7 @@ import { joinOrStart, runningStack, type Stack } from '../../client/embedded.js'
 import { isAlive } from '../../client/processes.js';
 import { stackFiles } from '../../client/stack-files.js';
 import { loadSettings } from '../../config/settings.js';
-import type { RunReport } from '../../domain/report/run-report.js';
+import type { RunReport } from '../../domain/report/run/run-report.js';
 import { type RunningRegistry, startOlareg } from '../support/registries.js';
 import { policyText, processesOf } from '../support/stack.js';
 import { image, push } from '../support/upstream-images.js';

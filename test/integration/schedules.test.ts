@@ -18,8 +18,8 @@ import {
 import { fleetInput, HoubaClient } from '../../client/sdk.js';
 import { programPath } from '../../config/programs.js';
 import { loadSettings } from '../../config/settings.js';
-import { checkSettings, type Schedule, scheduleNamed, settingsOf } from '../../domain/durable/schedules.js';
-import { HoubaError } from '../../domain/report/errors.js';
+import { HoubaError } from '../../domain/errors.js';
+import { checkSettings, type Schedule, scheduleNamed, settingsOf } from '../../domain/schedule/schedules.js';
 import { createGate, HAPPY } from '../support/fake-steps.js';
 import { type RunningRegistry, startOlareg } from '../support/registries.js';
 import { policyText, until } from '../support/stack.js';

@@ -3,7 +3,7 @@ import type { AuditInput } from '../../domain/durable/audit.js';
 import { deletionsId, retireId } from '../../domain/durable/ids.js';
 import { DELETION_SIGNALS, QUEUES, RETIRE_UPDATES, WORKFLOWS } from '../../domain/durable/names.js';
 import type { GcInput, Judgement, PurgeInput, RetireDecision, RetireOrder } from '../../domain/durable/retire.js';
-import { HoubaError } from '../../domain/report/errors.js';
+import { HoubaError } from '../../domain/errors.js';
 import type { GcOutcome } from '../../domain/report/gc-report.js';
 import { DESTINATION, digestFor } from '../support/durable-samples.js';
 import { createGate, type Fakes, HAPPY, untilCancelled } from '../support/fake-steps.js';

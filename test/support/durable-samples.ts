@@ -7,7 +7,7 @@ import {
   type PlanPage,
   type PolicyInput,
   placementFacts,
-} from '../../domain/durable/placement.js';
+} from '../../domain/plan/work.js';
 import type { MirrorPolicy } from '../../domain/policy/schema.js';
 
 export const NOW = '2026-06-01T00:00:00.000+00:00';

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { type Digest, digestOf, isDigest, parseDigest } from '../../domain/digest.js';
+import { HoubaError, reportError } from '../../domain/errors.js';
 import { formatPinned, isEvidenceTag, isHost, isTag, parseReference, parseRepository } from '../../domain/reference.js';
-import { HoubaError, reportError } from '../../domain/report/errors.js';
 import { destinationRepository, type RosterEntry, rosterByHost, rosterByName } from '../../domain/roster.js';
 
 const NEW = `sha256:${'e'.repeat(64)}` as Digest;

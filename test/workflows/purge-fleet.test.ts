@@ -8,7 +8,7 @@ import {
   outcomeOf,
   type PurgeInput,
 } from '../../domain/durable/retire.js';
-import { HoubaError } from '../../domain/report/errors.js';
+import { HoubaError } from '../../domain/errors.js';
 import { type GcOutcome, type GcReport, gcExitCode } from '../../domain/report/gc-report.js';
 import type { PurgeReport } from '../../domain/report/purge-report.js';
 import { DESTINATION, digestFor } from '../support/durable-samples.js';

@@ -1,9 +1,9 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { valueDigest } from '../../../domain/canonical-json.js';
-import type { PlanPage, PlanRequest } from '../../../domain/durable/placement.js';
+import { HoubaError } from '../../../domain/errors.js';
 import type { ItemPage, PlanItem } from '../../../domain/plan/plan-item.js';
+import type { PlanPage, PlanRequest } from '../../../domain/plan/work.js';
 import type { MirrorPolicy } from '../../../domain/policy/schema.js';
-import { HoubaError } from '../../../domain/report/errors.js';
 import { type ActivityWorld, createWorld, run } from '../../support/activity-world.js';
 import { DESTINATION, NOW, OPTIONS, policyNamed } from '../../support/durable-samples.js';
 import { storeImage } from '../../support/memory-registries.js';

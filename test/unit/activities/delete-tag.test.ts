@@ -1,9 +1,9 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { DeletionList, DeletionRequest, DeletionResult } from '../../../activities/delete-tag.js';
 import type { Digest } from '../../../domain/digest.js';
-import type { Placement } from '../../../domain/durable/placement.js';
+import { HoubaError } from '../../../domain/errors.js';
 import { MARK_ARTIFACT_TYPE } from '../../../domain/lifecycle/mark.js';
-import { HoubaError } from '../../../domain/report/errors.js';
+import type { Placement } from '../../../domain/plan/work.js';
 import { type ActivityWorld, createWorld, run } from '../../support/activity-world.js';
 import { DESTINATION, digestFor, NOW, placementOf } from '../../support/durable-samples.js';
 import { storeImage, storeIndex } from '../../support/memory-registries.js';

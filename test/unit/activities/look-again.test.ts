@@ -1,8 +1,8 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Digest } from '../../../domain/digest.js';
-import type { Placement } from '../../../domain/durable/placement.js';
 import type { LookRequest } from '../../../domain/durable/settle.js';
-import { HoubaError } from '../../../domain/report/errors.js';
+import { HoubaError } from '../../../domain/errors.js';
+import type { Placement } from '../../../domain/plan/work.js';
 import { type ActivityWorld, createWorld, run } from '../../support/activity-world.js';
 import { digestFor, placementOf } from '../../support/durable-samples.js';
 import { storeImage } from '../../support/memory-registries.js';

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { DeletionRequest } from '../../../activities/delete-tag.js';
 import type { Digest } from '../../../domain/digest.js';
-import type { Placement } from '../../../domain/durable/placement.js';
+import type { Placement } from '../../../domain/plan/work.js';
 import { type ActivityWorld, createWorld, run } from '../../support/activity-world.js';
 import { DESTINATION, NOW, placementOf } from '../../support/durable-samples.js';
 import { storeImage, storeIndex } from '../../support/memory-registries.js';

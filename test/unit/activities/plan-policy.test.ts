@@ -2,16 +2,16 @@ import { CancelledFailure } from '@temporalio/common';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Cosign } from '../../../adapters/cosign.js';
 import type { Digest } from '../../../domain/digest.js';
+import { HoubaError } from '../../../domain/errors.js';
+import { MARK_ARTIFACT_TYPE } from '../../../domain/lifecycle/mark.js';
 import {
   type Backfill,
   type Placement,
   type PlanPage,
   type PlanRequest,
   placementFacts,
-} from '../../../domain/durable/placement.js';
-import { MARK_ARTIFACT_TYPE } from '../../../domain/lifecycle/mark.js';
+} from '../../../domain/plan/work.js';
 import type { MirrorPolicy } from '../../../domain/policy/schema.js';
-import { HoubaError } from '../../../domain/report/errors.js';
 import { type ActivityWorld, activityEnvironment, createWorld, run } from '../../support/activity-world.js';
 import { DESTINATION, NOW, OPTIONS, policyNamed } from '../../support/durable-samples.js';
 import { storeImage } from '../../support/memory-registries.js';

@@ -2,9 +2,9 @@ import { CancelledFailure } from '@temporalio/common';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Cosign } from '../../../adapters/cosign.js';
 import type { Digest } from '../../../domain/digest.js';
-import type { SignRequest } from '../../../domain/durable/placement.js';
+import { HoubaError } from '../../../domain/errors.js';
 import type { SbomFormat } from '../../../domain/evidence/sbom.js';
-import { HoubaError } from '../../../domain/report/errors.js';
+import type { SignRequest } from '../../../domain/plan/work.js';
 import {
   type ActivityWorld,
   activityEnvironment,

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Digest } from '../../../domain/digest.js';
-import type { Placement } from '../../../domain/durable/placement.js';
+import type { Placement } from '../../../domain/plan/work.js';
 import { OCI_KEYS, STAMP_ARTIFACT_TYPE } from '../../../domain/stamp/keys.js';
 import { type ActivityWorld, createWorld, run } from '../../support/activity-world.js';
 import { DESTINATION, digestFor, NOW, placementOf } from '../../support/durable-samples.js';

@@ -1,8 +1,8 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { FindRequest, MarksPage, RepositoriesPage } from '../../../activities/sweep.js';
 import type { Digest } from '../../../domain/digest.js';
+import { HoubaError } from '../../../domain/errors.js';
 import { MARK_ARTIFACT_TYPE } from '../../../domain/lifecycle/mark.js';
-import { HoubaError } from '../../../domain/report/errors.js';
 import { type ActivityWorld, createWorld, run, type WorldFacts } from '../../support/activity-world.js';
 import { policyNamed } from '../../support/durable-samples.js';
 import { storeImage } from '../../support/memory-registries.js';

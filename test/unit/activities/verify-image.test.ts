@@ -1,9 +1,9 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { type Inspector, type VerifyRequest, verifyImage } from '../../../activities/verify-image.js';
 import type { Digest } from '../../../domain/digest.js';
+import { HoubaError } from '../../../domain/errors.js';
 import type { Requirement } from '../../../domain/evidence/verify.js';
 import { parseReference } from '../../../domain/reference.js';
-import { HoubaError } from '../../../domain/report/errors.js';
 import { createMemoryRegistries, type MemoryRegistries, storeImage } from '../../support/memory-registries.js';
 import { played, playingCosign } from '../../support/playing-cosign.js';
 

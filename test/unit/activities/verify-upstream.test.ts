@@ -4,8 +4,8 @@ import { DefaultLogger } from '@temporalio/worker';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { createVerifyUpstream } from '../../../activities/verify-upstream.js';
 import { type Digest, digestOf } from '../../../domain/digest.js';
-import type { UpstreamSigner } from '../../../domain/durable/placement.js';
-import { HoubaError } from '../../../domain/report/errors.js';
+import { HoubaError } from '../../../domain/errors.js';
+import type { UpstreamSigner } from '../../../domain/plan/work.js';
 import {
   createMemoryRegistries,
   type MemoryRegistries,

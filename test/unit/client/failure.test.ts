@@ -2,7 +2,7 @@ import { CommanderError } from 'commander';
 import { describe, expect, it } from 'vitest';
 import { describeError, exitCodeOfError } from '../../../client/cli/failure.js';
 import { TemporalUnreachable } from '../../../client/unreachable.js';
-import { HoubaError } from '../../../domain/report/errors.js';
+import { HoubaError } from '../../../domain/errors.js';
 
 describe('the exit code of an error', () => {
   it.each([

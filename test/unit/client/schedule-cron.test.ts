@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { formatCron, readCron } from '../../../domain/durable/cron.js';
+import { formatCron, readCron } from '../../../domain/schedule/cron.js';
 
 function canonical(text: string): string {
   const read = readCron(text);

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { fleetInput } from '../../../client/fleet-input.js';
 import { fleetId } from '../../../domain/durable/ids.js';
+import { formatDuration } from '../../../domain/duration.js';
 import {
   checkSettings,
   formatWhen,
@@ -8,8 +9,7 @@ import {
   scheduleNamed,
   settingsOf,
   type WrittenSettings,
-} from '../../../domain/durable/schedules.js';
-import { formatDuration } from '../../../domain/duration.js';
+} from '../../../domain/schedule/schedules.js';
 
 const HOUR_MS = 3_600_000;
 const reconcile = scheduleNamed('reconcile');

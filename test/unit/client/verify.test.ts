@@ -8,7 +8,7 @@ import {
   renderVerifyReport,
   type VerifyReportShape,
   verifyReportJsonSchema,
-} from '../../../domain/report/verify-report.js';
+} from '../../../domain/evidence/verify-report.js';
 
 type Frozen<T> = T extends object ? { readonly [Key in keyof T]: Frozen<T[Key]> } : T;
 

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { explainRefusal } from '../../../domain/evidence/refusal.js';
+import { explainRefusal } from '../../../domain/evidence/upstream/refusal.js';
 
 const IDENTITY = 'failed to verify certificate identity: no matching CertificateIdentity found, last error: expected';
 

@@ -1,6 +1,10 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { bundleOfSignature, digestInPayload, signatureOnLayer } from '../../../domain/evidence/simple-signing.js';
+import {
+  bundleOfSignature,
+  digestInPayload,
+  signatureOnLayer,
+} from '../../../domain/evidence/upstream/simple-signing.js';
 
 const DIGEST = `sha256:${'a'.repeat(64)}`;
 const encode = (value: unknown) => new TextEncoder().encode(JSON.stringify(value));

@@ -1,7 +1,11 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { digestOf } from '../../../domain/digest.js';
-import { publicKeyFingerprint, refuseKeyService, upstreamKeyProblem } from '../../../domain/evidence/upstream-key.js';
+import {
+  publicKeyFingerprint,
+  refuseKeyService,
+  upstreamKeyProblem,
+} from '../../../domain/evidence/upstream/upstream-key.js';
 
 const pair = generateKeyPairSync('ec', { namedCurve: 'P-256' });
 const PUBLIC = pair.publicKey.export({ type: 'spki', format: 'pem' }).toString();

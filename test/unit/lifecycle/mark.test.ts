@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { formatInstant, parseInstant } from '../../../domain/lifecycle/instant.js';
+import { formatInstant, parseInstant } from '../../../domain/instant.js';
 import {
   isRestored,
   MARK_ARTIFACT_TYPE,

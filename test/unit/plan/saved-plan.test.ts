@@ -3,9 +3,8 @@ import { Ajv2020 } from 'ajv/dist/2020.js';
 import fc from 'fast-check';
 import { describe, expect, expectTypeOf, it } from 'vitest';
 import type { z } from 'zod';
-import { groupOf, takeItems } from '../../../domain/plan/item-pages.js';
-import type { PlanItem } from '../../../domain/plan/plan-item.js';
-import { itemsOf, type PlannedWork, sortItems, workOf } from '../../../domain/plan/planned-work.js';
+import { groupOf, takeItems } from '../../../domain/plan/held-plan/item-pages.js';
+import { itemsOf, type PlannedWork, sortItems, workOf } from '../../../domain/plan/held-plan/items-of-work.js';
 import {
   formatSavedPlan,
   parseSavedPlan,
@@ -13,7 +12,8 @@ import {
   type SavedPlan,
   type SavedPlanShape,
   toSavedPlan,
-} from '../../../domain/plan/saved-plan.js';
+} from '../../../domain/plan/held-plan/saved-plan.js';
+import type { PlanItem } from '../../../domain/plan/plan-item.js';
 import { aliasOf, backfillOf, digestFor, NOW, placementOf, policyNamed } from '../../support/durable-samples.js';
 import { target, variantWish } from './samples.js';
 

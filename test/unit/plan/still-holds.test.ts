@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { type FreshPlan, judgeItems, type Sight } from '../../../domain/plan/held-plan/judge-items.js';
 import type { PlanItem, PlannedItems } from '../../../domain/plan/plan-item.js';
-import { type FreshPlan, judgeItems, type Sight } from '../../../domain/plan/still-holds.js';
 import { digestFor } from '../../support/durable-samples.js';
 import { A, B, OTHER, PLACED } from './samples.js';
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { refuseKeyServices, refuseUnrecorded } from '../../../domain/plan/refuse.js';
 import { expandTargets } from '../../../domain/plan/targets.js';
+import { refuseKeyServices, refuseUnrecorded } from '../../../domain/policy/refuse.js';
 import type { ResolvedImport, ResolvedPolicy } from '../../../domain/policy/resolve.js';
 import type { Roster, RosterEntry } from '../../../domain/roster.js';
 import { resolvedImport, resolvedPolicy } from './samples.js';

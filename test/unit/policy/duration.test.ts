@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { durationMs, formatDuration, parseDuration } from '../../../domain/duration.js';
-import { HoubaError } from '../../../domain/report/errors.js';
+import { HoubaError } from '../../../domain/errors.js';
 
 describe('a duration', () => {
   it.each([

@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { readPolicyFiles } from '../../../adapters/policy-files.js';
+import { HoubaError } from '../../../domain/errors.js';
 import { formatIssue, PolicySetInvalid } from '../../../domain/policy/issues.js';
-import { HoubaError } from '../../../domain/report/errors.js';
 
 let folder: string;
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { HoubaError } from '../../../domain/errors.js';
 import { MAX_MANIFEST_BYTES, parseManifest } from '../../../domain/manifest.js';
-import { HoubaError } from '../../../domain/report/errors.js';
 import { descriptor, INDEX_TYPE, imageManifest, MANIFEST_TYPE, sha256 } from './support.js';
 
 const DOCKER_MANIFEST = 'application/vnd.docker.distribution.manifest.v2+json';

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { RegistryAccess } from '../../../adapters/credentials.js';
 import type { RegistryReaderOptions } from '../../../adapters/registry.js';
 import type { Digest } from '../../../domain/digest.js';
-import type { HoubaError } from '../../../domain/report/errors.js';
+import type { HoubaError } from '../../../domain/errors.js';
 
 export const MANIFEST_TYPE = 'application/vnd.oci.image.manifest.v1+json';
 export const INDEX_TYPE = 'application/vnd.oci.image.index.v1+json';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { changesPending, exitCodeOf } from '../../../domain/report/exit-code.js';
-import { OPERATION_KINDS, type OperationKind } from '../../../domain/report/run-report.js';
+import { changesPending, exitCodeOf } from '../../../domain/report/run/exit-code.js';
+import { OPERATION_KINDS, type OperationKind } from '../../../domain/report/run/run-report.js';
 import { operation, policyNode, runReport } from './report-samples.js';
 
 function error(exit_code: number) {

@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { describe, expect, expectTypeOf, it } from 'vitest';
 import type { z } from 'zod';
-import { RunReportShape, runReportJsonSchema } from '../../../domain/report/json-schema.js';
-import type { RunReport } from '../../../domain/report/run-report.js';
+import { RunReportShape, runReportJsonSchema } from '../../../domain/report/run/json-schema.js';
+import type { RunReport } from '../../../domain/report/run/run-report.js';
 import { operation, policyNode, runReport } from './report-samples.js';
 
 type Frozen<T> = T extends object ? { readonly [Key in keyof T]: Frozen<T[Key]> } : T;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { mergeReports } from '../../../domain/report/merge-reports.js';
+import { mergeReports } from '../../../domain/report/run/merge-reports.js';
 import { operation, policyNode, runReport } from './report-samples.js';
 
 const error = { type: 'NotFound', message: 'gone', exit_code: 2 };

@@ -2,8 +2,8 @@ import { randomBytes } from 'node:crypto';
 import { defaultPayloadConverter, type PayloadCodec } from '@temporalio/common';
 import { describe, expect, it } from 'vitest';
 import { dataConverter } from '../../../config/connection.js';
-import type { Position } from '../../../domain/durable/placement.js';
-import type { ReportedError } from '../../../domain/report/errors.js';
+import type { ReportedError } from '../../../domain/errors.js';
+import type { Position } from '../../../domain/plan/work.js';
 import {
   addCounted,
   addOperation,
@@ -12,8 +12,8 @@ import {
   setError,
   setTargets,
   startReport,
-} from '../../../domain/report/policy-report.js';
-import { noCounts, type OperationKind } from '../../../domain/report/run-report.js';
+} from '../../../domain/report/run/policy-report.js';
+import { noCounts, type OperationKind } from '../../../domain/report/run/run-report.js';
 import { operation } from './report-samples.js';
 
 const VARIANTS = [

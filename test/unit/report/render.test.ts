@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { renderReport } from '../../../domain/report/render.js';
-import { noCounts } from '../../../domain/report/run-report.js';
+import { noCounts } from '../../../domain/report/run/run-report.js';
+import { renderReport } from '../../../domain/report/run/text.js';
 import { DIGEST, operation, policyNode, runReport } from './report-samples.js';
 
 const unreachable = { type: 'RegistryUnavailable', message: 'docker.io answered 503', exit_code: 2 };

@@ -7,7 +7,7 @@ import {
   type RunReport,
   statusOf,
   worstOf,
-} from '../../../domain/report/run-report.js';
+} from '../../../domain/report/run/run-report.js';
 
 export const DIGEST = `sha256:${'a'.repeat(64)}`;
 

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { explainSelection } from '../../../domain/policy/explain.js';
 import { type ResolvedImport, resolvePolicy, type TagSelection } from '../../../domain/policy/resolve.js';
-import { explainSelection } from '../../../domain/selection/explain.js';
 import { policyDocument } from '../policy/documents.js';
 
 function importWith(tags: Partial<TagSelection>, variants?: { name: string; suffix?: string }[]): ResolvedImport {

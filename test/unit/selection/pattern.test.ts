@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { HoubaError } from '../../../domain/report/errors.js';
+import { HoubaError } from '../../../domain/errors.js';
 import { compilePattern } from '../../../domain/selection/pattern.js';
 
 function failureOf(source: string): HoubaError {

@@ -1,6 +1,6 @@
-import { refuseKeyService } from '../evidence/upstream-key.js';
-import type { ResolvedImport, ResolvedPolicy } from '../policy/resolve.js';
-import { HoubaError } from '../report/errors.js';
+import { HoubaError } from '../errors.js';
+import { refuseKeyService } from '../evidence/upstream/upstream-key.js';
+import type { ResolvedImport, ResolvedPolicy } from './resolve.js';
 
 /**
  * Refuses, before anything is read or written, what could not be recognised again in the next run: it would be done

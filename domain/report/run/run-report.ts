@@ -1,4 +1,4 @@
-import type { ReportedError } from './errors.js';
+import type { ReportedError } from '../../errors.js';
 
 /** The kinds of things a run does to a tag (section 5), in the order reports count them. */
 export const OPERATION_KINDS = [

@@ -1,12 +1,12 @@
 import { z } from 'zod';
-import { valueDigest } from '../canonical-json.js';
-import { type Digest, isDigest } from '../digest.js';
-import { checkPolicy } from '../policy/check.js';
-import { formatPath } from '../policy/issues.js';
-import type { MirrorPolicy } from '../policy/schema.js';
-import { HoubaError } from '../report/errors.js';
-import { escapeControls } from '../report/escape.js';
-import { ITEM_KINDS, type PlanBasis, type PlanItem } from './plan-item.js';
+import { valueDigest } from '../../canonical-json.js';
+import { type Digest, isDigest } from '../../digest.js';
+import { HoubaError } from '../../errors.js';
+import { checkPolicy } from '../../policy/check.js';
+import { formatPath } from '../../policy/issues.js';
+import type { MirrorPolicy } from '../../policy/schema.js';
+import { escapeControls } from '../../text/escape.js';
+import { ITEM_KINDS, type PlanBasis, type PlanItem } from '../plan-item.js';
 
 /** A plan that can be kept, looked at and approved: `houba plan --out`, `houba reconcile --plan`. It holds no secret. */
 export interface SavedPlan {

@@ -1,5 +1,5 @@
-import type { Position, ReportTarget } from '../durable/placement.js';
-import type { ReportedError } from './errors.js';
+import type { ReportedError } from '../../errors.js';
+import type { Position, ReportTarget } from '../../plan/work.js';
 import {
   addCounts,
   type Counts,

@@ -1,12 +1,12 @@
 import { z } from 'zod';
+import type { AuditInput } from '../durable/audit.js';
+import type { FleetInput } from '../durable/messages.js';
+import { WORKFLOWS } from '../durable/names.js';
+import { GC_DEFAULTS, type GcInput, type PurgeInput } from '../durable/retire.js';
 import { durationMs, formatDuration } from '../duration.js';
-import { nearest } from '../nearest.js';
-import { HoubaError } from '../report/errors.js';
-import type { AuditInput } from './audit.js';
+import { HoubaError } from '../errors.js';
+import { nearest } from '../text/nearest.js';
 import { formatCron, readCron } from './cron.js';
-import type { FleetInput } from './messages.js';
-import { WORKFLOWS } from './names.js';
-import { GC_DEFAULTS, type GcInput, type PurgeInput } from './retire.js';
 
 /** How a schedule behaves; what it starts is fixed by its row. */
 export interface ScheduleSettings {

@@ -1,5 +1,5 @@
-import type { ReportedError } from './errors.js';
-import { escapeControls } from './escape.js';
+import type { ReportedError } from '../../errors.js';
+import { escapeControls } from '../../text/escape.js';
 import type { Counts, NodeStatus, Operation, PolicyNode, RunReport, TargetNode } from './run-report.js';
 
 type Paint = (text: string) => string;

@@ -1,8 +1,8 @@
 import { sha256 } from '@noble/hashes/sha2.js';
 import { hexToBytes } from '@noble/hashes/utils.js';
 import { z } from 'zod';
-import { type Digest, isDigest } from '../digest.js';
-import { jsonOrNull } from '../json.js';
+import { type Digest, isDigest } from '../../digest.js';
+import { jsonOrNull } from '../../text/json.js';
 
 /** A signature as cosign kept them before Sigstore bundles: on a layer of the image `sha256-<hex>.sig`, whose content it signs. */
 export interface LayerSignature {

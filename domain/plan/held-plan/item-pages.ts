@@ -1,4 +1,4 @@
-import type { PlanItem } from './plan-item.js';
+import type { PlanItem } from '../plan-item.js';
 
 /**
  * The first items of a sorted list, about `size` of them: what belongs to one tag stays together, so that an alias goes

@@ -1,5 +1,5 @@
-import { type Digest, digestOf } from '../digest.js';
-import { HoubaError } from '../report/errors.js';
+import { type Digest, digestOf } from '../../digest.js';
+import { HoubaError } from '../../errors.js';
 
 /** Where cosign would read a key from besides files and key services; a policy must not send the worker there (S8). */
 const ELSEWHERE: ReadonlySet<string> = new Set(['http', 'https', 'env', 'file', 'k8s', 'gitlab', 'github']);

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { ERROR_TABLE } from './errors.js';
+import { ERROR_TABLE } from '../../errors.js';
 import { OPERATION_KINDS } from './run-report.js';
 
 /** Where the published schema lives; also its `$id`. */

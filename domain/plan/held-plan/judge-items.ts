@@ -1,6 +1,6 @@
-import type { Digest } from '../digest.js';
-import type { PlanBasis, PlanItem, PlannedItems } from './plan-item.js';
-import { itemKey } from './planned-work.js';
+import type { Digest } from '../../digest.js';
+import type { PlanBasis, PlanItem, PlannedItems } from '../plan-item.js';
+import { itemKey } from './items-of-work.js';
 
 /** What became of the items of a plan. */
 export interface JudgedItems {

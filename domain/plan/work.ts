@@ -1,14 +1,14 @@
 import type { Digest } from '../digest.js';
+import type { RunOptions } from '../durable/messages.js';
+import type { ReportedError } from '../errors.js';
 import type { HumanWord } from '../human-word.js';
 import type { Mark } from '../lifecycle/mark.js';
-import type { AliasMove, EvidenceKind } from '../plan/plan.js';
-import type { ItemPage, PlannedItems } from '../plan/plan-item.js';
 import type { TransformStep } from '../policy/resolve.js';
 import type { MirrorPolicy } from '../policy/schema.js';
 import type { Repository } from '../reference.js';
-import type { ReportedError } from '../report/errors.js';
-import type { Counts, Operation } from '../report/run-report.js';
-import type { RunOptions } from './messages.js';
+import type { Counts, Operation } from '../report/run/run-report.js';
+import type { AliasMove, EvidenceKind } from './plan.js';
+import type { ItemPage, PlannedItems } from './plan-item.js';
 
 /** A destination repository: where it is, and the roster name under which the worker finds how to reach it (S6). */
 export interface DestinationRepository extends Repository {

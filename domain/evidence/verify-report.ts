@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import { REQUIREMENTS, type VerifyReport } from '../evidence/verify.js';
-import { escapeControls } from './escape.js';
-import { NO_PALETTE, type Palette } from './render.js';
+import { NO_PALETTE, type Palette } from '../report/run/text.js';
+import { escapeControls } from '../text/escape.js';
+import { REQUIREMENTS, type VerifyReport } from './verify.js';
 
 /** A line for each requirement, and a last one with the verdict. Ends with a line break. */
 export function renderVerifyReport(report: VerifyReport, palette: Palette = NO_PALETTE): string {

@@ -1,4 +1,4 @@
-import { ERROR_TABLE, type ReportedError } from './errors.js';
+import { ERROR_TABLE, type ReportedError } from '../../errors.js';
 import type { PolicyNode, RunReport } from './run-report.js';
 
 /** The worst exit code over all policy and operation errors, 0 when there is none (section 10). */

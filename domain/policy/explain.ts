@@ -1,9 +1,9 @@
-import type { ResolvedImport } from '../policy/resolve.js';
 import { isTag } from '../reference.js';
-import { aliasClashes, expandAliasTemplates } from './aliases.js';
-import { compilePattern } from './pattern.js';
-import { type RejectionRule, rejectionRule, selectTags } from './select.js';
-import { sortTags } from './version.js';
+import { aliasClashes, expandAliasTemplates } from '../selection/aliases.js';
+import { compilePattern } from '../selection/pattern.js';
+import { type RejectionRule, rejectionRule, selectTags } from '../selection/select.js';
+import { sortTags } from '../selection/version.js';
+import type { ResolvedImport } from './resolve.js';
 
 /** What an import makes of a tag list, and why (conventions C10). Tags and aliases are before suffixes. */
 export interface ImportExplanation {

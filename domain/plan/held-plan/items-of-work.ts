@@ -1,18 +1,10 @@
-import type { Digest } from '../digest.js';
-import type {
-  AliasPlacement,
-  Backfill,
-  Placement,
-  PlannedDeletion,
-  PlannedMark,
-  Position,
-  Wait,
-} from '../durable/placement.js';
-import { formatRepository, type Repository } from '../reference.js';
-import { compareText } from '../selection/version.js';
+import type { Digest } from '../../digest.js';
+import { formatRepository, type Repository } from '../../reference.js';
+import { compareText } from '../../selection/version.js';
+import type { Target } from '../plan.js';
+import type { PlanItem } from '../plan-item.js';
+import type { AliasPlacement, Backfill, Placement, PlannedDeletion, PlannedMark, Position, Wait } from '../work.js';
 import { groupOf } from './item-pages.js';
-import type { Target } from './plan.js';
-import type { PlanItem } from './plan-item.js';
 
 /** Everything there is to do for a policy, as it would be carried out. */
 export interface PlannedWork {
