@@ -15,7 +15,7 @@ import type { WaitSettings } from '../domain/lifecycle/stability-wait.js';
 import type { Repository } from '../domain/reference.js';
 import type { Roster } from '../domain/roster.js';
 import type { TransformResources } from '../domain/transform/step.js';
-import type { DeletionNotes } from './deletion-notes.js';
+import type { DeletionNotes } from './deletion/deletion-notes.js';
 
 /** What activities are made from; the worker puts it together. */
 export interface Dependencies {

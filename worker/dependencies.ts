@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import pLimit from 'p-limit';
-import { whoIsAtWork } from '../activities/at-work.js';
-import { deletionNotes } from '../activities/deletion-notes.js';
+import { deletionNotes } from '../activities/deletion/deletion-notes.js';
+import { whoIsAtWork } from '../activities/deletion/who-is-at-work.js';
 import type { Dependencies } from '../activities/dependencies.js';
 import { createCredentialSource } from '../adapters/credentials.js';
 import { openDigestMemory } from '../adapters/digest-memory.js';

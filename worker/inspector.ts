@@ -1,4 +1,4 @@
-import type { Inspector, Verifier } from '../activities/verify-image.js';
+import type { Inspector, Verifier } from '../activities/evidence/verify-image.js';
 import { createRegistryReader } from '../adapters/registry.js';
 import { registryAccess } from '../config/registry-access.js';
 import type { Settings } from '../config/settings.js';

@@ -1,5 +1,5 @@
 import { continueAsNew, defineQuery, log, setHandler, upsertSearchAttributes } from '@temporalio/workflow';
-import type { OpenedAudit } from '../activities/audit-repository.js';
+import type { OpenedAudit } from '../activities/audit/audit-repository.js';
 import type { AuditInput } from '../domain/durable/audit.js';
 import type { Progress, Status } from '../domain/durable/messages.js';
 import { QUERIES } from '../domain/durable/names.js';

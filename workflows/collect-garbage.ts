@@ -6,8 +6,8 @@ import {
   setHandler,
   upsertSearchAttributes,
 } from '@temporalio/workflow';
-import type { Collection } from '../activities/collect.js';
-import type { OpenedSweep } from '../activities/sweep.js';
+import type { Collection } from '../activities/collect/collect.js';
+import type { OpenedSweep } from '../activities/sweep/walk-registries.js';
 import type { Progress, Status } from '../domain/durable/messages.js';
 import { QUERIES } from '../domain/durable/names.js';
 import type { GcInput, SweepCursor } from '../domain/durable/retire.js';

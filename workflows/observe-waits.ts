@@ -1,4 +1,4 @@
-import type { ObserveOutcome } from '../activities/observe-tags.js';
+import type { ObserveOutcome } from '../activities/settle/observe-waits.js';
 import type { Position, Wait } from '../domain/plan/work.js';
 import { newOperation, type Operation } from '../domain/report/run/run-report.js';
 import { reportFailure } from './failures.js';

@@ -6,9 +6,9 @@ import {
   setHandler,
   upsertSearchAttributes,
 } from '@temporalio/workflow';
-import type { Inspection } from '../activities/placement.js';
-import type { Removal } from '../activities/removal.js';
-import type { StampRequest } from '../activities/stamp-artifact.js';
+import type { Removal } from '../activities/deletion/remove-manifests.js';
+import type { StampRequest } from '../activities/place/stamp-beside.js';
+import type { Inspection } from '../activities/place/write-image.js';
 import type { Digest } from '../domain/digest.js';
 import type { Status } from '../domain/durable/messages.js';
 import { QUERIES } from '../domain/durable/names.js';

@@ -6,8 +6,8 @@ import {
   setHandler,
   upsertSearchAttributes,
 } from '@temporalio/workflow';
-import type { HandedOver } from '../activities/hand-over.js';
-import type { OpenedSweep } from '../activities/sweep.js';
+import type { HandedOver } from '../activities/retire/start-retirement.js';
+import type { OpenedSweep } from '../activities/sweep/walk-registries.js';
 import type { Progress, Status } from '../domain/durable/messages.js';
 import { QUERIES } from '../domain/durable/names.js';
 import {

@@ -1,5 +1,5 @@
 import { CancellationScope, log } from '@temporalio/workflow';
-import type { DeletionList, DeletionOutcome, DeletionRequest } from '../activities/delete-tag.js';
+import type { DeletionList, DeletionOutcome, DeletionRequest } from '../activities/deletion/delete-tags.js';
 import { removalKey, removalOperation } from '../domain/durable/removal.js';
 import type { PlannedDeletion, PlannedMark, Position } from '../domain/plan/work.js';
 import { formatPinned, formatRepository } from '../domain/reference.js';

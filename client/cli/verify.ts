@@ -47,7 +47,7 @@ async function verify(ref: string, options: VerifyOptions): Promise<void> {
   const { settingsOfProcess } = await import('./settings.js');
   const { settings } = settingsOfProcess();
   requireSameHost(reference, registry === null ? null : (settings.registries.get(registry)?.host ?? null), registry);
-  const { verifyImage } = await import('../../activities/verify-image.js');
+  const { verifyImage } = await import('../../activities/evidence/verify-image.js');
   const { openInspector } = await import('../../worker/inspector.js');
   const { watchInterrupts } = await import('./interrupts.js');
   const { note, paletteFor, print, printJson } = await import('./terminal.js');

@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { createVerifyUpstream } from '../../activities/verify-upstream.js';
+import { createVerifyUpstream } from '../../activities/place/verify-upstream.js';
 import { createCosign } from '../../adapters/cosign.js';
 import { createRegistryReader, type RegistryReader } from '../../adapters/registry.js';
 import { programPath } from '../../config/programs.js';

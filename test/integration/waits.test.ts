@@ -1,6 +1,10 @@
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import type { Dependencies } from '../../activities/dependencies.js';
-import { createObserveTags, createWithdrawOrphans, createWithdrawWaits } from '../../activities/observe-tags.js';
+import {
+  createObserveTags,
+  createWithdrawOrphans,
+  createWithdrawWaits,
+} from '../../activities/settle/observe-waits.js';
 import { HoubaClient } from '../../client/sdk.js';
 import { policyId, retireId } from '../../domain/durable/ids.js';
 import { QUEUES, WORKFLOWS } from '../../domain/durable/names.js';

@@ -124,7 +124,7 @@ describe('a purge', () => {
 
 describe('a retirement that a purge begins', () => {
   it('waits by itself and deletes when it is due, without the purge', async () => {
-    const { createHandOver } = await import('../../activities/hand-over.js');
+    const { createHandOver } = await import('../../activities/retire/start-retirement.js');
     const markedMs = await stage.now();
     stage.play({
       findMarks: oncePage([markedTag('lib/handed', '1')]),

@@ -1,6 +1,6 @@
 import { CancelledFailure } from '@temporalio/common';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import type { DeletionOutcome } from '../../activities/delete-tag.js';
+import type { DeletionOutcome } from '../../activities/deletion/delete-tags.js';
 import { policyId } from '../../domain/durable/ids.js';
 import type { PolicyResult } from '../../domain/durable/messages.js';
 import { QUEUES } from '../../domain/durable/names.js';

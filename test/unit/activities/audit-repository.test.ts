@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import type { AuditRequest } from '../../../activities/audit-repository.js';
+import type { AuditRequest } from '../../../activities/audit/audit-repository.js';
 import type { Digest } from '../../../domain/digest.js';
 import type { AuditInput } from '../../../domain/durable/audit.js';
 import { HoubaError } from '../../../domain/errors.js';

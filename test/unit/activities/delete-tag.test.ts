@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import type { DeletionList, DeletionRequest, DeletionResult } from '../../../activities/delete-tag.js';
+import type { DeletionList, DeletionRequest, DeletionResult } from '../../../activities/deletion/delete-tags.js';
 import type { Digest } from '../../../domain/digest.js';
 import { HoubaError } from '../../../domain/errors.js';
 import { MARK_ARTIFACT_TYPE } from '../../../domain/lifecycle/mark.js';

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { DeletionRequest } from '../../../activities/delete-tag.js';
+import type { DeletionRequest } from '../../../activities/deletion/delete-tags.js';
 import type { Digest } from '../../../domain/digest.js';
 import type { Placement } from '../../../domain/plan/work.js';
 import { type ActivityWorld, createWorld, run } from '../../support/activity-world.js';

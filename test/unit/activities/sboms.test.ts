@@ -1,6 +1,6 @@
 import { CancelledFailure } from '@temporalio/common';
 import { beforeEach, describe, expect, it } from 'vitest';
-import type { SbomRequest } from '../../../activities/sboms.js';
+import type { SbomRequest } from '../../../activities/evidence/attach-sboms.js';
 import type { Digest } from '../../../domain/digest.js';
 import { HoubaError } from '../../../domain/errors.js';
 import type { SbomFormat } from '../../../domain/evidence/sbom.js';

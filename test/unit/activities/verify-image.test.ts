@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { type Inspector, type VerifyRequest, verifyImage } from '../../../activities/verify-image.js';
+import { type Inspector, type VerifyRequest, verifyImage } from '../../../activities/evidence/verify-image.js';
 import type { Digest } from '../../../domain/digest.js';
 import { HoubaError } from '../../../domain/errors.js';
 import type { Requirement } from '../../../domain/evidence/verify.js';

@@ -2,7 +2,7 @@ import { generateKeyPairSync } from 'node:crypto';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { createVerifyUpstream } from '../../../activities/verify-upstream.js';
+import { createVerifyUpstream } from '../../../activities/place/verify-upstream.js';
 import { type Digest, digestOf } from '../../../domain/digest.js';
 import { HoubaError } from '../../../domain/errors.js';
 import type { UpstreamSigner } from '../../../domain/plan/work.js';
