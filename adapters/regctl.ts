@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
-import { alone } from '../domain/alone.js';
 import { type Digest, digestOf, parseDigest } from '../domain/digest.js';
 import { type ErrorCode, HoubaError } from '../domain/errors.js';
+import { alone } from '../domain/one-at-a-time.js';
 import { formatPinned, formatRepository, formatTagged, type Repository } from '../domain/reference.js';
 import { rosterByHost } from '../domain/roster.js';
 import { runCommand } from './command.js';

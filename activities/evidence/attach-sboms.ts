@@ -1,6 +1,5 @@
 import type { DocumentPlace } from '../../adapters/digest-memory.js';
 import type { ReferrerDescriptor } from '../../adapters/registry.js';
-import { alone } from '../../domain/alone.js';
 import { type Digest, digestOf } from '../../domain/digest.js';
 import {
   MAX_SBOM_BYTES,
@@ -12,6 +11,7 @@ import {
   sbomAnnotations,
 } from '../../domain/evidence/sbom.js';
 import { refuseForeignLayers } from '../../domain/manifest.js';
+import { alone } from '../../domain/one-at-a-time.js';
 import type { DestinationRepository } from '../../domain/plan/work.js';
 import { formatPinned, type Repository } from '../../domain/reference.js';
 import { prefixedKeys } from '../../domain/stamp/keys.js';

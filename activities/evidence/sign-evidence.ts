@@ -1,5 +1,4 @@
 import type { ReferrerDescriptor } from '../../adapters/registry.js';
-import { alone } from '../../domain/alone.js';
 import type { Digest } from '../../domain/digest.js';
 import { HoubaError } from '../../domain/errors.js';
 import {
@@ -17,6 +16,7 @@ import {
   type SbomFormat,
 } from '../../domain/evidence/sbom.js';
 import { buildStatement, type StatementSubject } from '../../domain/evidence/statement.js';
+import { alone } from '../../domain/one-at-a-time.js';
 import type { SignRequest, StatementFacts } from '../../domain/plan/work.js';
 import { formatPinned, formatTagged } from '../../domain/reference.js';
 import { prefixedKeys } from '../../domain/stamp/keys.js';

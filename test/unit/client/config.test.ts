@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { shownSettings } from '../../../client/cli/config.js';
+import { shownSettings } from '../../../client/cli/verbs/config.js';
 import { loadSettings } from '../../../config/settings.js';
 
 const PASSWORD = 'correct-horse-battery';

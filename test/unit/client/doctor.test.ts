@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type DoctorChecks, diagnose, renderDiagnosis } from '../../../client/cli/doctor.js';
+import { type DoctorChecks, diagnose, renderDiagnosis } from '../../../client/cli/verbs/doctor.js';
 import { HoubaError } from '../../../domain/errors.js';
 import { NO_PALETTE } from '../../../domain/report/run/text.js';
 

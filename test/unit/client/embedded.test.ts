@@ -2,8 +2,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { clearDeadStack, joinOrStart, requireSameSettings, runningStack } from '../../../client/embedded.js';
-import { isAlive } from '../../../client/processes.js';
+import { clearDeadStack, joinOrStart, requireSameSettings, runningStack } from '../../../client/stack/embedded.js';
+import { isAlive } from '../../../client/stack/processes.js';
 import {
   liveClients,
   openHome,
@@ -11,7 +11,7 @@ import {
   type StackRecord,
   stackFiles,
   writeStack,
-} from '../../../client/stack-files.js';
+} from '../../../client/stack/stack-files.js';
 import { loadSettings, publicSettings } from '../../../config/settings.js';
 import { houbaVersion } from '../../../config/version.js';
 import { type Sleeper, startSleeper } from '../../support/sleeper.js';

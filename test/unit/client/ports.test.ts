@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 import { expect, it } from 'vitest';
-import { choosePort } from '../../../client/ports.js';
+import { choosePort } from '../../../client/stack/ports.js';
 
 it('any free port is chosen when none is wanted', async () => {
   expect(await choosePort(null, '--ui-port')).toBeGreaterThan(0);

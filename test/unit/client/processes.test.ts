@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { commandLine, isAlive, processIdentity, stopProcess } from '../../../client/processes.js';
+import { commandLine, isAlive, processIdentity, stopProcess } from '../../../client/stack/processes.js';
 import { type Sleeper, startSleeper } from '../../support/sleeper.js';
 
 const sleepers: Sleeper[] = [];

@@ -13,7 +13,7 @@ import {
   stackFiles,
   withLock,
   writeStack,
-} from '../../../client/stack-files.js';
+} from '../../../client/stack/stack-files.js';
 import { startSleeper } from '../../support/sleeper.js';
 
 let home: string;

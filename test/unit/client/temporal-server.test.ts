@@ -2,9 +2,9 @@ import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { choosePort } from '../../../client/ports.js';
-import { isAlive } from '../../../client/processes.js';
-import { type RunningServer, spawnServer, stopServer, untilListening } from '../../../client/temporal-server.js';
+import { choosePort } from '../../../client/stack/ports.js';
+import { isAlive } from '../../../client/stack/processes.js';
+import { type RunningServer, spawnServer, stopServer, untilListening } from '../../../client/stack/temporal-server.js';
 
 let folder: string;
 let log: string;

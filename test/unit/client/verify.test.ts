@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { describe, expect, expectTypeOf, it } from 'vitest';
 import type { z } from 'zod';
-import { requirements, verifyCommand } from '../../../client/cli/verify.js';
+import { requirements, verifyCommand } from '../../../client/cli/verbs/verify.js';
 import type { VerifyReport } from '../../../domain/evidence/verify.js';
 import {
   renderVerifyReport,

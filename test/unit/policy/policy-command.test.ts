@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
-import { policyCommand } from '../../../client/cli/policy.js';
+import { policyCommand } from '../../../client/cli/verbs/policy.js';
 import { policyJsonSchema } from '../../../domain/policy/json-schema.js';
 import { policyDocument } from './documents.js';
 

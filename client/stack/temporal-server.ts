@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { connect } from 'node:net';
-import { SEARCH_ATTRIBUTES } from '../domain/durable/names.js';
-import { HoubaError } from '../domain/errors.js';
+import { SEARCH_ATTRIBUTES } from '../../domain/durable/names.js';
+import { HoubaError } from '../../domain/errors.js';
 import { commandLine, isAlive, processIdentity, stopProcess } from './processes.js';
 import type { ProcessMark } from './stack-files.js';
 

@@ -1,7 +1,7 @@
 import { Command } from 'commander';
-import { escapeControls } from '../../domain/text/escape.js';
-import type { WaitSummary } from '../sdk.js';
-import { type Output, outputOption } from './options.js';
+import { escapeControls } from '../../../domain/text/escape.js';
+import type { WaitSummary } from '../../sdk.js';
+import { type Output, outputOption } from '../options.js';
 
 export function waitingCommand(): Command {
   return new Command('waiting')
@@ -15,9 +15,9 @@ export function waitingCommand(): Command {
 }
 
 async function listWaits(output: Output): Promise<void> {
-  const { settingsOfProcess } = await import('./settings.js');
-  const { attend } = await import('./session.js');
-  const { note, print, printJson } = await import('./terminal.js');
+  const { settingsOfProcess } = await import('../settings.js');
+  const { attend } = await import('../session.js');
+  const { note, print, printJson } = await import('../terminal.js');
   const session = await attend({ settings: settingsOfProcess().settings, note, journal: 'stderr' });
   try {
     const waits = await Promise.race([session.client.waits(), session.broken]);

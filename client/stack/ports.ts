@@ -1,5 +1,5 @@
 import { createServer } from 'node:net';
-import { HoubaError } from '../domain/errors.js';
+import { HoubaError } from '../../domain/errors.js';
 
 const LOOPBACK = '127.0.0.1';
 

@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
-import type { WaitStatus } from '../../domain/durable/settle.js';
-import { escapeControls } from '../../domain/text/escape.js';
-import { decisionCommand, taggedReference, whoami } from './by-hand.js';
-import type { Output } from './options.js';
+import type { WaitStatus } from '../../../domain/durable/settle.js';
+import { escapeControls } from '../../../domain/text/escape.js';
+import { decisionCommand, taggedReference, whoami } from '../decision.js';
+import type { Output } from '../options.js';
 
 type Verb = 'promote' | 'hold' | 'release';
 
@@ -44,9 +44,9 @@ export function releaseCommand(): Command {
 function action(verb: Verb) {
   return async (text: string, { by = whoami(), reason, output }: DecisionOptions): Promise<void> => {
     const { host, path, tag, digest } = taggedReference(text);
-    const { settingsOfProcess } = await import('./settings.js');
-    const { attend } = await import('./session.js');
-    const { note, print, printJson } = await import('./terminal.js');
+    const { settingsOfProcess } = await import('../settings.js');
+    const { attend } = await import('../session.js');
+    const { note, print, printJson } = await import('../terminal.js');
     const session = await attend({ settings: settingsOfProcess().settings, note, journal: 'stderr' });
     try {
       const deciding = session.client.decideWait(verb, { repository: { host, path }, tag }, { by, reason, digest });

@@ -1,6 +1,6 @@
 import { Command, InvalidArgumentError } from 'commander';
-import { QUEUES } from '../../domain/durable/names.js';
-import { HoubaError } from '../../domain/errors.js';
+import { QUEUES } from '../../../domain/durable/names.js';
+import { HoubaError } from '../../../domain/errors.js';
 
 export function workerCommand(): Command {
   return new Command('worker')
@@ -22,7 +22,7 @@ function queueNames(text: string): string[] {
 
 /** Serves a Temporal until it is told to end; then it lets what runs end first. */
 async function work({ queues }: { readonly queues?: readonly string[] }): Promise<void> {
-  const { settingsOfProcess } = await import('./settings.js');
+  const { settingsOfProcess } = await import('../settings.js');
   const { settings } = settingsOfProcess();
   const { address, namespace, connection } = settings.temporal;
   if (address === null || connection === null) {
@@ -30,10 +30,10 @@ async function work({ queues }: { readonly queues?: readonly string[] }): Promis
       hint: 'set TEMPORAL_ADDRESS; `houba up` starts Temporal and worker together',
     });
   }
-  const { watchInterrupts } = await import('./interrupts.js');
-  const { explainFailure } = await import('../run-failure.js');
-  const { createLogger } = await import('../../worker/journal.js');
-  const { startWorker } = await import('../../worker/worker.js');
+  const { watchInterrupts } = await import('../interrupts.js');
+  const { explainFailure } = await import('../../run-failure.js');
+  const { createLogger } = await import('../../../worker/journal.js');
+  const { startWorker } = await import('../../../worker/worker.js');
   const interrupts = watchInterrupts();
   const log = createLogger({ format: settings.logFormat, level: settings.logLevel, destination: 'stderr' });
   const worker = await startWorker({ settings, connection, namespace, log, ...(queues && { queues }) }).catch(

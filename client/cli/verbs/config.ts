@@ -1,12 +1,12 @@
 import { Command } from 'commander';
-import { readEnvironment } from '../../config/environment.js';
-import { configurationMarkdown } from '../../config/reference.js';
-import type { LoadedSettings } from '../../config/settings.js';
-import { FOREIGN_VARIABLES } from '../../config/variables.js';
-import { escapeControls } from '../../domain/text/escape.js';
-import { type Output, outputOption } from './options.js';
-import { settingsOfProcess } from './settings.js';
-import { print, printJson } from './terminal.js';
+import { readEnvironment } from '../../../config/environment.js';
+import { configurationMarkdown } from '../../../config/reference.js';
+import type { LoadedSettings } from '../../../config/settings.js';
+import { FOREIGN_VARIABLES } from '../../../config/variables.js';
+import { escapeControls } from '../../../domain/text/escape.js';
+import { type Output, outputOption } from '../options.js';
+import { settingsOfProcess } from '../settings.js';
+import { print, printJson } from '../terminal.js';
 
 export function configCommand(): Command {
   const show = new Command('show')

@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { childEnvironment, readEnvironment } from '../config/environment.js';
-import { programPath } from '../config/programs.js';
-import { describeDifference, publicSettings, type Settings } from '../config/settings.js';
-import { houbaVersion } from '../config/version.js';
-import { HoubaError } from '../domain/errors.js';
-import type { HoubaWorker } from '../worker/worker.js';
+import { childEnvironment, readEnvironment } from '../../config/environment.js';
+import { programPath } from '../../config/programs.js';
+import { describeDifference, publicSettings, type Settings } from '../../config/settings.js';
+import { houbaVersion } from '../../config/version.js';
+import { HoubaError } from '../../domain/errors.js';
+import type { HoubaWorker } from '../../worker/worker.js';
 import { choosePort } from './ports.js';
 import { isAlive } from './processes.js';
 import {
@@ -281,8 +281,8 @@ function joined(record: StackRecord, unregister: () => void): Stack {
 
 async function loadHeavy() {
   const [{ startWorker }, { createLogger }, { keepHistories }] = await Promise.all([
-    import('../worker/worker.js'),
-    import('../worker/journal.js'),
+    import('../../worker/worker.js'),
+    import('../../worker/journal.js'),
     import('./namespace.js'),
   ]);
   return { startWorker, createLogger, keepHistories };

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { linkSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { HoubaError } from '../domain/errors.js';
+import { HoubaError } from '../../domain/errors.js';
 import { isAlive, processIdentity } from './processes.js';
 
 /** A process, told from a later one with the same id. */

@@ -1,10 +1,10 @@
 import { Command } from 'commander';
-import type { AuditReport } from '../../domain/report/audit-report.js';
-import type { GcReport } from '../../domain/report/gc-report.js';
-import type { PurgeReport } from '../../domain/report/purge-report.js';
-import { escapeControls } from '../../domain/text/escape.js';
-import type { RunProgress, RunSummary } from '../sdk.js';
-import { type Output, outputOption } from './options.js';
+import type { AuditReport } from '../../../domain/report/audit-report.js';
+import type { GcReport } from '../../../domain/report/gc-report.js';
+import type { PurgeReport } from '../../../domain/report/purge-report.js';
+import { escapeControls } from '../../../domain/text/escape.js';
+import type { RunProgress, RunSummary } from '../../sdk.js';
+import { type Output, outputOption } from '../options.js';
 
 export function statusCommand(): Command {
   return new Command('status')
@@ -24,7 +24,7 @@ export function cancelCommand(): Command {
 }
 
 async function listRuns(output: Output): Promise<void> {
-  const { print, printJson } = await import('./terminal.js');
+  const { print, printJson } = await import('../terminal.js');
   const session = await look();
   try {
     const runs = await session.client.recentRuns();
@@ -36,7 +36,7 @@ async function listRuns(output: Output): Promise<void> {
 }
 
 async function showRun(workflowId: string, output: Output): Promise<void> {
-  const { note, paletteFor, print, printJson } = await import('./terminal.js');
+  const { note, paletteFor, print, printJson } = await import('../terminal.js');
   const session = await look();
   try {
     const { progress, word, sweep, ...run } = await session.client.status(workflowId);
@@ -57,23 +57,23 @@ async function showRun(workflowId: string, output: Output): Promise<void> {
     await print(runLine(run));
     if (word !== null && word !== '') await print(`${escapeControls(word)}\n`);
     if (progress !== null) {
-      const { progressText } = await import('./progress.js');
+      const { progressText } = await import('../progress.js');
       await print(`${progressText(progress, Date.now() - run.startedAt.getTime())}\n`);
     }
     if (report !== null) {
-      const { renderReport } = await import('../../domain/report/run/text.js');
+      const { renderReport } = await import('../../../domain/report/run/text.js');
       await print(renderReport(report, { palette: paletteFor(process.stdout, true) }));
     }
     if (swept !== null && sweep === 'purge') {
-      const { renderPurgeReport } = await import('../../domain/report/purge-report.js');
+      const { renderPurgeReport } = await import('../../../domain/report/purge-report.js');
       await print(renderPurgeReport(swept as PurgeReport, paletteFor(process.stdout, true)));
     }
     if (swept !== null && sweep === 'audit') {
-      const { renderAuditReport } = await import('../../domain/report/audit-report.js');
+      const { renderAuditReport } = await import('../../../domain/report/audit-report.js');
       await print(renderAuditReport(swept as AuditReport, paletteFor(process.stdout, true)));
     }
     if (swept !== null && sweep === 'gc') {
-      const { renderGcReport } = await import('../../domain/report/gc-report.js');
+      const { renderGcReport } = await import('../../../domain/report/gc-report.js');
       await print(renderGcReport(swept as GcReport, paletteFor(process.stdout, true)));
     }
   } finally {
@@ -82,7 +82,7 @@ async function showRun(workflowId: string, output: Output): Promise<void> {
 }
 
 async function cancelRun(workflowId: string): Promise<void> {
-  const { note } = await import('./terminal.js');
+  const { note } = await import('../terminal.js');
   const session = await look();
   try {
     await session.client.cancel({ workflowId });
@@ -93,8 +93,8 @@ async function cancelRun(workflowId: string): Promise<void> {
 }
 
 async function look() {
-  const { settingsOfProcess } = await import('./settings.js');
-  const { lookIn } = await import('./session.js');
+  const { settingsOfProcess } = await import('../settings.js');
+  const { lookIn } = await import('../session.js');
   return await lookIn(settingsOfProcess().settings);
 }
 

@@ -1,9 +1,9 @@
 import { Command } from 'commander';
-import type { Settings } from '../../config/settings.js';
-import { HoubaError } from '../../domain/errors.js';
-import { type PurgeReport, purgeExitCode, renderPurgeReport } from '../../domain/report/purge-report.js';
-import { reportOption, wholeNumber } from './options.js';
-import { repositoryOption, runSweep, type SweepOptions } from './sweep.js';
+import type { Settings } from '../../../config/settings.js';
+import { HoubaError } from '../../../domain/errors.js';
+import { type PurgeReport, purgeExitCode, renderPurgeReport } from '../../../domain/report/purge-report.js';
+import { reportOption, wholeNumber } from '../options.js';
+import { repositoryOption, runSweep, type SweepOptions } from '../sweep.js';
 
 interface PurgeOptions extends SweepOptions {
   readonly maxDeletions?: number;
@@ -29,7 +29,7 @@ export function purgeCommand(): Command {
 }
 
 async function purge(options: PurgeOptions): Promise<void> {
-  const { settingsOfProcess } = await import('./settings.js');
+  const { settingsOfProcess } = await import('../settings.js');
   const { settings } = settingsOfProcess();
   requireGate(settings);
   const input = {
@@ -40,7 +40,7 @@ async function purge(options: PurgeOptions): Promise<void> {
     requireApproval: options.requireApproval ?? false,
   };
   await runSweep<PurgeReport>(settings, { verb: 'purge', input }, async (report) => {
-    const { paletteFor, print, printJson } = await import('./terminal.js');
+    const { paletteFor, print, printJson } = await import('../terminal.js');
     if ((options.output ?? settings.logFormat) === 'json') await printJson(report);
     else await print(renderPurgeReport(report, paletteFor(process.stdout, options.color)));
     return purgeExitCode(report);

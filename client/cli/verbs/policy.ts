@@ -1,16 +1,16 @@
 import { readFile } from 'node:fs/promises';
 import { text as readStream } from 'node:stream/consumers';
 import { Command } from 'commander';
-import { readPolicyFiles } from '../../adapters/policy-files.js';
-import { HoubaError } from '../../domain/errors.js';
-import { explainSelection, type ImportExplanation } from '../../domain/policy/explain.js';
-import { PolicySetInvalid } from '../../domain/policy/issues.js';
-import { policyJsonSchemaText } from '../../domain/policy/json-schema.js';
-import { type ResolvedPolicy, resolvePolicy } from '../../domain/policy/resolve.js';
-import { isTag } from '../../domain/reference.js';
-import { escapeControls } from '../../domain/text/escape.js';
-import { type Output, outputOption } from './options.js';
-import { print, printJson } from './terminal.js';
+import { readPolicyFiles } from '../../../adapters/policy-files.js';
+import { HoubaError } from '../../../domain/errors.js';
+import { explainSelection, type ImportExplanation } from '../../../domain/policy/explain.js';
+import { PolicySetInvalid } from '../../../domain/policy/issues.js';
+import { policyJsonSchemaText } from '../../../domain/policy/json-schema.js';
+import { type ResolvedPolicy, resolvePolicy } from '../../../domain/policy/resolve.js';
+import { isTag } from '../../../domain/reference.js';
+import { escapeControls } from '../../../domain/text/escape.js';
+import { type Output, outputOption } from '../options.js';
+import { print, printJson } from '../terminal.js';
 
 /** How the source registry is asked for its tags when no list is given. */
 export type ListTags = (source: { readonly registry: string; readonly repository: string }) => Promise<string[]>;

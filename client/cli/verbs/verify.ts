@@ -1,12 +1,12 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { durationMs } from '../../domain/duration.js';
-import { HoubaError } from '../../domain/errors.js';
-import { REQUIREMENTS, type Requirement, SEVERITIES, type Severity } from '../../domain/evidence/verify.js';
-import { renderVerifyReport } from '../../domain/evidence/verify-report.js';
-import { parseReference, type Reference } from '../../domain/reference.js';
-import { nearest } from '../../domain/text/nearest.js';
-import { describeError, exitCodeOfError, INTERRUPTED } from './failure.js';
-import { type Output, outputOption } from './options.js';
+import { durationMs } from '../../../domain/duration.js';
+import { HoubaError } from '../../../domain/errors.js';
+import { REQUIREMENTS, type Requirement, SEVERITIES, type Severity } from '../../../domain/evidence/verify.js';
+import { renderVerifyReport } from '../../../domain/evidence/verify-report.js';
+import { parseReference, type Reference } from '../../../domain/reference.js';
+import { nearest } from '../../../domain/text/nearest.js';
+import { describeError, exitCodeOfError, INTERRUPTED } from '../failure.js';
+import { type Output, outputOption } from '../options.js';
 
 interface VerifyOptions {
   readonly require: readonly Requirement[];
@@ -44,13 +44,13 @@ async function verify(ref: string, options: VerifyOptions): Promise<void> {
   const { require: asked, maxSeverity = null, maxAge = null, registry = null } = options;
   const reference = readReference(ref);
   refuseIdleOptions(options);
-  const { settingsOfProcess } = await import('./settings.js');
+  const { settingsOfProcess } = await import('../settings.js');
   const { settings } = settingsOfProcess();
   requireSameHost(reference, registry === null ? null : (settings.registries.get(registry)?.host ?? null), registry);
-  const { verifyImage } = await import('../../activities/evidence/verify-image.js');
-  const { openInspector } = await import('../../worker/inspector.js');
-  const { watchInterrupts } = await import('./interrupts.js');
-  const { note, paletteFor, print, printJson } = await import('./terminal.js');
+  const { verifyImage } = await import('../../../activities/evidence/verify-image.js');
+  const { openInspector } = await import('../../../worker/inspector.js');
+  const { watchInterrupts } = await import('../interrupts.js');
+  const { note, paletteFor, print, printJson } = await import('../terminal.js');
 
   const stopping = new AbortController();
   const interrupts = watchInterrupts();

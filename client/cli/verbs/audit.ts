@@ -1,7 +1,7 @@
 import { Command, Option } from 'commander';
-import { type AuditReport, auditExitCode, renderAuditReport } from '../../domain/report/audit-report.js';
-import { reportOption, wholeNumber } from './options.js';
-import { repositoryOption, runSweep, type SweepOptions } from './sweep.js';
+import { type AuditReport, auditExitCode, renderAuditReport } from '../../../domain/report/audit-report.js';
+import { reportOption, wholeNumber } from '../options.js';
+import { repositoryOption, runSweep, type SweepOptions } from '../sweep.js';
 
 interface AuditOptions extends Omit<SweepOptions, 'registry' | 'apply'> {
   readonly registry?: readonly string[];
@@ -36,7 +36,7 @@ function registryOption(): Option {
 }
 
 async function audit(options: AuditOptions): Promise<void> {
-  const { settingsOfProcess } = await import('./settings.js');
+  const { settingsOfProcess } = await import('../settings.js');
   const { settings } = settingsOfProcess();
   const { registry: registries = null, repository: repositories = null, limit = null } = options;
   const {
@@ -47,7 +47,7 @@ async function audit(options: AuditOptions): Promise<void> {
   const asked = { signed: options.signed === true || unsigned, sbom: options.sbom === true || noSbom };
   const input = { registries, repositories, ...asked, limit };
   await runSweep<AuditReport>(settings, { verb: 'audit', input }, async (report) => {
-    const { paletteFor, print, printJson } = await import('./terminal.js');
+    const { paletteFor, print, printJson } = await import('../terminal.js');
     if ((options.output ?? settings.logFormat) === 'json') await printJson(report);
     else await print(renderAuditReport(report, paletteFor(process.stdout, options.color)));
     return auditExitCode(report, { uncovered, unsigned, noSbom });

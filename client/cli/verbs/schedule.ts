@@ -1,6 +1,6 @@
 import type { ScheduleClient } from '@temporalio/client';
 import { Argument, Command, InvalidArgumentError, Option } from 'commander';
-import { HoubaError } from '../../domain/errors.js';
+import { HoubaError } from '../../../domain/errors.js';
 import {
   checkSettings,
   SCHEDULES,
@@ -9,11 +9,11 @@ import {
   scheduleNamed,
   settingsOf,
   type WrittenSettings,
-} from '../../domain/schedule/schedules.js';
-import { escapeControls } from '../../domain/text/escape.js';
-import type { Applied, ScheduleFacts, ScheduleStatus } from '../schedules.js';
-import type { StackRecord } from '../stack-files.js';
-import { type Output, outputOption } from './options.js';
+} from '../../../domain/schedule/schedules.js';
+import { escapeControls } from '../../../domain/text/escape.js';
+import type { Applied, ScheduleFacts, ScheduleStatus } from '../../schedules.js';
+import type { StackRecord } from '../../stack/stack-files.js';
+import { type Output, outputOption } from '../options.js';
 
 interface ApplyOptions {
   readonly file?: string;
@@ -109,7 +109,7 @@ function reasonOption(): Option {
 }
 
 async function applySchedules(names: readonly Schedule[], options: ApplyOptions): Promise<void> {
-  const { applySchedule } = await import('../schedules.js');
+  const { applySchedule } = await import('../../schedules.js');
   const wanted = await wantedSettings(names, options);
   await withTemporal(async (client, stack) => {
     const applied: Applied[] = [];
@@ -125,7 +125,7 @@ async function applySchedules(names: readonly Schedule[], options: ApplyOptions)
 }
 
 async function listAll({ output }: { readonly output: Output }): Promise<void> {
-  const { listSchedules } = await import('../schedules.js');
+  const { listSchedules } = await import('../../schedules.js');
   await withTemporal(async (client) => {
     const listed = await listSchedules(client);
     await tell(output, { schedules: listed.map(({ schedule, status }) => statusJson(schedule, status)) }, () =>
@@ -135,7 +135,7 @@ async function listAll({ output }: { readonly output: Output }): Promise<void> {
 }
 
 async function pause(schedule: Schedule, { reason, output }: Reasoned): Promise<void> {
-  const { pauseSchedule } = await import('../schedules.js');
+  const { pauseSchedule } = await import('../../schedules.js');
   await withTemporal(async (client) => {
     const { paused, note } = await pauseSchedule(client, schedule, reason);
     await tell(output, { id: schedule.id, paused, note }, () => `${schedule.id}  paused: ${escapeControls(reason)}\n`);
@@ -143,7 +143,7 @@ async function pause(schedule: Schedule, { reason, output }: Reasoned): Promise<
 }
 
 async function resume(schedule: Schedule, { reason, output }: Reasoned): Promise<void> {
-  const { resumeSchedule } = await import('../schedules.js');
+  const { resumeSchedule } = await import('../../schedules.js');
   await withTemporal(async (client) => {
     const { paused, note, changed } = await resumeSchedule(client, schedule, reason);
     const text = changed ? 'resumed' : 'was not paused';
@@ -152,18 +152,18 @@ async function resume(schedule: Schedule, { reason, output }: Reasoned): Promise
 }
 
 async function trigger(schedule: Schedule, { output }: { readonly output: Output }): Promise<void> {
-  const { triggerSchedule } = await import('../schedules.js');
+  const { triggerSchedule } = await import('../../schedules.js');
   await withTemporal(async (client, stack) => {
     if (stack !== null) await warnOfStack(stack, [{ schedule }]);
     const { started, workflowId } = await triggerSchedule(client, schedule);
-    const { note } = await import('./terminal.js');
+    const { note } = await import('../terminal.js');
     note(started ? `\`houba status ${workflowId}\` tells how it is` : `${schedule.id} is running: nothing was started`);
     await tell(output, { id: schedule.id, started, workflow_id: workflowId }, () => `${workflowId}\n`);
   });
 }
 
 async function remove(schedule: Schedule, { output }: { readonly output: Output }): Promise<void> {
-  const { deleteSchedule } = await import('../schedules.js');
+  const { deleteSchedule } = await import('../../schedules.js');
   await withTemporal(async (client) => {
     const deleted = await deleteSchedule(client, schedule);
     const text = deleted ? 'deleted' : 'was not there';
@@ -189,7 +189,7 @@ async function wantedSettings(
     const all = names.length > 0 ? names : SCHEDULES;
     return all.map((schedule) => ({ schedule, settings: settingsOf(schedule, flags) }));
   }
-  const { readScheduleFile } = await import('./schedule-file.js');
+  const { readScheduleFile } = await import('../schedule-file.js');
   const file = await readScheduleFile(options.file);
   const chosen = names.length > 0 ? names : [...file.keys()];
   return chosen.map((schedule) => {
@@ -217,8 +217,8 @@ function settingsOfFlags(options: ApplyOptions): WrittenSettings {
  * @throws TemporalUnreachable when there is neither
  */
 async function withTemporal(work: (client: ScheduleClient, stack: StackRecord | null) => Promise<void>): Promise<void> {
-  const { settingsOfProcess } = await import('./settings.js');
-  const { connectTo } = await import('../connect.js');
+  const { settingsOfProcess } = await import('../settings.js');
+  const { connectTo } = await import('../../connect.js');
   const { temporal, home } = settingsOfProcess().settings;
   const stack = temporal.address === null ? await lastingStack(home) : null;
   const client = await connectTo(stack ?? { ...temporal, address: temporal.address ?? '' });
@@ -230,8 +230,8 @@ async function withTemporal(work: (client: ScheduleClient, stack: StackRecord | 
 }
 
 async function lastingStack(home: string): Promise<StackRecord> {
-  const { runningStack } = await import('../embedded.js');
-  const { TemporalUnreachable } = await import('../unreachable.js');
+  const { runningStack } = await import('../../stack/embedded.js');
+  const { TemporalUnreachable } = await import('../../unreachable.js');
   const stack = runningStack(home);
   if (stack !== null && stack.mode === 'up') return stack;
   throw new TemporalUnreachable(`no stack is up in ${home}, and schedules run only while one is`, {
@@ -241,7 +241,7 @@ async function lastingStack(home: string): Promise<StackRecord> {
 
 /** What runs on one machine runs with the settings of its stack, and only while it is up. */
 async function warnOfStack(stack: StackRecord, wanted: readonly { readonly schedule: Schedule }[]): Promise<void> {
-  const { note } = await import('./terminal.js');
+  const { note } = await import('../terminal.js');
   note('schedules run while the stack is up; `houba down` stops them, `houba up` goes on with them');
   for (const { schedule } of wanted) {
     for (const name of schedule.run.needs) {
@@ -253,7 +253,7 @@ async function warnOfStack(stack: StackRecord, wanted: readonly { readonly sched
 }
 
 async function tell(output: Output, facts: Readonly<Record<string, unknown>>, text: () => string): Promise<void> {
-  const { print, printJson } = await import('./terminal.js');
+  const { print, printJson } = await import('../terminal.js');
   if (output === 'json') await printJson({ schema_version: 1, ...facts });
   else await print(text());
 }

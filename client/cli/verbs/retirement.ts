@@ -1,13 +1,13 @@
 import type { Command } from 'commander';
-import type { RetireDecision } from '../../domain/durable/retire.js';
-import { HoubaError } from '../../domain/errors.js';
-import type { DestinationRepository } from '../../domain/plan/work.js';
-import { formatRepository, type Reference } from '../../domain/reference.js';
-import type { Roster } from '../../domain/roster.js';
-import { escapeControls } from '../../domain/text/escape.js';
-import { decisionCommand, taggedReference, whoami } from './by-hand.js';
-import type { Output } from './options.js';
-import type { Session } from './session.js';
+import type { RetireDecision } from '../../../domain/durable/retire.js';
+import { HoubaError } from '../../../domain/errors.js';
+import type { DestinationRepository } from '../../../domain/plan/work.js';
+import { formatRepository, type Reference } from '../../../domain/reference.js';
+import type { Roster } from '../../../domain/roster.js';
+import { escapeControls } from '../../../domain/text/escape.js';
+import { decisionCommand, taggedReference, whoami } from '../decision.js';
+import type { Output } from '../options.js';
+import type { Session } from '../session.js';
 
 interface DecisionOptions {
   readonly by?: string;
@@ -43,9 +43,9 @@ export function restoreCommand(): Command {
 
 async function decide(verb: 'approve' | 'restore', ref: string, options: DecisionOptions): Promise<void> {
   const reference = taggedReference(ref);
-  const { settingsOfProcess } = await import('./settings.js');
-  const { openSession } = await import('./session.js');
-  const { note } = await import('./terminal.js');
+  const { settingsOfProcess } = await import('../settings.js');
+  const { openSession } = await import('../session.js');
+  const { note } = await import('../terminal.js');
   const { settings } = settingsOfProcess();
   const destination = placeOf(settings.registries, reference);
   const tag = { destination, tag: reference.tag };
@@ -66,7 +66,7 @@ async function tell(
   word: RetireDecision,
   { output }: DecisionOptions,
 ): Promise<void> {
-  const { print, printJson } = await import('./terminal.js');
+  const { print, printJson } = await import('../terminal.js');
   const status = await session.client.decideRetirement(verb, tag, word);
   if (verb === 'restore') {
     if (output === 'json')

@@ -1,8 +1,8 @@
 import { Command } from 'commander';
-import { GC_DEFAULTS } from '../../domain/durable/retire.js';
-import { type GcReport, gcExitCode, renderGcReport } from '../../domain/report/gc-report.js';
-import { reportOption, wholeNumber } from './options.js';
-import { repositoryOption, runSweep, type SweepOptions } from './sweep.js';
+import { GC_DEFAULTS } from '../../../domain/durable/retire.js';
+import { type GcReport, gcExitCode, renderGcReport } from '../../../domain/report/gc-report.js';
+import { reportOption, wholeNumber } from '../options.js';
+import { repositoryOption, runSweep, type SweepOptions } from '../sweep.js';
 
 interface GcOptions extends SweepOptions {
   readonly keep: number;
@@ -27,12 +27,12 @@ export function gcCommand(): Command {
 }
 
 async function gc(options: GcOptions): Promise<void> {
-  const { settingsOfProcess } = await import('./settings.js');
+  const { settingsOfProcess } = await import('../settings.js');
   const { settings } = settingsOfProcess();
   const { registry = null, repository: repositories = null, apply = false, keep, olderThanDays } = options;
   const input = { registry, repositories, apply, keep, olderThanDays };
   await runSweep<GcReport>(settings, { verb: 'gc', input }, async (report) => {
-    const { paletteFor, print, printJson } = await import('./terminal.js');
+    const { paletteFor, print, printJson } = await import('../terminal.js');
     if ((options.output ?? settings.logFormat) === 'json') await printJson(report);
     else await print(renderGcReport(report, paletteFor(process.stdout, options.color)));
     return gcExitCode(report);

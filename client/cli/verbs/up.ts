@@ -1,15 +1,15 @@
 import { spawn } from 'node:child_process';
 import { closeSync, openSync, readFileSync, statSync } from 'node:fs';
 import { Command } from 'commander';
-import type { Settings } from '../../config/settings.js';
-import { HoubaError } from '../../domain/errors.js';
-import { clearDeadStack, requireSameSettings, runningStack, startLastingStack } from '../embedded.js';
-import { isAlive, processIdentity, stopProcess } from '../processes.js';
-import { openHome, readStack, type StackRecord, stackFiles, withLock } from '../stack-files.js';
-import { watchInterrupts } from './interrupts.js';
-import { type Output, outputOption, portNumber } from './options.js';
-import { settingsOfProcess } from './settings.js';
-import { note, print, printJson } from './terminal.js';
+import type { Settings } from '../../../config/settings.js';
+import { HoubaError } from '../../../domain/errors.js';
+import { clearDeadStack, requireSameSettings, runningStack, startLastingStack } from '../../stack/embedded.js';
+import { isAlive, processIdentity, stopProcess } from '../../stack/processes.js';
+import { openHome, readStack, type StackRecord, stackFiles, withLock } from '../../stack/stack-files.js';
+import { watchInterrupts } from '../interrupts.js';
+import { type Output, outputOption, portNumber } from '../options.js';
+import { settingsOfProcess } from '../settings.js';
+import { note, print, printJson } from '../terminal.js';
 
 interface UpOptions {
   readonly foreground?: boolean;

@@ -1,13 +1,13 @@
 import { Argument, Command } from 'commander';
-import { transformJsonSchema } from '../../domain/evidence/predicates.js';
-import { externalParametersJsonSchema } from '../../domain/evidence/provenance.js';
-import { verifyReportJsonSchema } from '../../domain/evidence/verify-report.js';
-import { planJsonSchema } from '../../domain/plan/held-plan/saved-plan.js';
-import { auditReportJsonSchema } from '../../domain/report/audit-report.js';
-import { gcReportJsonSchema } from '../../domain/report/gc-report.js';
-import { purgeReportJsonSchema } from '../../domain/report/purge-report.js';
-import { runReportJsonSchema } from '../../domain/report/run/json-schema.js';
-import { printJson } from './terminal.js';
+import { transformJsonSchema } from '../../../domain/evidence/predicates.js';
+import { externalParametersJsonSchema } from '../../../domain/evidence/provenance.js';
+import { verifyReportJsonSchema } from '../../../domain/evidence/verify-report.js';
+import { planJsonSchema } from '../../../domain/plan/held-plan/saved-plan.js';
+import { auditReportJsonSchema } from '../../../domain/report/audit-report.js';
+import { gcReportJsonSchema } from '../../../domain/report/gc-report.js';
+import { purgeReportJsonSchema } from '../../../domain/report/purge-report.js';
+import { runReportJsonSchema } from '../../../domain/report/run/json-schema.js';
+import { printJson } from '../terminal.js';
 
 const SCHEMAS = {
   'run-report': runReportJsonSchema,

@@ -1,18 +1,18 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { Command } from 'commander';
-import { isBelowFloor, readProgramVersion } from '../../adapters/program-version.js';
-import { createRegistryReader } from '../../adapters/registry.js';
-import { type Program, programPath, readPrograms } from '../../config/programs.js';
-import { registryAccess } from '../../config/registry-access.js';
-import type { Settings } from '../../config/settings.js';
-import { HoubaError } from '../../domain/errors.js';
-import { publicKeyFingerprint } from '../../domain/evidence/upstream/upstream-key.js';
-import type { Palette } from '../../domain/report/run/text.js';
-import type { RosterEntry } from '../../domain/roster.js';
-import { escapeControls } from '../../domain/text/escape.js';
-import { type Output, outputOption } from './options.js';
-import { settingsOfProcess } from './settings.js';
-import { paletteFor, print, printJson } from './terminal.js';
+import { isBelowFloor, readProgramVersion } from '../../../adapters/program-version.js';
+import { createRegistryReader } from '../../../adapters/registry.js';
+import { type Program, programPath, readPrograms } from '../../../config/programs.js';
+import { registryAccess } from '../../../config/registry-access.js';
+import type { Settings } from '../../../config/settings.js';
+import { HoubaError } from '../../../domain/errors.js';
+import { publicKeyFingerprint } from '../../../domain/evidence/upstream/upstream-key.js';
+import type { Palette } from '../../../domain/report/run/text.js';
+import type { RosterEntry } from '../../../domain/roster.js';
+import { escapeControls } from '../../../domain/text/escape.js';
+import { type Output, outputOption } from '../options.js';
+import { settingsOfProcess } from '../settings.js';
+import { paletteFor, print, printJson } from '../terminal.js';
 
 export function doctorCommand(): Command {
   return new Command('doctor')
@@ -224,11 +224,11 @@ function checksOf(settings: Settings, close: (() => Promise<void>)[]): DoctorChe
 
 /** Nothing is started to find out: an embedded stack that is down comes up with the first command. */
 async function temporalOf({ temporal, home }: Settings): Promise<string> {
-  const { readStack } = await import('../stack-files.js');
+  const { readStack } = await import('../../stack/stack-files.js');
   const stack = temporal.address === null ? readStack(home) : null;
   const place = temporal.address === null ? stack : { ...temporal, address: temporal.address };
   if (place === null) return `embedded, in ${home}; it starts with the first command`;
-  const { connectTo } = await import('../connect.js');
+  const { connectTo } = await import('../../connect.js');
   const client = await connectTo(place);
   try {
     await client.connection.workflowService.describeNamespace({ namespace: place.namespace });
@@ -239,7 +239,7 @@ async function temporalOf({ temporal, home }: Settings): Promise<string> {
 }
 
 async function buildkitOf(program: string, settings: Settings): Promise<string> {
-  const { createBuildctl } = await import('../../adapters/buildctl.js');
+  const { createBuildctl } = await import('../../../adapters/buildctl.js');
   const { buildkitHost: address, buildkitTlsDir: tlsDir, childEnvironment: environment } = settings;
   return await inWorkDir(settings, async (workDir) => {
     await createBuildctl({ program, address, tlsDir, workDir, environment }).ping(
@@ -259,7 +259,7 @@ async function signingOf(settings: Settings): Promise<string> {
       hint: 'HOUBA_ATTEST_KEY_REF takes the private key that `cosign generate-key-pair` wrote',
     });
   }
-  const { openCosign } = await import('../../worker/open-cosign.js');
+  const { openCosign } = await import('../../../worker/open-cosign.js');
   return await inWorkDir(settings, async (workDir) => {
     const cosign = await openCosign(settings, workDir);
     const pem = await cosign.publicKey(keyRef, AbortSignal.timeout(ANSWER_WITHIN_MS));
@@ -269,7 +269,7 @@ async function signingOf(settings: Settings): Promise<string> {
 
 /** A folder that is gone afterwards, as a worker's would be. */
 async function inWorkDir(settings: Settings, work: (path: string) => Promise<string>): Promise<string> {
-  const { openWorkDir } = await import('../../worker/work-dir.js');
+  const { openWorkDir } = await import('../../../worker/work-dir.js');
   const workDir = openWorkDir(settings.workDir);
   try {
     return await work(workDir.path);

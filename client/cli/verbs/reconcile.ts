@@ -1,14 +1,14 @@
 import { resolve } from 'node:path';
 import { Command } from 'commander';
-import type { Settings } from '../../config/settings.js';
-import type { FleetInput } from '../../domain/durable/messages.js';
-import { HoubaError } from '../../domain/errors.js';
-import { CHANGES_PENDING, changesPending, exitCodeOf } from '../../domain/report/run/exit-code.js';
-import type { Outcome, Run } from '../sdk.js';
-import { INTERRUPTED } from './failure.js';
-import type { Interrupts } from './interrupts.js';
-import { duration, type Output, reportOption, wholeNumber } from './options.js';
-import type { Session } from './session.js';
+import type { Settings } from '../../../config/settings.js';
+import type { FleetInput } from '../../../domain/durable/messages.js';
+import { HoubaError } from '../../../domain/errors.js';
+import { CHANGES_PENDING, changesPending, exitCodeOf } from '../../../domain/report/run/exit-code.js';
+import type { Outcome, Run } from '../../sdk.js';
+import { INTERRUPTED } from '../failure.js';
+import type { Interrupts } from '../interrupts.js';
+import { duration, type Output, reportOption, wholeNumber } from '../options.js';
+import type { Session } from '../session.js';
 
 interface ReconcileOptions {
   readonly dryRun?: boolean;
@@ -80,10 +80,10 @@ async function reconcile(dir: string, options: ReconcileOptions): Promise<void> 
       hint: 'shards are counted from 0',
     });
   }
-  const { settingsOfProcess } = await import('./settings.js');
+  const { settingsOfProcess } = await import('../settings.js');
   const { settings, origins } = settingsOfProcess();
   const fromEnvironment = origins.get('HOUBA_MAX_CONCURRENCY') === 'default' ? null : settings.maxConcurrency;
-  const { fleetInput } = await import('../fleet-input.js');
+  const { fleetInput } = await import('../../fleet-input.js');
   const asked = fleetInput([], {
     shard: { index: shardIndex, count: shardCount },
     only: options.policy ?? null,
@@ -95,10 +95,10 @@ async function reconcile(dir: string, options: ReconcileOptions): Promise<void> 
   const inputs = await inputsOf(dir, asked, options, settings);
   const output = options.output ?? (options.reportJson ? 'json' : settings.logFormat);
 
-  const { watchInterrupts } = await import('./interrupts.js');
-  const { openSession } = await import('./session.js');
+  const { watchInterrupts } = await import('../interrupts.js');
+  const { openSession } = await import('../session.js');
   if (options.detach) await requireLastingStack(settings);
-  const { note } = await import('./terminal.js');
+  const { note } = await import('../terminal.js');
   const interrupts = watchInterrupts();
   // A journal between the lines of a progress display could not be read.
   const journal = process.stderr.isTTY === true ? 'file' : 'stderr';
@@ -120,15 +120,15 @@ async function inputsOf(
   { temporal }: Settings,
 ): Promise<readonly [FleetInput, ...FleetInput[]]> {
   if (file === undefined) {
-    const { readPolicyFiles } = await import('../../adapters/policy-files.js');
-    if (out !== undefined) (await import('./plan-file.js')).checkWritable(out);
+    const { readPolicyFiles } = await import('../../../adapters/policy-files.js');
+    if (out !== undefined) (await import('../plan-file.js')).checkWritable(out);
     const save = out === undefined ? {} : { save: true as const };
     // On a cluster the same path may be another folder on another machine.
     const folder = temporal.address === null ? { folder: resolve(dir) } : {};
     return [{ ...asked, policies: await readPolicyFiles(dir), ...folder, ...save }];
   }
-  const { policiesOfPlan, readPlanFile } = await import('./plan-file.js');
-  const { planInputs } = await import('../saved-plans.js');
+  const { policiesOfPlan, readPlanFile } = await import('../plan-file.js');
+  const { planInputs } = await import('../../saved-plans.js');
   const plan = await readPlanFile(file);
   const inputs = planInputs(plan, await policiesOfPlan(plan), asked);
   if (detach && inputs.length > 1) {
@@ -141,7 +141,7 @@ async function inputsOf(
 
 /** A stack of our own would take the work along when it ends. */
 async function requireLastingStack({ temporal, home }: Settings): Promise<void> {
-  const { runningStack } = await import('../embedded.js');
+  const { runningStack } = await import('../../stack/embedded.js');
   if (temporal.address !== null || runningStack(home) !== null) return;
   throw new HoubaError('ConfigInvalid', '--detach needs a stack that stays when this command ends', {
     hint: 'start one with `houba up`, or set TEMPORAL_ADDRESS',
@@ -162,8 +162,8 @@ async function runFleets(
   const first = await runFleet(session, input, options, interrupted);
   if (typeof first === 'number') return first;
   if (options.out !== undefined) {
-    const { writePlanFile } = await import('./plan-file.js');
-    const { collectPlan } = await import('../saved-plans.js');
+    const { writePlanFile } = await import('../plan-file.js');
+    const { collectPlan } = await import('../../saved-plans.js');
     const plan = await Promise.race([collectPlan(session.client, input, first, dir), session.broken, interrupted]);
     if (plan === undefined) return INTERRUPTED;
     await writePlanFile(options.out, plan);
@@ -184,7 +184,7 @@ async function runFleet(
   options: RunOptions,
   interrupted: Promise<void>,
 ): Promise<Outcome | number> {
-  const { note, printJson, print } = await import('./terminal.js');
+  const { note, printJson, print } = await import('../terminal.js');
   // A start may wait for other runs.
   const run = await Promise.race([session.client.startReconcile(input, { note }), session.broken, interrupted]);
   if (run === undefined) return INTERRUPTED;
@@ -206,8 +206,8 @@ async function follow(
   { timeout }: ReconcileOptions,
   interrupted: Promise<void>,
 ): Promise<Outcome | null> {
-  const { note } = await import('./terminal.js');
-  const { showProgress } = await import('./progress.js');
+  const { note } = await import('../terminal.js');
+  const { showProgress } = await import('../progress.js');
   const outcome = session.client.outcome(run);
   outcome.catch(() => {}); // also when it is no longer waited for
   const stopProgress = await showProgress(session.client, run, process.stderr);
@@ -244,14 +244,14 @@ function lateAfter(ms: number | undefined): Promise<'late'> {
 }
 
 async function printOutcome(outcomes: readonly [Outcome, ...Outcome[]], options: RunOptions): Promise<number> {
-  const { note, paletteFor, print, printJson } = await import('./terminal.js');
-  const { mergeReports } = await import('../../domain/report/run/merge-reports.js');
+  const { note, paletteFor, print, printJson } = await import('../terminal.js');
+  const { mergeReports } = await import('../../../domain/report/run/merge-reports.js');
   const [first, ...others] = outcomes;
   const report = mergeReports([first.report, ...others.map((outcome) => outcome.report)]);
   for (const { policy, why } of outcomes.flatMap(({ skipped }) => skipped)) note(`${policy}: skipped: ${why}`);
   if (options.output === 'json') await printJson(report);
   else {
-    const { renderReport } = await import('../../domain/report/run/text.js');
+    const { renderReport } = await import('../../../domain/report/run/text.js');
     const palette = paletteFor(process.stdout, options.color);
     await print(renderReport(report, { verbose: options.verbose ?? false, palette }));
   }

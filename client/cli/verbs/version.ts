@@ -1,7 +1,7 @@
 import { Command } from 'commander';
-import { houbaVersion } from '../../config/version.js';
-import { type Output, outputOption } from './options.js';
-import { print, printJson } from './terminal.js';
+import { houbaVersion } from '../../../config/version.js';
+import { type Output, outputOption } from '../options.js';
+import { print, printJson } from '../terminal.js';
 
 export function versionCommand(): Command {
   return new Command('version')
