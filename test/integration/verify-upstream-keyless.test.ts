@@ -14,7 +14,7 @@ import { type PushedManifest, pushImage } from '../support/images.js';
 import { type RunningRegistry, startOlareg } from '../support/registries.js';
 import { type LocalSigstore, startSigstore } from '../support/sigstore.js';
 import { type StockCosign, stockCosign } from '../support/upstream-signer.js';
-import { readerOptions, rosterEntry } from '../unit/registry/support.js';
+import { readerOptions, rosterEntry } from '../unit/adapters/registry/support.js';
 
 const SIGNER = 'publisher@example.org';
 

@@ -17,7 +17,7 @@ import { type PushedManifest, pushImage } from '../support/images.js';
 import { type RunningRegistry, startDistribution, startOlareg } from '../support/registries.js';
 import { leftIn, type RegctlReader, regctlReader } from '../support/stack.js';
 import { type CosignKey, type StockCosign, stockCosign } from '../support/upstream-signer.js';
-import { readerOptions, rosterEntry } from '../unit/registry/support.js';
+import { readerOptions, rosterEntry } from '../unit/adapters/registry/support.js';
 
 const run = promisify(execFile);
 
