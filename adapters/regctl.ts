@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { type Digest, digestOf, parseDigest } from '../domain/digest.js';
 import { type ErrorCode, HoubaError } from '../domain/errors.js';
-import { alone } from '../domain/one-at-a-time.js';
+import { oneAtATime } from '../domain/one-at-a-time.js';
 import { formatPinned, formatRepository, formatTagged, type Repository } from '../domain/reference.js';
 import { rosterByHost } from '../domain/roster.js';
 import { runCommand } from './command.js';
@@ -127,7 +127,7 @@ export function createRegctl(options: RegctlOptions): Regctl {
     signal: AbortSignal | undefined,
     work: () => Promise<Result>,
   ): Promise<Result> {
-    return alone(writing, formatPinned(repository, subject), async () => {
+    return oneAtATime(writing, formatPinned(repository, subject), async () => {
       signal?.throwIfAborted();
       return work();
     });

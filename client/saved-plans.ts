@@ -9,7 +9,7 @@ import {
   toSavedPlan,
 } from '../domain/plan/held-plan/saved-plan.js';
 import type { ItemPage, PlanItem, PlannedItems } from '../domain/plan/plan-item.js';
-import type { PolicyInput } from '../domain/plan/work.js';
+import type { PolicyInput } from '../domain/plan/request.js';
 
 /**
  * Items of one run: its input has to fit into a history. A larger plan is carried out by one run after the other.

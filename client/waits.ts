@@ -11,7 +11,7 @@ import { HoubaError } from '../domain/errors.js';
 import type { HumanWord } from '../domain/human-word.js';
 import { formatTagged, type Repository } from '../domain/reference.js';
 import type { PurgeOutcome } from '../domain/report/purge-report.js';
-import { compareText } from '../domain/selection/version.js';
+import { compareText } from '../domain/text/compare-text.js';
 
 /** A tag that waits. */
 export interface WaitSummary {

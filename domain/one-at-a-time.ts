@@ -4,7 +4,7 @@
  *
  * @param running what is under way, by key; handed in anew for each kind of work
  */
-export async function alone<Result>(
+export async function oneAtATime<Result>(
   running: Map<string, Promise<unknown>>,
   key: string,
   work: () => Promise<Result>,

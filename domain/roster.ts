@@ -56,3 +56,8 @@ export function destinationRepository(entry: RosterEntry, project: string, repos
   const path = [entry.namespace, project, repository].filter((part) => part !== null && part !== '').join('/');
   return parseRepository(entry.host, path);
 }
+
+/** A destination repository: where it is, and the roster name under which the worker finds how to reach it (S6). */
+export interface DestinationRepository extends Repository {
+  readonly registry: string;
+}

@@ -1,5 +1,6 @@
 import type { ObserveOutcome } from '../activities/settle/observe-waits.js';
-import type { Position, Wait } from '../domain/plan/work.js';
+import type { Wait } from '../domain/plan/work.js';
+import type { Position } from '../domain/report/run/position.js';
 import { newOperation, type Operation } from '../domain/report/run/run-report.js';
 import { reportFailure } from './failures.js';
 import { steps } from './steps.js';

@@ -12,7 +12,8 @@ import type { Inspection } from '../activities/place/write-image.js';
 import type { Digest } from '../domain/digest.js';
 import type { Status } from '../domain/durable/messages.js';
 import { QUERIES } from '../domain/durable/names.js';
-import { type Placement, type PlacementResult, placementFacts } from '../domain/plan/work.js';
+import type { ReportedError } from '../domain/errors.js';
+import { type Placement, placementFacts } from '../domain/plan/work.js';
 import { formatRepository } from '../domain/reference.js';
 import { failure, reportFailure } from './failures.js';
 import { needsHumanAttributes } from './search-attributes.js';
@@ -220,4 +221,14 @@ function journalOf(placement: Placement): Record<string, unknown> {
       ? {}
       : { promoted_by: promoted.by, promoted_reason: promoted.reason }),
   };
+}
+
+/** What `placeImage` returns; the aliases it moved and those it could not. */
+export interface PlacementResult {
+  readonly digest: Digest;
+  readonly aliases: readonly {
+    readonly alias: string;
+    readonly moved: boolean;
+    readonly error: ReportedError | null;
+  }[];
 }

@@ -11,9 +11,10 @@ import {
 } from '@temporalio/workflow';
 import { QUERIES, WAIT_SIGNALS, WAIT_UPDATES } from '../domain/durable/names.js';
 import type { Look, Observed, SettleResult, WaitDecision, WaitStatus, Withdrawal } from '../domain/durable/settle.js';
-import type { Observation, Placement, PlacementResult } from '../domain/plan/work.js';
+import type { Observation, Placement } from '../domain/plan/work.js';
 import { reportFailure } from './failures.js';
 import { placeChild } from './place-child.js';
+import type { PlacementResult } from './place-image.js';
 import { steps } from './steps.js';
 import { type CarriedWait, TagWait } from './tag-wait.js';
 

@@ -26,9 +26,10 @@ import {
   type WaitStep,
   withdrawn,
 } from '../domain/lifecycle/stability-wait.js';
-import type { Observation, Placement, PlacementResult } from '../domain/plan/work.js';
+import type { Observation, Placement } from '../domain/plan/work.js';
 import { formatRepository, formatTagged } from '../domain/reference.js';
 import { failure } from './failures.js';
+import type { PlacementResult } from './place-image.js';
 import { waitAttributes } from './search-attributes.js';
 
 /** What a wait that continues as new carries along. */

@@ -4,8 +4,8 @@ import { ERROR_TABLE, HoubaError, type ReportedError, reportError } from '../../
 import { unneededManifests } from '../../domain/lifecycle/manifest-graph.js';
 import { isRestored, readMarks } from '../../domain/lifecycle/mark.js';
 import { parseManifest } from '../../domain/manifest.js';
-import type { DestinationRepository } from '../../domain/plan/work.js';
 import { formatTagged, type Repository } from '../../domain/reference.js';
+import type { DestinationRepository } from '../../domain/roster.js';
 import { readStamp, readStampBeside, stampsBeside } from '../../domain/stamp/annotations.js';
 import type { Dependencies } from '../dependencies.js';
 import { type StepContext, step } from '../step.js';

@@ -1,19 +1,8 @@
 import { Context } from '@temporalio/activity';
 import { deletionsId } from '../../domain/durable/ids.js';
 import { DELETION_LEASE_MS, DELETION_SIGNALS, QUEUES, WORKFLOWS } from '../../domain/durable/names.js';
-import type { Repository } from '../../domain/reference.js';
+import type { DeletionNotes } from '../dependencies.js';
 import { temporalClient, WorkflowNotFoundError } from '../temporal.js';
-
-/** What everybody can know of deletions, whichever worker is at them. */
-export interface DeletionNotes {
-  /**
-   * Deletes while it is known that something is being deleted in the repository. What is needed must be read in here: a
-   * placement that published its tag before is seen, and one that does so later knows.
-   */
-  during<Result>(repository: Repository, work: () => Promise<Result>): Promise<Result>;
-  /** Whether anything was being deleted in the repository at some time since then, ms since 1970, and still is. */
-  since(repository: Repository, sinceMs: number): Promise<'none' | 'ended' | 'going on'>;
-}
 
 /** Kept in Temporal, by a workflow a repository: what its id answers is never stale, as a search may be. */
 export const deletionNotes: DeletionNotes = {

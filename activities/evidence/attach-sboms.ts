@@ -11,13 +11,14 @@ import {
   sbomAnnotations,
 } from '../../domain/evidence/sbom.js';
 import { refuseForeignLayers } from '../../domain/manifest.js';
-import { alone } from '../../domain/one-at-a-time.js';
-import type { DestinationRepository } from '../../domain/plan/work.js';
+import { oneAtATime } from '../../domain/one-at-a-time.js';
 import { formatPinned, type Repository } from '../../domain/reference.js';
+import type { DestinationRepository } from '../../domain/roster.js';
 import { prefixedKeys } from '../../domain/stamp/keys.js';
 import type { Dependencies } from '../dependencies.js';
+import { rememberEvidence } from '../repository/digest-facts.js';
 import { readArtifactFile, readManifest, readPlatforms } from '../repository/read-manifest.js';
-import { referrersOf, rememberEvidence } from '../repository/survey.js';
+import { referrersOf } from '../repository/referrers.js';
 import { type StepContext, step } from '../step.js';
 
 export interface SbomRequest {
@@ -50,7 +51,7 @@ export function createAttachSboms(deps: Dependencies) {
       const lacking = missing.filter((entry) => entry.of.digest === platform.digest);
       if (lacking.length === 0) continue;
       const content = await contentOf(deps, destination, platform, signal);
-      await alone(scanning, content, () =>
+      await oneAtATime(scanning, content, () =>
         attachPlatform(deps, request, platform, content, lacking, referrers, context),
       );
     }

@@ -7,6 +7,7 @@ import {
   type MissingAttestation,
   missingAttestations,
 } from '../../domain/evidence/attestation.js';
+import type { StatementFacts } from '../../domain/evidence/facts.js';
 import { TRANSFORM_PREDICATE_TYPE, transformPredicate } from '../../domain/evidence/predicates.js';
 import { provenancePredicate } from '../../domain/evidence/provenance.js';
 import {
@@ -16,13 +17,14 @@ import {
   type SbomFormat,
 } from '../../domain/evidence/sbom.js';
 import { buildStatement, type StatementSubject } from '../../domain/evidence/statement.js';
-import { alone } from '../../domain/one-at-a-time.js';
-import type { SignRequest, StatementFacts } from '../../domain/plan/work.js';
+import { oneAtATime } from '../../domain/one-at-a-time.js';
 import { formatPinned, formatTagged } from '../../domain/reference.js';
+import type { DestinationRepository } from '../../domain/roster.js';
 import { prefixedKeys } from '../../domain/stamp/keys.js';
 import type { Dependencies } from '../dependencies.js';
+import { rememberEvidence } from '../repository/digest-facts.js';
 import { readArtifactFile, readPlatforms } from '../repository/read-manifest.js';
-import { referrersOf, rememberEvidence } from '../repository/survey.js';
+import { referrersOf } from '../repository/referrers.js';
 import { step } from '../step.js';
 
 type ReferrersOf = ReadonlyMap<Digest, readonly ReferrerDescriptor[]>;
@@ -43,7 +45,7 @@ export function createSignEvidence(deps: Dependencies) {
     const platforms = await readPlatforms(reader, destination, subject, signal);
     // Tags of one upstream digest share their platforms' manifests, and would sign those twice at once.
     const shared = platforms.map(({ digest }) => formatPinned(destination, digest)).join(' ');
-    const written = await alone(signing, shared, async () => {
+    const written = await oneAtATime(signing, shared, async () => {
       const referrers = await referrersOf(reader, destination, subject, platforms, signal);
       const identity = identityIn(request);
       const whole = { ...request, facts: withPlatforms(request.facts, platforms) };
@@ -129,4 +131,16 @@ function subjectOf({ destination, tag, subject }: SignRequest, digest: Digest): 
 
 function identityIn({ tag, facts }: SignRequest) {
   return { tag, policy: facts.policy, import: facts.import, variant: facts.variant };
+}
+
+/** The input of `signEvidence`: everything about one digest that still lacks a signature is signed. */
+export interface SignRequest {
+  readonly destination: DestinationRepository;
+  /** The output tag, for the name of the subject. */
+  readonly tag: string;
+  readonly subject: Digest;
+  readonly artifactType: 'image' | 'helmChart' | 'generic';
+  readonly facts: StatementFacts;
+  /** How the journal tells of a back-fill; null inside a placement. */
+  readonly journal: Readonly<Record<string, unknown>> | null;
 }

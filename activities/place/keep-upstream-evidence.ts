@@ -1,8 +1,8 @@
 import type { Manifest } from '../../adapters/registry.js';
 import type { Digest } from '../../domain/digest.js';
 import { HoubaError } from '../../domain/errors.js';
-import type { DestinationRepository } from '../../domain/plan/work.js';
 import { formatPinned, isTag, type Repository } from '../../domain/reference.js';
+import type { DestinationRepository } from '../../domain/roster.js';
 import type { Dependencies } from '../dependencies.js';
 import { readManifest } from '../repository/read-manifest.js';
 import { step } from '../step.js';

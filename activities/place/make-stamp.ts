@@ -4,10 +4,10 @@ import { HoubaError } from '../../domain/errors.js';
 import { type ParsedManifest, parseManifest } from '../../domain/manifest.js';
 import type { Placement } from '../../domain/plan/work.js';
 import { formatTagged, type Repository } from '../../domain/reference.js';
-import { compareText } from '../../domain/selection/version.js';
 import { type RecordedStamp, type Stamp, stampAnnotations } from '../../domain/stamp/annotations.js';
 import { OCI_KEYS, prefixedKeys } from '../../domain/stamp/keys.js';
 import { type StampedManifest, stampManifest } from '../../domain/stamp/manifest.js';
+import { compareText } from '../../domain/text/compare-text.js';
 import type { Dependencies } from '../dependencies.js';
 import { readConfig, readManifest } from '../repository/read-manifest.js';
 

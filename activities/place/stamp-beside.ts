@@ -1,6 +1,7 @@
 import type { ReferrerDescriptor } from '../../adapters/registry.js';
 import type { Digest } from '../../domain/digest.js';
-import type { DestinationRepository, Placement } from '../../domain/plan/work.js';
+import type { Placement } from '../../domain/plan/work.js';
+import type { DestinationRepository } from '../../domain/roster.js';
 import { stampsBeside } from '../../domain/stamp/annotations.js';
 import { STAMP_ARTIFACT_TYPE } from '../../domain/stamp/keys.js';
 import { type Removal, removeManifests, type Victim } from '../deletion/remove-manifests.js';

@@ -2,6 +2,7 @@ import type { Cosign, Trust } from '../../adapters/cosign.js';
 import type { RegistryReader } from '../../adapters/registry.js';
 import type { Digest } from '../../domain/digest.js';
 import { HoubaError } from '../../domain/errors.js';
+import type { UpstreamSigner } from '../../domain/evidence/facts.js';
 import { explainRefusal } from '../../domain/evidence/upstream/refusal.js';
 import {
   digestInPayload,
@@ -15,7 +16,6 @@ import {
   upstreamKeyProblem,
 } from '../../domain/evidence/upstream/upstream-key.js';
 import { type Descriptor, parseManifest } from '../../domain/manifest.js';
-import type { UpstreamSigner } from '../../domain/plan/work.js';
 import { formatPinned, isTag, type Repository } from '../../domain/reference.js';
 import type { ActivitySettings } from '../dependencies.js';
 import { faultOf, readBundles } from '../evidence/read-bundles.js';

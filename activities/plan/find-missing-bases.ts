@@ -1,15 +1,15 @@
 import pLimit from 'p-limit';
 import { recordedSource } from '../../domain/plan/placements.js';
-import { lostKey, type PolicyPlan, type TagDecision, type Target } from '../../domain/plan/plan.js';
+import { missingBaseKey, type PolicyPlan, type TagDecision, type Target } from '../../domain/plan/plan.js';
 import type { Repository } from '../../domain/reference.js';
 import type { Dependencies } from '../dependencies.js';
 
 /**
- * Recorded base digests that an update needs and that nobody serves any more, by `lostKey`. Only those that the source's
+ * Recorded base digests that an update needs and that nobody serves any more, by `missingBaseKey`. Only those that the source's
  * tag does not show are asked for: one HEAD at the destination, and one at the source if it is not there. A registry that
  * does not answer settles nothing; the placement will say so.
  */
-export async function findLost(
+export async function findMissingBases(
   deps: Dependencies,
   source: Repository,
   targets: readonly Target[],
@@ -20,9 +20,9 @@ export async function findLost(
   const suspects = new Map<string, TagDecision>();
   for (const tag of plan.tags) {
     if (tag.kind !== 'update' || tag.baseDigest === null || tag.baseDigest === tag.sourceDigest) continue;
-    suspects.set(lostKey((targets[tag.target] as Target).repository, tag.baseDigest), tag);
+    suspects.set(missingBaseKey((targets[tag.target] as Target).repository, tag.baseDigest), tag);
   }
-  const lost = new Set<string>();
+  const missing = new Set<string>();
   const limit = pLimit(width);
   const look = async (key: string, tag: TagDecision): Promise<void> => {
     const digest = tag.baseDigest as string;
@@ -34,8 +34,8 @@ export async function findLost(
       signal.throwIfAborted();
       return;
     }
-    lost.add(key);
+    missing.add(key);
   };
   await Promise.all([...suspects].map(([key, tag]) => limit(() => look(key, tag))));
-  return lost;
+  return missing;
 }

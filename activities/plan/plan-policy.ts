@@ -4,19 +4,22 @@ import { formatInstant } from '../../domain/instant.js';
 import { carryPage, saveItems } from '../../domain/plan/held-plan/carry-plan.js';
 import { planPolicy, type Target } from '../../domain/plan/plan.js';
 import { allWork, fillPage, reportTargets } from '../../domain/plan/plan-page.js';
+import type { PlanRequest } from '../../domain/plan/request.js';
 import type { SeenRepository } from '../../domain/plan/survey.js';
 import { expandTargets } from '../../domain/plan/targets.js';
-import type { PlannedOperation, PlannedTransform, PlanPage, PlanRequest } from '../../domain/plan/work.js';
+import type { PlanPage } from '../../domain/plan/work.js';
 import { refuseKeyServices, refuseUnrecorded } from '../../domain/policy/refuse.js';
 import { type ResolvedPolicy, type ResolvedVariant, resolvePolicy } from '../../domain/policy/resolve.js';
 import { formatRepository, parseRepository, type Repository } from '../../domain/reference.js';
+import type { PlannedOperation } from '../../domain/report/run/position.js';
 import type { Operation } from '../../domain/report/run/run-report.js';
+import type { PlannedTransform } from '../../domain/transform/planned-transform.js';
 import { planTransform } from '../../domain/transform/resolve.js';
 import type { TransformResources } from '../../domain/transform/step.js';
 import type { Dependencies } from '../dependencies.js';
 import { listSourceTags, surveyDestination, surveySource } from '../repository/survey.js';
 import { type StepContext, step } from '../step.js';
-import { findLost } from './find-missing-bases.js';
+import { findMissingBases } from './find-missing-bases.js';
 import { surveyRemovals } from './survey-removals.js';
 
 /**
@@ -52,11 +55,11 @@ export function createPlanPolicy(deps: Dependencies) {
     const survey = await surveys(() => surveyAll(deps, policy, source, targets, request, concurrency, context));
     const { prefix, stability } = deps.settings;
     const settings = { prefix, stability, transforms };
-    const decide = (lost: ReadonlySet<string>) =>
-      planPolicy(policy, survey.targets, survey.source, survey.seen, { ...settings, lost });
+    const decide = (missingBases: ReadonlySet<string>) =>
+      planPolicy(policy, survey.targets, survey.source, survey.seen, { ...settings, missingBases });
     const hopeful = decide(new Set());
-    const lost = await findLost(deps, source, targets, hopeful, concurrency, context.signal);
-    const plan = lost.size === 0 ? hopeful : decide(lost);
+    const missingBases = await findMissingBases(deps, source, targets, hopeful, concurrency, context.signal);
+    const plan = missingBases.size === 0 ? hopeful : decide(missingBases);
     const sight = { ...survey, policy, plan, from: source, listed: upstream };
     const removals = await surveyRemovals(deps, sight, request, concurrency, context.signal);
     const { now, folder } = request;

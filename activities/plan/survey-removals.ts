@@ -3,11 +3,12 @@ import type { Digest } from '../../domain/digest.js';
 import { destinationOf, recordedSource } from '../../domain/plan/placements.js';
 import { type PolicyPlan, type Target, wantedTags } from '../../domain/plan/plan.js';
 import { planRemovals, type RemovalPlan } from '../../domain/plan/removals.js';
+import type { PlanRequest } from '../../domain/plan/request.js';
 import type { SeenRepository } from '../../domain/plan/survey.js';
 import { expandTargets } from '../../domain/plan/targets.js';
-import type { DestinationRepository, PlanRequest } from '../../domain/plan/work.js';
 import type { ResolvedPolicy } from '../../domain/policy/resolve.js';
 import { formatPinned, formatRepository, formatTagged, type Repository } from '../../domain/reference.js';
+import type { DestinationRepository } from '../../domain/roster.js';
 import type { Dependencies } from '../dependencies.js';
 import { readMarksOn } from '../repository/marks.js';
 

@@ -1,16 +1,18 @@
 import type { DigestFacts, StampBeside } from '../../adapters/digest-memory.js';
-import type { ReferrerDescriptor, RegistryReader } from '../../adapters/registry.js';
+import type { RegistryReader } from '../../adapters/registry.js';
 import type { Digest } from '../../domain/digest.js';
 import { HoubaError } from '../../domain/errors.js';
 import { missingAttestations, type StatementIdentity } from '../../domain/evidence/attestation.js';
-import { missingSboms, type PlatformManifest, type SbomFormat } from '../../domain/evidence/sbom.js';
+import { missingSboms, type SbomFormat } from '../../domain/evidence/sbom.js';
 import { type PlacedMark, readMarks } from '../../domain/lifecycle/mark.js';
 import type { SeenRepository, SeenTag, SourceDigests } from '../../domain/plan/survey.js';
 import { formatRepository, isEvidenceTag, isTag, type Repository } from '../../domain/reference.js';
-import { readStamp, stampsBeside } from '../../domain/stamp/annotations.js';
+import { readStamp } from '../../domain/stamp/annotations.js';
 import type { Dependencies } from '../dependencies.js';
+import { youngestStamps } from './digest-facts.js';
 import { readMarksOn, rememberMarks } from './marks.js';
 import { readManifest, readPlatforms } from './read-manifest.js';
+import { referrersOf } from './referrers.js';
 
 interface Looking {
   readonly signal: AbortSignal;
@@ -173,47 +175,6 @@ async function lookCloser(
 function identityOf({ tag, stamp }: StampBeside): StatementIdentity {
   const { policy, import: name, variant } = stamp;
   return { tag, policy: policy ?? '', import: name ?? '', variant: variant ?? '' };
-}
-
-/**
- * Notes evidence that has just been made. Nothing is noted of a digest that nobody has looked at: the next survey does.
- *
- * @param made the formats that are complete now, or signed now
- */
-export function rememberEvidence(
-  deps: Dependencies,
-  repository: Repository,
-  digest: Digest,
-  made: Partial<Pick<DigestFacts, 'sbomFormats' | 'signedFormats'>>,
-): void {
-  const known = deps.memory.facts(repository, digest);
-  if (known !== undefined) deps.memory.rememberFacts(repository, digest, { ...known, ...made });
-}
-
-/** Of several stamps of one tag, left by a placement that was cut short, the youngest; not yet known to be signed. */
-export function youngestStamps(referrers: readonly ReferrerDescriptor[], prefix: string): StampBeside[] {
-  const byTag = new Map(stampsBeside(referrers, prefix).map(({ tag, stamp }) => [tag, stamp]));
-  return Array.from(byTag, ([tag, stamp]) => ({ tag, stamp, signed: false }));
-}
-
-/**
- * The referrers of a subject and of each of its platforms' manifests.
- *
- * @param known those of the subject, where they have been listed already
- */
-export async function referrersOf(
-  reader: RegistryReader,
-  repository: Repository,
-  subject: Digest,
-  platforms: readonly PlatformManifest[],
-  signal: AbortSignal,
-  known?: ReferrerDescriptor[],
-): Promise<Map<Digest, ReferrerDescriptor[]>> {
-  const found = new Map<Digest, ReferrerDescriptor[]>(known === undefined ? [] : [[subject, known]]);
-  for (const digest of [subject, ...platforms.map((platform) => platform.digest)]) {
-    if (!found.has(digest)) found.set(digest, await reader.listReferrers(repository, digest, {}, signal));
-  }
-  return found;
 }
 
 function covers(have: readonly SbomFormat[], want: readonly SbomFormat[]): boolean {

@@ -2,11 +2,11 @@ import type { Digest } from '../../domain/digest.js';
 import type { Judgement } from '../../domain/durable/retire.js';
 import { type PlacedMark, pendingMark, readMarks } from '../../domain/lifecycle/mark.js';
 import { lastLook } from '../../domain/lifecycle/purge.js';
-import type { DestinationRepository } from '../../domain/plan/work.js';
+import type { DestinationRepository } from '../../domain/roster.js';
 import { type RecordedStamp, readStamp, readStampBeside } from '../../domain/stamp/annotations.js';
+import { purgeWindow } from '../deletion/ask-oracle.js';
 import type { Dependencies } from '../dependencies.js';
 import { readManifest } from '../repository/read-manifest.js';
-import { purgeWindow } from '../sweep/walk-registries.js';
 import { isWanted } from './still-wanted.js';
 
 export interface LookedAt {

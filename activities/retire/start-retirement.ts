@@ -9,14 +9,14 @@ import type { Dependencies } from '../dependencies.js';
 import { step } from '../step.js';
 import { temporalClient, WithStartWorkflowOperation, WorkflowNotFoundError } from '../temporal.js';
 
-export interface HandOverRequest {
+export interface StartRetirementRequest {
   readonly marked: MarkedTag;
   readonly requireApproval: boolean;
   /** Whether a retirement may begin that is not under way yet. */
   readonly mayBegin: boolean;
 }
 
-export interface HandedOver {
+export interface StartRetirementResult {
   readonly outcome: PurgeOutcome;
   /** Whether a retirement was begun. */
   readonly begun: boolean;
@@ -28,40 +28,45 @@ export interface HandedOver {
  *
  * Throws what the retirement's own steps throw only as part of the outcome.
  */
-export function createHandOver(_deps: Dependencies) {
-  return step(async ({ marked, requireApproval, mayBegin }: HandOverRequest, { signal }): Promise<HandedOver> => {
-    const client = temporalClient();
-    const { destination, tag } = marked;
-    const workflowId = retireId(destination, tag);
-    const order: RetireOrder = { ...marked, requireApproval };
-    return await client.withAbortSignal(signal, async () => {
-      try {
-        const handle = client.workflow.getHandle(workflowId);
-        const outcome = await handle.executeUpdate<PurgeOutcome, [RetireOrder]>(RETIRE_UPDATES.sweep, {
+export function createStartRetirement(_deps: Dependencies) {
+  return step(
+    async (
+      { marked, requireApproval, mayBegin }: StartRetirementRequest,
+      { signal },
+    ): Promise<StartRetirementResult> => {
+      const client = temporalClient();
+      const { destination, tag } = marked;
+      const workflowId = retireId(destination, tag);
+      const order: RetireOrder = { ...marked, requireApproval };
+      return await client.withAbortSignal(signal, async () => {
+        try {
+          const handle = client.workflow.getHandle(workflowId);
+          const outcome = await handle.executeUpdate<PurgeOutcome, [RetireOrder]>(RETIRE_UPDATES.sweep, {
+            args: [order],
+          });
+          return { outcome, begun: false };
+        } catch (error) {
+          if (!(error instanceof WorkflowNotFoundError)) throw error;
+        }
+        const ended = await endedMeanwhile(client, workflowId);
+        // Whether this sweep had begun it nobody knows: it counts as begun.
+        if (ended !== null) return { outcome: ended, begun: mayBegin };
+        if (!mayBegin) return { outcome: refused(marked), begun: false };
+        const startWorkflowOperation = new WithStartWorkflowOperation(WORKFLOWS.retire, {
+          workflowId,
+          taskQueue: QUEUES.flow,
           args: [order],
+          workflowIdConflictPolicy: 'USE_EXISTING',
+          staticSummary: `retire ${formatTagged(destination, tag)}`,
         });
-        return { outcome, begun: false };
-      } catch (error) {
-        if (!(error instanceof WorkflowNotFoundError)) throw error;
-      }
-      const ended = await endedMeanwhile(client, workflowId);
-      // Whether this sweep had begun it nobody knows: it counts as begun.
-      if (ended !== null) return { outcome: ended, begun: mayBegin };
-      if (!mayBegin) return { outcome: refused(marked), begun: false };
-      const startWorkflowOperation = new WithStartWorkflowOperation(WORKFLOWS.retire, {
-        workflowId,
-        taskQueue: QUEUES.flow,
-        args: [order],
-        workflowIdConflictPolicy: 'USE_EXISTING',
-        staticSummary: `retire ${formatTagged(destination, tag)}`,
+        const outcome = await client.workflow.executeUpdateWithStart<Workflow, PurgeOutcome, [RetireOrder]>(
+          RETIRE_UPDATES.sweep,
+          { args: [order], startWorkflowOperation },
+        );
+        return { outcome, begun: true };
       });
-      const outcome = await client.workflow.executeUpdateWithStart<Workflow, PurgeOutcome, [RetireOrder]>(
-        RETIRE_UPDATES.sweep,
-        { args: [order], startWorkflowOperation },
-      );
-      return { outcome, begun: true };
-    });
-  });
+    },
+  );
 }
 
 /** What came of a retirement that ended before this attempt could ask again: the answer was lost with a worker. */

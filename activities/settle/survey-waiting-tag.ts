@@ -11,7 +11,7 @@ import { step } from '../step.js';
  *
  * Throws what reading a registry throws.
  */
-export function createLookAgain(deps: Dependencies) {
+export function createSurveyWaitingTag(deps: Dependencies) {
   return step(async (request: LookRequest, { signal }): Promise<Look> => {
     const { source, sourceTag, destination, tag } = request;
     // A GET, whose bytes are checked: what nobody is served has not stood still for anybody.

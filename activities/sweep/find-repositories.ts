@@ -2,7 +2,7 @@ import { HoubaError } from '../../domain/errors.js';
 import { resolvePolicy } from '../../domain/policy/resolve.js';
 import { formatRepository, parseRepository, type Repository } from '../../domain/reference.js';
 import { destinationRepository, type RosterEntry, rosterByName } from '../../domain/roster.js';
-import { compareText } from '../../domain/selection/version.js';
+import { compareText } from '../../domain/text/compare-text.js';
 import type { Dependencies } from '../dependencies.js';
 
 /**

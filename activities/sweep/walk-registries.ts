@@ -1,13 +1,9 @@
-import pLimit from 'p-limit';
-import type { Digest } from '../../domain/digest.js';
-import { failedOutcome, type MarkedTag, outcomeOf, type SweepCursor } from '../../domain/durable/retire.js';
+import type { SweepCursor } from '../../domain/durable/sweeps.js';
 import { HoubaError, type ReportedError, reportError } from '../../domain/errors.js';
-import { type PlacedMark, readMarks } from '../../domain/lifecycle/mark.js';
-import type { DestinationRepository } from '../../domain/plan/work.js';
-import { isEvidenceTag, isTag, type Repository } from '../../domain/reference.js';
-import type { PurgeOutcome } from '../../domain/report/purge-report.js';
-import { type RosterEntry, rosterByName } from '../../domain/roster.js';
-import { compareText } from '../../domain/selection/version.js';
+import type { Repository } from '../../domain/reference.js';
+import { type DestinationRepository, type RosterEntry, rosterByName } from '../../domain/roster.js';
+import { compareText } from '../../domain/text/compare-text.js';
+import { purgeWindow } from '../deletion/ask-oracle.js';
 import type { Dependencies } from '../dependencies.js';
 import { type StepContext, step } from '../step.js';
 import { findRepositories, isInside, parseName } from './find-repositories.js';
@@ -76,14 +72,6 @@ export function placesOf(
   return [...new Map(entries.map((entry) => [`${entry.host}/${entry.namespace ?? ''}`, entry])).values()];
 }
 
-/** @throws HoubaError `ConfigInvalid` when no idle window is set: there is no default on purpose */
-export function purgeWindow({ settings }: Dependencies): number {
-  if (settings.purgeMinIdleMs !== null && settings.purgeMinIdleMs > 0) return settings.purgeMinIdleMs;
-  throw new HoubaError('ConfigInvalid', 'purge needs to know how long a tag must be unused', {
-    hint: 'set HOUBA_PURGE_MIN_IDLE, as in 30d',
-  });
-}
-
 export interface FindRequest {
   readonly registries: readonly string[];
   /** `host/path`: these alone; null: all there are. */
@@ -92,48 +80,8 @@ export interface FindRequest {
   readonly cursor: SweepCursor | null;
 }
 
-export interface MarksPage {
-  readonly found: readonly MarkedTag[];
-  /** What needs no further look: marks that never purge, and what could not be read. */
-  readonly settled: readonly PurgeOutcome[];
-  /** null: that was all. */
-  readonly next: SweepCursor | null;
-}
-
 /** Marked tags in a page. */
-const PAGE = 100;
-
-/**
- * Walks the registries for tags with a deletion mark, a page at a time: their catalogues, one HEAD a tag, and the referrers
- * of every digest. What cannot be read is an outcome and stops nothing else.
- */
-export function createFindMarks(deps: Dependencies) {
-  return step(async (request: FindRequest, context): Promise<MarksPage> => {
-    const found: MarkedTag[] = [];
-    const settled: PurgeOutcome[] = [];
-    for await (const place of walkRepositories(deps, request, context)) {
-      if ('error' in place) {
-        settled.push(place.known ? unread(place.name, place.error) : unknown(place.name, place.error));
-        continue;
-      }
-      const { repository, after } = place;
-      try {
-        for await (const one of marksIn(deps, repository, after, context.signal)) {
-          if ('decision' in one) settled.push(one);
-          else found.push(one);
-          if (found.length < PAGE || !('tag' in one)) continue;
-          return { found, settled, next: { registry: repository.registry, path: repository.path, tag: one.tag } };
-        }
-      } catch (error) {
-        context.signal.throwIfAborted();
-        settled.push(unread(`${repository.host}/${repository.path}`, reportError(error)));
-      }
-      if (settled.length < PAGE) continue;
-      return { found, settled, next: { registry: repository.registry, path: repository.path, tag: null } };
-    }
-    return { found, settled, next: null };
-  });
-}
+export const PAGE = 100;
 
 interface Unread {
   readonly name: string;
@@ -180,7 +128,7 @@ type Place =
     };
 
 /** Every repository of the registries, in the order of their names, from the cursor on. */
-async function* walkRepositories(
+export async function* walkRepositories(
   deps: Dependencies,
   { registries, repositories, cursor }: FindRequest,
   { signal, progress }: StepContext,
@@ -208,53 +156,4 @@ async function* walkRepositories(
       };
     }
   }
-}
-
-/** The marked tags of one repository in the order of their names, and marks that never purge. */
-async function* marksIn(
-  deps: Dependencies,
-  destination: DestinationRepository,
-  after: string | null,
-  signal: AbortSignal,
-): AsyncGenerator<MarkedTag | PurgeOutcome> {
-  const { reader, settings } = deps;
-  const limit = pLimit(settings.maxConcurrency);
-  const listed = ((await reader.listTags(destination, signal)) ?? [])
-    .filter((tag) => isTag(tag) && !isEvidenceTag(tag))
-    .filter((tag) => after === null || compareText(tag, after) > 0)
-    .sort(compareText);
-  const marks = new Map<Digest, Promise<PlacedMark[]>>();
-  const marksOn = (digest: Digest): Promise<PlacedMark[]> => {
-    const known = marks.get(digest);
-    if (known !== undefined) return known;
-    const asked = reader
-      .listReferrers(destination, digest, {}, signal)
-      .then((referrers) => readMarks(digest, referrers, settings.prefix));
-    marks.set(digest, asked);
-    return asked;
-  };
-  const look = async (tag: string): Promise<MarkedTag | PurgeOutcome | null> => {
-    const head = await reader.headManifest(destination, tag, signal);
-    if (head === null) return null;
-    const { digest } = head;
-    const pending = (await marksOn(digest)).filter(({ mark }) => mark.state === 'pending-deletion');
-    const own = pending.find(({ mark }) => mark.tag === tag);
-    if (own !== undefined) return { destination, tag, digest, policy: own.mark.identity.policy };
-    if (!pending.some(({ mark }) => mark.tag === null)) return null;
-    const reason = 'its mark names no tag, so nobody can tell which one was meant (L3)';
-    return outcomeOf({ destination, tag, digest, policy: '' }, { act: 'end', digest, reason, gone: false });
-  };
-  for (let start = 0; start < listed.length; start += PAGE) {
-    const looked = listed.slice(start, start + PAGE).map((tag) => limit(() => look(tag)));
-    for (const one of await Promise.all(looked)) if (one !== null) yield one;
-  }
-}
-
-function unknown(name: string, error: ReportedError): PurgeOutcome {
-  return { ...unread(name, error), reason: `it was not looked at: ${error.message}`, error: null };
-}
-
-function unread(name: string, error: ReportedError): PurgeOutcome {
-  const place = { destination: { registry: '', host: '', path: '' }, tag: '', digest: null, policy: '' };
-  return { ...failedOutcome(place, error), image_ref: name, reason: 'it could not be read' };
 }

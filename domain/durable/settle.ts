@@ -1,7 +1,7 @@
 import type { Digest } from '../digest.js';
 import type { HumanWord } from '../human-word.js';
-import type { DestinationRepository } from '../plan/work.js';
 import type { Repository } from '../reference.js';
+import type { DestinationRepository } from '../roster.js';
 import type { Status } from './messages.js';
 
 /** What a wait answers to an observation. */

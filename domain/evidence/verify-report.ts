@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { NO_PALETTE, type Palette } from '../report/run/text.js';
+import { NO_PALETTE, type Palette } from '../report/palette.js';
 import { escapeControls } from '../text/escape.js';
 import { REQUIREMENTS, type VerifyReport } from './verify.js';
 

@@ -5,8 +5,8 @@ import { type MarkChange, markChanges } from '../lifecycle/mark-changes.js';
 import { type RetentionLevel, resolveRetention, surplusTags } from '../lifecycle/retention.js';
 import type { ResolvedPolicy } from '../policy/resolve.js';
 import { formatRepository } from '../reference.js';
-import { compareText } from '../selection/version.js';
 import type { RecordedStamp } from '../stamp/annotations.js';
+import { compareText } from '../text/compare-text.js';
 import { type Target, wantedTags } from './plan.js';
 import type { SeenRepository } from './survey.js';
 

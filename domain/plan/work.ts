@@ -1,37 +1,15 @@
 import type { Digest } from '../digest.js';
-import type { RunOptions } from '../durable/messages.js';
 import type { ReportedError } from '../errors.js';
+import type { StatementFacts, UpstreamSigner } from '../evidence/facts.js';
 import type { HumanWord } from '../human-word.js';
 import type { Mark } from '../lifecycle/mark.js';
-import type { TransformStep } from '../policy/resolve.js';
-import type { MirrorPolicy } from '../policy/schema.js';
 import type { Repository } from '../reference.js';
-import type { Counts, Operation } from '../report/run/run-report.js';
+import type { PlannedOperation, Position, ReportTarget } from '../report/run/position.js';
+import type { Counts } from '../report/run/run-report.js';
+import type { DestinationRepository } from '../roster.js';
+import type { PlannedTransform } from '../transform/planned-transform.js';
 import type { AliasMove, EvidenceKind } from './plan.js';
-import type { ItemPage, PlannedItems } from './plan-item.js';
-
-/** A destination repository: where it is, and the roster name under which the worker finds how to reach it (S6). */
-export interface DestinationRepository extends Repository {
-  readonly registry: string;
-}
-
-/** Where in a policy's report something belongs. `variant` is null for deletions and marks. */
-export interface Position {
-  readonly target: number;
-  readonly variant: number | null;
-}
-
-/** The steps of a rebuild with what decides their outcome. Names only: the build worker finds what they stand for (S6). */
-export interface PlannedTransform {
-  readonly steps: readonly TransformStep[];
-  /** Section 3, "Transform version". */
-  readonly version: string;
-  /** The certificates that go in, by name and digest of their text. */
-  readonly resources: readonly { readonly name: string; readonly digest: Digest }[];
-}
-
-/** Whose signature of the source digest a policy demands before anything is imported (section 2.2, `verifyUpstream`). */
-export type UpstreamSigner = { readonly key: string } | { readonly identity: string; readonly issuer: string };
+import type { ItemPage } from './plan-item.js';
 
 /** The input of `placeImage`: one image to bring to one tag. Equal inputs give equal bytes. */
 export interface Placement {
@@ -99,33 +77,6 @@ export interface Wait extends Observation {
   readonly reason: string | null;
 }
 
-/** What `placeImage` returns; the aliases it moved and those it could not. */
-export interface PlacementResult {
-  readonly digest: Digest;
-  readonly aliases: readonly {
-    readonly alias: string;
-    readonly moved: boolean;
-    readonly error: ReportedError | null;
-  }[];
-}
-
-/** What the statements about a placed image say; nothing that only the registry knows, and no secret. */
-export interface StatementFacts {
-  readonly policy: string;
-  readonly import: string;
-  readonly variant: string;
-  readonly source: Repository;
-  readonly sourceTag: string;
-  readonly baseDigest: Digest;
-  /** ISO 8601: of the placement; in a back-fill, of the run (section 7.3). */
-  readonly created: string;
-  /** null: all that the source has; of a rebuild, those that the image turns out to have. */
-  readonly platforms: readonly string[] | null;
-  readonly transform: PlannedTransform | null;
-  readonly stampTo: 'annotations' | 'referrer';
-  readonly upstreamVerified: string | null;
-}
-
 /** What a placement will have to say of itself. */
 export function placementFacts(placement: Placement): StatementFacts {
   const { label, source, sourceTag, baseDigest, platforms, transform, stampTo, upstreamVerified } = placement;
@@ -137,18 +88,6 @@ export function placementFacts(placement: Placement): StatementFacts {
   };
 }
 
-/** The input of `signEvidence`: everything about one digest that still lacks a signature is signed. */
-export interface SignRequest {
-  readonly destination: DestinationRepository;
-  /** The output tag, for the name of the subject. */
-  readonly tag: string;
-  readonly subject: Digest;
-  readonly artifactType: 'image' | 'helmChart' | 'generic';
-  readonly facts: StatementFacts;
-  /** How the journal tells of a back-fill; null inside a placement. */
-  readonly journal: Readonly<Record<string, unknown>> | null;
-}
-
 /** Evidence to add to a tag that is kept: SBOMs, signatures, or both (section 5). */
 export interface Backfill {
   readonly position: Position;
@@ -158,7 +97,7 @@ export interface Backfill {
   readonly sourceDigest: Digest;
   readonly subject: Digest;
   readonly created: string;
-  readonly artifactType: SignRequest['artifactType'];
+  readonly artifactType: Placement['label']['artifactType'];
   /** In the order in which they are made: a signature needs the document. */
   readonly needs: readonly EvidenceKind[];
   /** What the statements say, from the recorded stamp. */
@@ -201,37 +140,6 @@ export interface PlannedDeletion {
   readonly baseDigest: Digest;
 }
 
-export interface PolicyInput {
-  readonly policy: MirrorPolicy;
-  /** The file it came from. */
-  readonly source: string;
-  readonly options: RunOptions;
-  /** The run's one `now`, RFC 3339. */
-  readonly now: string;
-  /** Where the whole set of policies is, of which this is one; left out: nobody can tell. */
-  readonly folder?: string;
-  /** Carry out these and nothing else. Left out: whatever there is to do. */
-  readonly plan?: PlannedItems;
-  /** Of a dry run: give back the items of the plan that come after this one; null: from the first. Left out: none. */
-  readonly save?: { readonly after: string | null };
-}
-
-export interface PlanRequest extends PolicyInput {
-  /** `repository:tag` of what failed in this run and is not tried again. */
-  readonly failed: readonly string[];
-  /** Only the first page reports what needs nothing done. */
-  readonly first: boolean;
-  /** Repositories of which this run deletes and newly marks nothing. Left out: none. */
-  readonly refused?: readonly string[];
-  /** The `repository:tag` after which waits go on; null: with the first. Left out: they are told already. */
-  readonly waitsAfter?: string | null;
-}
-
-export interface PlannedOperation {
-  readonly position: Position;
-  readonly operation: Operation;
-}
-
 /** One page of a plan: what must be done now, and, on the first page, what was merely found. */
 export interface PlanPage {
   readonly targets: readonly ReportTarget[];
@@ -263,7 +171,12 @@ export interface PlanPage {
   readonly concurrency: number;
 }
 
-export interface ReportTarget {
-  readonly dest_repo: string;
-  readonly variants: readonly { readonly name: string; readonly suffix: string }[];
+/** Everything there is to do for a policy, as it would be carried out. */
+export interface PlannedWork {
+  readonly placements: readonly Placement[];
+  readonly backfills: readonly Backfill[];
+  readonly aliases: readonly AliasPlacement[];
+  readonly waits: readonly Wait[];
+  readonly deletions: readonly PlannedDeletion[];
+  readonly marks: readonly PlannedMark[];
 }

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { AuditInput } from '../durable/audit.js';
 import type { FleetInput } from '../durable/messages.js';
 import { WORKFLOWS } from '../durable/names.js';
-import { GC_DEFAULTS, type GcInput, type PurgeInput } from '../durable/retire.js';
+import { GC_DEFAULTS, type GcInput, type PurgeInput } from '../durable/sweeps.js';
 import { durationMs, formatDuration } from '../duration.js';
 import { HoubaError } from '../errors.js';
 import { nearest } from '../text/nearest.js';

@@ -2,11 +2,10 @@ import { utf8ToBytes } from '@noble/hashes/utils.js';
 import { z } from 'zod';
 import { digestOf } from '../digest.js';
 import { HoubaError } from '../errors.js';
-import type { PlannedTransform } from '../plan/work.js';
-import type { TransformStep } from '../policy/resolve.js';
 import { nearest } from '../text/nearest.js';
 import { STEP_KINDS } from './kinds.js';
-import type { StepKind, TransformResources } from './step.js';
+import type { PlannedTransform } from './planned-transform.js';
+import type { StepKind, TransformResources, TransformStep } from './step.js';
 import { transformVersion } from './version.js';
 
 /**

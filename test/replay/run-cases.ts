@@ -3,7 +3,8 @@ import { policyId } from '../../domain/durable/ids.js';
 import { QUEUES, WORKFLOWS } from '../../domain/durable/names.js';
 import { HoubaError } from '../../domain/errors.js';
 import type { PlanItem } from '../../domain/plan/plan-item.js';
-import type { PlannedDeletion, PlannedMark, PolicyInput } from '../../domain/plan/work.js';
+import type { PolicyInput } from '../../domain/plan/request.js';
+import type { PlannedDeletion, PlannedMark } from '../../domain/plan/work.js';
 import {
   DESTINATION,
   digestFor,

@@ -7,7 +7,7 @@ import { registryAccess } from '../../../config/registry-access.js';
 import type { Settings } from '../../../config/settings.js';
 import { HoubaError } from '../../../domain/errors.js';
 import { publicKeyFingerprint } from '../../../domain/evidence/upstream/upstream-key.js';
-import type { Palette } from '../../../domain/report/run/text.js';
+import type { Palette } from '../../../domain/report/palette.js';
 import type { RosterEntry } from '../../../domain/roster.js';
 import { escapeControls } from '../../../domain/text/escape.js';
 import { type Output, outputOption } from '../options.js';

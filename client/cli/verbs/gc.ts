@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { GC_DEFAULTS } from '../../../domain/durable/retire.js';
+import { GC_DEFAULTS } from '../../../domain/durable/sweeps.js';
 import { type GcReport, gcExitCode, renderGcReport } from '../../../domain/report/gc-report.js';
 import { reportOption, wholeNumber } from '../options.js';
 import { repositoryOption, runSweep, type SweepOptions } from '../sweep.js';

@@ -1,9 +1,8 @@
 import type { Command } from 'commander';
 import type { RetireDecision } from '../../../domain/durable/retire.js';
 import { HoubaError } from '../../../domain/errors.js';
-import type { DestinationRepository } from '../../../domain/plan/work.js';
 import { formatRepository, type Reference } from '../../../domain/reference.js';
-import type { Roster } from '../../../domain/roster.js';
+import type { DestinationRepository, Roster } from '../../../domain/roster.js';
 import { escapeControls } from '../../../domain/text/escape.js';
 import { decisionCommand, taggedReference, whoami } from '../decision.js';
 import type { Output } from '../options.js';

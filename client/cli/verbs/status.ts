@@ -3,7 +3,8 @@ import type { AuditReport } from '../../../domain/report/audit-report.js';
 import type { GcReport } from '../../../domain/report/gc-report.js';
 import type { PurgeReport } from '../../../domain/report/purge-report.js';
 import { escapeControls } from '../../../domain/text/escape.js';
-import type { RunProgress, RunSummary } from '../../sdk.js';
+import type { RunProgress } from '../../follow.js';
+import type { RunSummary } from '../../sdk.js';
 import { type Output, outputOption } from '../options.js';
 
 export function statusCommand(): Command {

@@ -3,14 +3,15 @@ import { HoubaError, type ReportedError, reportError } from '../../errors.js';
 import type { ResolvedPolicy, ResolvedVariant } from '../../policy/resolve.js';
 import type { MirrorPolicy } from '../../policy/schema.js';
 import { formatRepository, formatTagged } from '../../reference.js';
+import type { PlannedOperation, Position } from '../../report/run/position.js';
 import { newOperation, type Operation } from '../../report/run/run-report.js';
-import { compareText } from '../../selection/version.js';
+import { compareText } from '../../text/compare-text.js';
 import type { PolicyPlan, Target } from '../plan.js';
 import type { ItemPage, PlanBasis, PlanItem, PlannedItems } from '../plan-item.js';
 import type { DryRun } from '../plan-page.js';
 import type { SeenRepository, SourceDigests } from '../survey.js';
-import type { PlannedOperation, PlanPage, Position } from '../work.js';
-import { itemsOf, type PlannedWork, sortKey, workOf } from './items-of-work.js';
+import type { PlannedWork, PlanPage } from '../work.js';
+import { itemsOf, sortKey, workOf } from './items-of-work.js';
 import { judgeItems, type Sight, transformKey } from './judge-items.js';
 
 /** Items of one page of a plan that is saved: its result travels through Temporal. */

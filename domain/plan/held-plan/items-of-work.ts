@@ -1,20 +1,11 @@
 import type { Digest } from '../../digest.js';
 import { formatRepository, type Repository } from '../../reference.js';
-import { compareText } from '../../selection/version.js';
+import type { Position } from '../../report/run/position.js';
+import { compareText } from '../../text/compare-text.js';
 import type { Target } from '../plan.js';
 import type { PlanItem } from '../plan-item.js';
-import type { AliasPlacement, Backfill, Placement, PlannedDeletion, PlannedMark, Position, Wait } from '../work.js';
+import type { AliasPlacement, Backfill, Placement, PlannedDeletion, PlannedMark, PlannedWork, Wait } from '../work.js';
 import { groupOf } from './item-pages.js';
-
-/** Everything there is to do for a policy, as it would be carried out. */
-export interface PlannedWork {
-  readonly placements: readonly Placement[];
-  readonly backfills: readonly Backfill[];
-  readonly aliases: readonly AliasPlacement[];
-  readonly waits: readonly Wait[];
-  readonly deletions: readonly PlannedDeletion[];
-  readonly marks: readonly PlannedMark[];
-}
 
 /** The items of a plan, by repository, tag and kind. */
 export function itemsOf(work: PlannedWork, targets: readonly Target[]): PlanItem[] {

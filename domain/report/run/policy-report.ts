@@ -1,5 +1,5 @@
 import type { ReportedError } from '../../errors.js';
-import type { Position, ReportTarget } from '../../plan/work.js';
+import type { Position, ReportTarget } from './position.js';
 import {
   addCounts,
   type Counts,

@@ -1,19 +1,7 @@
 import type { ReportedError } from '../../errors.js';
 import { escapeControls } from '../../text/escape.js';
+import { NO_PALETTE, type Paint, type Palette } from '../palette.js';
 import type { Counts, NodeStatus, Operation, PolicyNode, RunReport, TargetNode } from './run-report.js';
-
-type Paint = (text: string) => string;
-
-/** How a terminal shows good, doubtful, bad and minor text; without colour these return the text as it is. */
-export interface Palette {
-  readonly good: Paint;
-  readonly doubtful: Paint;
-  readonly bad: Paint;
-  readonly minor: Paint;
-}
-
-const same: Paint = (text) => text;
-export const NO_PALETTE: Palette = { good: same, doubtful: same, bad: same, minor: same };
 
 /**
  * The text report of section 10: a line per policy, with `verbose` also one per target and operation, and a last line

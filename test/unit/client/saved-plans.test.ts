@@ -4,7 +4,7 @@ import type { HoubaClient, Outcome } from '../../../client/sdk.js';
 import { valueDigest } from '../../../domain/canonical-json.js';
 import { toSavedPlan } from '../../../domain/plan/held-plan/saved-plan.js';
 import type { ItemPage, PlanItem } from '../../../domain/plan/plan-item.js';
-import type { PolicyInput } from '../../../domain/plan/work.js';
+import type { PolicyInput } from '../../../domain/plan/request.js';
 import { digestFor, fleetInput, NOW, OPTIONS, policyNamed, sourceNamed } from '../../support/durable-samples.js';
 
 const BASIS = { settings: {}, transforms: {} };

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import type { Collection } from '../../../../activities/collect/collect.js';
+import type { Collection } from '../../../../activities/collect/superseded-scans.js';
 import type { Cosign } from '../../../../adapters/cosign.js';
 import type { Digest } from '../../../../domain/digest.js';
 import { HoubaError } from '../../../../domain/errors.js';

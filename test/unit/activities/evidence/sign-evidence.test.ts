@@ -1,10 +1,10 @@
 import { CancelledFailure } from '@temporalio/common';
 import { beforeEach, describe, expect, it } from 'vitest';
+import type { SignRequest } from '../../../../activities/evidence/sign-evidence.js';
 import type { Cosign } from '../../../../adapters/cosign.js';
 import type { Digest } from '../../../../domain/digest.js';
 import { HoubaError } from '../../../../domain/errors.js';
 import type { SbomFormat } from '../../../../domain/evidence/sbom.js';
-import type { SignRequest } from '../../../../domain/plan/work.js';
 import {
   type ActivityWorld,
   activityEnvironment,

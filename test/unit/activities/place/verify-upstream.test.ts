@@ -5,7 +5,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { createVerifyUpstream } from '../../../../activities/place/verify-upstream.js';
 import { type Digest, digestOf } from '../../../../domain/digest.js';
 import { HoubaError } from '../../../../domain/errors.js';
-import type { UpstreamSigner } from '../../../../domain/plan/work.js';
+import type { UpstreamSigner } from '../../../../domain/evidence/facts.js';
 import {
   createMemoryRegistries,
   type MemoryRegistries,

@@ -1,6 +1,6 @@
 import { CancelledFailure } from '@temporalio/common';
 import { beforeEach, describe, expect, it } from 'vitest';
-import type { PublishRequest } from '../../../../activities/place/write-image.js';
+import type { PublishRequest } from '../../../../activities/place/publish-tag.js';
 import type { Digest } from '../../../../domain/digest.js';
 import { HoubaError } from '../../../../domain/errors.js';
 import { parseManifest } from '../../../../domain/manifest.js';

@@ -4,13 +4,8 @@ import type { Cosign } from '../../../../adapters/cosign.js';
 import type { Digest } from '../../../../domain/digest.js';
 import { HoubaError } from '../../../../domain/errors.js';
 import { MARK_ARTIFACT_TYPE } from '../../../../domain/lifecycle/mark.js';
-import {
-  type Backfill,
-  type Placement,
-  type PlanPage,
-  type PlanRequest,
-  placementFacts,
-} from '../../../../domain/plan/work.js';
+import type { PlanRequest } from '../../../../domain/plan/request.js';
+import { type Backfill, type Placement, type PlanPage, placementFacts } from '../../../../domain/plan/work.js';
 import type { MirrorPolicy } from '../../../../domain/policy/schema.js';
 import { type ActivityWorld, activityEnvironment, createWorld, run } from '../../../support/activity-world.js';
 import { DESTINATION, NOW, OPTIONS, policyNamed } from '../../../support/durable-samples.js';

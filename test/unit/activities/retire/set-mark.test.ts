@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import type { MarkRequest } from '../../../../activities/repository/marks.js';
+import type { MarkRequest } from '../../../../activities/retire/set-mark.js';
 import type { Digest } from '../../../../domain/digest.js';
 import { MARK_ARTIFACT_TYPE, type Mark, markAnnotations, readMarks } from '../../../../domain/lifecycle/mark.js';
 import { type ActivityWorld, createWorld, run } from '../../../support/activity-world.js';

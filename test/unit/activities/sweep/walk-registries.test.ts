@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import type { FindRequest, MarksPage, RepositoriesPage } from '../../../../activities/sweep/walk-registries.js';
+import type { MarksPage } from '../../../../activities/retire/find-marks.js';
+import type { FindRequest, RepositoriesPage } from '../../../../activities/sweep/walk-registries.js';
 import type { Digest } from '../../../../domain/digest.js';
 import { HoubaError } from '../../../../domain/errors.js';
 import { MARK_ARTIFACT_TYPE } from '../../../../domain/lifecycle/mark.js';

@@ -1,6 +1,7 @@
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { describe, expect, it } from 'vitest';
 import type { Digest } from '../../../../domain/digest.js';
+import type { StatementFacts } from '../../../../domain/evidence/facts.js';
 import { TransformPredicate, transformJsonSchema, transformPredicate } from '../../../../domain/evidence/predicates.js';
 import {
   BUILD_TYPE,
@@ -9,7 +10,6 @@ import {
   provenancePredicate,
 } from '../../../../domain/evidence/provenance.js';
 import { buildStatement } from '../../../../domain/evidence/statement.js';
-import type { StatementFacts } from '../../../../domain/plan/work.js';
 import { digestFor } from '../../../support/durable-samples.js';
 
 const DOCS = '../../../../docs/reference/predicates';

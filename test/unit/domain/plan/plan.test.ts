@@ -1,7 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Digest } from '../../../../domain/digest.js';
-import { lostKey, type PlanSettings, type PolicyPlan, planPolicy, wantedTags } from '../../../../domain/plan/plan.js';
+import {
+  missingBaseKey,
+  type PlanSettings,
+  type PolicyPlan,
+  planPolicy,
+  wantedTags,
+} from '../../../../domain/plan/plan.js';
 import { DAY } from '../lifecycle/samples.js';
 import {
   A,
@@ -20,7 +26,7 @@ import {
 const SETTINGS: PlanSettings = {
   prefix: 'io.houba',
   transforms: new Map(),
-  lost: new Set(),
+  missingBases: new Set(),
   stability: { windowMs: 7 * DAY, maxWaitMs: 28 * DAY, newTags: false },
 };
 const policy = resolvedPolicy();
@@ -141,8 +147,8 @@ describe('planPolicy', () => {
     });
 
     it('is held, and says why, when nobody serves the recorded digest; its alias follows what it shows', () => {
-      const lost = new Set([lostKey(REPOSITORY, A)]);
-      const plan = planPolicy(policy, [target([wish])], digests, seen, { ...settings, lost });
+      const missingBases = new Set([missingBaseKey(REPOSITORY, A)]);
+      const plan = planPolicy(policy, [target([wish])], digests, seen, { ...settings, missingBases });
       expect(plan.tags).toMatchObject([
         { kind: 'held', reason: expect.stringContaining(`${A} can no longer be fetched`), wait: { windowMs: 7 * DAY } },
         { kind: 'keep' },
@@ -151,9 +157,9 @@ describe('planPolicy', () => {
     });
 
     it('takes what upstream shows now instead where nothing is waited for', () => {
-      const lost = new Set([lostKey(REPOSITORY, A)]);
+      const missingBases = new Set([missingBaseKey(REPOSITORY, A)]);
       const stability = { windowMs: 0, maxWaitMs: 0, newTags: false };
-      const plan = planPolicy(policy, [target([wish])], digests, seen, { ...settings, lost, stability });
+      const plan = planPolicy(policy, [target([wish])], digests, seen, { ...settings, missingBases, stability });
       expect(plan.tags[0]).toMatchObject({ kind: 'update', baseDigest: B, wait: null });
     });
 

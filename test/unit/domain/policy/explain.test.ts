@@ -1,7 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { explainSelection } from '../../../../domain/policy/explain.js';
-import { type ResolvedImport, resolvePolicy, type TagSelection } from '../../../../domain/policy/resolve.js';
+import { type ResolvedImport, resolvePolicy } from '../../../../domain/policy/resolve.js';
+import type { TagSelection } from '../../../../domain/selection/select.js';
 import { policyDocument } from './documents.js';
 
 function importWith(tags: Partial<TagSelection>, variants?: { name: string; suffix?: string }[]): ResolvedImport {
@@ -97,7 +98,7 @@ describe('explainSelection', () => {
   });
 });
 
-const CASES = new URL('../../../../shared/cases/', import.meta.url);
+const CASES = new URL('../../../../../shared/cases/', import.meta.url);
 
 describe.skipIf(!existsSync(CASES))('real tag lists (only where ../shared/cases is there)', () => {
   it.each(['redis', 'debian', 'node', 'postgres'])('every tag of %s is selected or rejected, quickly', (name) => {

@@ -1,7 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { TagSelection } from '../../../../domain/policy/resolve.js';
-import { rejectionRule, selectTags } from '../../../../domain/selection/select.js';
+import { rejectionRule, selectTags, type TagSelection } from '../../../../domain/selection/select.js';
 
 const ALL: TagSelection = { includeRegex: null, excludeRegex: [], semverOnly: true, names: [], aliases: [] };
 const ANY: TagSelection = { ...ALL, semverOnly: false };

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { compareTags, compareText, parseVersion, sortTags } from '../../../../domain/selection/version.js';
+import { compareTags, parseVersion, sortTags } from '../../../../domain/selection/version.js';
+import { compareText } from '../../../../domain/text/compare-text.js';
 
 describe('parseVersion', () => {
   it.each([

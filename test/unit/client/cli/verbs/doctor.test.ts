@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { type DoctorChecks, diagnose, renderDiagnosis } from '../../../../../client/cli/verbs/doctor.js';
 import { HoubaError } from '../../../../../domain/errors.js';
-import { NO_PALETTE } from '../../../../../domain/report/run/text.js';
+import { NO_PALETTE } from '../../../../../domain/report/palette.js';
 
 const main = { name: 'main', host: 'r.example', namespace: null, tlsVerify: true, deletionMode: null };
 

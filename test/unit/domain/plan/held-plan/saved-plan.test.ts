@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { describe, expect, expectTypeOf, it } from 'vitest';
 import type { z } from 'zod';
 import { groupOf, takeItems } from '../../../../../domain/plan/held-plan/item-pages.js';
-import { itemsOf, type PlannedWork, sortItems, workOf } from '../../../../../domain/plan/held-plan/items-of-work.js';
+import { itemsOf, sortItems, workOf } from '../../../../../domain/plan/held-plan/items-of-work.js';
 import {
   formatSavedPlan,
   parseSavedPlan,
@@ -14,6 +14,7 @@ import {
   toSavedPlan,
 } from '../../../../../domain/plan/held-plan/saved-plan.js';
 import type { PlanItem } from '../../../../../domain/plan/plan-item.js';
+import type { PlannedWork } from '../../../../../domain/plan/work.js';
 import { aliasOf, backfillOf, digestFor, NOW, placementOf, policyNamed } from '../../../../support/durable-samples.js';
 import { target, variantWish } from '../samples.js';
 

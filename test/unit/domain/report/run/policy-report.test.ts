@@ -3,7 +3,6 @@ import { defaultPayloadConverter, type PayloadCodec } from '@temporalio/common';
 import { describe, expect, it } from 'vitest';
 import { dataConverter } from '../../../../../config/connection.js';
 import type { ReportedError } from '../../../../../domain/errors.js';
-import type { Position } from '../../../../../domain/plan/work.js';
 import {
   addCounted,
   addOperation,
@@ -13,6 +12,7 @@ import {
   setTargets,
   startReport,
 } from '../../../../../domain/report/run/policy-report.js';
+import type { Position } from '../../../../../domain/report/run/position.js';
 import { noCounts, type OperationKind } from '../../../../../domain/report/run/run-report.js';
 import { operation } from './report-samples.js';
 
