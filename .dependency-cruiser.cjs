@@ -13,8 +13,79 @@ const only = (folder, allowed, more = {}) => ({
   to: { pathNot: allowed, ...more.to },
 });
 
+/** The files of a folder of `top`, without those of folders in it; `.` is `top` itself, but for its index. */
+const filesOf = (top, room) => {
+  if (room === '.') return `^${top}/(?!index\\.ts$)[^/]+$`;
+  return room === 'index.ts' ? `^${top}/index\\.ts$` : `^${top}/${room}/[^/]+$`;
+};
+
+/**
+ * Which folder of `top` may import which, one rule a folder. A folder names only folders above it in the table, so no two can
+ * import each other; those of `everywhere` need not be named by the folders below them. A folder that is not in the table
+ * imports nothing.
+ */
+const rooms = (top, everywhere, table) => {
+  const above = [];
+  const rules = Object.entries(table).map(([room, allowed]) => {
+    const strange = allowed.filter((one) => !above.includes(one));
+    if (strange.length > 0) throw new Error(`${top}/${room} may only import folders above it, not ${strange}`);
+    const reached = [room, ...allowed, ...everywhere.filter((one) => above.includes(one))];
+    above.push(room);
+    return {
+      name: `${top}-${room}-imports`,
+      severity: 'error',
+      comment: `see the table of folders in .dependency-cruiser.cjs: what ${top}/${room} may import of ${top}/`,
+      from: { path: filesOf(top, room) },
+      to: { path: `^${top}/`, pathNot: reached.map((one) => filesOf(top, one)) },
+    };
+  });
+  const unlisted = {
+    name: `${top}-folders-are-listed`,
+    severity: 'error',
+    comment: 'a new folder goes into the table of folders in .dependency-cruiser.cjs',
+    from: { path: `^${top}/`, pathNot: above.map((one) => filesOf(top, one)) },
+    to: {},
+  };
+  return [...rules, unlisted];
+};
+
+const DOMAIN = rooms('domain', ['text', '.'], {
+  text: [],
+  '.': [],
+  stamp: [],
+  selection: [],
+  transform: [],
+  report: [],
+  'report/run': ['report'],
+  'evidence/upstream': [],
+  evidence: ['report', 'stamp', 'transform'],
+  lifecycle: ['selection', 'stamp'],
+  policy: ['evidence/upstream', 'selection', 'transform'],
+  plan: ['evidence', 'lifecycle', 'policy', 'report/run', 'selection', 'stamp', 'transform'],
+  'plan/held-plan': ['plan', 'policy', 'report/run'],
+  durable: ['plan', 'policy', 'report', 'report/run'],
+  schedule: ['durable'],
+});
+
+const ACTIVITIES = rooms('activities', ['.'], {
+  '.': [],
+  repository: [],
+  deletion: ['repository'],
+  evidence: ['repository'],
+  sweep: ['deletion'],
+  plan: ['repository'],
+  place: ['deletion', 'evidence', 'repository'],
+  settle: ['repository'],
+  retire: ['deletion', 'repository', 'sweep'],
+  collect: ['deletion', 'evidence', 'repository'],
+  audit: ['evidence', 'repository', 'sweep'],
+  'index.ts': ['audit', 'collect', 'deletion', 'evidence', 'place', 'plan', 'retire', 'settle', 'sweep'],
+});
+
 module.exports = {
   forbidden: [
+    ...DOMAIN,
+    ...ACTIVITIES,
     only('domain', ['^domain/', ...npm('zod', 're2js', '@noble/hashes', 'semver', 'fastest-levenshtein', 'asn1js')]),
     only('workflows', [
       '^workflows/',
@@ -94,7 +165,11 @@ module.exports = {
         'only the embedded stack, doctor, verify and the tag list of `policy test` reach further; verbs read policy files',
       from: {
         path: '^client/',
-        pathNot: ['^client/embedded', '^client/cli/(doctor|source-tags|up|verify|worker)\\.ts$'],
+        pathNot: [
+          '^client/stack/embedded\\.ts$',
+          '^client/cli/source-tags\\.ts$',
+          '^client/cli/verbs/(doctor|up|verify|worker)\\.ts$',
+        ],
       },
       to: { path: '^(worker|adapters|activities)/', pathNot: '^adapters/policy-files' },
     },

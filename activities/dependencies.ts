@@ -15,7 +15,6 @@ import type { WaitSettings } from '../domain/lifecycle/stability-wait.js';
 import type { Repository } from '../domain/reference.js';
 import type { Roster } from '../domain/roster.js';
 import type { TransformResources } from '../domain/transform/step.js';
-import type { DeletionNotes } from './deletion-notes.js';
 
 /** What activities are made from; the worker puts it together. */
 export interface Dependencies {
@@ -79,4 +78,15 @@ export interface ActivitySettings {
 /** One line of the journal (section 10). */
 export interface Journal {
   event(name: string, fields: Readonly<Record<string, unknown>>): void;
+}
+
+/** What everybody can know of deletions, whichever worker is at them. */
+export interface DeletionNotes {
+  /**
+   * Deletes while it is known that something is being deleted in the repository. What is needed must be read in here: a
+   * placement that published its tag before is seen, and one that does so later knows.
+   */
+  during<Result>(repository: Repository, work: () => Promise<Result>): Promise<Result>;
+  /** Whether anything was being deleted in the repository at some time since then, ms since 1970, and still is. */
+  since(repository: Repository, sinceMs: number): Promise<'none' | 'ended' | 'going on'>;
 }

@@ -1,23 +1,25 @@
-import { createJudgeTag } from './ask-oracle.js';
-import { createAuditRepository, createOpenAudit } from './audit-repository.js';
-import { createInspectBuild, createWriteBuild } from './build.js';
-import { createCollect, createPlanCollection } from './collect.js';
-import { createDeleteTags, createInspectDeletion } from './delete-tag.js';
+import { createAuditRepository, createOpenAudit } from './audit/audit-repository.js';
+import { createCollect, createPlanCollection } from './collect/collect.js';
+import { createDeleteTags, createInspectDeletion } from './deletion/delete-tags.js';
 import type { Dependencies } from './dependencies.js';
-import { createOpenFleet } from './fleet.js';
-import { createHandOver } from './hand-over.js';
-import { createLookAgain } from './look-again.js';
-import { createSetMark } from './marks.js';
-import { createObserveTags, createWithdrawOrphans, createWithdrawWaits } from './observe-tags.js';
-import { createInspectPlacement, createPublishTag, createRemoveWritten, createWriteImage } from './placement.js';
-import { createPlanPolicy } from './plan-policy.js';
-import { createDeleteMarked, createListRetirement, createRestoreTag } from './retire.js';
-import { createAttachSboms } from './sboms.js';
-import { createSignEvidence } from './sign.js';
-import { createDropOldStamps, createPutStamp, createRemoveStamp } from './stamp-artifact.js';
-import { createFindMarks, createListRepositories, createOpenSweep } from './sweep.js';
-import { createKeepEvidence } from './upstream-evidence.js';
-import { createVerifyUpstream } from './verify-upstream.js';
+import { createAttachSboms } from './evidence/attach-sboms.js';
+import { createSignEvidence } from './evidence/sign-evidence.js';
+import { createKeepEvidence } from './place/keep-upstream-evidence.js';
+import { createPublishTag } from './place/publish-tag.js';
+import { createInspectBuild, createWriteBuild } from './place/rebuild.js';
+import { createDropOldStamps, createPutStamp, createRemoveStamp } from './place/stamp-beside.js';
+import { createVerifyUpstream } from './place/verify-upstream.js';
+import { createInspectPlacement, createRemoveWritten, createWriteImage } from './place/write-image.js';
+import { createOpenFleet } from './plan/open-fleet.js';
+import { createPlanPolicy } from './plan/plan-policy.js';
+import { createDeleteMarked, createListRetirement, createRestoreTag } from './retire/delete-marked.js';
+import { createFindMarks } from './retire/find-marks.js';
+import { createJudgeTag } from './retire/judge-tag.js';
+import { createSetMark } from './retire/set-mark.js';
+import { createStartRetirement } from './retire/start-retirement.js';
+import { createObserveTags, createWithdrawOrphans, createWithdrawWaits } from './settle/observe-waits.js';
+import { createSurveyWaitingTag } from './settle/survey-waiting-tag.js';
+import { createListRepositories, createOpenSweep } from './sweep/walk-registries.js';
 
 /** The network-bound steps, on the queue `houba-registry`. */
 export function createRegistryActivities(deps: Dependencies) {
@@ -27,7 +29,7 @@ export function createRegistryActivities(deps: Dependencies) {
     observeTags: createObserveTags(deps),
     withdrawWaits: createWithdrawWaits(deps),
     withdrawOrphans: createWithdrawOrphans(deps),
-    lookAgain: createLookAgain(deps),
+    lookAgain: createSurveyWaitingTag(deps),
     verifyUpstream: createVerifyUpstream(deps),
     inspectPlacement: createInspectPlacement(deps),
     writeImage: createWriteImage(deps),
@@ -41,7 +43,7 @@ export function createRegistryActivities(deps: Dependencies) {
     openSweep: createOpenSweep(deps),
     findMarks: createFindMarks(deps),
     listRepositories: createListRepositories(deps),
-    handOver: createHandOver(deps),
+    handOver: createStartRetirement(deps),
     judgeTag: createJudgeTag(deps),
     listRetirement: createListRetirement(deps),
     deleteMarked: createDeleteMarked(deps),

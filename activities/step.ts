@@ -1,5 +1,5 @@
 import { ApplicationFailure, Context } from '@temporalio/activity';
-import { ERROR_TABLE, type ErrorCode, HoubaError } from '../domain/report/errors.js';
+import { ERROR_TABLE, type ErrorCode, HoubaError } from '../domain/errors.js';
 
 export interface StepContext {
   /** Aborts when the activity is cancelled or its worker shuts down; tools are killed by it. */

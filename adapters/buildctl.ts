@@ -1,7 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Digest } from '../domain/digest.js';
-import { type ErrorCode, HoubaError } from '../domain/report/errors.js';
+import { type ErrorCode, HoubaError } from '../domain/errors.js';
 import type { LayerFile } from '../domain/transform/step.js';
 import { layerTar } from './buildctl/layer-tar.js';
 import { runCommand } from './command.js';

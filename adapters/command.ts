@@ -1,8 +1,8 @@
 import { basename } from 'node:path';
 import type { Readable } from 'node:stream';
 import { execa } from 'execa';
-import { type ErrorCode, HoubaError } from '../domain/report/errors.js';
-import { escapeControls } from '../domain/report/escape.js';
+import { type ErrorCode, HoubaError } from '../domain/errors.js';
+import { escapeControls } from '../domain/text/escape.js';
 
 export interface CommandOptions {
   /** Absolute path of the program. */

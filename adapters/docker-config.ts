@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { jsonOrNull } from '../domain/json.js';
-import { HoubaError } from '../domain/report/errors.js';
+import { HoubaError } from '../domain/errors.js';
+import { jsonOrNull } from '../domain/text/json.js';
 import { runCommand } from './command.js';
 
 export type Credentials = BasicCredentials | IdentityToken;

@@ -3,9 +3,9 @@ import { type FileHandle, mkdir, open, readFile, rename, writeFile } from 'node:
 import { join } from 'node:path';
 import { z } from 'zod';
 import { type Digest, digestOf, isDigest } from '../domain/digest.js';
+import { HoubaError } from '../domain/errors.js';
 import { IN_TOTO, IN_TOTO_PREDICATE_TYPE, MAX_STATEMENT_BYTES } from '../domain/evidence/statement.js';
 import { parseConfig } from '../domain/image-config.js';
-import { jsonOrNull } from '../domain/json.js';
 import {
   type Descriptor,
   MAX_MANIFEST_BYTES,
@@ -14,7 +14,7 @@ import {
   type ParsedManifest,
   parseManifest,
 } from '../domain/manifest.js';
-import { HoubaError } from '../domain/report/errors.js';
+import { jsonOrNull } from '../domain/text/json.js';
 import { settleHistory } from './oci-layout/history.js';
 import { hasOnBuild } from './oci-layout/on-build.js';
 

@@ -2,7 +2,7 @@ import { type PolicyIssue, PolicySetInvalid } from '../domain/policy/issues.js';
 import { repositoryClashes } from '../domain/policy/ownership.js';
 import { resolvePolicy } from '../domain/policy/resolve.js';
 import type { MirrorPolicy } from '../domain/policy/schema.js';
-import { compareText } from '../domain/selection/version.js';
+import { compareText } from '../domain/text/compare-text.js';
 import { aboutFile, parsePolicy, type ReadPolicy } from './policy-files/document.js';
 import { findPolicyFiles, readPolicyText } from './policy-files/find.js';
 

@@ -1,5 +1,5 @@
 import { coerce, lt } from 'semver';
-import { HoubaError } from '../domain/report/errors.js';
+import { HoubaError } from '../domain/errors.js';
 import { runCommand } from './command.js';
 
 export interface ProgramQuestion {

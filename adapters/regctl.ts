@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
-import { alone } from '../domain/alone.js';
 import { type Digest, digestOf, parseDigest } from '../domain/digest.js';
+import { type ErrorCode, HoubaError } from '../domain/errors.js';
+import { oneAtATime } from '../domain/one-at-a-time.js';
 import { formatPinned, formatRepository, formatTagged, type Repository } from '../domain/reference.js';
-import { type ErrorCode, HoubaError } from '../domain/report/errors.js';
 import { rosterByHost } from '../domain/roster.js';
 import { runCommand } from './command.js';
 import type { CredentialSource, RegistryAccess } from './credentials.js';
@@ -134,7 +134,7 @@ export function createRegctl(options: RegctlOptions): Regctl {
     signal: AbortSignal | undefined,
     work: () => Promise<Result>,
   ): Promise<Result> {
-    return alone(writing, formatPinned(repository, subject), async () => {
+    return oneAtATime(writing, formatPinned(repository, subject), async () => {
       signal?.throwIfAborted();
       return work();
     });

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { type Digest, isDigest } from '../domain/digest.js';
-import { asObject, jsonOrNull } from '../domain/json.js';
+import { HoubaError } from '../domain/errors.js';
 import {
   bareMediaType,
   MANIFEST_MEDIA_TYPES,
@@ -9,7 +9,7 @@ import {
   parseManifest,
 } from '../domain/manifest.js';
 import { isTag, type Repository } from '../domain/reference.js';
-import { HoubaError } from '../domain/report/errors.js';
+import { asObject, jsonOrNull } from '../domain/text/json.js';
 import { type Answer, createRegistryClient, type RegistryClientOptions } from './registry/client.js';
 import { readPages } from './registry/pages.js';
 

@@ -1,6 +1,6 @@
 import { split } from 'shlex';
+import { HoubaError } from '../domain/errors.js';
 import { parseUsageAnswer, type UsageAnswer, type UsageQuestion, unknownUse } from '../domain/lifecycle/usage.js';
-import { HoubaError } from '../domain/report/errors.js';
 import { quoteTail, runCommand } from './command.js';
 import { inPrivateFolder } from './private-folder.js';
 

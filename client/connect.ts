@@ -8,7 +8,7 @@ import {
 import { dataConverter } from '../config/connection.js';
 import { readEnvironment } from '../config/environment.js';
 import { loadSettings } from '../config/settings.js';
-import { HoubaError } from '../domain/report/errors.js';
+import { HoubaError } from '../domain/errors.js';
 import { explainFailure } from './run-failure.js';
 
 /** Where a Temporal is. */

@@ -1,4 +1,5 @@
-import type { FleetInput, PolicySource, RunOptions } from '../domain/durable/messages.js';
+import type { FleetInput, PolicySource } from '../domain/durable/messages.js';
+import type { RunOptions } from '../domain/plan/request.js';
 
 export interface FleetInputOptions extends Partial<RunOptions> {
   /** Which shard this is, from 0, and of how many. All by default. */

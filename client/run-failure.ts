@@ -6,7 +6,7 @@ import {
   TimeoutFailure,
   WorkflowNotFoundError,
 } from '@temporalio/common';
-import { HoubaError, isErrorCode } from '../domain/report/errors.js';
+import { HoubaError, isErrorCode } from '../domain/errors.js';
 import { TemporalUnreachable } from './unreachable.js';
 
 /** gRPC status codes: nobody answered, or not in time. */

@@ -1,10 +1,15 @@
 import type { FleetInput, PolicySource } from '../domain/durable/messages.js';
-import type { PolicyInput } from '../domain/durable/placement.js';
-import { takeItems } from '../domain/plan/item-pages.js';
+import { HoubaError } from '../domain/errors.js';
+import { takeItems } from '../domain/plan/held-plan/item-pages.js';
+import { sortItems } from '../domain/plan/held-plan/items-of-work.js';
+import {
+  type PlannedPolicy,
+  type SavedPlan,
+  type SavedPolicy,
+  toSavedPlan,
+} from '../domain/plan/held-plan/saved-plan.js';
 import type { ItemPage, PlanItem, PlannedItems } from '../domain/plan/plan-item.js';
-import { sortItems } from '../domain/plan/planned-work.js';
-import { type PlannedPolicy, type SavedPlan, type SavedPolicy, toSavedPlan } from '../domain/plan/saved-plan.js';
-import { HoubaError } from '../domain/report/errors.js';
+import type { PolicyInput } from '../domain/plan/request.js';
 
 /**
  * Items of one run: its input has to fit into a history. A larger plan is carried out by one run after the other.

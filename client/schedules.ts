@@ -11,11 +11,11 @@ import {
   ScheduleOverlapPolicy,
   type ScheduleUpdateOptions,
 } from '@temporalio/client';
-import { type CronTimes, formatCron } from '../domain/durable/cron.js';
 import { MEMO_INPUT_DIGEST, QUEUES } from '../domain/durable/names.js';
-import { formatWhen, SCHEDULES, type Schedule, type ScheduleSettings } from '../domain/durable/schedules.js';
 import { formatDuration } from '../domain/duration.js';
-import { HoubaError } from '../domain/report/errors.js';
+import { HoubaError } from '../domain/errors.js';
+import { type CronTimes, formatCron } from '../domain/schedule/cron.js';
+import { formatWhen, SCHEDULES, type Schedule, type ScheduleSettings } from '../domain/schedule/schedules.js';
 import { inputDigest } from './input-digest.js';
 import { explainFailure } from './run-failure.js';
 

@@ -19,13 +19,14 @@ import type {
   Status,
 } from '../domain/durable/messages.js';
 import { MEMO_INPUT_DIGEST, QUERIES, QUEUES, WORKFLOWS } from '../domain/durable/names.js';
-import type { PolicyInput } from '../domain/durable/placement.js';
 import type { RetireStatus } from '../domain/durable/retire.js';
 import type { WaitStatus } from '../domain/durable/settle.js';
+import { HoubaError, isErrorCode } from '../domain/errors.js';
 import type { ItemPage } from '../domain/plan/plan-item.js';
-import { HoubaError, isErrorCode } from '../domain/report/errors.js';
+import type { PolicyInput } from '../domain/plan/request.js';
 import type { PurgeOutcome } from '../domain/report/purge-report.js';
-import type { RunReport } from '../domain/report/run-report.js';
+import type { RunReport } from '../domain/report/run/run-report.js';
+import { PlacementTally, pause, type RunProgress } from './follow.js';
 import { inputDigest } from './input-digest.js';
 import { explainFailure } from './run-failure.js';
 import { type Decision, decideRetirement, retirementOutcome, type Sweep, startSweep } from './sweeps.js';
@@ -34,12 +35,13 @@ import { decideWait, type HumanDecision, listWaits, type WaitingTag, type WaitSu
 // What a caller needs beside the client: to read policies, to ask, and to judge the answer.
 export { readPolicyFiles } from '../adapters/policy-files.js';
 export type { FleetInput, PolicyResult, PolicySource, Progress } from '../domain/durable/messages.js';
-export type { PolicyInput } from '../domain/durable/placement.js';
-export { HoubaError } from '../domain/report/errors.js';
-export { changesPending, exitCodeOf } from '../domain/report/exit-code.js';
-export { renderReport } from '../domain/report/render.js';
-export type { RunReport } from '../domain/report/run-report.js';
+export { HoubaError } from '../domain/errors.js';
+export type { PolicyInput } from '../domain/plan/request.js';
+export { changesPending, exitCodeOf } from '../domain/report/run/exit-code.js';
+export type { RunReport } from '../domain/report/run/run-report.js';
+export { renderReport } from '../domain/report/run/text.js';
 export { type FleetInputOptions, fleetInput } from './fleet-input.js';
+export type { RunProgress } from './follow.js';
 export { collectPlan, planInputs } from './saved-plans.js';
 export type { Sweep } from './sweeps.js';
 export { TemporalUnreachable } from './unreachable.js';
@@ -51,13 +53,6 @@ export interface Run {
   readonly runId: string;
   /** It was running already, with the same input, and is followed instead of a new one. */
   readonly joined: boolean;
-}
-
-/** How far a run is, for people. A total is 0 until it is known. */
-export interface RunProgress {
-  readonly phase: string;
-  readonly policies: Progress;
-  readonly placements: { readonly done: number; readonly total: number };
 }
 
 /** What a run came to. `skipped` names policies that another run was working on. */
@@ -485,32 +480,6 @@ export class HoubaClient {
       throw explainFailure(error, what);
     }
   }
-}
-
-/** Placements over all policies: what a policy had last counts as done once it is no longer current. */
-class PlacementTally {
-  readonly #seen = new Map<string, { done: number; total: number }>();
-
-  set(policy: string, { done, total }: Progress): void {
-    this.#seen.set(policy, { done, total });
-  }
-
-  finishAllBut(current: readonly string[]): void {
-    for (const [policy, seen] of this.#seen) if (!current.includes(policy)) seen.done = seen.total;
-  }
-
-  sum(): { done: number; total: number } {
-    const sum = { done: 0, total: 0 };
-    for (const { done, total } of this.#seen.values()) {
-      sum.done += done;
-      sum.total += total;
-    }
-    return sum;
-  }
-}
-
-async function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
-  await sleep(ms, undefined, signal && { signal }).catch(() => {}); // given up early
 }
 
 function policyNames(input: FleetInput): string[] {

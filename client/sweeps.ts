@@ -12,16 +12,10 @@ import {
 import type { AuditInput } from '../domain/durable/audit.js';
 import { retireId, sweepId } from '../domain/durable/ids.js';
 import { MEMO_INPUT_DIGEST, QUERIES, QUEUES, RETIRE_UPDATES, WORKFLOWS } from '../domain/durable/names.js';
-import type {
-  GcInput,
-  MarkedTag,
-  PurgeInput,
-  RetireDecision,
-  RetireOrder,
-  RetireStatus,
-} from '../domain/durable/retire.js';
+import type { MarkedTag, RetireDecision, RetireOrder, RetireStatus } from '../domain/durable/retire.js';
+import type { GcInput, PurgeInput } from '../domain/durable/sweeps.js';
+import { HoubaError, isErrorCode } from '../domain/errors.js';
 import { formatTagged } from '../domain/reference.js';
-import { HoubaError, isErrorCode } from '../domain/report/errors.js';
 import type { PurgeOutcome } from '../domain/report/purge-report.js';
 import { inputDigest } from './input-digest.js';
 

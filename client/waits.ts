@@ -7,11 +7,11 @@ import type { Status } from '../domain/durable/messages.js';
 import { QUERIES, WAIT_UPDATES, WORKFLOWS } from '../domain/durable/names.js';
 import type { RetireStatus } from '../domain/durable/retire.js';
 import type { SettleResult, WaitDecision, WaitStatus } from '../domain/durable/settle.js';
+import { HoubaError } from '../domain/errors.js';
 import type { HumanWord } from '../domain/human-word.js';
 import { formatTagged, type Repository } from '../domain/reference.js';
-import { HoubaError } from '../domain/report/errors.js';
 import type { PurgeOutcome } from '../domain/report/purge-report.js';
-import { compareText } from '../domain/selection/version.js';
+import { compareText } from '../domain/text/compare-text.js';
 
 /** A tag that waits. */
 export interface WaitSummary {

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { z } from 'zod';
+import { HoubaError } from '../domain/errors.js';
 import { parseRepository } from '../domain/reference.js';
-import { HoubaError } from '../domain/report/errors.js';
 import type { RosterEntry } from '../domain/roster.js';
 import { strictObject } from './schemas.js';
 

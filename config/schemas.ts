@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { durationMs } from '../domain/duration.js';
-import { nearest } from '../domain/nearest.js';
+import { nearest } from '../domain/text/nearest.js';
 
 /*
  * The types that variables are written in (section 3). Every schema takes the text of a variable. No message repeats

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
-import { nearest } from '../domain/nearest.js';
-import { HoubaError } from '../domain/report/errors.js';
+import { HoubaError } from '../domain/errors.js';
+import { nearest } from '../domain/text/nearest.js';
 import type { TransformResources } from '../domain/transform/step.js';
 import type { Settings } from './settings.js';
 import { VARIABLES } from './variables.js';

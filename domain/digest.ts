@@ -1,6 +1,6 @@
 import { sha256, sha512 } from '@noble/hashes/sha2.js';
 import { bytesToHex } from '@noble/hashes/utils.js';
-import { HoubaError } from './report/errors.js';
+import { HoubaError } from './errors.js';
 
 /** A content digest, checked once where it enters (conventions S2) and carried as its own type from there. */
 export type Digest = string & { readonly __brand: 'Digest' };

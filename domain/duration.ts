@@ -1,4 +1,4 @@
-import { HoubaError } from './report/errors.js';
+import { HoubaError } from './errors.js';
 
 /** The shape of a duration in policies, configuration and options: `7d`, `36h`, `30m`, `20s`, or a bare `0`. */
 export const DURATION = /^(?:0|(\d{1,10})([dhms]))$/;

@@ -1,6 +1,6 @@
-import { asObject, jsonOrNull } from './json.js';
-import { foldName, repeatedName } from './json-names.js';
-import { HoubaError } from './report/errors.js';
+import { HoubaError } from './errors.js';
+import { asObject, jsonOrNull } from './text/json.js';
+import { foldName, repeatedName } from './text/json-names.js';
 
 /**
  * The configuration of an image, as far as it is a JSON object; null: it is none.

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { type Digest, isDigest } from './digest.js';
-import { foldName, repeatedName } from './json-names.js';
-import { HoubaError } from './report/errors.js';
+import { HoubaError } from './errors.js';
+import { foldName, repeatedName } from './text/json-names.js';
 
 /** What a registry serves under a tag or digest: an index of children, or one image (or artifact). */
 export type ParsedManifest = ParsedIndex | ParsedImage;

@@ -1,5 +1,5 @@
 import { type Digest, parseDigest } from './digest.js';
-import { HoubaError } from './report/errors.js';
+import { HoubaError } from './errors.js';
 
 /** A repository: the registry's host (with port) and the path under it, `docker.io` + `library/redis`. */
 export interface Repository {

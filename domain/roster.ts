@@ -1,5 +1,5 @@
+import { HoubaError } from './errors.js';
 import { parseRepository, type Repository } from './reference.js';
-import { HoubaError } from './report/errors.js';
 
 /** One registry that houba may write to, as far as planning needs to know it: never a credential. */
 export interface RosterEntry {
@@ -55,4 +55,9 @@ export function rosterByHost<Entry extends RosterEntry>(
 export function destinationRepository(entry: RosterEntry, project: string, repository: string): Repository {
   const path = [entry.namespace, project, repository].filter((part) => part !== null && part !== '').join('/');
   return parseRepository(entry.host, path);
+}
+
+/** A destination repository: where it is, and the roster name under which the worker finds how to reach it (S6). */
+export interface DestinationRepository extends Repository {
+  readonly registry: string;
 }

@@ -50,7 +50,7 @@ async function build() {
  */
 async function bundleCommandLine(dist) {
   const { build } = await import('esbuild');
-  const outside = [join(dist, 'worker'), join(dist, 'domain', 'report', 'errors.js')];
+  const outside = [join(dist, 'worker'), join(dist, 'domain', 'errors.js')];
   const keepOutside = {
     name: 'keep-outside',
     setup({ onResolve }) {

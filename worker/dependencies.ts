@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import pLimit from 'p-limit';
-import { whoIsAtWork } from '../activities/at-work.js';
-import { deletionNotes } from '../activities/deletion-notes.js';
+import { deletionNotes } from '../activities/deletion/deletion-notes.js';
+import { whoIsAtWork } from '../activities/deletion/who-is-at-work.js';
 import type { Dependencies } from '../activities/dependencies.js';
 import { READ_BACK_MS } from '../activities/repository/read-back.js';
 import { createCredentialSource } from '../adapters/credentials.js';
@@ -18,7 +18,7 @@ import { registryAccess } from '../config/registry-access.js';
 import type { Settings } from '../config/settings.js';
 import { openTransformResources } from '../config/transform-resources.js';
 import { houbaVersion } from '../config/version.js';
-import { HoubaError } from '../domain/report/errors.js';
+import { HoubaError } from '../domain/errors.js';
 import { type Logger, whence } from './journal.js';
 import { lazyBuildctl } from './lazy-buildctl.js';
 import { lazyCosign } from './lazy-cosign.js';

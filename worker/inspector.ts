@@ -1,8 +1,8 @@
-import type { Inspector, Verifier } from '../activities/verify-image.js';
+import type { Inspector, Verifier } from '../activities/evidence/verify-image.js';
 import { createRegistryReader } from '../adapters/registry.js';
 import { registryAccess } from '../config/registry-access.js';
 import type { Settings } from '../config/settings.js';
-import { HoubaError } from '../domain/report/errors.js';
+import { HoubaError } from '../domain/errors.js';
 import { rosterByName } from '../domain/roster.js';
 import { openCosign } from './open-cosign.js';
 import { trustFrom } from './trust.js';

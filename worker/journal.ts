@@ -2,7 +2,7 @@ import { Writable } from 'node:stream';
 import { Context } from '@temporalio/activity';
 import { type DestinationStream, type Logger, destination as open, pino, stdTimeFunctions } from 'pino';
 import pretty from 'pino-pretty';
-import { escapeControls } from '../domain/report/escape.js';
+import { escapeControls } from '../domain/text/escape.js';
 
 export type { Logger } from 'pino';
 

@@ -1,7 +1,7 @@
 import { isBelowFloor, readProgramVersion } from '../adapters/program-version.js';
 import { programPath, readPrograms } from '../config/programs.js';
 import type { Settings } from '../config/settings.js';
-import { HoubaError } from '../domain/report/errors.js';
+import { HoubaError } from '../domain/errors.js';
 
 /**
  * The program's path, once it has shown that it is not older than the oldest that is safe (conventions S16).

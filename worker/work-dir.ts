@@ -1,7 +1,7 @@
 import { lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join, sep } from 'node:path';
-import { HoubaError } from '../domain/report/errors.js';
+import { HoubaError } from '../domain/errors.js';
 
 /** A worker's own scratch folder. */
 export interface WorkDir {

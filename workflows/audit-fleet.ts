@@ -1,9 +1,9 @@
 import { continueAsNew, defineQuery, log, setHandler, upsertSearchAttributes } from '@temporalio/workflow';
-import type { OpenedAudit } from '../activities/audit-repository.js';
+import type { OpenedAudit } from '../activities/audit/audit-repository.js';
 import type { AuditInput } from '../domain/durable/audit.js';
 import type { Progress, Status } from '../domain/durable/messages.js';
 import { QUERIES } from '../domain/durable/names.js';
-import type { SweepCursor } from '../domain/durable/retire.js';
+import type { SweepCursor } from '../domain/durable/sweeps.js';
 import { formatRepository } from '../domain/reference.js';
 import { type AuditReport, addPart, emptyAuditReport, inOrder, unreadPart } from '../domain/report/audit-report.js';
 import { reportFailure } from './failures.js';

@@ -6,15 +6,15 @@ import {
   setHandler,
   upsertSearchAttributes,
 } from '@temporalio/workflow';
-import type { Collection } from '../activities/collect.js';
-import type { OpenedSweep } from '../activities/sweep.js';
+import type { Collection } from '../activities/collect/superseded-scans.js';
+import type { OpenedSweep } from '../activities/sweep/walk-registries.js';
 import type { Progress, Status } from '../domain/durable/messages.js';
 import { QUERIES } from '../domain/durable/names.js';
-import type { DestinationRepository } from '../domain/durable/placement.js';
-import type { GcInput, SweepCursor } from '../domain/durable/retire.js';
+import type { GcInput, SweepCursor } from '../domain/durable/sweeps.js';
+import { HoubaError, type ReportedError, reportError } from '../domain/errors.js';
 import { formatRepository } from '../domain/reference.js';
-import { HoubaError, type ReportedError, reportError } from '../domain/report/errors.js';
 import { addRepository, emptyGcReport, type GcOutcome, type GcReport } from '../domain/report/gc-report.js';
+import type { DestinationRepository } from '../domain/roster.js';
 import { reportFailure } from './failures.js';
 import { inParallel } from './in-parallel.js';
 import { outcomeAttributes } from './search-attributes.js';

@@ -9,7 +9,7 @@ import {
   TerminatedFailure,
   TimeoutFailure,
 } from '@temporalio/workflow';
-import { ERROR_TABLE, type ErrorCode, isErrorCode, type ReportedError } from '../domain/report/errors.js';
+import { ERROR_TABLE, type ErrorCode, isErrorCode, type ReportedError } from '../domain/errors.js';
 
 /**
  * How a failed step stands in the report: the code that the activity gave it. Our own cancellation is nobody's failure

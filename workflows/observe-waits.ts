@@ -1,6 +1,7 @@
-import type { ObserveOutcome } from '../activities/observe-tags.js';
-import type { Position, Wait } from '../domain/durable/placement.js';
-import { newOperation, type Operation } from '../domain/report/run-report.js';
+import type { ObserveOutcome } from '../activities/settle/observe-waits.js';
+import type { Wait } from '../domain/plan/work.js';
+import type { Position } from '../domain/report/run/position.js';
+import { newOperation, type Operation } from '../domain/report/run/run-report.js';
 import { reportFailure } from './failures.js';
 import { steps } from './steps.js';
 

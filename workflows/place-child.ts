@@ -1,9 +1,9 @@
 import { executeChild } from '@temporalio/workflow';
 import { placementId } from '../domain/durable/ids.js';
 import { QUEUES } from '../domain/durable/names.js';
-import type { Placement, PlacementResult } from '../domain/durable/placement.js';
+import type { Placement } from '../domain/plan/work.js';
 import { formatRepository } from '../domain/reference.js';
-import { placeImage } from './place-image.js';
+import { type PlacementResult, placeImage } from './place-image.js';
 import { placementAttributes } from './search-attributes.js';
 
 /** One placement as a child, whose id is the lock of its tag. Throws what the child throws, or that the id is taken. */

@@ -7,15 +7,16 @@ import {
   setHandler,
   upsertSearchAttributes,
 } from '@temporalio/workflow';
-import type { Inspection } from '../activities/placement.js';
-import type { Removal } from '../activities/removal.js';
-import type { StampRequest } from '../activities/stamp-artifact.js';
+import type { Removal } from '../activities/deletion/remove-manifests.js';
+import type { StampRequest } from '../activities/place/stamp-beside.js';
+import type { Inspection } from '../activities/place/write-image.js';
 import type { Digest } from '../domain/digest.js';
 import type { Status } from '../domain/durable/messages.js';
 import { QUERIES } from '../domain/durable/names.js';
-import { type Placement, type PlacementResult, placementFacts } from '../domain/durable/placement.js';
+import type { ReportedError } from '../domain/errors.js';
+import { NOTHING_SENT } from '../domain/errors.js';
+import { type Placement, placementFacts } from '../domain/plan/work.js';
 import { formatRepository } from '../domain/reference.js';
-import { NOTHING_SENT } from '../domain/report/errors.js';
 import { failure, hasFact, reportFailure } from './failures.js';
 import { needsHumanAttributes } from './search-attributes.js';
 import { steps } from './steps.js';
@@ -234,4 +235,14 @@ function journalOf(placement: Placement): Record<string, unknown> {
       ? {}
       : { promoted_by: promoted.by, promoted_reason: promoted.reason }),
   };
+}
+
+/** What `placeImage` returns; the aliases it moved and those it could not. */
+export interface PlacementResult {
+  readonly digest: Digest;
+  readonly aliases: readonly {
+    readonly alias: string;
+    readonly moved: boolean;
+    readonly error: ReportedError | null;
+  }[];
 }

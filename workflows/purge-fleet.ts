@@ -6,17 +6,12 @@ import {
   setHandler,
   upsertSearchAttributes,
 } from '@temporalio/workflow';
-import type { HandedOver } from '../activities/hand-over.js';
-import type { OpenedSweep } from '../activities/sweep.js';
+import type { StartRetirementResult } from '../activities/retire/start-retirement.js';
+import type { OpenedSweep } from '../activities/sweep/walk-registries.js';
 import type { Progress, Status } from '../domain/durable/messages.js';
 import { QUERIES } from '../domain/durable/names.js';
-import {
-  failedOutcome,
-  type MarkedTag,
-  outcomeOf,
-  type PurgeInput,
-  type SweepCursor,
-} from '../domain/durable/retire.js';
+import { failedOutcome, type MarkedTag, outcomeOf } from '../domain/durable/retire.js';
+import type { PurgeInput, SweepCursor } from '../domain/durable/sweeps.js';
 import { formatTagged } from '../domain/reference.js';
 import { addOutcomes, emptyPurgeReport, type PurgeOutcome, type PurgeReport } from '../domain/report/purge-report.js';
 import { reportFailure } from './failures.js';
@@ -28,7 +23,7 @@ export const progressQuery = defineQuery<Progress>(QUERIES.progress);
 export const statusQuery = defineQuery<Status>(QUERIES.status);
 
 /** A retirement that is waited for holds a slot of the queue on which its own steps run. */
-const HANDED_OVER_AT_ONCE = 10;
+const STARTED_AT_ONCE = 10;
 
 /** What a sweep that continues as new carries along. */
 export interface PurgeProgress {
@@ -59,7 +54,7 @@ export async function purgeFleet(input: PurgeInput, carried?: PurgeProgress): Pr
   setCurrentDetails(`${page.found.length} marked tags in this page`);
 
   const outcomes: PurgeOutcome[] = [];
-  const width = Math.min(opened.concurrency, HANDED_OVER_AT_ONCE);
+  const width = Math.min(opened.concurrency, STARTED_AT_ONCE);
   await inParallel(page.found, width, async (marked, index) => {
     const name = formatTagged(marked.destination, marked.tag);
     current.add(name);
@@ -68,7 +63,7 @@ export async function purgeFleet(input: PurgeInput, carried?: PurgeProgress): Pr
     try {
       if (opened.mode === 'dry-run') outcomes[index] = outcomeOf(marked, await steps.judgeTag(marked));
       else {
-        const { outcome, begun } = await handOver(input, marked, mayBegin);
+        const { outcome, begun } = await startRetirement(input, marked, mayBegin);
         outcomes[index] = outcome;
         if (mayBegin && !begun && left !== null) left += 1;
       }
@@ -87,7 +82,7 @@ export async function purgeFleet(input: PurgeInput, carried?: PurgeProgress): Pr
   return report;
 }
 
-function handOver(input: PurgeInput, marked: MarkedTag, mayBegin: boolean): Promise<HandedOver> {
+function startRetirement(input: PurgeInput, marked: MarkedTag, mayBegin: boolean): Promise<StartRetirementResult> {
   return steps.handOver({ marked, requireApproval: input.requireApproval, mayBegin });
 }
 

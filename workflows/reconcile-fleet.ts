@@ -18,8 +18,8 @@ import type {
   Status,
 } from '../domain/durable/messages.js';
 import { QUERIES, QUEUES } from '../domain/durable/names.js';
-import type { PolicyInput } from '../domain/durable/placement.js';
-import { addCounts, noCounts, worstOf } from '../domain/report/run-report.js';
+import type { PolicyInput } from '../domain/plan/request.js';
+import { addCounts, noCounts, worstOf } from '../domain/report/run/run-report.js';
 import { failure, reportFailure } from './failures.js';
 import { inParallel } from './in-parallel.js';
 import { reconcilePolicy } from './reconcile-policy.js';

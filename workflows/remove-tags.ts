@@ -1,9 +1,10 @@
 import { CancellationScope, log } from '@temporalio/workflow';
-import type { DeletionList, DeletionOutcome, DeletionRequest } from '../activities/delete-tag.js';
-import type { PlannedDeletion, PlannedMark, Position } from '../domain/durable/placement.js';
-import { removalKey, removalOperation } from '../domain/durable/removal.js';
+import type { DeletionList, DeletionOutcome, DeletionRequest } from '../activities/deletion/delete-tags.js';
+import { removalKey, removalOperation } from '../domain/plan/planned-operations.js';
+import type { PlannedDeletion, PlannedMark } from '../domain/plan/work.js';
 import { formatPinned, formatRepository } from '../domain/reference.js';
-import type { Operation } from '../domain/report/run-report.js';
+import type { Position } from '../domain/report/run/position.js';
+import type { Operation } from '../domain/report/run/run-report.js';
 import { reportFailure } from './failures.js';
 import { inParallel } from './in-parallel.js';
 import { steps } from './steps.js';

@@ -10,10 +10,11 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import { QUERIES, WAIT_SIGNALS, WAIT_UPDATES } from '../domain/durable/names.js';
-import type { Observation, Placement, PlacementResult } from '../domain/durable/placement.js';
 import type { Look, Observed, SettleResult, WaitDecision, WaitStatus, Withdrawal } from '../domain/durable/settle.js';
+import type { Observation, Placement } from '../domain/plan/work.js';
 import { reportFailure } from './failures.js';
 import { placeChild } from './place-child.js';
+import type { PlacementResult } from './place-image.js';
 import { steps } from './steps.js';
 import { type CarriedWait, TagWait } from './tag-wait.js';
 

@@ -110,7 +110,7 @@ const removal = proxyActivities<RegistryActivities>({
 });
 
 /** Waits for a retirement that may be at work: its own steps are bounded. */
-const handing = proxyActivities<RegistryActivities>({
+const starting = proxyActivities<RegistryActivities>({
   ...REGISTRY,
   startToCloseTimeout: '4 hours',
   scheduleToCloseTimeout: '12 hours',
@@ -157,7 +157,7 @@ export const steps = {
   openSweep: control.openSweep,
   findMarks: plan.findMarks,
   listRepositories: plan.listRepositories,
-  handOver: handing.handOver,
+  handOver: starting.handOver,
   judgeTag: asking.judgeTag,
   listRetirement: removal.listRetirement,
   deleteMarked: removal.deleteMarked,

@@ -10,10 +10,10 @@ import {
   type RetireOrder,
   type RetireStatus,
 } from '../domain/durable/retire.js';
+import type { ReportedError } from '../domain/errors.js';
 import { type HumanWord, wordProblem } from '../domain/human-word.js';
-import { formatInstant } from '../domain/lifecycle/instant.js';
+import { formatInstant } from '../domain/instant.js';
 import { formatRepository, formatTagged } from '../domain/reference.js';
-import type { ReportedError } from '../domain/report/errors.js';
 import type { PurgeOutcome } from '../domain/report/purge-report.js';
 import { failure } from './failures.js';
 import { waitAttributes } from './search-attributes.js';

@@ -1,6 +1,5 @@
 import { condition, log, setCurrentDetails, upsertSearchAttributes } from '@temporalio/workflow';
 import type { Digest } from '../domain/digest.js';
-import type { Observation, Placement, PlacementResult } from '../domain/durable/placement.js';
 import type {
   Look,
   LookRequest,
@@ -12,7 +11,7 @@ import type {
 } from '../domain/durable/settle.js';
 import { formatDuration } from '../domain/duration.js';
 import { type HumanWord, wordProblem } from '../domain/human-word.js';
-import { formatInstant } from '../domain/lifecycle/instant.js';
+import { formatInstant } from '../domain/instant.js';
 import {
   afterTaking,
   beginWait,
@@ -27,8 +26,10 @@ import {
   type WaitStep,
   withdrawn,
 } from '../domain/lifecycle/stability-wait.js';
+import type { Observation, Placement } from '../domain/plan/work.js';
 import { formatRepository, formatTagged } from '../domain/reference.js';
 import { failure } from './failures.js';
+import type { PlacementResult } from './place-image.js';
 import { waitAttributes } from './search-attributes.js';
 
 /** What a wait that continues as new carries along. */

@@ -1,7 +1,7 @@
 import { type Digest, digestOf } from '../../domain/digest.js';
+import { HoubaError } from '../../domain/errors.js';
 import type { ParsedManifest } from '../../domain/manifest.js';
 import { formatPinned, formatRepository, formatTagged, type Repository } from '../../domain/reference.js';
-import { HoubaError } from '../../domain/report/errors.js';
 import type { Dependencies } from '../dependencies.js';
 import { readBack } from '../repository/read-back.js';
 

@@ -1,4 +1,4 @@
-import { HoubaError } from '../../domain/report/errors.js';
+import { HoubaError } from '../../domain/errors.js';
 
 /** One thing in a root file system. The content of a file is named by the layer and the place in it. */
 export type FileNode =

@@ -1,4 +1,4 @@
-import { foldName, namesIn } from '../../domain/json-names.js';
+import { foldName, namesIn } from '../../domain/text/json-names.js';
 
 const LIST_NOT_EMPTY = /\s*:\s*\[\s*[^\s\]]/y;
 

@@ -1,7 +1,7 @@
 import { type FileHandle, open, readdir, realpath, stat } from 'node:fs/promises';
 import { join, relative, sep } from 'node:path';
-import { HoubaError } from '../../domain/report/errors.js';
-import { compareText } from '../../domain/selection/version.js';
+import { HoubaError } from '../../domain/errors.js';
+import { compareText } from '../../domain/text/compare-text.js';
 
 const LARGEST_FILE = 1024 * 1024;
 

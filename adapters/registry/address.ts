@@ -1,7 +1,7 @@
 import { type LookupAddress, lookup as resolveName } from 'node:dns';
 import { isIP, type LookupFunction } from 'node:net';
 import ipaddr from 'ipaddr.js';
-import { HoubaError } from '../../domain/report/errors.js';
+import { HoubaError } from '../../domain/errors.js';
 
 /**
  * Whether an address is out on the internet: not loopback, link-local, private, unique-local, shared or reserved

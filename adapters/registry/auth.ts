@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { jsonOrNull } from '../../domain/json.js';
-import { HoubaError } from '../../domain/report/errors.js';
+import { HoubaError } from '../../domain/errors.js';
+import { jsonOrNull } from '../../domain/text/json.js';
 import type { Credentials } from '../docker-config.js';
 import type { Reply } from './transport.js';
 

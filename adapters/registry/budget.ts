@@ -1,4 +1,4 @@
-import { HoubaError } from '../../domain/report/errors.js';
+import { HoubaError } from '../../domain/errors.js';
 
 /**
  * How much one registry host is asked at once, for everybody in this process (conventions C15). When the host says that it is

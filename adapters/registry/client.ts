@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import type { OutgoingHttpHeaders } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { HoubaError } from '../../domain/report/errors.js';
+import { HoubaError } from '../../domain/errors.js';
 import { createCredentialSource, type RegistryAccess } from '../credentials.js';
 import type { AmbientOptions } from '../docker-config.js';
 import { type Authorizer, createAuthorizer, type TokenRequest } from './auth.js';

@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import { jsonOrNull } from '../../domain/json.js';
-import { type ErrorCode, HoubaError } from '../../domain/report/errors.js';
-import { escapeControls } from '../../domain/report/escape.js';
+import { type ErrorCode, HoubaError } from '../../domain/errors.js';
+import { escapeControls } from '../../domain/text/escape.js';
+import { jsonOrNull } from '../../domain/text/json.js';
 import type { Reply } from './transport.js';
 
 const Errors = z.object({ errors: z.array(z.object({ code: z.string(), message: z.string().optional() })).min(1) });

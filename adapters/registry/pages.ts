@@ -1,4 +1,4 @@
-import { HoubaError } from '../../domain/report/errors.js';
+import { HoubaError } from '../../domain/errors.js';
 import type { Answer, Call, RegistryClient } from './client.js';
 
 /** Registries choose the size of a page; the smallest in use have 50 entries. */

@@ -1,6 +1,6 @@
 import { CommanderError } from 'commander';
-import { ERROR_TABLE, HoubaError } from '../../domain/report/errors.js';
-import { escapeControls } from '../../domain/report/escape.js';
+import { ERROR_TABLE, HoubaError } from '../../domain/errors.js';
+import { escapeControls } from '../../domain/text/escape.js';
 import { TemporalUnreachable } from '../unreachable.js';
 
 export const USAGE = 64;

@@ -3,8 +3,8 @@ import { readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { readPolicyFiles } from '../../adapters/policy-files.js';
 import type { PolicySource } from '../../domain/durable/messages.js';
-import { formatSavedPlan, parseSavedPlan, type SavedPlan } from '../../domain/plan/saved-plan.js';
-import { HoubaError } from '../../domain/report/errors.js';
+import { HoubaError } from '../../domain/errors.js';
+import { formatSavedPlan, parseSavedPlan, type SavedPlan } from '../../domain/plan/held-plan/saved-plan.js';
 import { note } from './terminal.js';
 
 const LARGEST = 256 * 1024 * 1024;

@@ -14,120 +14,120 @@ const VERBS: readonly Verb[] = [
   {
     name: 'reconcile',
     description: 'bring the registries to what the policies say',
-    load: async () => (await import('./reconcile.js')).reconcileCommand(),
+    load: async () => (await import('./verbs/reconcile.js')).reconcileCommand(),
   },
   {
     name: 'plan',
     description: 'say what reconcile would do, and write nothing',
-    load: async () => (await import('./reconcile.js')).planCommand(),
+    load: async () => (await import('./verbs/reconcile.js')).planCommand(),
   },
   {
     name: 'purge',
     description: 'retire marked tags that nobody uses any more; dry unless --apply',
-    load: async () => (await import('./purge.js')).purgeCommand(),
+    load: async () => (await import('./verbs/purge.js')).purgeCommand(),
   },
   {
     name: 'approve',
     description: 'let a marked tag go that waits for somebody to say so',
-    load: async () => (await import('./retirement.js')).approveCommand(),
+    load: async () => (await import('./verbs/retirement.js')).approveCommand(),
   },
   {
     name: 'restore',
     description: 'take a deletion mark back, until the last moment',
-    load: async () => (await import('./retirement.js')).restoreCommand(),
+    load: async () => (await import('./verbs/retirement.js')).restoreCommand(),
   },
   {
     name: 'gc',
     description: 'collect superseded scan reports and digests; dry unless --apply',
-    load: async () => (await import('./gc.js')).gcCommand(),
+    load: async () => (await import('./verbs/gc.js')).gcCommand(),
   },
   {
     name: 'audit',
     description: 'say which images houba does not stand behind; writes nothing',
-    load: async () => (await import('./audit.js')).auditCommand(),
+    load: async () => (await import('./verbs/audit.js')).auditCommand(),
   },
   {
     name: 'waiting',
     description: 'list what waits: moved tags until they stand still, marked tags until they go',
-    load: async () => (await import('./waiting.js')).waitingCommand(),
+    load: async () => (await import('./verbs/waiting.js')).waitingCommand(),
   },
   {
     name: 'promote',
     description: 'take a waiting digest over now',
-    load: async () => (await import('./wait-decision.js')).promoteCommand(),
+    load: async () => (await import('./verbs/wait-decision.js')).promoteCommand(),
   },
   {
     name: 'hold',
     description: 'take nothing over at a waiting tag until it is released',
-    load: async () => (await import('./wait-decision.js')).holdCommand(),
+    load: async () => (await import('./verbs/wait-decision.js')).holdCommand(),
   },
   {
     name: 'release',
     description: 'let a held tag go on waiting',
-    load: async () => (await import('./wait-decision.js')).releaseCommand(),
+    load: async () => (await import('./verbs/wait-decision.js')).releaseCommand(),
   },
   {
     name: 'status',
     description: 'show recent runs, or how one is',
-    load: async () => (await import('./status.js')).statusCommand(),
+    load: async () => (await import('./verbs/status.js')).statusCommand(),
   },
   {
     name: 'cancel',
     description: 'ask a run to end cleanly',
-    load: async () => (await import('./status.js')).cancelCommand(),
+    load: async () => (await import('./verbs/status.js')).cancelCommand(),
   },
   {
     name: 'schedule',
     description: 'say what houba does by itself, and when',
-    load: async () => (await import('./schedule.js')).scheduleCommand(),
+    load: async () => (await import('./verbs/schedule.js')).scheduleCommand(),
   },
   {
     name: 'up',
     description: 'start the embedded stack (Temporal and a worker) and leave it up',
-    load: async () => (await import('./up.js')).upCommand(),
+    load: async () => (await import('./verbs/up.js')).upCommand(),
   },
   {
     name: 'down',
     description: 'stop the embedded stack',
-    load: async () => (await import('./up.js')).downCommand(),
+    load: async () => (await import('./verbs/up.js')).downCommand(),
   },
   {
     name: 'worker',
     description: 'serve the Temporal of TEMPORAL_ADDRESS until stopped',
-    load: async () => (await import('./worker.js')).workerCommand(),
+    load: async () => (await import('./verbs/worker.js')).workerCommand(),
   },
   {
     name: 'policy',
     description: 'write, check and try out policies',
     load: async () => {
-      const { policyCommand } = await import('./policy.js');
+      const { policyCommand } = await import('./verbs/policy.js');
       return policyCommand({ listTags: async (source) => (await import('./source-tags.js')).sourceTags(source) });
     },
   },
   {
     name: 'verify',
     description: 'judge an image by its evidence: stamp, SBOM, signatures, scans',
-    load: async () => (await import('./verify.js')).verifyCommand(),
+    load: async () => (await import('./verbs/verify.js')).verifyCommand(),
   },
   {
     name: 'config',
     description: 'show the settings and where they come from',
-    load: async () => (await import('./config.js')).configCommand(),
+    load: async () => (await import('./verbs/config.js')).configCommand(),
   },
   {
     name: 'doctor',
     description: 'check programs, Temporal and registries, and say how to mend what is wrong',
-    load: async () => (await import('./doctor.js')).doctorCommand(),
+    load: async () => (await import('./verbs/doctor.js')).doctorCommand(),
   },
   {
     name: 'schema',
     description: 'print the JSON Schema of what houba writes',
-    load: async () => (await import('./schema.js')).schemaCommand(),
+    load: async () => (await import('./verbs/schema.js')).schemaCommand(),
   },
   {
     name: 'version',
     description: 'print the version',
-    load: async () => (await import('./version.js')).versionCommand(),
+    load: async () => (await import('./verbs/version.js')).versionCommand(),
   },
 ];
 

@@ -1,5 +1,6 @@
-import { escapeControls } from '../../domain/report/escape.js';
-import type { HoubaClient, Run, RunProgress } from '../sdk.js';
+import { escapeControls } from '../../domain/text/escape.js';
+import type { RunProgress } from '../follow.js';
+import type { HoubaClient, Run } from '../sdk.js';
 
 /** Shows on a terminal how far a run is, until the run ends or `stop` is called. On a pipe it does nothing. */
 export async function showProgress(client: HoubaClient, run: Run, stream: NodeJS.WriteStream): Promise<() => void> {

@@ -2,9 +2,9 @@ import { readFile } from 'node:fs/promises';
 import { text as readStream } from 'node:stream/consumers';
 import { isMap, isScalar, LineCounter, parseDocument } from 'yaml';
 import { PLAIN_YAML, plainValue } from '../../adapters/policy-files/plain-yaml.js';
-import { checkSettings, type Schedule, scheduleNamed, type WrittenSettings } from '../../domain/durable/schedules.js';
-import { HoubaError } from '../../domain/report/errors.js';
-import { escapeControls } from '../../domain/report/escape.js';
+import { HoubaError } from '../../domain/errors.js';
+import { checkSettings, type Schedule, scheduleNamed, type WrittenSettings } from '../../domain/schedule/schedules.js';
+import { escapeControls } from '../../domain/text/escape.js';
 
 const LARGEST = 64 * 1024;
 const HINT = 'it maps names of schedules to their settings, as in `reconcile: { every: 30m }`; JSON will do as well';

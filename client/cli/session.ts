@@ -1,7 +1,7 @@
 import type { Settings } from '../../config/settings.js';
 import { connectTo } from '../connect.js';
-import { joinOrStart, runningStack, type StackOptions } from '../embedded.js';
 import { HoubaClient } from '../sdk.js';
+import { joinOrStart, runningStack, type StackOptions } from '../stack/embedded.js';
 import { TemporalUnreachable } from '../unreachable.js';
 
 /** A command's way to Temporal: the cluster that the settings name, else the embedded one. */

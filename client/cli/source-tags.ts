@@ -1,7 +1,7 @@
 import { createRegistryReader } from '../../adapters/registry.js';
 import { registryAccess } from '../../config/registry-access.js';
+import { HoubaError } from '../../domain/errors.js';
 import { formatRepository, parseRepository } from '../../domain/reference.js';
-import { HoubaError } from '../../domain/report/errors.js';
 import { settingsOfProcess } from './settings.js';
 
 /**

@@ -1,6 +1,6 @@
 import { createColors } from 'picocolors';
 import { readEnvironment } from '../../config/environment.js';
-import { NO_PALETTE, type Palette } from '../../domain/report/render.js';
+import { NO_PALETTE, type Palette } from '../../domain/report/palette.js';
 
 /**
  * Writes a result to stdout and waits until it is handed over: a pipe takes 64 KiB at a time and the process ends right

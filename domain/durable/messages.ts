@@ -1,18 +1,8 @@
+import type { ReportedError } from '../errors.js';
 import type { ItemPage, PlannedItems } from '../plan/plan-item.js';
+import type { RunOptions } from '../plan/request.js';
 import type { MirrorPolicy } from '../policy/schema.js';
-import type { ReportedError } from '../report/errors.js';
-import type { Counts, NodeStatus, PolicyNode } from '../report/run-report.js';
-
-/** What clients send to `reconcileFleet` and what they get back. Plain JSON: it is what a history holds. */
-export interface RunOptions {
-  readonly dryRun: boolean;
-  /** Placements in flight per policy; null takes the worker's `HOUBA_MAX_CONCURRENCY`. */
-  readonly concurrency: number | null;
-  /** Ignore the local cache of what digests carry and look at the registry again. */
-  readonly recheck: boolean;
-  /** Lift the cap on the share of tags one run may mark or delete, for this run (`--allow-mass-deletion`). */
-  readonly allowMassDeletion: boolean;
-}
+import type { Counts, NodeStatus, PolicyNode } from '../report/run/run-report.js';
 
 /** A policy as written, and the file it came from. */
 export interface PolicySource {
@@ -20,6 +10,7 @@ export interface PolicySource {
   readonly policy: MirrorPolicy;
 }
 
+/** What clients send to `reconcileFleet` and what they get back. Plain JSON: it is what a history holds. */
 export interface FleetInput {
   /** null: read `POLICY_DIR` on the worker (a scheduled run). */
   readonly policies: readonly PolicySource[] | null;

@@ -1,11 +1,11 @@
 import type { Digest } from '../digest.js';
+import type { ReportedError } from '../errors.js';
 import type { HumanWord } from '../human-word.js';
-import { formatInstant } from '../lifecycle/instant.js';
+import { formatInstant } from '../instant.js';
 import { formatTagged } from '../reference.js';
-import type { ReportedError } from '../report/errors.js';
 import type { PurgeOutcome } from '../report/purge-report.js';
+import type { DestinationRepository } from '../roster.js';
 import type { Status } from './messages.js';
-import type { DestinationRepository } from './placement.js';
 
 /** A tag with a deletion mark, as the sweep found it. */
 export interface MarkedTag {
@@ -86,39 +86,4 @@ export function failedOutcome({ destination, tag, digest }: MarkedTag, error: Re
     image_ref: formatTagged(destination, tag),
     ...{ digest, decision: 'uncertain', reason: 'it could not be judged', due_at: null, applied: false, error },
   };
-}
-
-/** The input of `purgeFleet`. */
-export interface PurgeInput {
-  /** A name of the roster; null: all. */
-  readonly registry: string | null;
-  /** `host/path`: look at these alone; null: at all there are. */
-  readonly repositories: readonly string[] | null;
-  /** false: say what would be done. */
-  readonly apply: boolean;
-  /** Retirements that one run may begin, those it ends at once among them; null: any number. */
-  readonly maxDeletions: number | null;
-  readonly requireApproval: boolean;
-}
-
-/** The input of `collectGarbage`. */
-export interface GcInput {
-  readonly registry: string | null;
-  readonly repositories: readonly string[] | null;
-  readonly apply: boolean;
-  /** Scan reports kept of each tool and format. */
-  readonly keep: number;
-  readonly olderThanDays: number;
-}
-
-/** Section 8.5. */
-export const GC_DEFAULTS = { keep: 2, olderThanDays: 30 } as const;
-
-/** Where a sweep goes on: the repository after this one, or this one after a tag. */
-export interface SweepCursor {
-  /** A name of the roster. */
-  readonly registry: string;
-  readonly path: string;
-  /** null: the repository is done. */
-  readonly tag: string | null;
 }

@@ -1,8 +1,8 @@
 import type { Digest } from '../digest.js';
 import type { HumanWord } from '../human-word.js';
 import type { Repository } from '../reference.js';
+import type { DestinationRepository } from '../roster.js';
 import type { Status } from './messages.js';
-import type { DestinationRepository } from './placement.js';
 
 /** What a wait answers to an observation. */
 export interface Observed {

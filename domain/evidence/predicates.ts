@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import type { StatementFacts } from '../durable/placement.js';
 import { formatRepository } from '../reference.js';
+import type { StatementFacts } from './facts.js';
 
 export const TRANSFORM_PREDICATE_TYPE = 'https://houba.dev/predicate/transform/v1';
 

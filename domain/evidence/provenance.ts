@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Digest } from '../digest.js';
-import type { StatementFacts } from '../durable/placement.js';
 import { formatRepository, formatTagged, type Repository } from '../reference.js';
+import type { StatementFacts } from './facts.js';
 import { builderIdOf, StepShape } from './predicates.js';
 import { digestSet } from './statement.js';
 

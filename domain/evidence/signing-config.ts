@@ -1,4 +1,4 @@
-import { HoubaError } from '../report/errors.js';
+import { HoubaError } from '../errors.js';
 
 /** How evidence is signed, as configured; texts may be empty (section 3, `HOUBA_ATTEST_*`). */
 export interface SigningSettings {

@@ -1,5 +1,5 @@
 import type { Digest } from '../digest.js';
-import { HoubaError } from '../report/errors.js';
+import { HoubaError } from '../errors.js';
 
 const STATEMENT_TYPE = 'https://in-toto.io/Statement/v1';
 

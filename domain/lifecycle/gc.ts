@@ -1,6 +1,6 @@
 import { type Digest, isDigest } from '../digest.js';
-import { compareText } from '../selection/version.js';
-import { formatInstant, parseInstant } from './instant.js';
+import { formatInstant, parseInstant } from '../instant.js';
+import { compareText } from '../text/compare-text.js';
 import { type ManifestGraph, unneededManifests } from './manifest-graph.js';
 import { MARK_ARTIFACT_TYPE, markKeys } from './mark.js';
 

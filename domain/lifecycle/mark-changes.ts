@@ -1,5 +1,5 @@
 import type { Digest } from '../digest.js';
-import { parseInstant } from './instant.js';
+import { parseInstant } from '../instant.js';
 import { isRestored, type Mark, type MarkIdentity, type MarkReason, type PlacedMark } from './mark.js';
 
 /** Where a managed tag of a repository stands with the policy. */

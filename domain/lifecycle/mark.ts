@@ -1,6 +1,6 @@
 import type { Digest } from '../digest.js';
+import { formatInstant, parseInstant } from '../instant.js';
 import { prefixedKeys } from '../stamp/keys.js';
-import { formatInstant, parseInstant } from './instant.js';
 
 /** A deletion mark is a referrer of this type without content; all it says is in its annotations (section 8.2). */
 export const MARK_ARTIFACT_TYPE = 'application/vnd.houba.lifecycle.pending+json';

@@ -1,6 +1,6 @@
 import type { Digest } from '../digest.js';
+import { formatInstant, parseInstant } from '../instant.js';
 import type { RecordedStamp } from '../stamp/annotations.js';
-import { formatInstant, parseInstant } from './instant.js';
 import { isRestored, type PlacedMark, pendingMark } from './mark.js';
 import type { UsageAnswer } from './usage.js';
 

@@ -1,5 +1,5 @@
+import { parseInstant } from '../instant.js';
 import { compareTags, sortTags } from '../selection/version.js';
-import { parseInstant } from './instant.js';
 
 /** How much of a stream is surplus (section 8.3). */
 export interface Retention {

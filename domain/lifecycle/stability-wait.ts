@@ -1,6 +1,6 @@
 import type { Digest } from '../digest.js';
 import type { HumanWord } from '../human-word.js';
-import { compareText } from '../selection/version.js';
+import { compareText } from '../text/compare-text.js';
 
 /** How long a tag must stand still, and the longest that a tag which does not is waited for. Milliseconds. */
 export interface WaitSettings {

@@ -1,7 +1,7 @@
 import type { Digest } from '../digest.js';
-import { namesIn } from '../json-names.js';
-import { escapeControls } from '../report/escape.js';
-import { formatInstant, parseInstant } from './instant.js';
+import { formatInstant, parseInstant } from '../instant.js';
+import { escapeControls } from '../text/escape.js';
+import { namesIn } from '../text/json-names.js';
 import type { MarkIdentity } from './mark.js';
 
 /** What the usage oracle is asked: was this digest seen in production since? Sent as JSON (section 8.4). */

@@ -1,16 +1,11 @@
-import type {
-  AliasPlacement,
-  Backfill,
-  DestinationRepository,
-  Placement,
-  PlannedTransform,
-  StatementFacts,
-  Wait,
-} from '../durable/placement.js';
+import type { StatementFacts } from '../evidence/facts.js';
 import type { ResolvedPolicy, ResolvedVariant } from '../policy/resolve.js';
 import { parseReference, type Reference, type Repository } from '../reference.js';
+import type { DestinationRepository } from '../roster.js';
+import type { PlannedTransform } from '../transform/planned-transform.js';
 import type { AliasDecision, TagDecision, Target } from './plan.js';
 import { OPERATION_OF } from './planned-operations.js';
+import type { AliasPlacement, Backfill, Placement, Wait } from './work.js';
 
 /** What decisions are turned into work with. */
 export interface Planning {

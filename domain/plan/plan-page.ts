@@ -1,6 +1,6 @@
-import type { PlannedOperation, PlanPage, PlanRequest } from '../durable/placement.js';
 import { formatRepository, formatTagged } from '../reference.js';
-import { compareText } from '../selection/version.js';
+import type { PlannedOperation } from '../report/run/position.js';
+import { compareText } from '../text/compare-text.js';
 import { aliasPlacementOf, backfillOf, type Planning, placementOf, transformOf, waitOf } from './placements.js';
 import { isPlaced, type PolicyPlan, type Target } from './plan.js';
 import {
@@ -11,9 +11,10 @@ import {
   plannedPlacement,
   settledOperations,
 } from './planned-operations.js';
-import type { PlannedWork } from './planned-work.js';
 import { pageRemovals } from './removal-page.js';
 import type { RemovalPlan } from './removals.js';
+import type { PlanRequest } from './request.js';
+import type { PlannedWork, PlanPage } from './work.js';
 
 /** What one page of work may hold, in placements, backfills and alias moves together (architecture, section 3). */
 const PAGE = 200;

@@ -77,12 +77,12 @@ export interface PlanSettings {
   readonly stability: WaitSettings & { readonly newTags: boolean };
   /** The transform's version (section 3) of every variant that is rebuilt. */
   readonly transforms: ReadonlyMap<ResolvedVariant, { readonly version: string }>;
-  /** Recorded base digests that nobody serves any more, by `lostKey`. */
-  readonly lost: ReadonlySet<string>;
+  /** Recorded base digests that nobody serves any more, by `missingBaseKey`. */
+  readonly missingBases: ReadonlySet<string>;
 }
 
-/** How a base digest of a destination's tag is named among the lost ones. */
-export function lostKey(destination: Repository, baseDigest: Digest): string {
+/** How a base digest of a destination's tag is named among the missing ones. */
+export function missingBaseKey(destination: Repository, baseDigest: Digest): string {
   return formatPinned(destination, baseDigest);
 }
 
@@ -177,10 +177,11 @@ function decide(
   if (decision === 'moved')
     return mayTake ? { ...facts, kind: 'update', baseDigest: sourceDigest } : { ...facts, kind: 'held' };
   if (decision === 'keep') return { ...facts, kind: 'keep', needs: tag === undefined ? [] : lacking(tag) };
-  const lost = facts.baseDigest !== null && settings.lost.has(lostKey(target.repository, facts.baseDigest));
-  if (decision === 'update' && lost) {
+  const isMissing =
+    facts.baseDigest !== null && settings.missingBases.has(missingBaseKey(target.repository, facts.baseDigest));
+  if (decision === 'update' && isMissing) {
     if (mayTake) return { ...facts, kind: 'update', baseDigest: sourceDigest };
-    return { ...facts, kind: 'held', reason: lostReason(facts.baseDigest) };
+    return { ...facts, kind: 'held', reason: missingBaseReason(facts.baseDigest) };
   }
   return { ...facts, kind: decision };
 }
@@ -203,7 +204,7 @@ function waitFor(
 }
 
 /** A changed transform or platform is applied to the recorded digest, never to one that may still be waiting (section 5). */
-function lostReason(baseDigest: Digest | null): string {
+function missingBaseReason(baseDigest: Digest | null): string {
   return `its base digest ${baseDigest} can no longer be fetched, neither here nor from the source`;
 }
 

@@ -1,7 +1,10 @@
-import type { PlannedOperation, PlannedTransform, PlanPage } from '../durable/placement.js';
-import { HoubaError, type ReportedError, reportError } from '../report/errors.js';
-import { newOperation, type OperationKind } from '../report/run-report.js';
+import { HoubaError, type ReportedError, reportError } from '../errors.js';
+import { formatPinned, formatTagged } from '../reference.js';
+import type { PlannedOperation } from '../report/run/position.js';
+import { newOperation, type Operation, type OperationKind } from '../report/run/run-report.js';
+import type { PlannedTransform } from '../transform/planned-transform.js';
 import type { AliasDecision, PolicyPlan, TagDecision } from './plan.js';
+import type { PlannedDeletion, PlannedMark, PlanPage } from './work.js';
 
 /** What the report calls a decision that is carried out. */
 export const OPERATION_OF: Readonly<Record<TagDecision['kind'], OperationKind>> = {
@@ -95,3 +98,21 @@ function count(entries: readonly Pick<Counted, 'position' | 'kind'>[]): Counted[
 }
 
 type Counted = PlanPage['counted'][number];
+
+/** How a removal that failed is remembered within a run: it is not tried again. */
+export function removalKey({ destination, tag, digest }: PlannedDeletion | PlannedMark): string {
+  return tag === null ? formatPinned(destination, digest) : formatTagged(destination, tag);
+}
+
+/** A removal in the report, not yet carried out. */
+export function removalOperation(removal: PlannedDeletion | PlannedMark): Operation {
+  const { tag, digest, baseDigest } = removal;
+  const isMark = 'put' in removal;
+  const reason = isMark ? removal.put?.reason : undefined;
+  return {
+    ...newOperation(isMark ? 'marked' : 'deleted', tag ?? ''),
+    digest: baseDigest,
+    out_digest: digest,
+    ...(reason === undefined ? {} : { reason }),
+  };
+}

@@ -1,10 +1,12 @@
-import type { PlannedDeletion, PlannedMark, PlannedOperation, PlanRequest } from '../durable/placement.js';
-import { removalKey, removalOperation } from '../durable/removal.js';
+import { HoubaError, type ReportedError, reportError } from '../errors.js';
 import { formatRepository } from '../reference.js';
-import { HoubaError, type ReportedError, reportError } from '../report/errors.js';
+import type { PlannedOperation } from '../report/run/position.js';
 import { destinationOf } from './placements.js';
 import type { Target } from './plan.js';
+import { removalKey, removalOperation } from './planned-operations.js';
 import type { MassDeletion, RemovalPlan } from './removals.js';
+import type { PlanRequest } from './request.js';
+import type { PlannedDeletion, PlannedMark } from './work.js';
 
 /** The removals of one page, and what it merely says of them. */
 export interface RemovalPage {

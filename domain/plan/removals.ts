@@ -1,12 +1,12 @@
 import type { Digest } from '../digest.js';
-import { parseInstant } from '../lifecycle/instant.js';
+import { parseInstant } from '../instant.js';
 import { isRestored, type Mark, type MarkReason, type PlacedMark } from '../lifecycle/mark.js';
 import { type MarkChange, markChanges } from '../lifecycle/mark-changes.js';
 import { type RetentionLevel, resolveRetention, surplusTags } from '../lifecycle/retention.js';
 import type { ResolvedPolicy } from '../policy/resolve.js';
 import { formatRepository } from '../reference.js';
-import { compareText } from '../selection/version.js';
 import type { RecordedStamp } from '../stamp/annotations.js';
+import { compareText } from '../text/compare-text.js';
 import { type Target, wantedTags } from './plan.js';
 import type { SeenRepository } from './survey.js';
 

@@ -1,7 +1,7 @@
+import { HoubaError } from '../errors.js';
 import { aliasCollisions, outputCollisions, type TagCollision } from '../policy/ownership.js';
 import type { ResolvedImport, ResolvedPolicy } from '../policy/resolve.js';
 import { formatRepository, isTag, parseRepository } from '../reference.js';
-import { HoubaError } from '../report/errors.js';
 import { destinationRepository, type Roster, rosterByName } from '../roster.js';
 import { aliasClashes, expandAliases } from '../selection/aliases.js';
 import { selectTags } from '../selection/select.js';

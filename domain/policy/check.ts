@@ -1,10 +1,10 @@
 import { closest, distance } from 'fastest-levenshtein';
 import { z } from 'zod';
-import { upstreamKeyProblem } from '../evidence/upstream-key.js';
-import { HoubaError } from '../report/errors.js';
+import { HoubaError } from '../errors.js';
+import { upstreamKeyProblem } from '../evidence/upstream/upstream-key.js';
 import { refuseSteps } from '../transform/resolve.js';
+import type { TransformStep } from '../transform/step.js';
 import { type DocumentIssue, formatPath } from './issues.js';
-import type { TransformStep } from './resolve.js';
 import { MirrorPolicy } from './schema.js';
 
 export type CheckedPolicy =

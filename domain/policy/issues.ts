@@ -1,5 +1,5 @@
-import { HoubaError } from '../report/errors.js';
-import { escapeControls } from '../report/escape.js';
+import { HoubaError } from '../errors.js';
+import { escapeControls } from '../text/escape.js';
 
 /** Something wrong with a policy: where in the document, and what. */
 export interface DocumentIssue {

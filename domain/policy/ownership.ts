@@ -1,6 +1,6 @@
 import { sha256 } from '@noble/hashes/sha2.js';
 import { utf8ToBytes } from '@noble/hashes/utils.js';
-import { compareText } from '../selection/version.js';
+import { compareText } from '../text/compare-text.js';
 
 /** One destination repository claimed by policies of different names (section 2.4, L9). */
 export interface RepositoryClash {

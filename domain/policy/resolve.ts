@@ -1,19 +1,7 @@
 import { parseDuration } from '../duration.js';
+import type { TagSelection } from '../selection/select.js';
+import type { TransformStep } from '../transform/step.js';
 import type { MirrorPolicy } from './schema.js';
-
-/** A transform step as written: its name and its parameters. */
-export interface TransformStep {
-  readonly name: string;
-  readonly params: Readonly<Record<string, unknown>>;
-}
-
-export interface TagSelection {
-  readonly includeRegex: string | null;
-  readonly excludeRegex: readonly string[];
-  readonly semverOnly: boolean;
-  readonly names: readonly string[];
-  readonly aliases: readonly string[];
-}
 
 export interface Destination {
   /** Roster name; null where the roster has one entry. */

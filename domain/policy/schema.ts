@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { DURATION, durationMs } from '../duration.js';
+import { HoubaError } from '../errors.js';
 import { isHost, isTag, parseRepository } from '../reference.js';
-import { HoubaError } from '../report/errors.js';
 import { ALIAS_TEMPLATE } from '../selection/aliases.js';
 import { compilePattern, LONGEST_PATTERN } from '../selection/pattern.js';
 

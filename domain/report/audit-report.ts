@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import { compareText } from '../selection/version.js';
-import { ERROR_TABLE, type ReportedError } from './errors.js';
-import { escapeControls } from './escape.js';
-import { NO_PALETTE, type Palette } from './render.js';
+import { ERROR_TABLE, type ReportedError } from '../errors.js';
+import { compareText } from '../text/compare-text.js';
+import { escapeControls } from '../text/escape.js';
+import { NO_PALETTE, type Palette } from './palette.js';
 
 /** What is wrong with an image, the worst first: an outcome has the first that applies (section 9). */
 const GAPS = ['ERROR', 'UNCOVERED', 'UNSIGNED', 'NO-SBOM'] as const;

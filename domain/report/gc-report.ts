@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import { ERROR_TABLE, type ReportedError } from './errors.js';
-import { escapeControls } from './escape.js';
-import { NO_PALETTE, type Palette } from './render.js';
+import { ERROR_TABLE, type ReportedError } from '../errors.js';
+import { escapeControls } from '../text/escape.js';
+import { NO_PALETTE, type Palette } from './palette.js';
 
 /** `scans`: superseded reports of one image; `superseded`: what the tags of one repository showed before. */
 export const GC_KINDS = ['scans', 'superseded'] as const;

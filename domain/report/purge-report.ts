@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import { ERROR_TABLE, type ReportedError } from './errors.js';
-import { escapeControls } from './escape.js';
-import { NO_PALETTE, type Palette } from './render.js';
+import { ERROR_TABLE, type ReportedError } from '../errors.js';
+import { escapeControls } from '../text/escape.js';
+import { NO_PALETTE, type Palette } from './palette.js';
 
 /**
  * What becomes of a marked tag. `purge`: due and not in use; `protect`: in use, wanted or restored; `uncertain`: nobody

@@ -1,5 +1,5 @@
 import { RE2JS } from 're2js';
-import { HoubaError } from '../report/errors.js';
+import { HoubaError } from '../errors.js';
 
 /** A policy's regular expression: searched, not anchored, in linear time (section 4, conventions S10). */
 export interface Pattern {

@@ -1,4 +1,3 @@
-import type { TagSelection } from '../policy/resolve.js';
 import { isEvidenceTag } from '../reference.js';
 import { compilePattern } from './pattern.js';
 import { parseVersion, sortTags } from './version.js';
@@ -40,4 +39,12 @@ export function rejectionRule(selection: TagSelection): (tag: string) => Rejecti
     if (excluded >= 0) return `excludeRegex[${excluded}]`;
     return selection.semverOnly && parseVersion(tag) === null ? 'semverOnly' : null;
   };
+}
+
+export interface TagSelection {
+  readonly includeRegex: string | null;
+  readonly excludeRegex: readonly string[];
+  readonly semverOnly: boolean;
+  readonly names: readonly string[];
+  readonly aliases: readonly string[];
 }

@@ -1,3 +1,5 @@
+import { compareText } from '../text/compare-text.js';
+
 /**
  * A tag read as a version (section 4). Numbers are digit strings without leading zeros, so that a build number of thirty
  * digits keeps its order and renders as written.
@@ -39,12 +41,6 @@ export function compareTags(a: string, b: string): number {
 export function sortTags(tags: Iterable<string>): string[] {
   const parsed = Array.from(tags, (tag) => ({ tag, version: parseVersion(tag) }));
   return parsed.sort(compareParsed).map(({ tag }) => tag);
-}
-
-/** By UTF-16 code unit, never by locale: the same on every machine. */
-export function compareText(a: string, b: string): number {
-  if (a === b) return 0;
-  return a < b ? -1 : 1;
 }
 
 interface ParsedTag {

@@ -1,7 +1,7 @@
 import { type Digest, isDigest } from '../digest.js';
 import type { HumanWord } from '../human-word.js';
 import { formatRepository, formatTagged, type Repository } from '../reference.js';
-import { compareText } from '../selection/version.js';
+import { compareText } from '../text/compare-text.js';
 import { OCI_KEYS, prefixedKeys, STAMP_ARTIFACT_TYPE } from './keys.js';
 
 /** Everything a stamp says. It names no location: the same image in two places carries the same label (section 6). */

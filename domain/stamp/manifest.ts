@@ -1,6 +1,6 @@
 import { utf8ToBytes } from '@noble/hashes/utils.js';
 import { type Digest, digestOf } from '../digest.js';
-import { HoubaError } from '../report/errors.js';
+import { HoubaError } from '../errors.js';
 import { OCI_KEYS } from './keys.js';
 
 /** The bytes that will be published, their type and their digest. */

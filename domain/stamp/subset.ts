@@ -1,7 +1,7 @@
 import { utf8ToBytes } from '@noble/hashes/utils.js';
+import { HoubaError } from '../errors.js';
 import type { Descriptor, ParsedIndex } from '../manifest.js';
 import { isPlatform, platformText } from '../platform.js';
-import { HoubaError } from '../report/errors.js';
 
 /** An index of some of another one's children. */
 export interface Subset {

@@ -1,7 +1,6 @@
-import type { TransformStep } from '../policy/resolve.js';
 import type { ImageFiles } from './image-files.js';
 import { readSteps } from './resolve.js';
-import type { StepEffect, TransformResources } from './step.js';
+import type { StepEffect, TransformResources, TransformStep } from './step.js';
 
 /** What one step of a transform adds to an image. */
 export interface AppliedStep {

@@ -1,7 +1,7 @@
 import { sha1 } from '@noble/hashes/legacy.js';
 import { bytesToHex, concatBytes, utf8ToBytes } from '@noble/hashes/utils.js';
 import { BaseStringBlock, BitString, Set as DerSet, fromBER, Integer, Sequence } from 'asn1js';
-import { HoubaError } from '../report/errors.js';
+import { HoubaError } from '../errors.js';
 
 /** An X.509 certificate to be trusted. */
 export interface Certificate {

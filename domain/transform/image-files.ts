@@ -1,4 +1,4 @@
-import { HoubaError } from '../report/errors.js';
+import { HoubaError } from '../errors.js';
 
 /** What stands at a path of an image's root file system. `link` is the target as the image has it, absolute or relative. */
 export interface ImageEntry {

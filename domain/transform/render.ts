@@ -1,4 +1,4 @@
-import { HoubaError } from '../report/errors.js';
+import { HoubaError } from '../errors.js';
 
 /** A step's part of the build: the archive with its files (null: it has none), and its variables. */
 export interface RenderedStep {

@@ -1,12 +1,11 @@
 import { utf8ToBytes } from '@noble/hashes/utils.js';
 import { z } from 'zod';
 import { digestOf } from '../digest.js';
-import type { PlannedTransform } from '../durable/placement.js';
-import { nearest } from '../nearest.js';
-import type { TransformStep } from '../policy/resolve.js';
-import { HoubaError } from '../report/errors.js';
+import { HoubaError } from '../errors.js';
+import { nearest } from '../text/nearest.js';
 import { STEP_KINDS } from './kinds.js';
-import type { StepKind, TransformResources } from './step.js';
+import type { PlannedTransform } from './planned-transform.js';
+import type { StepKind, TransformResources, TransformStep } from './step.js';
 import { transformVersion } from './version.js';
 
 /**

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { HoubaError } from '../report/errors.js';
+import { HoubaError } from '../errors.js';
 import { type ImageFiles, type LayerFile, replaceFile } from './image-files.js';
 import type { PackageMirror, StepKind, TransformResources } from './step.js';
 

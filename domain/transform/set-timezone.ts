@@ -1,7 +1,7 @@
 import { utf8ToBytes } from '@noble/hashes/utils.js';
 import { z } from 'zod';
-import { nearest } from '../nearest.js';
-import { HoubaError } from '../report/errors.js';
+import { HoubaError } from '../errors.js';
+import { nearest } from '../text/nearest.js';
 import { type ImageFiles, replaceFile } from './image-files.js';
 import type { StepKind } from './step.js';
 

@@ -1,6 +1,12 @@
 import type { z } from 'zod';
 import type { ImageFiles, LayerFile } from './image-files.js';
 
+/** A transform step as written: its name and its parameters. */
+export interface TransformStep {
+  readonly name: string;
+  readonly params: Readonly<Record<string, unknown>>;
+}
+
 export type { LayerFile } from './image-files.js';
 
 /**

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { readStack, type StackRecord, stackFiles } from '../../client/stack-files.js';
+import { readStack, type StackRecord, stackFiles } from '../../client/stack/stack-files.js';
 import { type RunningRegistry, startOlareg } from '../support/registries.js';
 import { createHouba, type Houba, leftIn, processesOf, until } from '../support/stack.js';
 import { image, push } from '../support/upstream-images.js';

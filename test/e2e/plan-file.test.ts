@@ -1,8 +1,8 @@
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { SavedPlan } from '../../domain/plan/held-plan/saved-plan.js';
 import type { PlanItem } from '../../domain/plan/plan-item.js';
-import type { SavedPlan } from '../../domain/plan/saved-plan.js';
 import { type RunningRegistry, startOlareg } from '../support/registries.js';
 import {
   createHouba,

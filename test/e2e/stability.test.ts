@@ -1,7 +1,7 @@
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { isAlive } from '../../client/processes.js';
+import { isAlive } from '../../client/stack/processes.js';
 import { type RunningRegistry, startOlareg } from '../support/registries.js';
 import {
   createHouba,

@@ -1,8 +1,9 @@
 import { Client } from '@temporalio/client';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
-import { fleetInput, HoubaClient, type Run, type RunProgress } from '../../client/sdk.js';
-import { HoubaError } from '../../domain/report/errors.js';
-import { exitCodeOf } from '../../domain/report/exit-code.js';
+import type { RunProgress } from '../../client/follow.js';
+import { fleetInput, HoubaClient, type Run } from '../../client/sdk.js';
+import { HoubaError } from '../../domain/errors.js';
+import { exitCodeOf } from '../../domain/report/run/exit-code.js';
 import { placementOf, planPage, policyInput, sourceNamed } from '../support/durable-samples.js';
 import { createGate, untilCancelled } from '../support/fake-steps.js';
 import { until } from '../support/stack.js';

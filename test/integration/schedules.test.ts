@@ -5,7 +5,6 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, it, vi } from 'vitest';
 import { runCommandLine } from '../../client/cli/program.js';
-import { joinOrStart, type Stack, type StackOptions, startLastingStack } from '../../client/embedded.js';
 import {
   applySchedule,
   deleteSchedule,
@@ -16,10 +15,11 @@ import {
   triggerSchedule,
 } from '../../client/schedules.js';
 import { fleetInput, HoubaClient } from '../../client/sdk.js';
+import { joinOrStart, type Stack, type StackOptions, startLastingStack } from '../../client/stack/embedded.js';
 import { programPath } from '../../config/programs.js';
 import { loadSettings } from '../../config/settings.js';
-import { checkSettings, type Schedule, scheduleNamed, settingsOf } from '../../domain/durable/schedules.js';
-import { HoubaError } from '../../domain/report/errors.js';
+import { HoubaError } from '../../domain/errors.js';
+import { checkSettings, type Schedule, scheduleNamed, settingsOf } from '../../domain/schedule/schedules.js';
 import { createGate, HAPPY } from '../support/fake-steps.js';
 import { type RunningRegistry, startOlareg } from '../support/registries.js';
 import { policyText, until } from '../support/stack.js';

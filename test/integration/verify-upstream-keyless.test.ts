@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { createVerifyUpstream } from '../../activities/verify-upstream.js';
+import { createVerifyUpstream } from '../../activities/place/verify-upstream.js';
 import { createCosign } from '../../adapters/cosign.js';
 import { createRegistryReader, type RegistryReader } from '../../adapters/registry.js';
 import { childEnvironment, readEnvironment } from '../../config/environment.js';
@@ -14,7 +14,7 @@ import { type PushedManifest, pushImage } from '../support/images.js';
 import { type RunningRegistry, startOlareg } from '../support/registries.js';
 import { type LocalSigstore, startSigstore } from '../support/sigstore.js';
 import { type StockCosign, stockCosign } from '../support/upstream-signer.js';
-import { readerOptions, rosterEntry } from '../unit/registry/support.js';
+import { readerOptions, rosterEntry } from '../unit/adapters/registry/support.js';
 
 const SIGNER = 'publisher@example.org';
 

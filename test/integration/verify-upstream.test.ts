@@ -6,18 +6,18 @@ import { promisify } from 'node:util';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { createVerifyUpstream } from '../../activities/verify-upstream.js';
+import { createVerifyUpstream } from '../../activities/place/verify-upstream.js';
 import { createCosign } from '../../adapters/cosign.js';
 import { createRegistryReader, type RegistryReader } from '../../adapters/registry.js';
 import { programPath } from '../../config/programs.js';
 import { type Digest, digestOf } from '../../domain/digest.js';
-import type { UpstreamSigner } from '../../domain/durable/placement.js';
-import { publicKeyFingerprint } from '../../domain/evidence/upstream-key.js';
+import type { UpstreamSigner } from '../../domain/evidence/facts.js';
+import { publicKeyFingerprint } from '../../domain/evidence/upstream/upstream-key.js';
 import { type PushedManifest, pushImage } from '../support/images.js';
 import { type RunningRegistry, startDistribution, startOlareg } from '../support/registries.js';
 import { leftIn, type RegctlReader, regctlReader } from '../support/stack.js';
 import { type CosignKey, type StockCosign, stockCosign } from '../support/upstream-signer.js';
-import { readerOptions, rosterEntry } from '../unit/registry/support.js';
+import { readerOptions, rosterEntry } from '../unit/adapters/registry/support.js';
 
 const run = promisify(execFile);
 

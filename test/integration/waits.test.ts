@@ -1,11 +1,15 @@
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import type { Dependencies } from '../../activities/dependencies.js';
-import { createObserveTags, createWithdrawOrphans, createWithdrawWaits } from '../../activities/observe-tags.js';
+import {
+  createObserveTags,
+  createWithdrawOrphans,
+  createWithdrawWaits,
+} from '../../activities/settle/observe-waits.js';
 import { HoubaClient } from '../../client/sdk.js';
 import { policyId, retireId } from '../../domain/durable/ids.js';
 import { QUEUES, WORKFLOWS } from '../../domain/durable/names.js';
-import type { Wait } from '../../domain/durable/placement.js';
-import type { PolicyNode } from '../../domain/report/run-report.js';
+import type { Wait } from '../../domain/plan/work.js';
+import type { PolicyNode } from '../../domain/report/run/run-report.js';
 import type { reconcilePolicy } from '../../workflows/index.js';
 import { digestFor, fleetInput, planPage, policyInput } from '../support/durable-samples.js';
 import { HAPPY } from '../support/fake-steps.js';

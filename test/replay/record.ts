@@ -13,7 +13,7 @@ import { packageRoot } from '../../config/programs.js';
 import { placementId, policyId, settleId } from '../../domain/durable/ids.js';
 import { QUEUES, WAIT_UPDATES, WORKFLOWS } from '../../domain/durable/names.js';
 import type { WaitDecision, WaitStatus, Withdrawal } from '../../domain/durable/settle.js';
-import { HoubaError, NOTHING_SENT } from '../../domain/report/errors.js';
+import { HoubaError, NOTHING_SENT } from '../../domain/errors.js';
 import {
   aliasOf,
   backfillOf,

@@ -1,9 +1,10 @@
 import type { WorkflowHandle } from '@temporalio/client';
 import { policyId } from '../../domain/durable/ids.js';
 import { QUEUES, WORKFLOWS } from '../../domain/durable/names.js';
-import type { PlannedDeletion, PlannedMark, PolicyInput } from '../../domain/durable/placement.js';
+import { HoubaError } from '../../domain/errors.js';
 import type { PlanItem } from '../../domain/plan/plan-item.js';
-import { HoubaError } from '../../domain/report/errors.js';
+import type { PolicyInput } from '../../domain/plan/request.js';
+import type { PlannedDeletion, PlannedMark } from '../../domain/plan/work.js';
 import {
   DESTINATION,
   digestFor,

@@ -1,9 +1,9 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Digest } from '../../domain/digest.js';
-import type { Placement, PlanPage } from '../../domain/durable/placement.js';
 import type { MarkedTag } from '../../domain/durable/retire.js';
 import { MARK_ARTIFACT_TYPE, type Mark, markAnnotations } from '../../domain/lifecycle/mark.js';
 import type { UsageAnswer, UsageQuestion } from '../../domain/lifecycle/usage.js';
+import type { Placement, PlanPage } from '../../domain/plan/work.js';
 import type { MirrorPolicy } from '../../domain/policy/schema.js';
 import { type ActivityWorld, createWorld, run, type WorldFacts } from '../support/activity-world.js';
 import { type CountingProxy, startCountingProxy } from '../support/counting-proxy.js';

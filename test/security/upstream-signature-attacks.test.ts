@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { createCosign } from '../../adapters/cosign.js';
 import { programPath } from '../../config/programs.js';
-import { upstreamKeyProblem } from '../../domain/evidence/upstream-key.js';
+import { upstreamKeyProblem } from '../../domain/evidence/upstream/upstream-key.js';
 import { digestFor } from '../support/durable-samples.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'houba-signature-'));

@@ -5,8 +5,8 @@ import type { ActivitySettings, Dependencies } from '../../activities/dependenci
 import { createBuildActivities, createRegistryActivities, createSignActivities } from '../../activities/index.js';
 import type { DigestFacts, DigestMemory, DocumentPlace } from '../../adapters/digest-memory.js';
 import type { PolicySource } from '../../domain/durable/messages.js';
+import { HoubaError } from '../../domain/errors.js';
 import { formatPinned, formatRepository, parseReference, type Repository } from '../../domain/reference.js';
-import { HoubaError } from '../../domain/report/errors.js';
 import type { RosterEntry } from '../../domain/roster.js';
 import type { Steps } from './fake-steps.js';
 import { createMemoryRegistries, type MemoryRegistries } from './memory-registries.js';

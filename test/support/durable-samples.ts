@@ -1,13 +1,13 @@
 import { digestOf } from '../../domain/digest.js';
-import type { FleetInput, PolicySource, RunOptions } from '../../domain/durable/messages.js';
+import type { FleetInput, PolicySource } from '../../domain/durable/messages.js';
+import type { PolicyInput, RunOptions } from '../../domain/plan/request.js';
 import {
   type AliasPlacement,
   type Backfill,
   type Placement,
   type PlanPage,
-  type PolicyInput,
   placementFacts,
-} from '../../domain/durable/placement.js';
+} from '../../domain/plan/work.js';
 import type { MirrorPolicy } from '../../domain/policy/schema.js';
 
 export const NOW = '2026-06-01T00:00:00.000+00:00';

@@ -2,9 +2,9 @@ import type { Regctl } from '../../adapters/regctl.js';
 import type { ReferrerDescriptor, RegistryReader } from '../../adapters/registry.js';
 import type { Syft } from '../../adapters/syft.js';
 import { type Digest, digestOf, isDigest } from '../../domain/digest.js';
+import { HoubaError } from '../../domain/errors.js';
 import { parseManifest } from '../../domain/manifest.js';
 import { formatPinned, formatRepository, type Repository } from '../../domain/reference.js';
-import { HoubaError } from '../../domain/report/errors.js';
 
 export const OCI_MANIFEST = 'application/vnd.oci.image.manifest.v1+json';
 export const OCI_INDEX = 'application/vnd.oci.image.index.v1+json';

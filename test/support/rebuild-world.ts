@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'vitest';
-import type { RunReport } from '../../domain/report/run-report.js';
+import type { RunReport } from '../../domain/report/run/run-report.js';
 import { type RunningBuildkit, startBuildkitd } from './buildkitd.js';
 import { makeCertificate } from './certificates.js';
 import { type CountingProxy, startCountingProxy } from './counting-proxy.js';

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { processIdentity } from '../../client/processes.js';
-import type { ProcessMark } from '../../client/stack-files.js';
+import { processIdentity } from '../../client/stack/processes.js';
+import type { ProcessMark } from '../../client/stack/stack-files.js';
 
 /** A process that does nothing until it is told to end. */
 export interface Sleeper extends ProcessMark {

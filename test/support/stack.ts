@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { programPath } from '../../config/programs.js';
-import type { Operation, RunReport } from '../../domain/report/run-report.js';
+import type { Operation, RunReport } from '../../domain/report/run/run-report.js';
 
 const HOUBA = fileURLToPath(new URL('../../bin/houba', import.meta.url));
 const run = promisify(execFile);

@@ -3,8 +3,8 @@ import type { Workflow } from '@temporalio/common';
 import type { Digest } from '../../domain/digest.js';
 import { settleId } from '../../domain/durable/ids.js';
 import { QUEUES, WAIT_UPDATES, WORKFLOWS } from '../../domain/durable/names.js';
-import type { Observation, Placement } from '../../domain/durable/placement.js';
 import type { Observed } from '../../domain/durable/settle.js';
+import type { Observation, Placement } from '../../domain/plan/work.js';
 import { digestFor, placementOf } from './durable-samples.js';
 import type { Stage } from './workflow-env.js';
 

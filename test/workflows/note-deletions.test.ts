@@ -1,6 +1,6 @@
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import { deletionNotes } from '../../activities/deletion-notes.js';
+import { deletionNotes } from '../../activities/deletion/deletion-notes.js';
 import { deletionsId } from '../../domain/durable/ids.js';
 import { DELETION_LEASE_MS, DELETION_SIGNALS, QUEUES, WORKFLOWS } from '../../domain/durable/names.js';
 import type { Repository } from '../../domain/reference.js';

@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { fleetId, policyId } from '../../domain/durable/ids.js';
 import { QUEUES } from '../../domain/durable/names.js';
-import type { Placement, PolicyInput } from '../../domain/durable/placement.js';
 import type { ItemPage, PlanItem, PlannedItems } from '../../domain/plan/plan-item.js';
+import type { PolicyInput } from '../../domain/plan/request.js';
+import type { Placement } from '../../domain/plan/work.js';
 import type { reconcileFleet, reconcilePolicy } from '../../workflows/index.js';
 import { digestFor, fleetInput, OPTIONS, placementOf, planPage, policyInput } from '../support/durable-samples.js';
 import type { Fakes } from '../support/fake-steps.js';

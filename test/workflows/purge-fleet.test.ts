@@ -1,14 +1,9 @@
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { retireId } from '../../domain/durable/ids.js';
 import { QUEUES } from '../../domain/durable/names.js';
-import {
-  failedOutcome,
-  type GcInput,
-  type MarkedTag,
-  outcomeOf,
-  type PurgeInput,
-} from '../../domain/durable/retire.js';
-import { HoubaError } from '../../domain/report/errors.js';
+import { failedOutcome, type MarkedTag, outcomeOf } from '../../domain/durable/retire.js';
+import type { GcInput, PurgeInput } from '../../domain/durable/sweeps.js';
+import { HoubaError } from '../../domain/errors.js';
 import { type GcOutcome, type GcReport, gcExitCode } from '../../domain/report/gc-report.js';
 import type { PurgeReport } from '../../domain/report/purge-report.js';
 import { DESTINATION, digestFor } from '../support/durable-samples.js';
@@ -124,13 +119,13 @@ describe('a purge', () => {
 
 describe('a retirement that a purge begins', () => {
   it('waits by itself and deletes when it is due, without the purge', async () => {
-    const { createHandOver } = await import('../../activities/hand-over.js');
+    const { createStartRetirement } = await import('../../activities/retire/start-retirement.js');
     const markedMs = await stage.now();
     stage.play({
       findMarks: oncePage([markedTag('lib/handed', '1')]),
       judgeTag: async ({ digest }) =>
         judgementAt(await stage.now(), markedMs, 30 * DAY, digest ?? MARKED, () => UNSEEN),
-      handOver: (request) => createHandOver({} as never)(request),
+      handOver: (request) => createStartRetirement({} as never)(request),
     });
     const report = await purge();
     expect(report.outcomes).toMatchObject([{ decision: 'wait', applied: false }]);

@@ -3,9 +3,10 @@ import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { placementId, policyId } from '../../domain/durable/ids.js';
 import type { PolicyResult, Progress, Status } from '../../domain/durable/messages.js';
 import { QUEUES } from '../../domain/durable/names.js';
-import type { Backfill, Placement, PlanPage, PolicyInput, Wait } from '../../domain/durable/placement.js';
-import { HoubaError } from '../../domain/report/errors.js';
-import { newOperation, noCounts, type Operation } from '../../domain/report/run-report.js';
+import { HoubaError } from '../../domain/errors.js';
+import type { PolicyInput } from '../../domain/plan/request.js';
+import type { Backfill, Placement, PlanPage, Wait } from '../../domain/plan/work.js';
+import { newOperation, noCounts, type Operation } from '../../domain/report/run/run-report.js';
 import type { placeImage, reconcilePolicy } from '../../workflows/index.js';
 import {
   aliasOf,

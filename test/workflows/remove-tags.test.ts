@@ -1,11 +1,11 @@
 import { CancelledFailure } from '@temporalio/common';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import type { DeletionOutcome } from '../../activities/delete-tag.js';
+import type { DeletionOutcome } from '../../activities/deletion/delete-tags.js';
 import { policyId } from '../../domain/durable/ids.js';
 import type { PolicyResult } from '../../domain/durable/messages.js';
 import { QUEUES } from '../../domain/durable/names.js';
-import type { PlannedDeletion, PlannedMark, PlanPage } from '../../domain/durable/placement.js';
-import { HoubaError } from '../../domain/report/errors.js';
+import { HoubaError } from '../../domain/errors.js';
+import type { PlannedDeletion, PlannedMark, PlanPage } from '../../domain/plan/work.js';
 import type { reconcilePolicy } from '../../workflows/index.js';
 import {
   aliasOf,

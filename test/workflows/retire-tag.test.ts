@@ -5,8 +5,8 @@ import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'v
 import { retireId } from '../../domain/durable/ids.js';
 import { QUEUES } from '../../domain/durable/names.js';
 import type { Judgement, RetireDecision, RetireOrder, RetireStatus } from '../../domain/durable/retire.js';
+import { HoubaError } from '../../domain/errors.js';
 import type { UsageAnswer } from '../../domain/lifecycle/usage.js';
-import { HoubaError } from '../../domain/report/errors.js';
 import type { PurgeOutcome } from '../../domain/report/purge-report.js';
 import type { retireTag } from '../../workflows/index.js';
 import { createWorld } from '../support/activity-world.js';

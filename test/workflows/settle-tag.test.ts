@@ -5,7 +5,7 @@ import type { Digest } from '../../domain/digest.js';
 import { placementId, settleId } from '../../domain/durable/ids.js';
 import { QUEUES } from '../../domain/durable/names.js';
 import type { Observed, SettleResult, WaitDecision, WaitStatus, Withdrawal } from '../../domain/durable/settle.js';
-import { HoubaError } from '../../domain/report/errors.js';
+import { HoubaError } from '../../domain/errors.js';
 import type { settleTag } from '../../workflows/index.js';
 import { DESTINATION, digestFor } from '../support/durable-samples.js';
 import { createGate, HAPPY, stampedDigest, untilCancelled } from '../support/fake-steps.js';

@@ -1,7 +1,7 @@
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { HEARTBEAT_MS, step } from '../../../activities/step.js';
-import { ERROR_TABLE, type ErrorCode, HoubaError } from '../../../domain/report/errors.js';
+import { ERROR_TABLE, type ErrorCode, HoubaError } from '../../../domain/errors.js';
 import { activityEnvironment, run } from '../../support/activity-world.js';
 
 async function failureOf(error: unknown, attempt = 1): Promise<ApplicationFailure> {

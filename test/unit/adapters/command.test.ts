@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { killLiveCommands, quoteTail, runCommand } from '../../../adapters/command.js';
-import { HoubaError } from '../../../domain/report/errors.js';
+import { HoubaError } from '../../../domain/errors.js';
 import { fakeProgram } from '../../support/fake-program.js';
 
 let folder = '';

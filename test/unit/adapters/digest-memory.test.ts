@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type DigestMemory, openDigestMemory } from '../../../adapters/digest-memory.js';
 import { digestFor } from '../../support/durable-samples.js';
-import { recordedStamp } from '../plan/samples.js';
+import { recordedStamp } from '../domain/plan/samples.js';
 
 const REDIS = { host: 'registry.example', path: 'lib/redis' };
 const DIGEST = digestFor('redis');

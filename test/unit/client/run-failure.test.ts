@@ -9,7 +9,7 @@ import {
 import { describe, expect, it } from 'vitest';
 import { explainFailure } from '../../../client/run-failure.js';
 import { TemporalUnreachable } from '../../../client/unreachable.js';
-import { HoubaError } from '../../../domain/report/errors.js';
+import { HoubaError } from '../../../domain/errors.js';
 
 function failed(cause: Error | undefined) {
   return new WorkflowFailedError('Workflow execution failed', cause, 'MAXIMUM_ATTEMPTS_REACHED');

@@ -2,9 +2,9 @@ import { describe, expect, it } from 'vitest';
 import { collectPlan, planInputs } from '../../../client/saved-plans.js';
 import type { HoubaClient, Outcome } from '../../../client/sdk.js';
 import { valueDigest } from '../../../domain/canonical-json.js';
-import type { PolicyInput } from '../../../domain/durable/placement.js';
+import { toSavedPlan } from '../../../domain/plan/held-plan/saved-plan.js';
 import type { ItemPage, PlanItem } from '../../../domain/plan/plan-item.js';
-import { toSavedPlan } from '../../../domain/plan/saved-plan.js';
+import type { PolicyInput } from '../../../domain/plan/request.js';
 import { digestFor, fleetInput, NOW, OPTIONS, policyNamed, sourceNamed } from '../../support/durable-samples.js';
 
 const BASIS = { settings: {}, transforms: {} };

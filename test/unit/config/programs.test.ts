@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { childEnvironment, readEnvironment } from '../../../config/environment.js';
 import { packageRoot, programPath, readPrograms } from '../../../config/programs.js';
-import { nearest } from '../../../domain/nearest.js';
+import { nearest } from '../../../domain/text/nearest.js';
 
 let root = '';
 const path = process.env.PATH;

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { describeDifference, loadSettings, publicSettings } from '../../../config/settings.js';
 import { VARIABLES } from '../../../config/variables.js';
-import { HoubaError } from '../../../domain/report/errors.js';
+import { HoubaError } from '../../../domain/errors.js';
 
 const HOME = { HOME: '/home/someone', HOUBA_HOME: '/var/lib/houba' };
 const PASSWORD = 'correct-horse-battery';

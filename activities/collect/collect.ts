@@ -1,0 +1,186 @@
+import type { Digest } from '../../domain/digest.js';
+import { HoubaError } from '../../domain/errors.js';
+import {
+  type Superseded,
+  type SupersededManifests,
+  supersededManifests,
+  supersededNote,
+  type ThreadLink,
+} from '../../domain/lifecycle/gc.js';
+import { type ManifestGraph, unneededManifests } from '../../domain/lifecycle/manifest-graph.js';
+import { MARK_ARTIFACT_TYPE } from '../../domain/lifecycle/mark.js';
+import { formatRepository, type Repository } from '../../domain/reference.js';
+import type { GcOutcome } from '../../domain/report/gc-report.js';
+import type { DestinationRepository } from '../../domain/roster.js';
+import { askAboutPlaced } from '../deletion/ask-oracle.js';
+import { dropEvidenceTags } from '../deletion/delete-tags.js';
+import { createGraphReader } from '../deletion/manifest-graph.js';
+import { type Removal, removeManifests, type Victim } from '../deletion/remove-manifests.js';
+import type { Dependencies } from '../dependencies.js';
+import { type StepContext, step } from '../step.js';
+import { type Collection, findScans } from './superseded-scans.js';
+import { findThreads } from './superseded-threads.js';
+
+export interface CollectionRequest {
+  readonly repository: DestinationRepository;
+  readonly keep: number;
+  readonly olderThanDays: number;
+  /** The run's, RFC 3339. */
+  readonly now: string;
+  /**
+   * Whether what is found will be deleted. Then only so much is found at once, and what is superseded and does not say since
+   * when gets a note, so that its time begins.
+   */
+  readonly apply: boolean;
+}
+
+const DAY_MS = 86_400_000;
+/** Superseded digests, and scan reports, of one repository that go at once: a history has to carry their lists. */
+const MOST_LINKS = 200;
+/**
+ * Finds what newer reports and newer digests have superseded in one repository (section 8.5). Nothing without houba's stamp
+ * is collected as superseded, nor what somebody restored or the usage oracle, where there is one, does not know to be out
+ * of use. Nothing is collected where the label prefix is empty.
+ *
+ * Throws `ConfigInvalid` when signatures cannot be verified as the settings ask for, and what reading a registry throws.
+ */
+export function createPlanCollection(deps: Dependencies) {
+  const graphs = createGraphReader(deps);
+  return step(async (request: CollectionRequest, context): Promise<Collection> => {
+    const { repository, keep, olderThanDays, now, apply } = request;
+    const { signal } = context;
+    const nothing: Collection = { outcomes: [], scans: [], manifests: [], kept: [], more: false };
+    if (deps.settings.prefix === '') return nothing;
+    const [graceMs, nowMs] = [olderThanDays * DAY_MS, Date.parse(now)];
+    const { tags } = await graphs.tags(repository, signal);
+    const heads = [...new Set(tags.values())];
+    context.progress({ repository: formatRepository(repository), tags: tags.size });
+    const scans = await findScans(deps, repository, heads, { keep, graceMs, nowMs, apply }, signal);
+    const threads = await findThreads(deps, graphs, repository, heads, signal);
+    const links = [...new Set(threads.flatMap((thread) => thread.slice(1).map(({ digest }) => digest)))];
+    if (links.length === 0) return { ...nothing, ...scans };
+    const graph = await graphs.read(repository, links, heads, signal);
+    const most = apply ? MOST_LINKS : Number.POSITIVE_INFINITY;
+    const find = (inUse: ReadonlySet<Digest>) =>
+      supersededManifests(graph, threads.map(staying(inUse)), graceMs, nowMs, most);
+    const { collected, unnoted, more } = await unlessInUse(deps, repository, graph, find, graceMs, context);
+    if (apply) await noteSuperseded(deps, repository, unnoted, nowMs, signal);
+    const going = new Set(collected);
+    const kept = links.filter((digest) => !going.has(digest));
+    const outcome: GcOutcome = {
+      kind: 'superseded',
+      image_ref: formatRepository(repository),
+      ...{ kept: kept.length, collected, applied: false, error: null },
+    };
+    const outcomes = collected.length === 0 ? scans.outcomes : [...scans.outcomes, outcome];
+    if (!apply) return { ...nothing, outcomes };
+    return { outcomes, scans: scans.scans, manifests: collected, kept, more: more || scans.more };
+  });
+}
+
+/** Deletes what was planned and is still not needed by any tag. May run twice. */
+export function createCollect(deps: Dependencies) {
+  const graphs = createGraphReader(deps);
+  return step(
+    async ({ repository, planned }: { repository: DestinationRepository; planned: Collection }, { signal }) => {
+      // Before it is announced: a placement does all again that a deletion was announced beside.
+      await refuseBusy(deps, repository);
+      return deps.deletions.during(repository, async () => {
+        const scans = await removeInPeace(deps, repository, planned.scans, signal);
+        const shown = await graphs.tags(repository, signal);
+        const kept = [...shown.tags.values(), ...planned.kept];
+        const graph: ManifestGraph = await graphs.read(repository, planned.manifests, kept, signal);
+        const unneeded = unneededManifests(graph, planned.manifests, kept, 'cut');
+        const victims = unneeded.map((digest) => victimOf(digest, graph.get(digest)?.subject ?? null));
+        const leftBehind = [...scans, ...(await removeInPeace(deps, repository, victims, signal))];
+        const isGone = (digest: Digest) =>
+          !graph.has(digest) || (unneeded.includes(digest) && !leftBehind.includes(digest));
+        await dropEvidenceTags(deps, graphs, repository, shown, new Set(planned.manifests.filter(isGone)), signal);
+        deps.journal.event('collected', {
+          dest: formatRepository(repository),
+          ...{ scans: planned.scans.length, manifests: unneeded.length, left_behind: leftBehind.length },
+        });
+        const removal: Removal = { leftBehind };
+        return removal;
+      });
+    },
+  );
+}
+
+/**
+ * Deletes one manifest after the other for as long as nobody places an image here: a placement relies on what it finds.
+ *
+ * @returns what the registry keeps
+ * @throws HoubaError `Interrupted` when somebody is at work
+ */
+async function removeInPeace(
+  deps: Dependencies,
+  repository: Repository,
+  victims: readonly Victim[],
+  signal: AbortSignal,
+): Promise<Digest[]> {
+  const leftBehind: Digest[] = [];
+  for (const victim of victims) {
+    await refuseBusy(deps, repository);
+    leftBehind.push(...(await removeManifests(deps, repository, [victim], signal)).leftBehind);
+  }
+  return leftBehind;
+}
+
+async function refuseBusy(deps: Dependencies, repository: Repository): Promise<void> {
+  const busy = await deps.whoIsAtWork('', repository);
+  if (busy === null) return;
+  throw new HoubaError('Interrupted', `${busy} is at work in ${formatRepository(repository)}`, {
+    hint: 'nothing is deleted before it has ended; then this goes on by itself',
+  });
+}
+
+/**
+ * What is superseded, but for what is in use: asked of the oracle, where there is one, for every digest by which a runtime
+ * may know it. No answer means in use (section 8.4).
+ */
+async function unlessInUse(
+  deps: Dependencies,
+  repository: DestinationRepository,
+  graph: ManifestGraph,
+  find: (inUse: ReadonlySet<Digest>) => SupersededManifests,
+  graceMs: number,
+  context: StepContext,
+): Promise<SupersededManifests> {
+  const inUse = new Set<Digest>();
+  const asked = new Set<Digest>();
+  for (;;) {
+    const found = find(inUse);
+    const unasked = deps.settings.hasOracle ? found.links.filter((digest) => !asked.has(digest)) : [];
+    if (unasked.length === 0) return found;
+    for (const digest of unasked) {
+      const { kind, detail } = await askAboutPlaced(deps, repository, digest, graph, graceMs, context);
+      asked.add(digest);
+      if (kind === 'unseen') continue;
+      inUse.add(digest);
+      deps.journal.event('superseded.kept', { dest: formatRepository(repository), digest, use: kind, detail });
+    }
+  }
+}
+
+function staying(inUse: ReadonlySet<Digest>) {
+  return (thread: readonly ThreadLink[]): ThreadLink[] =>
+    thread.map((link) => (inUse.has(link.digest) ? { ...link, stays: true } : link));
+}
+
+function victimOf(digest: Digest, subject: Digest | null): Victim {
+  return subject === null ? { digest } : { digest, subject };
+}
+
+async function noteSuperseded(
+  { regctl, settings }: Dependencies,
+  repository: Repository,
+  unnoted: readonly Superseded[],
+  nowMs: number,
+  signal: AbortSignal,
+): Promise<void> {
+  for (const { digest, by } of unnoted) {
+    const annotations = supersededNote(settings.prefix, by, nowMs);
+    await regctl.putArtifact(repository, digest, { artifactType: MARK_ARTIFACT_TYPE, annotations }, signal);
+  }
+}

@@ -1,0 +1,70 @@
+import pLimit from 'p-limit';
+import type { Digest } from '../../domain/digest.js';
+import { HoubaError } from '../../domain/errors.js';
+import { imagesOf, type ManifestGraph } from '../../domain/lifecycle/manifest-graph.js';
+import { combineAnswers, type UsageAnswer, usageQuestion } from '../../domain/lifecycle/usage.js';
+import { formatPinned } from '../../domain/reference.js';
+import type { DestinationRepository } from '../../domain/roster.js';
+import { readStamp, stampsBeside } from '../../domain/stamp/annotations.js';
+import type { Dependencies } from '../dependencies.js';
+import { readManifest } from '../repository/read-manifest.js';
+import type { StepContext } from '../step.js';
+
+/** @throws HoubaError `ConfigInvalid` when no idle window is set: there is no default on purpose */
+export function purgeWindow({ settings }: Dependencies): number {
+  if (settings.purgeMinIdleMs !== null && settings.purgeMinIdleMs > 0) return settings.purgeMinIdleMs;
+  throw new HoubaError('ConfigInvalid', 'purge needs to know how long a tag must be unused', {
+    hint: 'set HOUBA_PURGE_MIN_IDLE, as in 30d',
+  });
+}
+
+/** Oracles at a time for one tag. */
+const ASKED_AT_ONCE = 4;
+
+/**
+ * Whether a digest that no tag shows any more is in use: it, the original beside it, or one of their platforms.
+ *
+ * @param graph with all that is reached from it
+ * @param windowMs seen within this time
+ */
+export async function askAboutPlaced(
+  deps: Dependencies,
+  repository: DestinationRepository,
+  digest: Digest,
+  graph: ManifestGraph,
+  windowMs: number,
+  context: StepContext,
+): Promise<UsageAnswer> {
+  const { reader, settings } = deps;
+  const { manifest } = await readManifest(reader, repository, digest, context.signal);
+  const referrers = await reader.listReferrers(repository, digest, {}, context.signal);
+  const stamp = readStamp(manifest.annotations, settings.prefix) ?? stampsBeside(referrers, settings.prefix)[0]?.stamp;
+  const identity = { policy: stamp?.policy ?? '', import: stamp?.import ?? '', variant: stamp?.variant ?? '' };
+  const digests = imagesOf(graph, digest, 'cut');
+  const since = Date.now();
+  return askAll(deps, digests, context, (one) =>
+    usageQuestion(one, formatPinned(repository, digest), identity, since, windowMs),
+  );
+}
+
+export async function askAll(
+  deps: Dependencies,
+  digests: readonly Digest[],
+  { signal, progress }: StepContext,
+  question: (digest: Digest) => ReturnType<typeof usageQuestion>,
+): Promise<UsageAnswer> {
+  const oracle = deps.openOracle();
+  const limit = pLimit(ASKED_AT_ONCE);
+  const answers: UsageAnswer[] = [];
+  await Promise.all(
+    digests.map((digest) =>
+      limit(async () => {
+        // One sighting is use: the rest need not be asked.
+        if (answers.some(({ kind }) => kind === 'seen')) return;
+        answers.push(await oracle.ask(question(digest), signal));
+        progress({ asked: answers.length });
+      }),
+    ),
+  );
+  return combineAnswers(answers);
+}

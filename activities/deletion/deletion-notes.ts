@@ -1,0 +1,48 @@
+import { Context } from '@temporalio/activity';
+import { deletionsId } from '../../domain/durable/ids.js';
+import { DELETION_LEASE_MS, DELETION_SIGNALS, QUEUES, WORKFLOWS } from '../../domain/durable/names.js';
+import type { DeletionNotes } from '../dependencies.js';
+import { temporalClient, WorkflowNotFoundError } from '../temporal.js';
+
+/** Kept in Temporal, by a workflow a repository: what its id answers is never stale, as a search may be. */
+export const deletionNotes: DeletionNotes = {
+  async during(repository, work) {
+    const { workflowExecution, activityId, attempt } = Context.current().info;
+    // A second attempt is the same deletion; the first, where it still runs, must not end it.
+    const deleter = `${workflowExecution?.workflowId}/${activityId}`;
+    const { workflow } = temporalClient();
+    const workflowId = deletionsId(repository);
+    const begin = () =>
+      workflow.signalWithStart(WORKFLOWS.deletions, {
+        ...{ workflowId, taskQueue: QUEUES.flow, args: [[deleter]] },
+        ...{ signal: DELETION_SIGNALS.begun, signalArgs: [deleter, attempt] },
+      });
+    await begin();
+    let told: Promise<unknown> = Promise.resolve();
+    const timer = setInterval(() => {
+      told = begin().catch(() => undefined);
+    }, DELETION_LEASE_MS / 3);
+    try {
+      return await work();
+    } finally {
+      clearInterval(timer);
+      // What comes after the end would begin it again.
+      await told;
+      // Where this does not arrive, the deletion is forgotten after a while.
+      const handle = workflow.getHandle(workflowId);
+      await handle.signal(DELETION_SIGNALS.ended, deleter, attempt).catch(() => undefined);
+    }
+  },
+
+  async since(repository, sinceMs) {
+    try {
+      const handle = temporalClient().workflow.getHandle(deletionsId(repository));
+      const { status, closeTime } = await handle.describe();
+      if (status.name === 'RUNNING') return 'going on';
+      return closeTime !== undefined && closeTime.getTime() >= sinceMs ? 'ended' : 'none';
+    } catch (error) {
+      if (error instanceof WorkflowNotFoundError) return 'none';
+      throw error;
+    }
+  },
+};

@@ -1,0 +1,160 @@
+import pLimit from 'p-limit';
+import type { ReferrerDescriptor } from '../../adapters/registry.js';
+import type { Digest } from '../../domain/digest.js';
+import { HoubaError } from '../../domain/errors.js';
+import type { ManifestGraph, StoredManifest } from '../../domain/lifecycle/manifest-graph.js';
+import { parseManifest } from '../../domain/manifest.js';
+import { formatPinned, isEvidenceTag, isTag, type Repository } from '../../domain/reference.js';
+import { type RecordedStamp, readStamp, stampsBeside } from '../../domain/stamp/annotations.js';
+import type { Dependencies } from '../dependencies.js';
+
+/** What the tags of a repository show, and what hangs together there. */
+export interface GraphReader {
+  tags(repository: Repository, signal: AbortSignal): Promise<RepositoryTags>;
+  /**
+   * Everything reached from `unwanted`, evidence included, and of what `kept` reaches as much as tells whether it needs any
+   * of that. A manifest that is not there is not in the graph, nor one that cannot be understood unless it is kept: then
+   * nobody can tell what it needs, which is thrown as `Unsupported`.
+   */
+  read(
+    repository: Repository,
+    unwanted: Iterable<Digest>,
+    kept: Iterable<Digest>,
+    signal: AbortSignal,
+  ): Promise<ManifestGraph>;
+}
+
+export interface RepositoryTags {
+  /** What every tag resolves to. */
+  readonly tags: ReadonlyMap<string, Digest>;
+  /** `sha256-<hex>` and the like, which are no tags of anybody's. */
+  readonly evidence: readonly string[];
+}
+
+/** What a manifest says by itself. It never changes, so that it is read once. */
+interface Links {
+  readonly children: readonly Digest[];
+  readonly subject: Digest | null;
+  readonly stamp: RecordedStamp | null;
+}
+
+/** Manifests remembered; some hundred bytes each. */
+const MOST_REMEMBERED = 50_000;
+
+export function createGraphReader(deps: Dependencies): GraphReader {
+  const { reader, settings } = deps;
+  const remembered = new Map<string, Links>();
+
+  async function linksOf(repository: Repository, digest: Digest, signal: AbortSignal): Promise<Links | null> {
+    const key = formatPinned(repository, digest);
+    const known = remembered.get(key);
+    if (known !== undefined) return known;
+    const raw = await reader.getManifest(repository, digest, signal);
+    if (raw === null) return null;
+    const manifest = parseManifest(raw.bytes, raw.mediaType);
+    const links: Links = {
+      children: manifest.kind === 'index' ? manifest.manifests.map((child) => child.digest) : [],
+      subject: manifest.subject?.digest ?? null,
+      stamp: readStamp(manifest.annotations, settings.prefix),
+    };
+    if (remembered.size >= MOST_REMEMBERED) remembered.clear();
+    remembered.set(key, links);
+    return links;
+  }
+
+  /** @param whole with its referrers; else they are asked for only where they may say what a stamp on it would */
+  async function readOne(
+    repository: Repository,
+    digest: Digest,
+    whole: boolean,
+    signal: AbortSignal,
+  ): Promise<StoredManifest | null> {
+    // What is remembered may be gone.
+    if (whole && (await reader.headManifest(repository, digest, signal)) === null) return null;
+    const links = await linksOf(repository, digest, signal).catch((error: unknown) => {
+      if (whole && error instanceof HoubaError && error.code === 'Unsupported') return null;
+      throw error;
+    });
+    if (links === null) return null;
+    const listed = whole || links.stamp === null;
+    const referrers = listed ? await reader.listReferrers(repository, digest, {}, signal) : [];
+    return stored(digest, links, referrers, settings.prefix);
+  }
+
+  return {
+    async tags(repository, signal) {
+      const listed = ((await reader.listTags(repository, signal)) ?? []).filter(isTag);
+      const limit = pLimit(settings.maxConcurrency);
+      const heads = listed
+        .filter((tag) => !isEvidenceTag(tag))
+        .map((tag) =>
+          limit(async () => [tag, (await reader.headManifest(repository, tag, signal))?.digest ?? null] as const),
+        );
+      const tags = new Map<string, Digest>();
+      for (const [tag, digest] of await Promise.all(heads)) if (digest !== null) tags.set(tag, digest);
+      return { tags, evidence: listed.filter(isEvidenceTag) };
+    },
+
+    async read(repository, unwanted, kept, signal) {
+      const graph = new Map<Digest, StoredManifest>();
+      await walk(graph, unwanted, settings.maxConcurrency, (digest) => readOne(repository, digest, true, signal));
+      await walk(graph, kept, settings.maxConcurrency, (digest) => readOne(repository, digest, false, signal));
+      return withoutStrangers(graph);
+    },
+  };
+}
+
+function stored(
+  digest: Digest,
+  { children, subject, stamp }: Links,
+  referrers: readonly ReferrerDescriptor[],
+  prefix: string,
+): StoredManifest {
+  const stamps = stamp === null ? stampsBeside(referrers, prefix).map((beside) => beside.stamp) : [stamp];
+  return {
+    ...{ digest, children, subject },
+    referrers: referrers.map((referrer) => referrer.digest),
+    // Tags that moved together say the same.
+    originals: [...new Set(stamps.map(({ baseDigest }) => baseDigest))],
+    supersedes: [...new Set(stamps.flatMap(({ supersedes }) => (supersedes === null ? [] : [supersedes])))],
+  };
+}
+
+/**
+ * A tag that houba took over showed somebody else's image before, which is not houba's to delete. Whatever bears a stamp names
+ * its original.
+ */
+function withoutStrangers(graph: ManifestGraph): ManifestGraph {
+  const isOurs = (digest: Digest) => (graph.get(digest)?.originals.length ?? 0) > 0;
+  return new Map(
+    [...graph].map(([digest, manifest]) => [
+      digest,
+      { ...manifest, supersedes: manifest.supersedes.filter((one) => isOurs(one)) },
+    ]),
+  );
+}
+
+/** Reads breadth first, each manifest once. What was read before is not read again, but walked on from. */
+async function walk(
+  graph: Map<Digest, StoredManifest>,
+  from: Iterable<Digest>,
+  width: number,
+  read: (digest: Digest) => Promise<StoredManifest | null>,
+): Promise<void> {
+  const limit = pLimit(width);
+  const seen = new Set(from);
+  for (let next = [...seen]; next.length > 0; ) {
+    const found = await Promise.all(next.map((digest) => limit(async () => graph.get(digest) ?? (await read(digest)))));
+    next = [];
+    for (const manifest of found) {
+      if (manifest === null) continue;
+      graph.set(manifest.digest, manifest);
+      const { children, referrers, originals, supersedes, subject } = manifest;
+      for (const link of [...children, ...referrers, ...originals, ...supersedes, ...(subject ? [subject] : [])]) {
+        if (seen.has(link)) continue;
+        seen.add(link);
+        next.push(link);
+      }
+    }
+  }
+}

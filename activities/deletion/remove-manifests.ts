@@ -1,0 +1,38 @@
+import type { Digest } from '../../domain/digest.js';
+import { formatRepository, type Repository } from '../../domain/reference.js';
+import type { Dependencies } from '../dependencies.js';
+import { isGone } from './remove-tag.js';
+
+/** What a compensation leaves behind because the registry cannot delete. */
+export interface Removal {
+  readonly leftBehind: readonly Digest[];
+}
+
+export interface Victim {
+  readonly digest: Digest;
+  /** What it is attached to, if it is a referrer. */
+  readonly subject?: Digest;
+}
+
+/** Deletes manifests; those that a registry keeps, whatever it answers, are told to the journal. */
+export async function removeManifests(
+  deps: Dependencies,
+  repository: Repository,
+  victims: readonly Victim[],
+  signal: AbortSignal,
+): Promise<Removal> {
+  const leftBehind: Digest[] = [];
+  const deleted: Digest[] = [];
+  for (const { digest, subject } of victims) {
+    const outcome = await deps.regctl.deleteManifest(repository, digest, signal, subject);
+    (outcome === 'unsupported' ? leftBehind : deleted).push(digest);
+  }
+  const until = Date.now() + deps.readBackMs;
+  for (const digest of deleted) {
+    if (!(await isGone(deps, repository, digest, signal, until - Date.now()))) leftBehind.push(digest);
+  }
+  if (leftBehind.length > 0) {
+    deps.journal.event('left.behind', { dest: formatRepository(repository), digests: leftBehind });
+  }
+  return { leftBehind };
+}

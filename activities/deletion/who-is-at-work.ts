@@ -1,0 +1,32 @@
+import { policyId } from '../../domain/durable/ids.js';
+import { WORKFLOWS } from '../../domain/durable/names.js';
+import { formatRepository, type Repository } from '../../domain/reference.js';
+import { isUnimplemented, temporalClient, WorkflowNotFoundError } from '../temporal.js';
+
+/**
+ * Who writes to a repository at this moment, in words; null: nobody. A placement finds manifests in place that no tag shows
+ * yet, so nothing may be deleted under its hands.
+ *
+ * @param policy the owner of the repository; empty: nobody knows
+ */
+export async function whoIsAtWork(policy: string, repository: Repository): Promise<string | null> {
+  const { workflow } = temporalClient();
+  if (policy !== '' && (await isRunning(policyId(policy)))) return `a run of the policy ${policy}`;
+  const name = formatRepository(repository);
+  const query = `WorkflowType = '${WORKFLOWS.placement}' AND ExecutionStatus = 'Running' AND HoubaRepository = '${name}'`;
+  try {
+    for await (const { workflowId } of workflow.list({ query, pageSize: 1 })) return workflowId;
+  } catch (error) {
+    if (!isUnimplemented(error)) throw error;
+  }
+  return null;
+}
+
+async function isRunning(workflowId: string): Promise<boolean> {
+  try {
+    return (await temporalClient().workflow.getHandle(workflowId).describe()).status.name === 'RUNNING';
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) return false;
+    throw error;
+  }
+}

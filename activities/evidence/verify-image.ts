@@ -1,0 +1,115 @@
+import type { Cosign, Trust } from '../../adapters/cosign.js';
+import type { Manifest, ReferrerDescriptor, RegistryReader } from '../../adapters/registry.js';
+import type { Digest } from '../../domain/digest.js';
+import { HoubaError } from '../../domain/errors.js';
+import { explainRefusal } from '../../domain/evidence/upstream/refusal.js';
+import {
+  attestationTypes,
+  type CheckedAttestation,
+  type FoundEvidence,
+  isPredicateRead,
+  judgeEvidence,
+  type Requirement,
+  type Severity,
+  type VerifyReport,
+} from '../../domain/evidence/verify.js';
+import { parseManifest } from '../../domain/manifest.js';
+import { formatRepository, type Reference, type Repository } from '../../domain/reference.js';
+import { faultOf, readBundles } from './read-bundles.js';
+
+/** What reading evidence takes; the worker's folder puts it together. */
+export interface Inspector {
+  readonly reader: RegistryReader;
+  readonly prefix: string;
+  /** Empty: any builder will do. */
+  readonly builderId: string;
+  /** Called only where a signature must be checked. @throws HoubaError `ConfigInvalid` when nothing says by whom, `ToolMissing` */
+  readonly openVerifier: (signal: AbortSignal) => Promise<Verifier>;
+}
+
+export interface Verifier {
+  readonly cosign: Cosign;
+  readonly trust: Trust;
+}
+
+export interface VerifyRequest {
+  /** As a person wrote it. */
+  readonly ref: string;
+  /** The same, read; with a tag, a digest, or both. */
+  readonly reference: Reference;
+  readonly requirements: readonly Requirement[];
+  readonly maxSeverity: Severity | null;
+  readonly maxAgeMs: number | null;
+  /** Milliseconds since 1970. */
+  readonly now: number;
+}
+
+/** A signed inventory: the document in base64. */
+const LARGEST_BUNDLE = 192 * 1024 * 1024;
+
+/**
+ * Judges one image by what a registry holds about it. The reference is resolved once (S1); signatures are checked by
+ * cosign, which meets no registry.
+ *
+ * @throws HoubaError when it cannot be found out: `NotFound`, `ConfigInvalid`, what the reader and cosign throw
+ */
+export async function verifyImage(
+  inspector: Inspector,
+  request: VerifyRequest,
+  signal: AbortSignal,
+): Promise<VerifyReport> {
+  const { reader, prefix, builderId } = inspector;
+  const { reference, requirements } = request;
+  const wanted = new Set(requirements.flatMap(attestationTypes));
+  const verifier = wanted.size === 0 ? null : await inspector.openVerifier(signal);
+
+  const manifest = await reader.getManifest(reference, reference.digest ?? reference.tag ?? '', signal);
+  if (manifest === null) {
+    throw new HoubaError('NotFound', `there is no ${request.ref}`, {
+      hint: `look at what ${formatRepository(reference)} holds`,
+      facts: { registry: reference.host },
+    });
+  }
+  const { digest } = manifest;
+  const referrers = await reader.listReferrers(reference, digest, {}, signal);
+  const attestations =
+    verifier === null ? [] : await checkAttestations(reader, verifier, reference, digest, referrers, wanted, signal);
+
+  const found = { manifest: readAnnotations(manifest), referrers, attestations };
+  const outcomes = judgeEvidence(requirements, found, { ...request, prefix, builderId, tag: reference.tag });
+  const passed = outcomes.every((outcome) => outcome.passed);
+  return { schema_version: 1, ref: request.ref, digest, passed, requirements: outcomes };
+}
+
+function readAnnotations({ bytes, mediaType }: Manifest): FoundEvidence['manifest'] {
+  try {
+    return { annotations: parseManifest(bytes, mediaType).annotations };
+  } catch (error) {
+    return { unusable: faultOf(error) };
+  }
+}
+
+async function checkAttestations(
+  reader: RegistryReader,
+  { cosign, trust }: Verifier,
+  repository: Repository,
+  digest: Digest,
+  referrers: readonly ReferrerDescriptor[],
+  wanted: ReadonlySet<string>,
+  signal: AbortSignal,
+): Promise<CheckedAttestation[]> {
+  const checked: CheckedAttestation[] = [];
+  // One after the other: inventories may be large.
+  for await (const bundle of readBundles(reader, repository, referrers, wanted, LARGEST_BUNDLE, signal)) {
+    const { content, ...named } = bundle;
+    if ('fault' in content) {
+      checked.push({ ...named, reason: content.fault });
+      continue;
+    }
+    const { predicateType } = named;
+    const { predicate, reason } = await cosign.verifyBundle(content.bytes, { digest, predicateType }, trust, signal);
+    const kept = isPredicateRead(predicateType) ? { predicate } : {};
+    checked.push({ ...named, reason: reason === undefined ? null : explainRefusal(reason), ...kept });
+  }
+  return checked;
+}

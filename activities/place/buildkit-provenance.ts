@@ -1,0 +1,58 @@
+import type { ReferrerDescriptor } from '../../adapters/registry.js';
+import type { Digest } from '../../domain/digest.js';
+import { HoubaError } from '../../domain/errors.js';
+import { digestSet, IN_TOTO, IN_TOTO_PREDICATE_TYPE, MAX_STATEMENT_BYTES } from '../../domain/evidence/statement.js';
+import type { Placement } from '../../domain/plan/work.js';
+import { formatPinned, formatRepository } from '../../domain/reference.js';
+import type { Dependencies } from '../dependencies.js';
+import { readArtifactFile } from '../repository/read-manifest.js';
+
+/**
+ * Takes what BuildKit said of a build along to the same image under its new stamp. An index has none of its own: its
+ * platforms' manifests, which a stamp does not touch, carry theirs.
+ */
+export async function carryProvenance(
+  deps: Dependencies,
+  { destination, current }: Placement,
+  to: Digest,
+  signal: AbortSignal,
+): Promise<void> {
+  if (current === null || current === to) return;
+  const said = await deps.reader.listReferrers(destination, current, {}, signal);
+  const statements = said.filter(isUnsignedStatement);
+  if (statements.length === 0) return;
+  const there = await deps.reader.listReferrers(destination, to, {}, signal);
+  for (const { digest, artifactType, annotations } of statements) {
+    const predicateType = annotations[IN_TOTO_PREDICATE_TYPE];
+    const isSame = (one: ReferrerDescriptor) => one.annotations[IN_TOTO_PREDICATE_TYPE] === predicateType;
+    if (there.some((one) => isUnsignedStatement(one) && isSame(one))) continue;
+    const name = formatPinned(destination, digest);
+    const document = await readArtifactFile(deps.reader, destination, digest, MAX_STATEMENT_BYTES, signal);
+    if (document === null) throw unreadable(name);
+    const bytes = withSubject(document, formatRepository(destination), to, name);
+    const artifact = { artifactType, annotations, file: { bytes, mediaType: IN_TOTO } };
+    await deps.regctl.putArtifact(destination, to, artifact, signal);
+  }
+}
+
+/** Such as BuildKit's word about a build. */
+export function isUnsignedStatement({ artifactType, annotations }: ReferrerDescriptor): boolean {
+  return artifactType === IN_TOTO && IN_TOTO_PREDICATE_TYPE in annotations;
+}
+
+/** A statement about this manifest, whatever it named before. @param where it was read, for the message */
+export function withSubject(document: Uint8Array, name: string, digest: Digest, where: string): Uint8Array {
+  let statement: unknown;
+  try {
+    statement = JSON.parse(new TextDecoder().decode(document));
+  } catch (cause) {
+    throw unreadable(where, cause);
+  }
+  if (typeof statement !== 'object' || statement === null) throw unreadable(where);
+  const subject = [{ name, digest: digestSet(digest) }];
+  return new TextEncoder().encode(JSON.stringify({ ...statement, subject }));
+}
+
+function unreadable(where: string, cause?: unknown): HoubaError {
+  return new HoubaError('Unsupported', `${where} holds no statement`, { cause });
+}

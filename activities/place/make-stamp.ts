@@ -1,0 +1,106 @@
+import type { RegistryReader } from '../../adapters/registry.js';
+import { type Digest, digestOf } from '../../domain/digest.js';
+import { HoubaError } from '../../domain/errors.js';
+import { type ParsedManifest, parseManifest } from '../../domain/manifest.js';
+import type { Placement } from '../../domain/plan/work.js';
+import { formatTagged, type Repository } from '../../domain/reference.js';
+import { type RecordedStamp, type Stamp, stampAnnotations } from '../../domain/stamp/annotations.js';
+import { OCI_KEYS, prefixedKeys } from '../../domain/stamp/keys.js';
+import { type StampedManifest, stampManifest } from '../../domain/stamp/manifest.js';
+import { compareText } from '../../domain/text/compare-text.js';
+import type { Dependencies } from '../dependencies.js';
+import { readConfig, readManifest } from '../repository/read-manifest.js';
+
+/**
+ * What a placement publishes, made of the manifest or index it is about: stamped, or, when the stamp goes beside it,
+ * byte for byte the same.
+ *
+ * @throws HoubaError `PreconditionFailed` when the stamp goes beside an image that bears marks of houba's already: they
+ * would pass for the stamp
+ */
+export function stampFor(
+  deps: Dependencies,
+  placement: Placement,
+  body: { readonly bytes: Uint8Array; readonly mediaType: string },
+  revision: string | null,
+): StampedManifest {
+  const { prefix } = deps.settings;
+  const { bytes, mediaType } = body;
+  if (placement.stampTo !== 'referrer') {
+    const stamp = { ...stampOf(placement, revision), supersedes: placement.current };
+    return stampManifest(bytes, mediaType, stampAnnotations(stamp, prefix), prefix);
+  }
+  refuseMarks(placement, parseManifest(bytes, mediaType), prefix);
+  // The source's digest may be a sha512 one.
+  const same = digestOf(bytes, placement.baseDigest);
+  return { bytes, mediaType, digest: same === placement.baseDigest ? same : digestOf(bytes) };
+}
+
+/**
+ * The annotations of the stamp that goes beside an image, sorted by key.
+ *
+ * @param published what the tag will resolve to
+ * @param before the tag's stamp on the same digest; its thread to older digests is not lost
+ */
+export function stampBesideFor(
+  deps: Dependencies,
+  placement: Placement,
+  published: Digest,
+  revision: string | null,
+  before: RecordedStamp | null,
+): Record<string, string> {
+  const keys = prefixedKeys(deps.settings.prefix);
+  if (keys === null) throw new HoubaError('PolicyInvalid', 'stamp: referrer needs a label prefix');
+  const supersedes = placement.current === published ? (before?.supersedes ?? null) : placement.current;
+  const stamp = stampAnnotations({ ...stampOf(placement, revision), supersedes }, deps.settings.prefix);
+  return sortedByKey({ ...stamp, [keys.tag]: placement.tag });
+}
+
+function stampOf(placement: Placement, revision: string | null): Omit<Stamp, 'supersedes'> {
+  const { label, source, sourceTag, baseDigest, transform } = placement;
+  return {
+    ...label,
+    ...{ source, sourceTag, baseDigest, revision },
+    transformSteps: transform?.steps.map((step) => step.name) ?? [],
+    transformVersion: transform?.version ?? null,
+    platforms: label.platforms ?? null,
+    upstreamVerified: placement.upstreamVerified ?? null,
+    promoted: placement.promoted ?? null,
+  };
+}
+
+function refuseMarks({ source, sourceTag }: Placement, manifest: ParsedManifest, prefix: string): void {
+  const mark = Object.keys(manifest.annotations).find((key) => key.startsWith(`${prefix}.`));
+  if (mark === undefined) return;
+  const name = formatTagged(source, sourceTag);
+  throw new HoubaError('PreconditionFailed', `${name} bears the annotation ${mark}, which would pass for our stamp`, {
+    hint: 'use stamp: annotations for this source',
+  });
+}
+
+function sortedByKey(map: Record<string, string>): Record<string, string> {
+  return Object.fromEntries(Object.entries(map).sort(([a], [b]) => compareText(a, b)));
+}
+
+/** Longer ones are none, and would not fit into a workflow's history or a program's arguments. */
+const LONGEST_REVISION = 1000;
+
+/** Upstream's own word: the manifest's annotation, else a label of the (first) image's configuration, else none. */
+export async function readRevision(
+  reader: RegistryReader,
+  repository: Repository,
+  manifest: ParsedManifest,
+  signal: AbortSignal,
+): Promise<string | null> {
+  const annotated = manifest.annotations[OCI_KEYS.revision];
+  if (annotated !== undefined) return annotated.length > LONGEST_REVISION ? null : annotated;
+  if (manifest.kind === 'image') {
+    const { labels } = await readConfig(reader, repository, manifest.config, signal);
+    const label = labels[OCI_KEYS.revision];
+    return typeof label === 'string' && label !== '' && label.length <= LONGEST_REVISION ? label : null;
+  }
+  const first = manifest.manifests.find((child) => child.platform !== undefined && child.platform.os !== 'unknown');
+  if (first === undefined) return null;
+  const child = await readManifest(reader, repository, first.digest, signal);
+  return child.manifest.kind === 'image' ? readRevision(reader, repository, child.manifest, signal) : null;
+}

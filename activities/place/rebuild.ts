@@ -1,0 +1,314 @@
+import type { BuildOutput, LayoutManifest } from '../../adapters/oci-layout.js';
+import type { Digest } from '../../domain/digest.js';
+import { HoubaError } from '../../domain/errors.js';
+import type { PlatformManifest } from '../../domain/evidence/sbom.js';
+import { IN_TOTO, IN_TOTO_PREDICATE_TYPE } from '../../domain/evidence/statement.js';
+import { OCI_INDEX } from '../../domain/manifest.js';
+import type { Placement } from '../../domain/plan/work.js';
+import { isPlatform } from '../../domain/platform.js';
+import { formatPinned, formatRepository, type Repository } from '../../domain/reference.js';
+import type { StampedManifest } from '../../domain/stamp/manifest.js';
+import { requirePlatforms } from '../../domain/stamp/subset.js';
+import { applyTransform, wantedPaths } from '../../domain/transform/apply.js';
+import type { PlannedTransform } from '../../domain/transform/planned-transform.js';
+import { renderDockerfile } from '../../domain/transform/render.js';
+import { planTransform } from '../../domain/transform/resolve.js';
+import type { LayerFile } from '../../domain/transform/step.js';
+import type { Dependencies } from '../dependencies.js';
+import { readManifest, readPlatforms } from '../repository/read-manifest.js';
+import { step } from '../step.js';
+import { isUnsignedStatement, withSubject } from './buildkit-provenance.js';
+import { readRevision, stampFor } from './make-stamp.js';
+import { type Inspection, refuseMoved, type WriteRequest } from './write-image.js';
+
+/** What a rebuild will write, decided before anything is written to a registry. */
+export interface BuildInspection extends Inspection {
+  /** What was built, before any stamp, a platform each. */
+  readonly built: readonly BuiltPlatform[];
+}
+
+export interface BuiltPlatform extends PlatformManifest {
+  readonly mediaType: string;
+  /** Bytes. */
+  readonly size: number;
+}
+
+/**
+ * Rebuilds an image in BuildKit and works out the bytes to publish. Nothing is written to a registry: the base is taken
+ * from the destination if its original is there, else from the source, and what is built stays on this machine.
+ *
+ * Throws `PreconditionFailed` when this worker's configuration is not the planner's, `PolicyInvalid` when the source lacks
+ * a platform or a step cannot do its work, `NotFound` when the digest can no longer be fetched, `Unsupported`,
+ * `BuilderUnavailable`, `BuildFailed`.
+ */
+export function createInspectBuild(deps: Dependencies) {
+  return step(async (placement: Placement, { signal, progress }): Promise<BuildInspection> => {
+    const rebuild = await openRebuild(deps, placement, signal);
+    const built: BuiltPlatform[] = [];
+    let body: Body | null = null;
+    for (const base of rebuild.bases) {
+      progress(base.platform);
+      const { image } = await withOutput(deps, rebuild, base, (_layout, output) => Promise.resolve(output), signal);
+      built.push(builtPlatform(base, image));
+      body = image;
+    }
+    if (built.length > 1 || body === null) body = platformIndex(built);
+    const { revision, originalPresent } = rebuild;
+    const stamped = stampFor(deps, placement, body, revision).digest;
+    const stampedPresent = (await deps.reader.headManifest(placement.destination, stamped, signal)) !== null;
+    return { stamped, revision, stampedPresent, originalPresent, built };
+  });
+}
+
+export interface BuildWriteRequest extends WriteRequest {
+  readonly inspection: BuildInspection;
+}
+
+/**
+ * Brings what was built to the destination, by digest: no tag exists or moves. On each platform's manifest goes what BuildKit
+ * says of its build. What is there already is left alone; what is no longer on this machine is built again.
+ *
+ * Throws `DigestMismatch` when that comes out different, `PreconditionFailed` when the source tag has moved since it was
+ * planned (L34), and what `inspectBuild` throws.
+ */
+export function createWriteBuild(deps: Dependencies) {
+  return step(async ({ placement, inspection, again }: BuildWriteRequest, { signal, progress }) => {
+    if (placement.kind === 'imported' && !again && !isHere(inspection)) await refuseMoved(deps, placement, signal);
+    const rebuild = await openRebuild(deps, placement, signal);
+    for (const base of rebuild.bases) {
+      progress(base.platform);
+      await writePlatform(deps, placement, rebuild, base, inspection, signal);
+    }
+    if (inspection.built.length > 1) await writeIndex(deps, placement, inspection, signal);
+  });
+}
+
+/** Whether the source has nothing more to give. */
+function isHere({ stampedPresent, originalPresent }: Inspection): boolean {
+  return stampedPresent || originalPresent;
+}
+
+/** A manifest or an index, before it is stamped. */
+interface Body {
+  readonly bytes: Uint8Array;
+  readonly mediaType: string;
+}
+
+interface Rebuild {
+  readonly transform: PlannedTransform;
+  /** Where the base is to be had. */
+  readonly from: Repository;
+  readonly originalPresent: boolean;
+  readonly revision: string | null;
+  readonly bases: readonly Base[];
+}
+
+/** One platform's image at the source. */
+interface Base extends PlatformManifest {
+  /** The platform as the policy writes it; what the source says is only compared with it. */
+  readonly asked: string;
+}
+
+async function openRebuild(deps: Dependencies, placement: Placement, signal: AbortSignal): Promise<Rebuild> {
+  const { source, destination, baseDigest, transform } = placement;
+  if (transform === null) throw new HoubaError('Internal', 'a placement without a transform is not built');
+  refuseOtherSettings(deps, transform);
+  const originalPresent = (await deps.reader.headManifest(destination, baseDigest, signal)) !== null;
+  const from = originalPresent ? destination : source;
+  const { manifest } = await readManifest(deps.reader, from, baseDigest, signal);
+  const revision = await readRevision(deps.reader, from, manifest, signal);
+  const platforms = await readPlatforms(deps.reader, from, baseDigest, signal);
+  const asked = placement.platforms ?? [deps.settings.buildPlatform];
+  const bases = chooseBases(platforms, asked, formatPinned(source, baseDigest));
+  return { transform, from, originalPresent, revision, bases };
+}
+
+/** What a transform stands for is looked up on each worker; the plan says what it was where the plan was made. */
+function refuseOtherSettings(deps: Dependencies, { steps, version }: PlannedTransform): void {
+  if (planTransform(steps, deps.resources).version === version) return;
+  throw new HoubaError(
+    'PreconditionFailed',
+    'this worker has other certificates or mirrors than the plan was made with',
+    {
+      hint: 'give all workers the same HOUBA_TRANSFORM_* settings; the next run plans anew',
+    },
+  );
+}
+
+function chooseBases(platforms: readonly PlatformManifest[], asked: readonly string[], name: string): Base[] {
+  const has = platforms.map(({ platform }) => platform);
+  requirePlatforms(has, asked, name);
+  const chosen = new Map<Digest, Base>();
+  for (const wanted of asked) {
+    const found = platforms.find(({ platform }) => isPlatform(platform, wanted));
+    if (found !== undefined && !chosen.has(found.digest)) chosen.set(found.digest, { ...found, asked: wanted });
+  }
+  return [...chosen.values()];
+}
+
+/** Works with what BuildKit made of a base, which is made now unless it is still there. */
+function withOutput<Result>(
+  deps: Dependencies,
+  rebuild: Rebuild,
+  base: Base,
+  work: (layout: string, output: BuildOutput) => Promise<Result>,
+  signal: AbortSignal,
+): Promise<Result> {
+  const key = `output ${base.digest} ${base.asked} ${rebuild.transform.version}`;
+  const fill = (folder: string, until: AbortSignal) => build(deps, rebuild, base, folder, until);
+  return deps.scratch.use(key, fill, async (layout) => work(layout, await deps.layouts.readBuild(layout)), signal);
+}
+
+/** Variants and tags of one digest share the base; BuildKit's own cache knows it too. */
+async function build(
+  deps: Dependencies,
+  { transform, from }: Rebuild,
+  base: Base,
+  output: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const fetchBase = (folder: string, until: AbortSignal) =>
+    deps.regctl.exportImage({ repository: from, digest: base.digest }, folder, until);
+  const buildUpon = async (layout: string) => {
+    const name = formatPinned(from, base.digest);
+    refuseOtherDigests(name, await deps.layouts.readManifest(layout, base.digest));
+    const { created, hasOnBuild } = await deps.layouts.readConfig(layout, base.digest);
+    if (hasOnBuild) throw wouldRun(name);
+    const image = await deps.layers.readImageFiles(layout, base.digest, wantedPaths(transform.steps), signal);
+    const layers = new Map<string, readonly LayerFile[]>();
+    const rendered = applyTransform(transform.steps, deps.resources, image).map(({ step: name, effect }, index) => {
+      const tar = effect.files.length === 0 ? null : `${index + 1}-${name}.tar`;
+      if (tar !== null) layers.set(tar, effect.files);
+      return { step: name, tar, env: effect.env };
+    });
+    const request = {
+      base: { layout, manifest: base.digest },
+      platform: base.asked,
+      dockerfile: renderDockerfile(rendered),
+      layers,
+      sourceDateEpoch: epochOf(created),
+      output,
+    };
+    await deps.buildctl.build(request, signal);
+    await deps.layouts.settleBuild(output, request.base);
+  };
+  await deps.scratch.use(`base ${base.digest}`, fetchBase, buildUpon, signal);
+}
+
+/** BuildKit stores by sha256 alone. */
+function refuseOtherDigests(name: string, { digest, manifest }: LayoutManifest): void {
+  const blobs = manifest.kind === 'image' ? [manifest.config, ...manifest.layers] : [];
+  if ([digest, ...blobs.map((blob) => blob.digest)].every((one) => one.startsWith('sha256:'))) return;
+  throw new HoubaError(
+    'Unsupported',
+    `${name} names its parts by other digests than sha256, with which BuildKit cannot build`,
+    {
+      hint: 'take it without a transform',
+    },
+  );
+}
+
+/** BuildKit carries out what a base has for whoever builds upon it, `RUN` included, and takes it out of the image. */
+function wouldRun(name: string): HoubaError {
+  return new HoubaError('Unsupported', `${name} has ONBUILD instructions, which a rebuild would carry out`, {
+    hint: 'take it without a transform, or use the image that it is meant to give',
+  });
+}
+
+/**
+ * The latest time in what is built, in seconds since 1970. A time to come would let today's into it, and every build would
+ * be another.
+ */
+function epochOf(created: string | null): number {
+  const at = Date.parse(created ?? '');
+  return at > 0 && at < Date.now() ? Math.floor(at / 1000) : 0;
+}
+
+async function writePlatform(
+  deps: Dependencies,
+  placement: Placement,
+  rebuild: Rebuild,
+  base: Base,
+  inspection: BuildInspection,
+  signal: AbortSignal,
+): Promise<void> {
+  const { destination } = placement;
+  const expected = inspection.built.find(({ platform }) => platform === base.platform);
+  const alone = inspection.built.length === 1;
+  const published = alone || expected === undefined ? inspection.stamped : expected.digest;
+  const present = (await deps.reader.headManifest(destination, published, signal)) !== null;
+  const described = present && (await hasProvenance(deps, destination, published, signal));
+  if (described) return;
+  const write = async (layout: string, { image, provenance }: BuildOutput) => {
+    if (image.digest !== expected?.digest) throw different(base, expected?.digest, image.digest);
+    if (!present) {
+      const written = alone ? stampedAs(deps, placement, image, inspection) : null;
+      if (written !== null) await deps.layouts.writeManifest(layout, written.bytes);
+      await deps.regctl.importImage(layout, published, destination, signal);
+    }
+    const name = formatRepository(destination);
+    const bytes = withSubject(provenance.statement, name, published, 'what BuildKit wrote of its build');
+    const annotations = { [IN_TOTO_PREDICATE_TYPE]: provenance.predicateType };
+    const artifact = { artifactType: IN_TOTO, annotations, file: { bytes, mediaType: IN_TOTO } };
+    await deps.regctl.putArtifact(destination, published, artifact, signal);
+  };
+  await withOutput(deps, rebuild, base, write, signal);
+}
+
+/** What BuildKit says of a build is never twice the same, so one statement is enough. */
+async function hasProvenance(
+  deps: Dependencies,
+  repository: Repository,
+  digest: Digest,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const referrers = await deps.reader.listReferrers(repository, digest, {}, signal);
+  return referrers.some(isUnsignedStatement);
+}
+
+async function writeIndex(
+  deps: Dependencies,
+  placement: Placement,
+  inspection: BuildInspection,
+  signal: AbortSignal,
+): Promise<void> {
+  if ((await deps.reader.headManifest(placement.destination, inspection.stamped, signal)) !== null) return;
+  const { digest, mediaType, bytes } = stampedAs(deps, placement, platformIndex(inspection.built), inspection);
+  await deps.regctl.putManifest(placement.destination, { digest }, mediaType, bytes, signal);
+}
+
+/** @throws HoubaError `DigestMismatch` when it is not what the inspection said that it would be */
+function stampedAs(
+  deps: Dependencies,
+  placement: Placement,
+  body: Body,
+  { stamped, revision }: BuildInspection,
+): StampedManifest {
+  const again = stampFor(deps, placement, body, revision);
+  if (again.digest === stamped) return again;
+  throw new HoubaError('DigestMismatch', `the stamp was to give ${stamped} and gives ${again.digest}`);
+}
+
+function builtPlatform({ platform }: Base, { digest, mediaType, bytes }: LayoutManifest): BuiltPlatform {
+  return { platform, digest, mediaType, size: bytes.length };
+}
+
+/** Our own index of what was built: BuildKit's would be another one each time. */
+function platformIndex(built: readonly BuiltPlatform[]): Body {
+  const manifests = built.map(({ mediaType, digest, size, platform }) => {
+    const [os, architecture, variant] = platform.split('/');
+    return { mediaType, digest, size, platform: { architecture, os, ...(variant === undefined ? {} : { variant }) } };
+  });
+  const document = { schemaVersion: 2, mediaType: OCI_INDEX, manifests };
+  return { bytes: new TextEncoder().encode(JSON.stringify(document)), mediaType: OCI_INDEX };
+}
+
+function different(base: Base, expected: Digest | undefined, actual: Digest): HoubaError {
+  return new HoubaError(
+    'DigestMismatch',
+    `building ${base.platform} upon ${base.digest} again gave ${actual} instead of ${expected ?? 'nothing'}`,
+    {
+      hint: 'run again; if it stays so, the BuildKit daemon was changed during the run, or does not honour timestamps',
+    },
+  );
+}

@@ -1,0 +1,85 @@
+import type { ReferrerDescriptor } from '../../adapters/registry.js';
+import type { Digest } from '../../domain/digest.js';
+import type { Placement } from '../../domain/plan/work.js';
+import type { DestinationRepository } from '../../domain/roster.js';
+import { stampsBeside } from '../../domain/stamp/annotations.js';
+import { STAMP_ARTIFACT_TYPE } from '../../domain/stamp/keys.js';
+import { type Removal, removeManifests, type Victim } from '../deletion/remove-manifests.js';
+import type { Dependencies } from '../dependencies.js';
+import { step } from '../step.js';
+import { stampBesideFor } from './make-stamp.js';
+
+/** A stamp that goes beside what a placement publishes (section 2.2, `stamp: referrer`). */
+export interface StampRequest {
+  readonly placement: Placement;
+  /** What the tag will resolve to. */
+  readonly digest: Digest;
+  readonly revision: string | null;
+}
+
+/**
+ * Attaches the stamp of a tag to the digest that it will resolve to, before the tag moves. One that says the same is
+ * left as it is.
+ *
+ * @returns the digest of the stamp
+ */
+export function createPutStamp(deps: Dependencies) {
+  return step(async (request: StampRequest, { signal }): Promise<Digest> => {
+    const { annotations, there } = await lookFor(deps, request, signal);
+    if (there !== undefined) return there.digest;
+    const artifact = { artifactType: STAMP_ARTIFACT_TYPE, annotations };
+    return deps.regctl.putArtifact(request.placement.destination, request.digest, artifact, signal);
+  });
+}
+
+/** Undoes `putStamp`, unless the tag resolves to the digest all the same: then the stamp is needed. */
+export function createRemoveStamp(deps: Dependencies) {
+  return step(async (request: StampRequest, { signal }): Promise<Removal> => {
+    const { destination, tag } = request.placement;
+    const shown = await deps.reader.headManifest(destination, tag, signal);
+    if (shown?.digest === request.digest) return { leftBehind: [] };
+    const { there } = await lookFor(deps, request, signal);
+    const victims = there === undefined ? [] : [{ digest: there.digest, subject: request.digest }];
+    return removeManifests(deps, destination, victims, signal);
+  });
+}
+
+export interface OldStampsRequest {
+  readonly destination: DestinationRepository;
+  readonly tag: string;
+  /** What the tag resolves to, and on a restamp what it resolved to before. */
+  readonly subjects: readonly Digest[];
+  /** The stamp that stays; null: the stamp is on the manifest now. */
+  readonly keep: Digest | null;
+}
+
+/** Deletes the stamps of a tag that a newer one replaces, once the tag shows the newer one. */
+export function createDropOldStamps(deps: Dependencies) {
+  return step(async ({ destination, tag, subjects, keep }: OldStampsRequest, { signal }): Promise<Removal> => {
+    const old: Victim[] = [];
+    for (const subject of new Set(subjects)) {
+      const referrers = await deps.reader.listReferrers(destination, subject, {}, signal);
+      const stamps = stampsBeside(referrers, deps.settings.prefix).filter((stamp) => stamp.tag === tag);
+      const replaced = stamps.filter(({ referrer }) => referrer.digest !== keep);
+      old.push(...replaced.map(({ referrer }) => ({ digest: referrer.digest, subject })));
+    }
+    return removeManifests(deps, destination, old, signal);
+  });
+}
+
+async function lookFor(
+  deps: Dependencies,
+  { placement, digest, revision }: StampRequest,
+  signal: AbortSignal,
+): Promise<{ annotations: Record<string, string>; there: ReferrerDescriptor | undefined }> {
+  const referrers = await deps.reader.listReferrers(placement.destination, digest, {}, signal);
+  const stamps = stampsBeside(referrers, deps.settings.prefix).filter((stamp) => stamp.tag === placement.tag);
+  const annotations = stampBesideFor(deps, placement, digest, revision, stamps.at(-1)?.stamp ?? null);
+  const there = stamps.find(({ referrer }) => sameEntries(referrer.annotations, annotations))?.referrer;
+  return { annotations, there };
+}
+
+function sameEntries(some: Readonly<Record<string, string>>, wanted: Readonly<Record<string, string>>): boolean {
+  const keys = Object.keys(wanted);
+  return Object.keys(some).length === keys.length && keys.every((key) => some[key] === wanted[key]);
+}

@@ -1,0 +1,190 @@
+import type { Cosign, Trust } from '../../adapters/cosign.js';
+import type { RegistryReader } from '../../adapters/registry.js';
+import type { Digest } from '../../domain/digest.js';
+import { HoubaError } from '../../domain/errors.js';
+import type { UpstreamSigner } from '../../domain/evidence/facts.js';
+import { explainRefusal } from '../../domain/evidence/upstream/refusal.js';
+import {
+  digestInPayload,
+  type LayerSignature,
+  SIMPLE_SIGNING_MEDIA_TYPE,
+  signatureOnLayer,
+} from '../../domain/evidence/upstream/simple-signing.js';
+import {
+  publicKeyFingerprint,
+  refuseKeyService,
+  upstreamKeyProblem,
+} from '../../domain/evidence/upstream/upstream-key.js';
+import { type Descriptor, parseManifest } from '../../domain/manifest.js';
+import { formatPinned, isTag, type Repository } from '../../domain/reference.js';
+import type { ActivitySettings } from '../dependencies.js';
+import { faultOf, readBundles } from '../evidence/read-bundles.js';
+import { step } from '../step.js';
+
+export interface UpstreamRequest {
+  readonly source: Repository;
+  readonly digest: Digest;
+  readonly signer: UpstreamSigner;
+}
+
+interface VerifyUpstreamDependencies {
+  readonly reader: RegistryReader;
+  readonly cosign: Cosign;
+  readonly settings: Pick<ActivitySettings, 'verifyKms'>;
+}
+
+interface Looking {
+  readonly reader: RegistryReader;
+  readonly cosign: Cosign;
+  readonly source: Repository;
+  readonly digest: Digest;
+  readonly trust: Trust;
+  readonly signal: AbortSignal;
+}
+
+/** What `cosign sign` writes into a bundle. */
+const SIGNATURE_PREDICATE_TYPE = 'https://sigstore.dev/cosign/sign/v1';
+
+/** Some images are signed anew every night. The newest are asked first, where the order tells. */
+const MOST_SIGNATURES = 100;
+const LARGEST_BUNDLE = 1024 * 1024;
+const LARGEST_PAYLOAD = 64 * 1024;
+
+/**
+ * Demands a valid cosign signature of a source digest: in a Sigstore bundle that refers to it, or in the older image under
+ * the tag `sha256-<hex>.sig`. cosign judges, but never meets a registry: everything is read, and hashed, by the reader.
+ *
+ * @returns what `{prefix}.upstream.verified` says: the hash of the public key, or identity and issuer
+ * @throws HoubaError `SignatureInvalid` when there is none, with what is wrong with those there are (S5); anything else
+ * when that cannot be found out (S17)
+ */
+export function createVerifyUpstream(deps: VerifyUpstreamDependencies) {
+  return step(async ({ source, digest, signer }: UpstreamRequest, { signal }): Promise<string> => {
+    const { trust, name, text } = await trustIn(deps, signer, signal);
+    const looking = { reader: deps.reader, cosign: deps.cosign, source, digest, trust, signal };
+    const refused = new Set<string>();
+    let looked = 0;
+    for await (const reason of judgements(looking)) {
+      if (reason === null) return text;
+      refused.add(reason);
+      if (++looked === MOST_SIGNATURES) {
+        refused.add(`only ${MOST_SIGNATURES} signatures are looked at`);
+        break;
+      }
+    }
+    const why =
+      refused.size === 0
+        ? 'is not signed: no cosign signature of this digest is there'
+        : `has no valid signature by ${name}: ${few([...refused])}`;
+    throw new HoubaError('SignatureInvalid', `${formatPinned(source, digest)} ${why}`, {
+      hint: 'it is not imported; ask whoever publishes it, and check verifyUpstream in the policy',
+      facts: { registry: source.host, digest },
+    });
+  });
+}
+
+async function trustIn(
+  { cosign, settings }: VerifyUpstreamDependencies,
+  signer: UpstreamSigner,
+  signal: AbortSignal,
+): Promise<{ trust: Trust; name: string; text: string }> {
+  if ('identity' in signer) {
+    const { identity, issuer } = signer;
+    const trust = { identity, identityRegexp: null, issuer };
+    return { trust, name: `${identity} (${issuer})`, text: `${identity} ${issuer}` };
+  }
+  const { key } = signer;
+  const problem = upstreamKeyProblem(key);
+  if (problem !== null) throw new HoubaError('PolicyInvalid', `verifyUpstream.key ${problem}`);
+  // Asked here as well: this worker may have other settings than the one that planned.
+  refuseKeyService(key, settings.verifyKms, '');
+  const publicKey = await (key.startsWith('/') ? cosign.publicKeyFile(key) : cosign.publicKey(key, signal));
+  const fingerprint = publicKeyFingerprint(publicKey);
+  return { trust: { publicKey }, name: `the key ${fingerprint}`, text: fingerprint };
+}
+
+/** What is wrong with each signature, as they come; null: nothing, it is valid. */
+async function* judgements(looking: Looking): AsyncGenerator<string | null> {
+  yield* judgeBundles(looking);
+  yield* judgeLayers(looking);
+}
+
+async function* judgeBundles({
+  reader,
+  cosign,
+  source,
+  digest,
+  trust,
+  signal,
+}: Looking): AsyncGenerator<string | null> {
+  const referrers = await reader.listReferrers(source, digest, {}, signal);
+  const wanted = new Set([SIGNATURE_PREDICATE_TYPE]);
+  for await (const { content } of readBundles(reader, source, referrers, wanted, LARGEST_BUNDLE, signal)) {
+    if ('fault' in content) {
+      yield content.fault;
+      continue;
+    }
+    const claim = { digest, predicateType: SIGNATURE_PREDICATE_TYPE };
+    const { reason } = await cosign.verifyBundle(content.bytes, claim, trust, signal);
+    yield reason === undefined ? null : explainRefusal(reason);
+  }
+}
+
+async function* judgeLayers(looking: Looking): AsyncGenerator<string | null> {
+  const { cosign, trust, signal } = looking;
+  let layers: readonly Descriptor[];
+  try {
+    layers = await signatureLayers(looking);
+  } catch (error) {
+    yield faultOf(error);
+    return;
+  }
+  const payloads = new Map<Digest, Payload>();
+  // Signatures are added at the end.
+  for (const layer of layers.toReversed()) {
+    const signature = signatureOnLayer(layer.annotations ?? {});
+    if (layer.mediaType !== SIMPLE_SIGNING_MEDIA_TYPE || signature === null) continue;
+    const payload = payloads.get(layer.digest) ?? (await readPayload(looking, layer.digest));
+    payloads.set(layer.digest, payload);
+    if ('fault' in payload) yield payload.fault;
+    else yield await judgeSignature(cosign, payload.bytes, signature, trust, signal);
+  }
+}
+
+/** The layers of the image `sha256-<hex>.sig`; none where there is no such image. */
+async function signatureLayers({ reader, source, digest, signal }: Looking): Promise<readonly Descriptor[]> {
+  const tag = `${digest.replace(':', '-')}.sig`;
+  const found = isTag(tag) ? await reader.getManifest(source, tag, signal) : null;
+  const manifest = found && parseManifest(found.bytes, found.mediaType);
+  return manifest?.kind === 'image' ? manifest.layers : [];
+}
+
+type Payload = { readonly bytes: Uint8Array } | { readonly fault: string };
+
+/** The signature covers these bytes, and only they say which digest is meant. */
+async function readPayload({ reader, source, digest, signal }: Looking, payload: Digest): Promise<Payload> {
+  try {
+    const bytes = await reader.getBlob(source, payload, LARGEST_PAYLOAD, signal);
+    const signed = digestInPayload(bytes);
+    if (signed === digest) return { bytes };
+    return { fault: signed === null ? 'a payload that names no digest' : `a signature of another digest, ${signed}` };
+  } catch (error) {
+    return { fault: faultOf(error) };
+  }
+}
+
+async function judgeSignature(
+  cosign: Cosign,
+  payload: Uint8Array,
+  signature: LayerSignature,
+  trust: Trust,
+  signal: AbortSignal,
+): Promise<string | null> {
+  const { valid, reason } = await cosign.verifyBlob(payload, signature, trust, signal);
+  return valid ? null : explainRefusal(reason);
+}
+
+function few(reasons: readonly string[]): string {
+  const more = reasons.length > 3 ? `; and ${reasons.length - 3} more` : '';
+  return `${reasons.slice(0, 3).join('; ')}${more}`;
+}

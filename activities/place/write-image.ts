@@ -1,0 +1,216 @@
+import type { RegistryReader } from '../../adapters/registry.js';
+import type { Digest } from '../../domain/digest.js';
+import { HoubaError } from '../../domain/errors.js';
+import { isIndexType } from '../../domain/manifest.js';
+import type { Placement } from '../../domain/plan/work.js';
+import { formatPinned, formatTagged, isEvidenceTag, isTag, type Repository } from '../../domain/reference.js';
+import type { DestinationRepository } from '../../domain/roster.js';
+import { readStamp, readStampBeside, stampsBeside } from '../../domain/stamp/annotations.js';
+import { stampManifest } from '../../domain/stamp/manifest.js';
+import { requirePlatforms, subsetIndex } from '../../domain/stamp/subset.js';
+import { type Removal, removeManifests } from '../deletion/remove-manifests.js';
+import type { Dependencies } from '../dependencies.js';
+import { readManifest, readPlatforms } from '../repository/read-manifest.js';
+import { step } from '../step.js';
+import { carryProvenance } from './buildkit-provenance.js';
+import { readRevision, stampFor } from './make-stamp.js';
+import { refuseForged } from './refuse-forged.js';
+
+/** What a placement will write, and what of it is there already; decided before anything is written. */
+export interface Inspection {
+  readonly stamped: Digest;
+  readonly revision: string | null;
+  readonly stampedPresent: boolean;
+  readonly originalPresent: boolean;
+}
+
+/**
+ * Reads the manifest to place, from the destination if its original is there, and works out the bytes to publish.
+ *
+ * Throws `NotFound` when the digest can no longer be fetched, `PolicyInvalid` when it lacks a platform, `Unsupported`,
+ * `DigestMismatch`, `PreconditionFailed`.
+ */
+export function createInspectPlacement(deps: Dependencies) {
+  return step(async (placement: Placement, { signal }): Promise<Inspection> => {
+    const { destination } = placement;
+    const body = await readBody(deps, placement, signal);
+    await body.refuseForged();
+    const revision = await body.revision();
+    const stamped = stampFor(deps, placement, body, revision).digest;
+    const stampedPresent = (await deps.reader.headManifest(destination, stamped, signal)) !== null;
+    return { stamped, revision, stampedPresent, originalPresent: body.originalPresent };
+  });
+}
+
+/**
+ * Brings what is placed to the destination and puts the stamped manifest beside it, all by digest: no tag exists or
+ * moves. What is there already is left alone. A whole image leaves its original there; of a subset come its children
+ * alone, and a restamp of a subset or a rebuild brings nothing.
+ *
+ * Throws `PreconditionFailed` when the source tag has moved since it was planned (L34).
+ */
+export function createWriteImage(deps: Dependencies) {
+  return step(async ({ placement, inspection, again }: WriteRequest, { signal }) => {
+    const { source, destination, baseDigest } = placement;
+    const bring = async (digests: readonly Digest[]) => {
+      if (digests.length > 0 && placement.kind === 'imported' && !again) await refuseMoved(deps, placement, signal);
+      for (const digest of digests)
+        await deps.regctl.copyImage({ repository: source, digest }, destination, {}, signal);
+    };
+    // A whole image is read where it was brought to: upstreams count what is read there.
+    if (isWhole(placement) && !inspection.originalPresent) await bring([baseDigest]);
+    const body = await readBody(deps, placement, signal);
+    await bring(body.toCopy);
+    const stamped = stampFor(deps, placement, body, inspection.revision);
+    if (stamped.digest !== inspection.stamped) {
+      throw new HoubaError('DigestMismatch', `${formatPinned(destination, baseDigest)} changed while it was stamped`);
+    }
+    // A whole image with its stamp beside it is its own original.
+    if (!inspection.stampedPresent && stamped.digest !== baseDigest) {
+      await deps.regctl.putManifest(destination, { digest: stamped.digest }, stamped.mediaType, stamped.bytes, signal);
+    }
+    if (isRestampedInPlace(placement)) await carryProvenance(deps, placement, stamped.digest, signal);
+  });
+}
+
+export interface WriteRequest {
+  readonly placement: Placement;
+  readonly inspection: Inspection;
+  /** Whether its tag has moved already, and a deletion may have taken some of it away. */
+  readonly again?: boolean;
+}
+
+/** The manifest or index that a placement is about, before it is stamped. */
+interface Body {
+  readonly bytes: Uint8Array;
+  readonly mediaType: string;
+  /** Upstream's own word (section 6). */
+  readonly revision: () => Promise<string | null>;
+  readonly originalPresent: boolean;
+  /** Throws when what will be copied would pass for ours. */
+  readonly refuseForged: () => Promise<void>;
+  /** What the source has to give. */
+  readonly toCopy: readonly Digest[];
+}
+
+async function readBody(deps: Dependencies, placement: Placement, signal: AbortSignal): Promise<Body> {
+  const { source, destination, baseDigest } = placement;
+  const platforms = placement.platforms ?? null;
+  const lacks = await lackingOf(deps, placement, signal);
+  const originalPresent = lacks?.length === 0;
+  if (isRestampedInPlace(placement)) return readCurrent(deps, placement, originalPresent, signal);
+  const from = originalPresent ? destination : source;
+  const { raw, manifest } = await readManifest(deps.reader, from, baseDigest, signal);
+  const revision = () => readRevision(deps.reader, from, manifest, signal);
+  const { mediaType } = raw;
+  const forged = () => (originalPresent ? nothingForged() : refuseForged(deps, from, baseDigest, manifest, signal));
+  const name = formatPinned(source, baseDigest);
+  if (platforms !== null && manifest.kind === 'index') {
+    const { bytes, children } = subsetIndex(raw.bytes, manifest, platforms, name);
+    const toCopy = originalPresent ? [] : children.map((child) => child.digest);
+    return { bytes, mediaType, revision, originalPresent, refuseForged: forged, toCopy };
+  }
+  if (platforms !== null) {
+    const [only] = await readPlatforms(deps.reader, from, baseDigest, signal);
+    requirePlatforms(only === undefined ? [] : [only.platform], platforms, name);
+  }
+  const toCopy = lacks ?? [baseDigest];
+  return { bytes: raw.bytes, mediaType, revision, originalPresent, refuseForged: forged, toCopy };
+}
+
+/**
+ * What the destination lacks of an original that is there: a deletion may have come between, and a copy would take the index
+ * for whole. null: it is not there. What a tag shows is whole.
+ */
+async function lackingOf(
+  { reader }: Dependencies,
+  { destination, baseDigest, kind }: Placement,
+  signal: AbortSignal,
+): Promise<readonly Digest[] | null> {
+  const raw = await reader.headManifest(destination, baseDigest, signal);
+  if (raw === null) return null;
+  if (kind === 'restamped' || !isIndexType(raw.mediaType)) return [];
+  const { manifest } = await readManifest(reader, destination, baseDigest, signal);
+  const children = manifest.kind === 'index' ? manifest.manifests.map(({ digest }) => digest) : [];
+  const heads = await Promise.all(children.map((digest) => reader.headManifest(destination, digest, signal)));
+  return children.filter((_, at) => heads[at] === null);
+}
+
+/** Whether all that the source has is taken as it is; then the original comes along. */
+function isWhole({ platforms, transform }: Placement): boolean {
+  return (platforms ?? null) === null && (transform ?? null) === null;
+}
+
+/** A restamp of what is not the original: neither built nor put together again. */
+function isRestampedInPlace(placement: Placement): boolean {
+  return placement.kind === 'restamped' && !isWhole(placement);
+}
+
+/** What the tag shows now, its old stamp taken off where the new one goes beside it. */
+async function readCurrent(
+  deps: Dependencies,
+  { destination, tag, current, stampTo }: Placement,
+  originalPresent: boolean,
+  signal: AbortSignal,
+): Promise<Body> {
+  const { prefix } = deps.settings;
+  if (current === null) throw new HoubaError('PreconditionFailed', `${formatTagged(destination, tag)} is gone`);
+  const { raw, manifest } = await readManifest(deps.reader, destination, current, signal);
+  const onManifest = readStamp(manifest.annotations, prefix);
+  const referrers = onManifest === null ? await deps.reader.listReferrers(destination, current, {}, signal) : [];
+  const stamp = onManifest ?? readStampBeside(referrers, tag, prefix);
+  const bare = stampTo === 'referrer' && onManifest !== null;
+  const { bytes, mediaType } = bare ? stampManifest(raw.bytes, raw.mediaType, {}, prefix) : raw;
+  const revision = async () => stamp?.revision ?? null;
+  return { bytes, mediaType, revision, originalPresent, refuseForged: nothingForged, toCopy: [] };
+}
+
+/** What is here already has been looked at. */
+async function nothingForged(): Promise<void> {}
+
+/**
+ * A digest that a wait has settled on is taken whatever the tag shows by now.
+ *
+ * @throws HoubaError `PreconditionFailed` when the source tag has moved since it was planned (L34)
+ */
+export async function refuseMoved(deps: Dependencies, placement: Placement, signal: AbortSignal): Promise<void> {
+  if (placement.settled !== undefined) return;
+  const now = await deps.reader.headManifest(placement.source, placement.sourceTag, signal);
+  if (now?.digest === placement.baseDigest) return;
+  throw new HoubaError(
+    'PreconditionFailed',
+    `${formatTagged(placement.source, placement.sourceTag)} moved during the run`,
+    {
+      hint: 'the next run looks at it again',
+    },
+  );
+}
+
+/**
+ * Undoes a placement that failed for good: the manifest that it found absent and wrote, and the referrers on it. Not
+ * the original and no child, which others may share, and nothing that a tag resolves to or another tag's stamp is
+ * about: an equal placement may have published, or be about to publish, the same digest.
+ */
+export function createRemoveWritten(deps: Dependencies) {
+  return step(
+    async (
+      { destination, digest }: { destination: DestinationRepository; digest: Digest },
+      { signal },
+    ): Promise<Removal> => {
+      if (await isTagged(deps.reader, destination, digest, signal)) return { leftBehind: [] };
+      const referrers = await deps.reader.listReferrers(destination, digest, {}, signal);
+      if (stampsBeside(referrers, deps.settings.prefix).length > 0) return { leftBehind: [] };
+      const victims = [...referrers.map((referrer) => ({ digest: referrer.digest, subject: digest })), { digest }];
+      return removeManifests(deps, destination, victims, signal);
+    },
+  );
+}
+
+async function isTagged(reader: RegistryReader, repository: Repository, digest: Digest, signal: AbortSignal) {
+  const tags = (await reader.listTags(repository, signal)) ?? [];
+  for (const tag of tags) {
+    if (!isTag(tag) || isEvidenceTag(tag)) continue;
+    if ((await reader.headManifest(repository, tag, signal))?.digest === digest) return true;
+  }
+  return false;
+}

@@ -1,0 +1,41 @@
+import pLimit from 'p-limit';
+import { recordedSource } from '../../domain/plan/placements.js';
+import { missingBaseKey, type PolicyPlan, type TagDecision, type Target } from '../../domain/plan/plan.js';
+import type { Repository } from '../../domain/reference.js';
+import type { Dependencies } from '../dependencies.js';
+
+/**
+ * Recorded base digests that an update needs and that nobody serves any more, by `missingBaseKey`. Only those that the source's
+ * tag does not show are asked for: one HEAD at the destination, and one at the source if it is not there. A registry that
+ * does not answer settles nothing; the placement will say so.
+ */
+export async function findMissingBases(
+  deps: Dependencies,
+  source: Repository,
+  targets: readonly Target[],
+  plan: PolicyPlan,
+  width: number,
+  signal: AbortSignal,
+): Promise<Set<string>> {
+  const suspects = new Map<string, TagDecision>();
+  for (const tag of plan.tags) {
+    if (tag.kind !== 'update' || tag.baseDigest === null || tag.baseDigest === tag.sourceDigest) continue;
+    suspects.set(missingBaseKey((targets[tag.target] as Target).repository, tag.baseDigest), tag);
+  }
+  const missing = new Set<string>();
+  const limit = pLimit(width);
+  const look = async (key: string, tag: TagDecision): Promise<void> => {
+    const digest = tag.baseDigest as string;
+    try {
+      for (const repository of [(targets[tag.target] as Target).repository, recordedSource(tag) ?? source]) {
+        if ((await deps.reader.headManifest(repository, digest, signal)) !== null) return;
+      }
+    } catch {
+      signal.throwIfAborted();
+      return;
+    }
+    missing.add(key);
+  };
+  await Promise.all([...suspects].map(([key, tag]) => limit(() => look(key, tag))));
+  return missing;
+}

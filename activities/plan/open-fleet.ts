@@ -1,0 +1,102 @@
+import type { FleetInput, PolicySource } from '../../domain/durable/messages.js';
+import { HoubaError } from '../../domain/errors.js';
+import { checkPolicy } from '../../domain/policy/check.js';
+import { formatPath } from '../../domain/policy/issues.js';
+import { repositoryClashes, shardOf } from '../../domain/policy/ownership.js';
+import { resolvePolicy } from '../../domain/policy/resolve.js';
+import { formatRepository } from '../../domain/reference.js';
+import { destinationRepository, type Roster, rosterByName } from '../../domain/roster.js';
+import { nearest } from '../../domain/text/nearest.js';
+import type { Dependencies } from '../dependencies.js';
+import { step } from '../step.js';
+
+/** A fleet that has been checked: which policies are this shard's, and the policies where the worker read them. */
+export interface OpenedFleet {
+  /** Names, in the order of the set. */
+  readonly own: readonly string[];
+  /** null when they came with the input. */
+  readonly policies: readonly PolicySource[] | null;
+  /** The worker's folder, where the policies are all that is in it; left out: they came with the input. */
+  readonly folder?: string;
+  /** `HOUBA_DRY_RUN_TAGS` or `HOUBA_DRY_RUN_DELETIONS` on the worker. */
+  readonly dryRun: boolean;
+  readonly concurrency: number;
+}
+
+/**
+ * Loads the policy set where the worker holds it, and checks what only the whole set and the roster can tell (section
+ * 2.4): unique names, known registries, one owner a repository. Nothing has been read or written by then.
+ *
+ * Throws `ConfigInvalid`, `PolicyInvalid`.
+ */
+export function createOpenFleet(deps: Dependencies) {
+  return step(async (input: FleetInput): Promise<OpenedFleet> => {
+    const policies = input.policies ?? (await deps.readPolicies(policyDir(deps)));
+    const checked = policies.map(recheckPolicy);
+    checkNames(checked);
+    checkOwnership(checked, deps.roster);
+    checkOnly(checked, input.only);
+    const own = checked
+      .map(({ policy }) => policy.metadata.name)
+      .filter((name) => shardOf(name, input.shard.count) === input.shard.index)
+      .filter((name) => input.only === null || name === input.only);
+    const dryRun = deps.settings.dryRunTags || deps.settings.dryRunDeletions;
+    deps.journal.event('run.started', {
+      policy_count: own.length,
+      mode: dryRun || input.options.dryRun ? 'dry-run' : 'apply',
+    });
+    return {
+      own,
+      ...(input.policies === null ? { policies: checked, folder: policyDir(deps) } : { policies: null }),
+      dryRun,
+      concurrency: input.options.concurrency ?? deps.settings.maxConcurrency,
+    };
+  });
+}
+
+function policyDir({ settings }: Dependencies): string {
+  if (settings.policyDir !== null) return settings.policyDir;
+  throw new HoubaError('ConfigInvalid', 'a run without policies reads POLICY_DIR on the worker, which is not set');
+}
+
+/** A policy may have come from any client, so it is checked again here. */
+function recheckPolicy({ file, policy }: PolicySource): PolicySource {
+  const read = checkPolicy(policy);
+  if (read.policy !== null && read.issues.length === 0) return { file, policy: read.policy };
+  const told = read.issues.map((issue) => `${file}: ${formatPath(issue.path)}: ${issue.message}`);
+  throw new HoubaError('PolicyInvalid', told.join('\n'));
+}
+
+function checkNames(policies: readonly PolicySource[]): void {
+  const files = new Map<string, string>();
+  for (const { file, policy } of policies) {
+    const { name } = policy.metadata;
+    const other = files.get(name);
+    if (other !== undefined) throw new HoubaError('PolicyInvalid', `${file}: the name ${name} is taken by ${other}`);
+    files.set(name, file);
+  }
+}
+
+function checkOwnership(policies: readonly PolicySource[], roster: Roster): void {
+  const entries = policies.flatMap(({ policy }) => {
+    const resolved = resolvePolicy(policy);
+    return resolved.imports.flatMap((entry) =>
+      entry.destinations.map(({ registry, project, repository }) => ({
+        policy: resolved.name,
+        repository: formatRepository(destinationRepository(rosterByName(roster, registry), project, repository)),
+      })),
+    );
+  });
+  const clashes = repositoryClashes(entries);
+  if (clashes.length === 0) return;
+  const told = clashes.map(({ repository, policies: names }) => `${repository} is written by ${names.join(' and ')}`);
+  throw new HoubaError('PolicyInvalid', told.join('; '), { hint: 'give every repository one owner (section 2.4)' });
+}
+
+function checkOnly(policies: readonly PolicySource[], only: string | null): void {
+  const names = policies.map(({ policy }) => policy.metadata.name);
+  if (only === null || names.includes(only)) return;
+  const meant = nearest(only, names);
+  const hint = { hint: meant === null ? `the set has: ${names.join(', ') || 'none'}` : `did you mean ${meant}?` };
+  throw new HoubaError('ConfigInvalid', `no policy is named ${JSON.stringify(only)}`, hint);
+}

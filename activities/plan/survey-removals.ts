@@ -1,0 +1,106 @@
+import pLimit from 'p-limit';
+import type { Digest } from '../../domain/digest.js';
+import { destinationOf, recordedSource } from '../../domain/plan/placements.js';
+import { type PolicyPlan, type Target, wantedTags } from '../../domain/plan/plan.js';
+import { planRemovals, type RemovalPlan } from '../../domain/plan/removals.js';
+import type { PlanRequest } from '../../domain/plan/request.js';
+import type { SeenRepository } from '../../domain/plan/survey.js';
+import { expandTargets } from '../../domain/plan/targets.js';
+import type { ResolvedPolicy } from '../../domain/policy/resolve.js';
+import { formatPinned, formatRepository, formatTagged, type Repository } from '../../domain/reference.js';
+import type { DestinationRepository } from '../../domain/roster.js';
+import type { Dependencies } from '../dependencies.js';
+import { readMarksOn } from '../repository/marks.js';
+
+/** What a plan of removals is made from. */
+export interface RemovalSurvey {
+  readonly policy: ResolvedPolicy;
+  readonly targets: readonly Target[];
+  readonly seen: ReadonlyMap<string, SeenRepository>;
+  readonly plan: PolicyPlan;
+  readonly from: Repository;
+  /** The tags that the source lists. */
+  readonly listed: readonly string[];
+}
+
+/**
+ * Plans deletions and marks. The marks of what would go are read again, for other workers write marks too: a tag that has its
+ * mark is not told again, nor one deleted that somebody restored. What the source merely fails to list does not go.
+ *
+ * @param width requests in flight
+ */
+export async function surveyRemovals(
+  deps: Dependencies,
+  survey: RemovalSurvey,
+  { options, now }: PlanRequest,
+  width: number,
+  signal: AbortSignal,
+): Promise<RemovalPlan> {
+  const { policy, targets, seen, plan } = survey;
+  const { prefix, retention, maxDeletionShare } = deps.settings;
+  const settings = { prefix, retention, now, maxDeletionShare: options.allowMassDeletion ? 1 : maxDeletionShare };
+  const placed = plan.tags.filter(({ kind }) => kind === 'import' || kind === 'update' || kind === 'restamp');
+  const guess = planRemovals(policy, targets, placed, seen, settings);
+  const fresh = await readMarksAgain(deps, guess, targets, seen, width, signal);
+  const removals = fresh === seen ? guess : planRemovals(policy, targets, placed, fresh, settings);
+  for (const { target, digest } of removals.marks) forgetMarks(deps, destinationOf(targets, target), digest);
+  return { ...removals, unlisted: await findUnlisted(deps, survey, removals, width, signal) };
+}
+
+/** One HEAD at the source for each tag that would stay, did the source list it. */
+async function findUnlisted(
+  { reader, roster, settings }: Dependencies,
+  { policy, targets, seen, from, listed }: RemovalSurvey,
+  { deletions, marks }: RemovalPlan,
+  width: number,
+  signal: AbortSignal,
+): Promise<Set<string>> {
+  const known = new Set(listed);
+  const suspects = new Map<string, string>();
+  for (const { target, tag } of [...deletions, ...marks.filter(({ kind }) => kind === 'set')]) {
+    const repository = destinationOf(targets, target);
+    const stamp = seen.get(formatRepository(repository))?.tags.get(tag ?? '')?.stamp ?? null;
+    const origin = recordedSource({ recorded: stamp });
+    if (tag === null || origin?.tag == null || known.has(origin.tag)) continue;
+    if (formatRepository(origin) === formatRepository(from)) suspects.set(formatTagged(repository, tag), origin.tag);
+  }
+  if (suspects.size === 0) return new Set();
+  const hopeful = expandTargets(policy, [...listed, ...suspects.values()], roster, settings.deletionMode);
+  const wanted = new Set(hopeful.flatMap((one) => wantedTags(one).map((tag) => formatTagged(one.repository, tag))));
+  const limit = pLimit(width);
+  const unlisted = new Set<string>();
+  const look = async ([name, tag]: [string, string]) => {
+    if ((await reader.headManifest(from, tag, signal)) !== null) unlisted.add(name);
+  };
+  await Promise.all([...suspects].filter(([name]) => wanted.has(name)).map((one) => limit(look, one)));
+  return unlisted;
+}
+
+async function readMarksAgain(
+  deps: Dependencies,
+  { deletions, marks }: RemovalPlan,
+  targets: readonly Target[],
+  seen: ReadonlyMap<string, SeenRepository>,
+  width: number,
+  signal: AbortSignal,
+): Promise<ReadonlyMap<string, SeenRepository>> {
+  const doubtful = new Map<string, { name: string; target: number; digest: Digest }>();
+  for (const { target, digest } of [...deletions, ...marks.filter(({ kind }) => kind === 'set')]) {
+    const repository = destinationOf(targets, target);
+    doubtful.set(formatPinned(repository, digest), { name: formatRepository(repository), target, digest });
+  }
+  if (doubtful.size === 0) return seen;
+  const fresh = new Map([...seen].map(([name, found]) => [name, { ...found, marks: new Map(found.marks) }]));
+  const limit = pLimit(width);
+  const look = async ({ name, target, digest }: { name: string; target: number; digest: Digest }) => {
+    fresh.get(name)?.marks.set(digest, await readMarksOn(deps, destinationOf(targets, target), digest, signal));
+  };
+  await Promise.all([...doubtful.values()].map((one) => limit(look, one)));
+  return fresh;
+}
+
+/** Another worker may carry out what this one plans: the next survey looks for itself. */
+function forgetMarks({ memory }: Dependencies, repository: DestinationRepository, digest: Digest): void {
+  const known = memory.facts(repository, digest);
+  if (known !== undefined) memory.rememberFacts(repository, digest, { ...known, marks: null });
+}

@@ -1,0 +1,205 @@
+import type { DigestFacts, StampBeside } from '../../adapters/digest-memory.js';
+import type { RegistryReader } from '../../adapters/registry.js';
+import type { Digest } from '../../domain/digest.js';
+import { HoubaError } from '../../domain/errors.js';
+import { missingAttestations, type StatementIdentity } from '../../domain/evidence/attestation.js';
+import { missingSboms, type SbomFormat } from '../../domain/evidence/sbom.js';
+import { type PlacedMark, readMarks } from '../../domain/lifecycle/mark.js';
+import type { SeenRepository, SeenTag, SourceDigests } from '../../domain/plan/survey.js';
+import { formatRepository, isEvidenceTag, isTag, type Repository } from '../../domain/reference.js';
+import { readStamp } from '../../domain/stamp/annotations.js';
+import type { Dependencies } from '../dependencies.js';
+import { youngestStamps } from './digest-facts.js';
+import { readMarksOn, rememberMarks } from './marks.js';
+import { readManifest, readPlatforms } from './read-manifest.js';
+import { referrersOf } from './referrers.js';
+
+interface Looking {
+  readonly signal: AbortSignal;
+  /** Requests in flight. */
+  readonly width: number;
+  /** Called for every tag looked at. */
+  readonly onTag: () => void;
+}
+
+/**
+ * The source's tags.
+ * @throws HoubaError `NotFound` or `PreconditionFailed`: an unknown or empty source is an error, never an empty wish (L4)
+ */
+export async function listSourceTags(
+  reader: RegistryReader,
+  source: Repository,
+  signal: AbortSignal,
+): Promise<string[]> {
+  const tags = await reader.listTags(source, signal);
+  if (tags === null) {
+    throw new HoubaError('NotFound', `the source ${formatRepository(source)} is unknown to its registry`, {
+      hint: 'check spec.source, and the credentials if the repository is private',
+    });
+  }
+  if (tags.length === 0) {
+    throw new HoubaError('PreconditionFailed', `the source ${formatRepository(source)} lists no tags`, {
+      hint: 'nothing is done while upstream is empty; look at it there',
+    });
+  }
+  return tags;
+}
+
+/** What each tag of the source resolves to: one HEAD a tag. */
+export async function surveySource(
+  reader: RegistryReader,
+  source: Repository,
+  tags: readonly string[],
+  looking: Looking,
+): Promise<SourceDigests> {
+  const digests = new Map<string, Digest | null>();
+  await forEach(tags, looking, async (tag) => {
+    digests.set(tag, (await reader.headManifest(source, tag, looking.signal))?.digest ?? null);
+  });
+  return digests;
+}
+
+/**
+ * What a destination holds: its tag list, one HEAD a tag, and a closer look at every digest that is not remembered as
+ * complete.
+ *
+ * @param recheck look closer at every digest
+ */
+export async function surveyDestination(
+  deps: Dependencies,
+  repository: Repository,
+  needsSbom: boolean,
+  recheck: boolean,
+  looking: Looking,
+): Promise<SeenRepository> {
+  const listed = (await deps.reader.listTags(repository, looking.signal)) ?? [];
+  const tags = new Map<string, SeenTag>();
+  const marks = new Map<Digest, readonly PlacedMark[]>();
+  const closer = new Map<Digest, Promise<DigestFacts>>();
+  await forEach(
+    listed.filter((tag) => isTag(tag) && !isEvidenceTag(tag)),
+    looking,
+    async (tag) => {
+      const head = await deps.reader.headManifest(repository, tag, looking.signal);
+      if (head === null) return;
+      const { digest } = head;
+      const facts = recheck ? undefined : deps.memory.facts(repository, digest);
+      const known = facts && seenAs(deps, facts, digest, tag, needsSbom);
+      if (facts?.marks && known?.sbomComplete && known.attested) {
+        tags.set(tag, known);
+        marks.set(digest, await currentMarks(deps, repository, digest, facts, looking.signal));
+        return;
+      }
+      const look = closer.get(digest) ?? lookCloser(deps, repository, digest, needsSbom, looking.signal);
+      closer.set(digest, look);
+      const found = await look;
+      tags.set(tag, seenAs(deps, found, digest, tag, needsSbom));
+      marks.set(digest, found.marks ?? []);
+    },
+  );
+  return { repository, tags, marks };
+}
+
+/** Others make marks too, and one that stays unseen would let a wanted tag go when its window is over. */
+const MARKS_KEEP_MS = 6 * 3_600_000;
+
+async function currentMarks(
+  deps: Dependencies,
+  repository: Repository,
+  digest: Digest,
+  { marks, marksAt = 0 }: DigestFacts,
+  signal: AbortSignal,
+): Promise<readonly PlacedMark[]> {
+  const age = Date.now() - marksAt;
+  if (marks !== null && age >= 0 && age < MARKS_KEEP_MS) return marks;
+  const read = await readMarksOn(deps, repository, digest, signal);
+  rememberMarks(deps, repository, digest, read);
+  return read;
+}
+
+/** A tag by what is known of its digest. A stamp beside the image is that of one tag: an alias of it has none. */
+function seenAs(
+  { settings }: Dependencies,
+  facts: DigestFacts,
+  digest: Digest,
+  tag: string,
+  needsSbom: boolean,
+): SeenTag {
+  const { sbomFormats, signedFormats } = facts;
+  const beside = facts.stampsBeside.find((one) => one.tag === tag);
+  const stamp = facts.stamp ?? beside?.stamp ?? null;
+  if (stamp === null) return { digest, stamp, sbomComplete: true, attested: true };
+  const wanted = needsSbom ? settings.sbomFormats : [];
+  const signed = signedFormats !== null && covers(signedFormats, wanted) && (beside?.signed ?? true);
+  return { digest, stamp, sbomComplete: covers(sbomFormats, wanted), attested: settings.signer === '' || signed };
+}
+
+/** One listing of the referrers of each manifest serves stamps, inventories, signatures and marks. */
+async function lookCloser(
+  deps: Dependencies,
+  repository: Repository,
+  digest: Digest,
+  needsSbom: boolean,
+  signal: AbortSignal,
+): Promise<DigestFacts> {
+  const { prefix, sbomFormats, signer } = deps.settings;
+  const { manifest } = await readManifest(deps.reader, repository, digest, signal);
+  const stamp = readStamp(manifest.annotations, prefix);
+  const evidence = needsSbom || signer !== '';
+  // Without a prefix there are no stamps beside an image: then nothing of it is ours.
+  const listed = stamp !== null || prefix !== '' ? await deps.reader.listReferrers(repository, digest, {}, signal) : [];
+  const stamps = stamp === null ? youngestStamps(listed, prefix) : [];
+  const marks = readMarks(digest, listed, prefix);
+  const marksAt = Date.now();
+  let facts: DigestFacts = { stamp, stampsBeside: stamps, sbomFormats: [], signedFormats: null, marks, marksAt };
+  if (evidence && (stamp !== null || stamps.length > 0)) {
+    const wanted = needsSbom ? sbomFormats : [];
+    const platforms = await readPlatforms(deps.reader, repository, digest, signal);
+    const referrers = await referrersOf(deps.reader, repository, digest, platforms, signal, listed);
+    const inventoried = needsSbom && missingSboms(digest, platforms, wanted, referrers, prefix).length === 0;
+    const isSigned = (identity: StatementIdentity | null) =>
+      signer !== '' && missingAttestations(digest, platforms, wanted, referrers, prefix, identity).length === 0;
+    facts = {
+      stamp,
+      stampsBeside: stamps.map((beside) => ({ ...beside, signed: isSigned(identityOf(beside)) })),
+      sbomFormats: inventoried ? wanted : [],
+      signedFormats: isSigned(null) ? wanted : null,
+      ...{ marks, marksAt },
+    };
+  }
+  deps.memory.rememberFacts(repository, digest, facts);
+  return facts;
+}
+
+/** For whom the statements of a stamp beside an image are: several tags may show the image. */
+function identityOf({ tag, stamp }: StampBeside): StatementIdentity {
+  const { policy, import: name, variant } = stamp;
+  return { tag, policy: policy ?? '', import: name ?? '', variant: variant ?? '' };
+}
+
+function covers(have: readonly SbomFormat[], want: readonly SbomFormat[]): boolean {
+  return want.every((format) => have.includes(format));
+}
+
+/** Works through the items with a fixed number in flight; the first error stops the rest. */
+async function forEach(
+  items: readonly string[],
+  { width, onTag, signal }: Looking,
+  work: (item: string) => Promise<void>,
+): Promise<void> {
+  let next = 0;
+  const lane = async () => {
+    while (next < items.length) {
+      signal.throwIfAborted();
+      const item = items[next++] as string;
+      try {
+        await work(item);
+      } catch (error) {
+        next = items.length;
+        throw error;
+      }
+      onTag();
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(width, items.length) }, lane));
+}

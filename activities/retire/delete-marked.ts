@@ -1,0 +1,159 @@
+import type { Digest } from '../../domain/digest.js';
+import type { Judgement, MarkedTag, RetireDecision, Retired } from '../../domain/durable/retire.js';
+import { HoubaError } from '../../domain/errors.js';
+import { pendingMark, restoredMark } from '../../domain/lifecycle/mark.js';
+import { stillHolds } from '../../domain/lifecycle/purge.js';
+import { formatRepository, formatTagged } from '../../domain/reference.js';
+import { createTagDeleter, type DeletionList, type DeletionRequest } from '../deletion/delete-tags.js';
+import { removeManifests } from '../deletion/remove-manifests.js';
+import type { Dependencies } from '../dependencies.js';
+import { putMark, readMarksOn, rememberMarks } from '../repository/marks.js';
+import { step } from '../step.js';
+import { lookAtMark } from './look-at-mark.js';
+
+/** A tag about to go, and the digest it must show. */
+export interface DoomedMark extends MarkedTag {
+  readonly digest: Digest;
+}
+
+export interface RetireRequest {
+  readonly marked: DoomedMark;
+  /** What goes with the tag, found before anything was deleted. */
+  readonly list: DeletionList;
+  /** When the oracle was asked; left out: nobody knows. */
+  readonly askedAtMs?: number;
+  /** How the journal tells why: the oracle's word, and who approved. */
+  readonly facts: Readonly<Record<string, unknown>>;
+}
+
+/** The tag has to stay after all, or it is gone with these. */
+export type RetireResult = { readonly judgement: Judgement } | { readonly retired: Retired };
+
+/** A run takes seconds to minutes. */
+const BUSY_RETRY_MS = 20_000;
+
+/** Reads what may go with the tag. Nothing is deleted yet. */
+export function createListRetirement(deps: Dependencies) {
+  const deleter = createTagDeleter(deps);
+  return step((marked: DoomedMark, context) => deleter.inspect(requestFor(marked, {}), context));
+}
+
+/**
+ * Deletes the tag after a last look at everything but its use, of which it wants a fresh answer, and then what of the list
+ * nothing needs any more, whatever happens meanwhile. May run twice: a tag that is gone counts as deleted.
+ *
+ * Throws `Unsupported` when the registry does not delete tags, and what a registry throws.
+ */
+export function createDeleteMarked(deps: Dependencies) {
+  const deleter = createTagDeleter(deps);
+  return step(async ({ marked, list, askedAtMs, facts }: RetireRequest, context): Promise<RetireResult> => {
+    const { judgement, subject } = await lookAtMark(deps, marked, context.signal);
+    const gone = judgement.act === 'end' && judgement.gone;
+    if (judgement.act !== 'delete' && !gone) return { judgement };
+    // An answer ages while the registry is away.
+    if (!gone && !stillHolds(askedAtMs, Date.now())) return { judgement: later(marked.digest, STALE, 0) };
+    // Whoever found the tag may have read another mark, or none.
+    const policy = subject?.stamp.policy ?? marked.policy;
+    const busy = await deps.whoIsAtWork(policy, marked.destination);
+    if (busy !== null && !gone)
+      return { judgement: later(marked.digest, `${busy} is at work in the repository`, BUSY_RETRY_MS) };
+    // The tag is gone; the rest has to wait, and must not be forgotten.
+    if (busy !== null) throw new HoubaError('Interrupted', `${busy} is at work in the repository`);
+    const { outcomes, leftBehind } = await deleter.delete(
+      { ...requestFor({ ...marked, policy }, facts), list },
+      context,
+    );
+    const [outcome] = outcomes;
+    if (outcome?.deleted) return { retired: { leftBehind } };
+    if (outcome?.error != null) throw failureOf(outcome.error);
+    const reason = outcome?.kept ?? 'it was kept';
+    return { judgement: { act: 'end', digest: marked.digest, reason, gone: false } };
+  });
+}
+
+const STALE = 'who uses it was asked too long ago';
+
+function later(digest: Digest, reason: string, afterMs: number): Judgement {
+  return { act: 'wait', why: 'unknown', digest, untilMs: Date.now() + afterMs, reason };
+}
+
+function failureOf({ type, message }: { readonly type: string; readonly message: string }): HoubaError {
+  return new HoubaError(type === 'Unsupported' || type === 'Denied' ? type : 'PreconditionFailed', message);
+}
+
+function requestFor(marked: DoomedMark, facts: Readonly<Record<string, unknown>>): DeletionRequest {
+  const { destination, tag, digest, policy } = marked;
+  const journal = {
+    ...{ policy, dest: formatRepository(destination), variant: '', kind: 'deleted', out_tag: tag, src_tag: null },
+    ...{ digest, applied: true, out_digest: digest },
+    ...facts,
+  };
+  return { destination, policy, tags: [{ tag, digest, journal }] };
+}
+
+export interface RestoreRequest {
+  readonly marked: MarkedTag;
+  readonly word: RetireDecision;
+}
+
+/**
+ * Puts a mark in the place of the pending one that protects the tag, first the one and then the other goes. A tag that is
+ * restored already stays as it is.
+ *
+ * Throws `PreconditionFailed` when there is nothing to restore.
+ *
+ * @returns the digest whose mark it was
+ */
+export function createRestoreTag(deps: Dependencies) {
+  return step(async ({ marked, word }: RestoreRequest, { signal }): Promise<Digest> => {
+    const { destination, tag } = marked;
+    const name = formatTagged(destination, tag);
+    const head = await deps.reader.headManifest(destination, tag, signal);
+    if (head === null) {
+      throw new HoubaError('PreconditionFailed', `there is no ${name}`, {
+        hint: 'a tag that was deleted comes back when a policy selects it: `houba reconcile`',
+      });
+    }
+    const { digest } = head;
+    const wanted = word.digest ?? digest;
+    if (wanted !== digest) {
+      throw new HoubaError('PreconditionFailed', `${name} shows ${digest}, not ${wanted}`);
+    }
+    const marks = await readMarksOn(deps, destination, digest, signal);
+    const own = marks.filter(({ mark }) => mark.tag === tag);
+    const pending = own.filter(({ mark }) => mark.state === 'pending-deletion');
+    const restored = own.filter(({ mark }) => mark.state === 'restored');
+    const placed = pendingMark(own, tag) ?? pending[0];
+    if (placed === undefined && restored.length === 0) {
+      throw new HoubaError('PreconditionFailed', `${name} has no deletion mark`, {
+        hint: 'there is nothing to restore',
+      });
+    }
+    const added =
+      restored.length > 0 || placed === undefined
+        ? []
+        : [
+            await putMark(
+              deps,
+              destination,
+              digest,
+              restoredMark(placed.mark, word.by, word.reason, Date.now()),
+              signal,
+            ),
+          ];
+    const victims = pending.map(({ referrer }) => referrer);
+    await removeManifests(
+      deps,
+      destination,
+      victims.map((referrer) => ({ digest: referrer, subject: digest })),
+      signal,
+    );
+    const left = marks.filter(({ referrer }) => !victims.includes(referrer));
+    rememberMarks(deps, destination, digest, [...left, ...added]);
+    if (added.length > 0) {
+      const { by, reason } = word;
+      deps.journal.event('tag.restored', { dest: formatRepository(destination), tag, digest, by, reason });
+    }
+    return digest;
+  });
+}

@@ -1,0 +1,65 @@
+import type { Digest } from '../../domain/digest.js';
+import type { Judgement } from '../../domain/durable/retire.js';
+import { type PlacedMark, pendingMark, readMarks } from '../../domain/lifecycle/mark.js';
+import { lastLook } from '../../domain/lifecycle/purge.js';
+import type { DestinationRepository } from '../../domain/roster.js';
+import { type RecordedStamp, readStamp, readStampBeside } from '../../domain/stamp/annotations.js';
+import { purgeWindow } from '../deletion/ask-oracle.js';
+import type { Dependencies } from '../dependencies.js';
+import { readManifest } from '../repository/read-manifest.js';
+import { isWanted } from './still-wanted.js';
+
+export interface LookedAt {
+  readonly judgement: Judgement;
+  /** What a deletion is about; null where there is nothing to delete. */
+  readonly subject: { readonly digest: Digest; readonly stamp: RecordedStamp; readonly marks: PlacedMark[] } | null;
+}
+
+/**
+ * Reads everything that a deletion relies on, but for who uses the image: the tag, its stamp and its marks, and whether a
+ * policy wants it now. What cannot be told keeps the tag (conventions S17).
+ *
+ * @param digest what was marked; null: what the tag shows
+ */
+export async function lookAtMark(
+  deps: Dependencies,
+  { destination, tag, digest }: { destination: DestinationRepository; tag: string; digest: Digest | null },
+  signal: AbortSignal,
+): Promise<LookedAt> {
+  const windowMs = purgeWindow(deps);
+  const { reader, settings } = deps;
+  const nowMs = Date.now();
+  const current = (await reader.headManifest(destination, tag, signal))?.digest ?? null;
+  if (current === null) return nothing({ act: 'end', digest, reason: 'the tag is gone already', gone: true });
+  const meant = digest ?? current;
+  const referrers = await reader.listReferrers(destination, current, {}, signal);
+  const marks = readMarks(current, referrers, settings.prefix);
+  const { manifest } = await readManifest(reader, destination, current, signal);
+  const stamp = readStamp(manifest.annotations, settings.prefix) ?? readStampBeside(referrers, tag, settings.prefix);
+  const word = lastLook({ tag, digest: meant, current, stamp, marks }, nowMs, windowMs);
+  if (word.act === 'end') return nothing({ ...word, digest: meant, gone: false });
+  if (word.act === 'wait') {
+    return nothing({ ...word, digest: meant, why: 'mark', reason: 'its idle window is not over' });
+  }
+  const placed = pendingMark(marks, tag);
+  if (stamp === null || placed === null) throw new Error('a tag without a stamp or a mark is not deleted');
+  if (settings.dryRunDeletions) {
+    return nothing({ act: 'end', digest: meant, reason: 'HOUBA_DRY_RUN_DELETIONS is set', gone: false });
+  }
+  const wanted = await isWanted(deps, destination, { tag, digest: meant, stamp, marks, mark: placed.mark }, signal);
+  if (wanted === true) return nothing({ act: 'end', digest: meant, reason: 'a policy wants the tag', gone: false });
+  if (wanted !== false) {
+    const reason = `nobody can tell whether a policy wants the tag: ${wanted.unknown}`;
+    const untilMs = nowMs + Math.min(windowMs, UNKNOWN_RETRY_MS);
+    return nothing({ act: 'wait', why: 'unknown', digest: meant, untilMs, reason });
+  }
+  const needsApproval = settings.purgeRequireApproval;
+  const judgement = { act: 'delete', digest: meant, reason: 'its idle window is over', needsApproval } as const;
+  return { judgement, subject: { digest: meant, stamp, marks } };
+}
+
+const UNKNOWN_RETRY_MS = 86_400_000;
+
+function nothing(judgement: Judgement): LookedAt {
+  return { judgement, subject: null };
+}

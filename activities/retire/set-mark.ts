@@ -1,0 +1,77 @@
+import type { Digest } from '../../domain/digest.js';
+import { HoubaError } from '../../domain/errors.js';
+import type { Mark, PlacedMark } from '../../domain/lifecycle/mark.js';
+import { markChanges } from '../../domain/lifecycle/mark-changes.js';
+import { formatRepository, formatTagged } from '../../domain/reference.js';
+import type { DestinationRepository } from '../../domain/roster.js';
+import { removeManifests } from '../deletion/remove-manifests.js';
+import type { Dependencies } from '../dependencies.js';
+import { putMark, readMarksOn, rememberMarks } from '../repository/marks.js';
+import { step } from '../step.js';
+
+export interface MarkRequest {
+  readonly destination: DestinationRepository;
+  /** null: the marks that name no tag. */
+  readonly tag: string | null;
+  readonly digest: Digest;
+  /** The mark that the tag deserves; null: none is made. */
+  readonly put: Mark | null;
+  /** The marks to clear where none is made; left out: all of the tag's. A restored tag keeps the one that protects it. */
+  readonly remove?: readonly Digest[];
+  /** How the journal tells of a mark that is made. */
+  readonly journal: Readonly<Record<string, unknown>>;
+}
+
+/**
+ * Gives a tag exactly the mark it deserves, as the marks are now: one for the right reason stays and keeps its time, one
+ * for another reason is replaced in one step, and a tag that somebody restored is left alone (section 8.3, L28).
+ *
+ * @returns whether a mark was made
+ * Throws `PreconditionFailed` when a tag to be marked shows something else than when this was planned.
+ */
+export function createSetMark(deps: Dependencies) {
+  return step(async (request: MarkRequest, { signal }): Promise<boolean> => {
+    const { destination, tag, digest, put } = request;
+    if (put !== null) await refuseMoved(deps, request, signal);
+    const all = await readMarksOn(deps, destination, digest, signal);
+    const own = all.filter(({ mark }) => mark.tag === tag);
+    const change = put === null ? { put, remove: toClear(request, own) } : changeTo(put, digest, own);
+    const added = change.put === null ? [] : [await putMark(deps, destination, digest, change.put, signal)];
+    const over = change.remove.map((referrer) => ({ digest: referrer, subject: digest }));
+    const { leftBehind } = await removeManifests(deps, destination, over, signal);
+    const gone = new Set(change.remove.filter((referrer) => !leftBehind.includes(referrer)));
+    rememberMarks(deps, destination, digest, [...all.filter(({ referrer }) => !gone.has(referrer)), ...added]);
+    // An attempt whose answer was lost may have made it already; then it is only told.
+    const made = added.length > 0 || (put !== null && own.some(({ mark }) => isSame(mark, put)));
+    if (made) deps.journal.event('operation', { ...request.journal, out_digest: digest, applied: true });
+    else if (gone.size > 0) deps.journal.event('mark.cleared', { dest: formatRepository(destination), tag, digest });
+    return made;
+  });
+}
+
+function toClear({ remove }: MarkRequest, own: readonly PlacedMark[]): Digest[] {
+  return own.map(({ referrer }) => referrer).filter((referrer) => remove === undefined || remove.includes(referrer));
+}
+
+function changeTo(put: Mark, digest: Digest, own: readonly PlacedMark[]) {
+  const { tag, reason, identity, markedAt } = put;
+  const standing = { tag: tag ?? '', digest, reason, identity };
+  return markChanges([standing], new Map([[digest, own]]), markedAt)[0] ?? { put: null, remove: [] };
+}
+
+function isSame(mark: Mark, put: Mark): boolean {
+  return mark.state === put.state && mark.reason === put.reason && mark.markedAt === put.markedAt;
+}
+
+async function refuseMoved(
+  { reader }: Dependencies,
+  { destination, tag, digest }: MarkRequest,
+  signal: AbortSignal,
+): Promise<void> {
+  const name = tag ?? digest;
+  const now = await reader.headManifest(destination, name, signal);
+  if (now?.digest === digest) return;
+  throw new HoubaError('PreconditionFailed', `${formatTagged(destination, name)} was moved during the run`, {
+    hint: 'the next run plans anew',
+  });
+}

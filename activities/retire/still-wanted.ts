@@ -1,0 +1,90 @@
+import type { Digest } from '../../domain/digest.js';
+import type { PolicySource } from '../../domain/durable/messages.js';
+import { HoubaError } from '../../domain/errors.js';
+import { formatInstant } from '../../domain/instant.js';
+import type { Mark, PlacedMark } from '../../domain/lifecycle/mark.js';
+import { wantedTags } from '../../domain/plan/plan.js';
+import { planRemovals } from '../../domain/plan/removals.js';
+import { expandTargets } from '../../domain/plan/targets.js';
+import { type ResolvedPolicy, resolvePolicy } from '../../domain/policy/resolve.js';
+import { formatRepository, parseRepository } from '../../domain/reference.js';
+import { type DestinationRepository, destinationRepository, rosterByName } from '../../domain/roster.js';
+import type { RecordedStamp } from '../../domain/stamp/annotations.js';
+import type { Dependencies } from '../dependencies.js';
+import { listSourceTags, surveyDestination } from '../repository/survey.js';
+
+interface MarkedImage {
+  readonly tag: string;
+  readonly digest: Digest;
+  readonly stamp: RecordedStamp;
+  readonly marks: readonly PlacedMark[];
+  /** The one that counts. */
+  readonly mark: Mark;
+}
+
+/**
+ * Whether a policy of `POLICY_DIR` wants a marked tag now: whether reconcile would clear its mark. Where a worker has no
+ * policies of its own, the mark is the policy's last word: the run that wants the tag again clears it.
+ */
+export async function isWanted(
+  deps: Dependencies,
+  destination: DestinationRepository,
+  image: MarkedImage,
+  signal: AbortSignal,
+): Promise<boolean | { readonly unknown: string }> {
+  const { policyDir } = deps.settings;
+  if (policyDir === null) return false;
+  try {
+    for (const source of await deps.readPolicies(policyDir)) {
+      if (await wants(deps, source, destination, image, signal)) return true;
+    }
+    return false;
+  } catch (error) {
+    signal.throwIfAborted();
+    // What may pass is tried again by the step.
+    if (!(error instanceof HoubaError) || error.code === 'RateLimited' || error.code === 'RegistryUnavailable') {
+      throw error;
+    }
+    return { unknown: error.message };
+  }
+}
+
+async function wants(
+  deps: Dependencies,
+  { policy: written }: PolicySource,
+  destination: DestinationRepository,
+  image: MarkedImage,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const policy = resolvePolicy(written);
+  if (!writesTo(deps, policy, destination)) return false;
+  const { prefix, deletionMode, retention, maxConcurrency } = deps.settings;
+  const upstream = await listSourceTags(
+    deps.reader,
+    parseRepository(policy.source.registry, policy.source.repository),
+    signal,
+  );
+  const targets = expandTargets(policy, upstream, deps.roster, deletionMode);
+  const name = formatRepository(destination);
+  const here = targets.filter((target) => formatRepository(target.repository) === name);
+  const selected = here.some((target) => wantedTags(target).includes(image.tag));
+  if (image.mark.reason !== 'retention-excess') return selected;
+  if (!selected) return false;
+  const looking = { signal, width: maxConcurrency, onTag: () => {} };
+  const seen = await surveyDestination(deps, destination, false, false, looking);
+  // The memory of a worker may lack a mark that another one made.
+  const marks = new Map([[image.digest, image.marks]]);
+  const settings = { prefix, retention, maxDeletionShare: 1, now: formatInstant(Date.now()) };
+  const plan = planRemovals(policy, targets, [], new Map([[name, { ...seen, marks }]]), settings);
+  return plan.marks.some(({ tag, put }) => tag === image.tag && put === null);
+}
+
+function writesTo(deps: Dependencies, policy: ResolvedPolicy, repository: DestinationRepository): boolean {
+  const name = formatRepository(repository);
+  return policy.imports.some((entry) =>
+    entry.destinations.some(({ registry, project, repository: path }) => {
+      const entryOfRoster = rosterByName(deps.roster, registry);
+      return formatRepository(destinationRepository(entryOfRoster, project, path)) === name;
+    }),
+  );
+}

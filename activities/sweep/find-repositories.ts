@@ -1,0 +1,87 @@
+import { HoubaError } from '../../domain/errors.js';
+import { resolvePolicy } from '../../domain/policy/resolve.js';
+import { formatRepository, parseRepository, type Repository } from '../../domain/reference.js';
+import { destinationRepository, type RosterEntry, rosterByName } from '../../domain/roster.js';
+import { compareText } from '../../domain/text/compare-text.js';
+import type { Dependencies } from '../dependencies.js';
+
+/**
+ * The repositories of one entry of the roster, in the order of their paths: those that somebody named, else the registry's
+ * catalogue. Where it offers none (many do not), those that the policies of `POLICY_DIR` write to, and those that this
+ * worker remembers from its runs.
+ *
+ * @param named `host/path`; null: all there are
+ * @throws HoubaError what asking for the catalogue throws, where nothing else is known
+ */
+export async function findRepositories(
+  deps: Dependencies,
+  entry: RosterEntry,
+  named: readonly string[] | null,
+  signal: AbortSignal,
+): Promise<Repository[]> {
+  if (named !== null) return inside(entry, named.map(parseName));
+  try {
+    const paths = await deps.reader.listRepositories(entry.host, signal);
+    return inside(entry, paths.flatMap(usablePath(entry.host)));
+  } catch (error) {
+    if (!(error instanceof HoubaError) || !isWithoutCatalogue(error)) throw error;
+    const known = inside(entry, [...(await written(deps, entry)), ...deps.memory.repositories(entry.host)]);
+    if (known.length === 0) {
+      throw new HoubaError(error.code, error.message, {
+        hint:
+          deps.settings.policyDir === null
+            ? 'name the repositories with --repository, or set POLICY_DIR on the worker'
+            : 'no policy of POLICY_DIR writes there; name the repositories with --repository',
+        cause: error,
+      });
+    }
+    deps.journal.event('catalogue.missing', { registry: entry.name, repositories: known.length });
+    return known;
+  }
+}
+
+/** @throws HoubaError `ReferenceInvalid` */
+export function parseName(name: string): Repository {
+  const slash = name.indexOf('/');
+  return parseRepository(slash < 0 ? '' : name.slice(0, slash), name.slice(slash + 1));
+}
+
+export function isInside({ host, namespace }: RosterEntry, repository: Repository): boolean {
+  return repository.host === host && (namespace === null || repository.path.startsWith(`${namespace}/`));
+}
+
+/** Not offered, or not to us. */
+function isWithoutCatalogue({ code }: HoubaError): boolean {
+  return code === 'Unsupported' || code === 'Denied' || code === 'Unauthorized' || code === 'NotFound';
+}
+
+/** What a registry lists becomes part of a URL. */
+function usablePath(host: string): (path: string) => Repository[] {
+  return (path) => {
+    try {
+      return [parseRepository(host, path)];
+    } catch {
+      return [];
+    }
+  };
+}
+
+function inside(entry: RosterEntry, repositories: readonly Repository[]): Repository[] {
+  const found = new Map<string, Repository>();
+  for (const one of repositories) if (isInside(entry, one)) found.set(formatRepository(one), one);
+  return [...found.values()].sort((a, b) => compareText(a.path, b.path));
+}
+
+/** Where the worker's own policies write to at this registry. */
+async function written(deps: Dependencies, entry: RosterEntry): Promise<Repository[]> {
+  if (deps.settings.policyDir === null) return [];
+  const policies = await deps.readPolicies(deps.settings.policyDir);
+  return policies.flatMap(({ policy }) =>
+    resolvePolicy(policy).imports.flatMap(({ destinations }) =>
+      destinations.flatMap(({ registry, project, repository }) => {
+        const place = rosterByName(deps.roster, registry);
+        return place.host === entry.host ? [destinationRepository(place, project, repository)] : [];
+      }),
+    ),
+  );
+}

@@ -1,0 +1,279 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { Command } from 'commander';
+import { isBelowFloor, readProgramVersion } from '../../../adapters/program-version.js';
+import { createRegistryReader } from '../../../adapters/registry.js';
+import { type Program, programPath, readPrograms } from '../../../config/programs.js';
+import { registryAccess } from '../../../config/registry-access.js';
+import type { Settings } from '../../../config/settings.js';
+import { HoubaError } from '../../../domain/errors.js';
+import { publicKeyFingerprint } from '../../../domain/evidence/upstream/upstream-key.js';
+import type { Palette } from '../../../domain/report/palette.js';
+import type { RosterEntry } from '../../../domain/roster.js';
+import { escapeControls } from '../../../domain/text/escape.js';
+import { type Output, outputOption } from '../options.js';
+import { settingsOfProcess } from '../settings.js';
+import { paletteFor, print, printJson } from '../terminal.js';
+
+export function doctorCommand(): Command {
+  return new Command('doctor')
+    .addOption(outputOption())
+    .addHelpText('after', '\nExample:\n  houba doctor --output json')
+    .action(async ({ output }: { readonly output: Output }) => {
+      const { settings } = settingsOfProcess();
+      const close: (() => Promise<void>)[] = [];
+      try {
+        const diagnosis = await diagnose(checksOf(settings, close));
+        if (output === 'json') await printJson(diagnosis);
+        else await print(renderDiagnosis(diagnosis, paletteFor(process.stdout, true)));
+        process.exitCode = diagnosis.ok ? 0 : 2;
+      } finally {
+        for (const end of close) await end();
+      }
+    });
+}
+
+/** What the doctor asks, so that a test can answer. Each rejects with what is wrong. */
+export interface DoctorChecks {
+  readonly programs: ReadonlyMap<string, Program>;
+  /** Programs without which these settings cannot be served. */
+  readonly required: ReadonlySet<string>;
+  /** null: not installed. */
+  readonly pathOf: (name: string) => string | null;
+  readonly versionOf: (path: string, program: Program) => Promise<string | null>;
+  /** @returns where Temporal is, for a person */
+  readonly temporal: () => Promise<string>;
+  /** @returns where the BuildKit daemon is; null: nobody can ask it, for want of buildctl */
+  readonly buildkit: (() => Promise<string>) | null;
+  /** Whether the settings name a daemon: one that they do not name is needed by nobody but policies with a transform. */
+  readonly buildkitNamed: boolean;
+  /** @returns what evidence is signed with, for a person */
+  readonly signing: () => Promise<string>;
+  readonly roster: readonly RosterEntry[];
+  readonly ping: (host: string) => Promise<void>;
+}
+
+/** `problem` makes the exit code 2; `warning` does not. */
+type Health = 'ok' | 'warning' | 'problem';
+
+interface Finding {
+  readonly name: string;
+  readonly status: Health;
+  readonly detail: string;
+  /** What to do about it; null when nothing is wrong. */
+  readonly fix: string | null;
+}
+
+interface ProgramFinding extends Finding {
+  readonly path: string | null;
+  readonly version: string | null;
+  readonly floor: string | null;
+  readonly required: boolean;
+}
+
+export interface Diagnosis {
+  readonly schema_version: 1;
+  readonly ok: boolean;
+  readonly programs: readonly ProgramFinding[];
+  readonly temporal: Finding;
+  readonly buildkit: Finding;
+  readonly signing: Finding;
+  readonly registries: readonly Finding[];
+}
+
+/** Asks everything at once and says what is wrong, each with a fix. */
+export async function diagnose(checks: DoctorChecks): Promise<Diagnosis> {
+  const [programs, temporal, buildkit, signing, registries] = await Promise.all([
+    Promise.all([...checks.programs].map(([name, program]) => checkProgram(name, program, checks))),
+    check('temporal', checks.temporal, 'check TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE and TEMPORAL_TLS'),
+    checkBuildkit(checks),
+    check('signing', checks.signing, CHECK_SIGNING),
+    Promise.all(
+      checks.roster.map(({ name, host }) => check(name, () => checks.ping(host).then(() => host), checkEntry(name))),
+    ),
+  ]);
+  const findings = [...programs, temporal, buildkit, signing, ...registries];
+  const ok = findings.every((finding) => finding.status !== 'problem');
+  return { schema_version: 1, ok, programs, temporal, buildkit, signing, registries };
+}
+
+const CHECK_SIGNING = 'check HOUBA_ATTEST_KEY_REF, and COSIGN_PASSWORD or the variables of the key service';
+
+function checkEntry(name: string): string {
+  return `check ${name} in HOUBA_REGISTRIES: host, username, password, tls_verify, ca_cert`;
+}
+
+/** What the settings cannot tell. */
+const NEEDED_BY_POLICIES: Readonly<Record<string, string>> = {
+  buildctl: 'a policy has a transform',
+  cosign: 'a policy has verifyUpstream',
+};
+
+async function checkProgram(name: string, program: Program, checks: DoctorChecks): Promise<ProgramFinding> {
+  const required = checks.required.has(name);
+  const path = checks.pathOf(name);
+  const floor = program.floor ?? null;
+  const wrong = (detail: string, fix: string, version: string | null = null): ProgramFinding => {
+    return { name, status: required ? 'problem' : 'warning', detail, fix, path, version, floor, required };
+  };
+  const build = `make setup builds ${program.version}, or put it on PATH`;
+  if (path === null) {
+    if (required) return wrong(`is missing; it ${program.purpose}`, build);
+    const need = NEEDED_BY_POLICIES[name];
+    const detail = `not installed, and not needed ${need === undefined ? 'here' : `unless ${need}`} (${program.purpose})`;
+    return { name, status: 'ok', detail, fix: null, path, version: null, floor, required };
+  }
+  let version: string | null;
+  try {
+    version = await checks.versionOf(path, program);
+  } catch (error) {
+    return wrong(`does not run: ${messageOf(error)}`, `remove ${path}; ${build}`);
+  }
+  if (floor !== null && isBelowFloor(version, floor)) {
+    return wrong(`${version ?? 'an unknown version'} is older than ${floor}`, `remove ${path}; ${build}`, version);
+  }
+  return { name, status: 'ok', detail: program.purpose, fix: null, path, version, floor, required };
+}
+
+/** @param fix what to do when the error itself does not say */
+async function check(name: string, ask: () => Promise<string>, fix: string): Promise<Finding> {
+  try {
+    return { name, status: 'ok', detail: await ask(), fix: null };
+  } catch (error) {
+    return { name, status: 'problem', detail: messageOf(error), fix: hintOf(error) ?? fix };
+  }
+}
+
+const WHICH_DAEMON =
+  'for policies with a transform: start buildkitd (as root, or with rootlesskit as another user), or set BUILDKIT_HOST';
+
+async function checkBuildkit({ buildkit, buildkitNamed }: DoctorChecks): Promise<Finding> {
+  const name = 'buildkit';
+  if (buildkit === null) return { name, status: 'ok', detail: 'not asked, for want of buildctl', fix: null };
+  try {
+    return { name, status: 'ok', detail: await buildkit(), fix: null };
+  } catch (error) {
+    const [status, fix] = buildkitNamed
+      ? (['problem', 'start the daemon that BUILDKIT_HOST names, or correct the address'] as const)
+      : (['warning', WHICH_DAEMON] as const);
+    return { name, status, detail: messageOf(error), fix };
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+function hintOf(error: unknown): string | undefined {
+  return error instanceof HoubaError ? error.hint : undefined;
+}
+
+export function renderDiagnosis(diagnosis: Diagnosis, palette: Palette): string {
+  const marks = { ok: palette.good('✓'), warning: palette.doubtful('!'), problem: palette.bad('✗') };
+  const lines: string[] = [];
+  const tell = ({ name, status, detail, fix }: Finding) => {
+    lines.push(`  ${marks[status]} ${name.padEnd(21)} ${escapeControls(detail)}`);
+    if (fix !== null) lines.push(`    ${palette.minor(`→ ${escapeControls(fix)}`)}`);
+  };
+  lines.push('Programs');
+  for (const program of diagnosis.programs) {
+    const { version, floor, path, status } = program;
+    const least = floor === null ? '' : ` (at least ${floor})`;
+    const found = `${version ?? 'version unknown'}${least}  ${palette.minor(path ?? '')}`;
+    if (status === 'ok' && path !== null) lines.push(`  ${marks.ok} ${program.name.padEnd(21)} ${found}`);
+    else if (status === 'ok') lines.push(`  ${palette.minor('-')} ${program.name.padEnd(21)} ${program.detail}`);
+    else tell(program);
+  }
+  lines.push('Temporal');
+  tell(diagnosis.temporal);
+  lines.push('Builds and signing');
+  tell(diagnosis.buildkit);
+  tell(diagnosis.signing);
+  lines.push('Registries');
+  for (const registry of diagnosis.registries) tell(registry);
+  if (diagnosis.registries.length === 0) lines.push('  the roster is empty: set HOUBA_REGISTRIES before reconciling');
+  return `${lines.join('\n')}\n`;
+}
+
+const ANSWER_WITHIN_MS = 15_000;
+
+function checksOf(settings: Settings, close: (() => Promise<void>)[]): DoctorChecks {
+  const reader = createRegistryReader(registryAccess(settings));
+  close.push(() => reader.close());
+  const buildctl = programPath('buildctl');
+  return {
+    programs: readPrograms(),
+    required: new Set([
+      ...['regctl', 'syft'],
+      ...(settings.temporal.address === null ? ['temporal'] : []),
+      ...(settings.attest.signer === '' ? [] : ['cosign']),
+      ...(settings.buildkitHost === null ? [] : ['buildctl']),
+    ]),
+    pathOf: programPath,
+    versionOf: async (file, { versionArgs, versionPattern }) =>
+      versionArgs === undefined
+        ? null
+        : await readProgramVersion({ file, versionArgs, versionPattern, environment: settings.childEnvironment }),
+    temporal: () => temporalOf(settings),
+    buildkit: buildctl === null ? null : () => buildkitOf(buildctl, settings),
+    buildkitNamed: settings.buildkitHost !== null,
+    signing: () => signingOf(settings),
+    roster: [...settings.registries.values()],
+    ping: (host) => reader.ping(host, AbortSignal.timeout(ANSWER_WITHIN_MS)),
+  };
+}
+
+/** Nothing is started to find out: an embedded stack that is down comes up with the first command. */
+async function temporalOf({ temporal, home }: Settings): Promise<string> {
+  const { readStack } = await import('../../stack/stack-files.js');
+  const stack = temporal.address === null ? readStack(home) : null;
+  const place = temporal.address === null ? stack : { ...temporal, address: temporal.address };
+  if (place === null) return `embedded, in ${home}; it starts with the first command`;
+  const { connectTo } = await import('../../connect.js');
+  const client = await connectTo(place);
+  try {
+    await client.connection.workflowService.describeNamespace({ namespace: place.namespace });
+  } finally {
+    await client.connection.close();
+  }
+  return stack === null ? `${place.address}, namespace ${place.namespace}` : `embedded, up at ${place.address}`;
+}
+
+async function buildkitOf(program: string, settings: Settings): Promise<string> {
+  const { createBuildctl } = await import('../../../adapters/buildctl.js');
+  const { buildkitHost: address, buildkitTlsDir: tlsDir, childEnvironment: environment } = settings;
+  return await inWorkDir(settings, async (workDir) => {
+    await createBuildctl({ program, address, tlsDir, workDir, environment }).ping(
+      AbortSignal.timeout(ANSWER_WITHIN_MS),
+    );
+    return address ?? "at buildctl's own default address";
+  });
+}
+
+/** Reads the public half of the key, which takes all that signing takes; nothing is signed, and no log is written to. */
+async function signingOf(settings: Settings): Promise<string> {
+  const { signer, keyRef, fulcioUrl } = settings.attest;
+  if (signer === '') return 'off; evidence is not signed';
+  if (signer === 'keyless') return `keyless, with certificates of ${fulcioUrl || 'the public Fulcio'}`;
+  if (signer === 'key' && existsSync(keyRef) && readFileSync(keyRef, 'utf8').includes('BEGIN PUBLIC KEY')) {
+    throw new HoubaError('ConfigInvalid', `${keyRef} is a public key: it verifies, and cannot sign`, {
+      hint: 'HOUBA_ATTEST_KEY_REF takes the private key that `cosign generate-key-pair` wrote',
+    });
+  }
+  const { openCosign } = await import('../../../worker/open-cosign.js');
+  return await inWorkDir(settings, async (workDir) => {
+    const cosign = await openCosign(settings, workDir);
+    const pem = await cosign.publicKey(keyRef, AbortSignal.timeout(ANSWER_WITHIN_MS));
+    return `${signer} ${keyRef}, public key ${publicKeyFingerprint(pem)}`;
+  });
+}
+
+/** A folder that is gone afterwards, as a worker's would be. */
+async function inWorkDir(settings: Settings, work: (path: string) => Promise<string>): Promise<string> {
+  const { openWorkDir } = await import('../../../worker/work-dir.js');
+  const workDir = openWorkDir(settings.workDir);
+  try {
+    return await work(workDir.path);
+  } finally {
+    workDir.close();
+  }
+}

@@ -1,0 +1,167 @@
+import { readFile } from 'node:fs/promises';
+import { text as readStream } from 'node:stream/consumers';
+import { Command } from 'commander';
+import { readPolicyFiles } from '../../../adapters/policy-files.js';
+import { HoubaError } from '../../../domain/errors.js';
+import { explainSelection, type ImportExplanation } from '../../../domain/policy/explain.js';
+import { PolicySetInvalid } from '../../../domain/policy/issues.js';
+import { policyJsonSchemaText } from '../../../domain/policy/json-schema.js';
+import { type ResolvedPolicy, resolvePolicy } from '../../../domain/policy/resolve.js';
+import { isTag } from '../../../domain/reference.js';
+import { escapeControls } from '../../../domain/text/escape.js';
+import { type Output, outputOption } from '../options.js';
+import { print, printJson } from '../terminal.js';
+
+/** How the source registry is asked for its tags when no list is given. */
+export type ListTags = (source: { readonly registry: string; readonly repository: string }) => Promise<string[]>;
+
+/** `houba policy schema|check|test`: what a policy author needs before anything runs. */
+export function policyCommand(deps: { readonly listTags: ListTags }): Command {
+  const command = new Command('policy').description('write, check and try out policies');
+  command
+    .command('schema')
+    .description('print the JSON Schema (2020-12) of policy files')
+    .addHelpText('after', '\nExample:\n  houba policy schema > policy.schema.json')
+    .action(() => print(policyJsonSchemaText()));
+  command
+    .command('check')
+    .description('check policies without network and without a roster')
+    .argument('<dir>', 'folder of policies, or one file')
+    .addOption(outputOption())
+    .addHelpText('after', '\nExample:\n  houba policy check policies/')
+    .action((path: string, options: { output: Output }) => checkPolicies(path, options.output));
+  command
+    .command('test')
+    .description('show for every source tag whether it is selected, by which rule, and what it becomes')
+    .argument('<file>', 'policy file')
+    .option('--tags-from <file>', "a registry's tags/list JSON, or one tag a line; - reads standard input")
+    .option('--import <name>', 'show this import alone')
+    .addOption(outputOption())
+    .addHelpText('after', '\nExample:\n  houba policy test policies/redis.yaml --tags-from tags.json')
+    .action((path: string, options: TestOptions) => testPolicy(path, options, deps.listTags));
+  return command;
+}
+
+interface TestOptions {
+  readonly tagsFrom?: string;
+  readonly import?: string;
+  readonly output: Output;
+}
+
+async function checkPolicies(path: string, output: Output): Promise<void> {
+  try {
+    const files = await readPolicyFiles(path);
+    const imports = files.reduce((count, { policy }) => count + policy.spec.imports.length, 0);
+    const report = { schema_version: 1, valid: true, policies: files.length, imports, issues: [] };
+    if (output === 'json') await printJson(report);
+    else await print(`${many(files.length, 'policy')}, ${many(imports, 'import')}: ok\n`);
+  } catch (error) {
+    if (output === 'json' && error instanceof PolicySetInvalid) {
+      await printJson({ schema_version: 1, valid: false, policies: null, imports: null, issues: error.issues });
+    }
+    throw error;
+  }
+}
+
+async function testPolicy(path: string, options: TestOptions, listTags: ListTags): Promise<void> {
+  const policy = await readOnePolicy(path);
+  const imports = policy.imports.filter(({ name }) => options.import === undefined || name === options.import);
+  if (imports.length === 0) {
+    throw new HoubaError('ConfigInvalid', `${policy.name} has no import ${JSON.stringify(options.import)}`, {
+      hint: `its imports: ${policy.imports.map(({ name }) => name).join(', ')}`,
+    });
+  }
+  const tags = options.tagsFrom === undefined ? await listTags(policy.source) : await readTagList(options.tagsFrom);
+  const explained = imports.map((entry) => explainSelection(entry, tags));
+  if (options.output === 'json') await printJson({ schema_version: 1, policy: policy.name, imports: explained });
+  else await print(renderTest(policy, tags.length, explained));
+}
+
+async function readOnePolicy(path: string): Promise<ResolvedPolicy> {
+  const [first, ...others] = await readPolicyFiles(path);
+  if (first !== undefined && others.length === 0) return resolvePolicy(first.policy);
+  throw new HoubaError('ConfigInvalid', `${path} holds ${others.length + 1} policies`, {
+    hint: 'name one policy file',
+  });
+}
+
+/** The tags of a `tags/list` answer (also its bare array), or one a line. */
+async function readTagList(file: string): Promise<string[]> {
+  const text = await readText(file);
+  const start = text.trimStart().slice(0, 1);
+  const tags = start === '{' || start === '[' ? tagsOfJson(text, file) : text.split('\n').map((line) => line.trim());
+  const named = [...new Set(tags)].filter((tag) => tag !== '');
+  const odd = named.find((tag) => !isTag(tag));
+  if (odd === undefined) return named;
+  throw new HoubaError('ConfigInvalid', `${file}: ${JSON.stringify(odd.slice(0, 150))} is not a tag`, {
+    hint: TAGS_HINT,
+  });
+}
+
+const TAGS_HINT = 'give the JSON of GET /v2/<name>/tags/list, or one tag a line';
+
+function tagsOfJson(text: string, file: string): string[] {
+  const document = parseJson(text, file);
+  const tags = Array.isArray(document) ? document : (document as { tags?: unknown }).tags;
+  // A registry answers null for a repository without tags.
+  if (tags === null) return [];
+  if (Array.isArray(tags) && tags.every((tag) => typeof tag === 'string')) return tags;
+  throw new HoubaError('ConfigInvalid', `${file}: no list of tags in this JSON`, { hint: TAGS_HINT });
+}
+
+function parseJson(text: string, file: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new HoubaError('ConfigInvalid', `${file}: not valid JSON`, { hint: TAGS_HINT, cause });
+  }
+}
+
+async function readText(file: string): Promise<string> {
+  try {
+    return file === '-' ? await readStream(process.stdin) : await readFile(file, 'utf8');
+  } catch (cause) {
+    throw new HoubaError('ConfigInvalid', `the tag list ${file} cannot be read`, { hint: TAGS_HINT, cause });
+  }
+}
+
+function renderTest(policy: ResolvedPolicy, tags: number, imports: readonly ImportExplanation[]): string {
+  const source = `${policy.source.registry}/${policy.source.repository}`;
+  return [`policy ${policy.name}  source ${source}  ${many(tags, 'tag')}\n`, ...imports.map(renderImport)].join('\n');
+}
+
+function renderImport({ name, variants, selected, rejected, aliases, warnings }: ImportExplanation): string {
+  const outputs = (tag: string) => variants.map(({ suffix }) => `${tag}${suffix}`).join(', ');
+  const rows = [
+    ...selected.map((tag) => ['+', tag, 'selected', `-> ${outputs(tag)}`]),
+    ...rejected.map(({ tag, rule }) => ['-', tag, rule, '']),
+  ];
+  const moving = Object.entries(aliases).map(([alias, target]) => [
+    '@',
+    outputs(alias),
+    'alias',
+    `-> ${outputs(target)}`,
+  ]);
+  return [
+    `import ${name}  ${selected.length} selected, ${rejected.length} rejected, ${many(moving.length, 'alias')}`,
+    `variants: ${variants.map((variant) => variant.name + (variant.suffix && ` (${variant.suffix})`)).join(', ')}`,
+    ...warnings.map((warning) => escapeControls(`warning: ${warning}`)),
+    ...table([...rows, ...moving]),
+    '',
+  ].join('\n');
+}
+
+/** Columns as wide as their content, up to a width that keeps one long tag from pushing the rest away. */
+function table(rows: readonly (readonly string[])[]): string[] {
+  const widths = [0, 1, 2].map((column) => {
+    return rows.reduce((width, row) => Math.max(width, Math.min(row[column]?.length ?? 0, 40)), 0);
+  });
+  return rows.map((row) =>
+    `  ${row.map((cell, column) => escapeControls(cell).padEnd(widths[column] ?? 0)).join('  ')}`.trimEnd(),
+  );
+}
+
+function many(count: number, noun: string): string {
+  const plural = noun.endsWith('y') ? `${noun.slice(0, -1)}ies` : noun.endsWith('s') ? `${noun}es` : `${noun}s`;
+  return `${count} ${count === 1 ? noun : plural}`;
+}

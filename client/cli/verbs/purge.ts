@@ -1,0 +1,61 @@
+import { Command } from 'commander';
+import type { Settings } from '../../../config/settings.js';
+import { HoubaError } from '../../../domain/errors.js';
+import { type PurgeReport, purgeExitCode, renderPurgeReport } from '../../../domain/report/purge-report.js';
+import { reportOption, wholeNumber } from '../options.js';
+import { repositoryOption, runSweep, type SweepOptions } from '../sweep.js';
+
+interface PurgeOptions extends SweepOptions {
+  readonly maxDeletions?: number;
+  readonly requireApproval?: boolean;
+}
+
+export function purgeCommand(): Command {
+  return new Command('purge')
+    .option('--apply', 'begin to retire what is marked, and delete what is due and unused')
+    .option('--registry <name>', 'look at this entry of HOUBA_REGISTRIES alone')
+    .addOption(repositoryOption())
+    .option('--max-deletions <n>', 'begin to retire at most so many tags in this run', wholeNumber(0))
+    .option('--require-approval', 'delete nothing before somebody has said `houba approve REF`')
+    .addOption(reportOption())
+    .addHelpText(
+      'after',
+      '\nExample:\n  houba purge                 # what would become of every marked tag\n' +
+        '  houba purge --apply --max-deletions 20\n\n' +
+        'Needs HOUBA_PURGE_MIN_IDLE and HOUBA_USAGE_ORACLE_CMD (exit 3). Without --apply nothing is begun or deleted.\n' +
+        'A tag that is not due yet waits by itself, and is asked about when it is: `houba restore REF` takes it back.',
+    )
+    .action((_: unknown, self: Command) => purge(self.optsWithGlobals<PurgeOptions>()));
+}
+
+async function purge(options: PurgeOptions): Promise<void> {
+  const { settingsOfProcess } = await import('../settings.js');
+  const { settings } = settingsOfProcess();
+  requireGate(settings);
+  const input = {
+    registry: options.registry ?? null,
+    repositories: options.repository ?? null,
+    apply: options.apply ?? false,
+    maxDeletions: options.maxDeletions ?? null,
+    requireApproval: options.requireApproval ?? false,
+  };
+  await runSweep<PurgeReport>(settings, { verb: 'purge', input }, async (report) => {
+    const { paletteFor, print, printJson } = await import('../terminal.js');
+    if ((options.output ?? settings.logFormat) === 'json') await printJson(report);
+    else await print(renderPurgeReport(report, paletteFor(process.stdout, options.color)));
+    return purgeExitCode(report);
+  });
+}
+
+/** Before anything is started; on a cluster the worker's settings count, and it says the same. */
+function requireGate({ temporal, purgeMinIdleMs, usageOracle }: Settings): void {
+  if (temporal.address !== null) return;
+  const missing = [
+    ...(purgeMinIdleMs === null ? ['HOUBA_PURGE_MIN_IDLE'] : []),
+    ...(usageOracle.command === null ? ['HOUBA_USAGE_ORACLE_CMD'] : []),
+  ];
+  if (missing.length === 0) return;
+  throw new HoubaError('ConfigInvalid', `purge needs ${missing.join(' and ')}`, {
+    hint: 'how long a tag must be unused, and who knows what is in use: see docs/purge.md',
+  });
+}

@@ -1,0 +1,30 @@
+import { createServer } from 'node:net';
+import { HoubaError } from '../../domain/errors.js';
+
+const LOOPBACK = '127.0.0.1';
+
+/**
+ * A port of the loopback interface to listen on: the wanted one if it is free, else any when none is wanted.
+ * @param mover the option that chooses another port, for the message
+ * @throws HoubaError `ConfigInvalid` when the wanted one is in use
+ */
+export async function choosePort(wanted: number | null, mover: string): Promise<number> {
+  const server = createServer();
+  try {
+    return await new Promise<number>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen({ host: LOOPBACK, port: wanted ?? 0, exclusive: true }, () => {
+        const address = server.address();
+        resolve(typeof address === 'object' && address !== null ? address.port : 0);
+      });
+    });
+  } catch (cause) {
+    const code = (cause as NodeJS.ErrnoException).code;
+    throw new HoubaError('ConfigInvalid', `port ${wanted} of ${LOOPBACK} cannot be used: ${code}`, {
+      hint: `choose another one with ${mover}`,
+      cause,
+    });
+  } finally {
+    server.close();
+  }
+}

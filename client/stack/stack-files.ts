@@ -1,0 +1,196 @@
+import { randomUUID } from 'node:crypto';
+import { linkSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { HoubaError } from '../../domain/errors.js';
+import { isAlive, processIdentity } from './processes.js';
+
+/** A process, told from a later one with the same id. */
+export interface ProcessMark {
+  readonly pid: number;
+  readonly identity: string;
+}
+
+/** `stack.json`: the embedded stack of this `HOUBA_HOME`, who runs it and where it listens. Nothing secret. */
+export interface StackRecord {
+  readonly schema_version: 1;
+  /** houba's own version. */
+  readonly version: string;
+  /** `up`: stays until `houba down`; `command`: ends with the command that started it. */
+  readonly mode: 'up' | 'command';
+  /** The process with the worker. */
+  readonly owner: ProcessMark;
+  readonly server: ProcessMark;
+  readonly address: string;
+  readonly namespace: string;
+  readonly ui: string;
+  /** The worker polls: commands may use it. */
+  readonly ready: boolean;
+  readonly settings: Readonly<Record<string, string>>;
+  /** RFC 3339. */
+  readonly started_at: string;
+}
+
+/** The files of an embedded stack in its folder. */
+export function stackFiles(home: string) {
+  return {
+    database: join(home, 'temporal.db'),
+    serverLog: join(home, 'temporal.log'),
+    stackLog: join(home, 'stack.log'),
+    journal: join(home, 'journal.log'),
+    record: join(home, 'stack.json'),
+    lock: join(home, 'lock'),
+    clients: join(home, 'clients'),
+  } as const;
+}
+
+/** Makes the folder, readable by its owner only: its database holds every run's history. */
+export function openHome(home: string): void {
+  try {
+    mkdirSync(stackFiles(home).clients, { recursive: true, mode: 0o700 });
+  } catch (cause) {
+    throw new HoubaError('ConfigInvalid', `cannot make the folder ${home}: ${(cause as Error).message}`, {
+      hint: 'set HOUBA_HOME to a folder that can be written',
+      cause,
+    });
+  }
+}
+
+/** @returns null when there is none, or when it is not one (half-written by a crash, or of another release) */
+export function readStack(home: string): StackRecord | null {
+  try {
+    const record = JSON.parse(readFileSync(stackFiles(home).record, 'utf8')) as StackRecord;
+    return record.schema_version === 1 ? record : null;
+  } catch {
+    return null;
+  }
+}
+
+export function writeStack(home: string, record: StackRecord): void {
+  replaceFile(stackFiles(home).record, `${JSON.stringify(record, null, 2)}\n`);
+}
+
+export function removeStack(home: string): void {
+  rmSync(stackFiles(home).record, { force: true });
+}
+
+/** Says that this process uses the stack of another one; call the result when it no longer does. */
+export function registerClient(home: string): () => void {
+  const self = ownMark();
+  const path = join(stackFiles(home).clients, String(self.pid));
+  writeFileSync(path, self.identity, { mode: 0o600 });
+  return () => rmSync(path, { force: true });
+}
+
+/** Processes that have joined and are alive; what dead ones left is removed. */
+export function liveClients(home: string): number[] {
+  const folder = stackFiles(home).clients;
+  const live: number[] = [];
+  for (const name of readdirSync(folder)) {
+    const path = join(folder, name);
+    if (isAlive(Number(name), readOr(path, ''))) live.push(Number(name));
+    else rmSync(path, { force: true });
+  }
+  return live;
+}
+
+const LOCK_POLL_MS = 25;
+const LOCK_TELL_MS = 2_000;
+const LOCK_PATIENCE_MS = 120_000;
+
+/**
+ * Runs `work` while no other process starts, joins or stops this folder's stack. The lock of a process that died is
+ * taken over.
+ * @param note told once when the wait gets long
+ * @throws HoubaError `ConfigInvalid` when another process keeps it for two minutes
+ */
+export async function withLock<T>(home: string, note: (text: string) => void, work: () => Promise<T>): Promise<T> {
+  const path = stackFiles(home).lock;
+  const mine = JSON.stringify(ownMark());
+  const began = Date.now();
+  let told = false;
+  for (let holder = acquire(path, mine); holder !== null; holder = acquire(path, mine)) {
+    const waited = Date.now() - began;
+    if (waited > LOCK_PATIENCE_MS) {
+      throw new HoubaError('ConfigInvalid', `process ${holder.pid} has held ${path} for too long`, {
+        hint: 'stop that process, or set HOUBA_HOME to another folder',
+      });
+    }
+    if (waited > LOCK_TELL_MS && !told) {
+      told = true;
+      note(`waiting for process ${holder.pid}, which starts or stops the stack in ${home}`);
+    }
+    await new Promise((resolve) => setTimeout(resolve, LOCK_POLL_MS));
+  }
+  try {
+    return await work();
+  } finally {
+    if (readOr(path, '') === mine) rmSync(path, { force: true });
+  }
+}
+
+/** Takes the lock in one step (a link is made whole or not at all); returns its live holder when it cannot. */
+function acquire(path: string, mine: string): ProcessMark | null {
+  const temporary = `${path}.${process.pid}.${randomUUID()}`;
+  writeFileSync(temporary, mine, { mode: 0o600 });
+  try {
+    for (;;) {
+      if (linked(temporary, path)) return null;
+      const found = readOr(path, '');
+      if (found === '') continue; // released in between
+      const holder = parseMark(found);
+      if (holder !== null && isAlive(holder.pid, holder.identity)) return holder;
+      breakLock(path, found);
+    }
+  } finally {
+    rmSync(temporary, { force: true });
+  }
+}
+
+/** Moves a dead holder's lock away; if a live one got in since it was read, it is put back. */
+function breakLock(path: string, stale: string): void {
+  const aside = `${path}.stale.${process.pid}.${randomUUID()}`;
+  try {
+    renameSync(path, aside);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
+    throw error;
+  }
+  if (readOr(aside, stale) !== stale) linked(aside, path);
+  rmSync(aside, { force: true });
+}
+
+function linked(from: string, to: string): boolean {
+  try {
+    linkSync(from, to);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    throw error;
+  }
+}
+
+export function ownMark(): ProcessMark {
+  return { pid: process.pid, identity: processIdentity(process.pid) ?? '' };
+}
+
+function parseMark(text: string): ProcessMark | null {
+  try {
+    return JSON.parse(text) as ProcessMark;
+  } catch {
+    return null;
+  }
+}
+
+function replaceFile(path: string, text: string): void {
+  const temporary = `${path}.${process.pid}.${randomUUID()}`;
+  writeFileSync(temporary, text, { mode: 0o600 });
+  renameSync(temporary, path);
+}
+
+function readOr(path: string, otherwise: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return otherwise;
+  }
+}

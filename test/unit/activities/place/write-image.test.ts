@@ -1,0 +1,585 @@
+import { CancelledFailure } from '@temporalio/common';
+import { beforeEach, describe, expect, it } from 'vitest';
+import type { PublishRequest } from '../../../../activities/place/publish-tag.js';
+import type { Digest } from '../../../../domain/digest.js';
+import { HoubaError, NOTHING_SENT } from '../../../../domain/errors.js';
+import { parseManifest } from '../../../../domain/manifest.js';
+import type { Placement } from '../../../../domain/plan/work.js';
+import type { Repository } from '../../../../domain/reference.js';
+import { OCI_KEYS } from '../../../../domain/stamp/keys.js';
+import { type ActivityWorld, activityEnvironment, createWorld, run } from '../../../support/activity-world.js';
+import { DESTINATION, digestFor, NOW, placementOf, REBUILD } from '../../../support/durable-samples.js';
+import { type ImageFacts, storeImage, storeIndex } from '../../../support/memory-registries.js';
+
+const SOURCE = { host: 'upstream.example', path: 'library/redis' };
+
+let world: ActivityWorld;
+beforeEach(() => {
+  world = createWorld();
+});
+
+/** Gives the source an image under a tag, and says how to place it. */
+function upstream(tag: string, image: ImageFacts = {}, facts: Partial<Placement> = {}): Placement {
+  const baseDigest = storeImage(source(), { salt: tag, ...image });
+  source().tags.set(tag, baseDigest);
+  return placementOf('lib/redis', tag, { baseDigest, ...facts });
+}
+
+const source = () => world.registries.store(SOURCE);
+const destination = () => world.registries.store(DESTINATION);
+const written = () => world.registries.writes.map((call) => call.replace(/sha256:[0-9a-f]+/g, 'DIGEST'));
+
+/** The steps of a placement but for its inventory, one after the other. */
+async function place(placement: Placement): Promise<Digest> {
+  const inspection = await run(world.steps.inspectPlacement, placement);
+  await run(world.steps.writeImage, { placement, inspection });
+  await run(world.steps.publishTag, publishing(placement, inspection.stamped));
+  return inspection.stamped;
+}
+
+function publishing({ destination: to, tag, current }: Placement, digest: Digest): PublishRequest {
+  const placed = { artifactType: 'image', signed: false, stamp: null } as const;
+  return { destination: to, tag, digest, expected: current, journal: { kind: 'imported', out_tag: tag }, placed };
+}
+
+function annotationsOf(repository: Repository, digest: Digest): Readonly<Record<string, string>> {
+  const { bytes, mediaType } = world.registries.store(repository).manifests.get(digest) ?? expect.fail('not there');
+  return parseManifest(bytes, mediaType).annotations;
+}
+
+describe('an inspection', () => {
+  it('says what will be published, and that nothing is there', async () => {
+    const inspection = await run(world.steps.inspectPlacement, upstream('7'));
+    expect(inspection).toEqual({
+      stamped: expect.stringMatching(/^sha256:/),
+      revision: null,
+      stampedPresent: false,
+      originalPresent: false,
+    });
+    expect(world.registries.writes).toEqual([]);
+  });
+
+  it('finds what an equal placement wrote', async () => {
+    const placement = upstream('7');
+    const stamped = await place(placement);
+    expect(await run(world.steps.inspectPlacement, placement)).toEqual({
+      stamped,
+      revision: null,
+      stampedPresent: true,
+      originalPresent: true,
+    });
+  });
+
+  it('reads the original where it is already, for upstream may have dropped it', async () => {
+    const placement = upstream('7');
+    await place(placement);
+    source().manifests.clear();
+    expect(await run(world.steps.inspectPlacement, placement)).toMatchObject({ originalPresent: true });
+  });
+
+  it('fails as NotFound when nobody serves the digest any more', async () => {
+    const placement = upstream('7');
+    source().manifests.clear();
+    await expect(run(world.steps.inspectPlacement, placement)).rejects.toMatchObject({ type: 'NotFound' });
+  });
+
+  it.each([
+    ['its annotation', { annotations: { [OCI_KEYS.revision]: 'abc' }, labels: { [OCI_KEYS.revision]: 'def' } }, 'abc'],
+    ['a label of its configuration', { labels: { [OCI_KEYS.revision]: 'def' } }, 'def'],
+    ['nothing, for an empty label', { labels: { [OCI_KEYS.revision]: '' } }, null],
+  ])('takes the revision of an image from %s', async (_, image, revision) => {
+    expect(await run(world.steps.inspectPlacement, upstream('7', image))).toMatchObject({ revision });
+  });
+
+  it('takes the revision of an index from its first runnable image', async () => {
+    const attestation = storeImage(source(), { salt: 'attestation', labels: { [OCI_KEYS.revision]: 'not this' } });
+    const image = storeImage(source(), { salt: 'amd64', labels: { [OCI_KEYS.revision]: 'def' } });
+    const baseDigest = storeIndex(source(), [
+      { digest: attestation, platform: 'unknown/unknown' },
+      { digest: image, platform: 'linux/amd64' },
+    ]);
+    source().tags.set('7', baseDigest);
+    const placement = placementOf('lib/redis', '7', { baseDigest });
+    expect(await run(world.steps.inspectPlacement, placement)).toMatchObject({ revision: 'def' });
+    const empty = storeIndex(source(), [{ digest: attestation, platform: 'unknown/unknown' }]);
+    const without = placementOf('lib/redis', '7', { baseDigest: empty });
+    expect(await run(world.steps.inspectPlacement, without)).toMatchObject({ revision: null });
+  });
+});
+
+describe('writing', () => {
+  it('copies the original and puts the stamped manifest beside it, both by digest', async () => {
+    const placement = upstream('7', { labels: { [OCI_KEYS.revision]: 'def' } });
+    const inspection = await run(world.steps.inspectPlacement, placement);
+    await run(world.steps.writeImage, { placement, inspection });
+    expect(written()).toEqual([
+      'COPY upstream.example/library/redis@DIGEST registry.example/lib/redis',
+      'PUT registry.example/lib/redis@DIGEST',
+    ]);
+    expect(destination().tags.size).toBe(0);
+    expect(annotationsOf(DESTINATION, inspection.stamped)).toMatchObject({
+      [OCI_KEYS.baseDigest]: placement.baseDigest,
+      [OCI_KEYS.baseName]: 'upstream.example/library/redis:7',
+      [OCI_KEYS.created]: NOW,
+      [OCI_KEYS.revision]: 'def',
+      'io.houba.policy': 'redis',
+      'io.houba.owners': 'group:default/caching',
+    });
+  });
+
+  it('reads the manifest once upstream, when it is inspected: upstreams count what is read', async () => {
+    await place(upstream('7'));
+    const reads = world.registries.reads.filter((call) => call.startsWith('GET upstream.example'));
+    expect(reads).toHaveLength(1);
+  });
+
+  it('records what the tag showed before', async () => {
+    const before = storeImage(destination(), { salt: 'somebody else' });
+    destination().tags.set('7', before);
+    const stamped = await place(upstream('7', {}, { current: before }));
+    expect(annotationsOf(DESTINATION, stamped)).toMatchObject({ 'io.houba.supersedes': before });
+  });
+
+  it('refuses a source tag that moved since the plan', async () => {
+    const placement = upstream('7');
+    const inspection = await run(world.steps.inspectPlacement, placement);
+    source().tags.set('7', storeImage(source(), { salt: 'moved' }));
+    await expect(run(world.steps.writeImage, { placement, inspection })).rejects.toMatchObject({
+      type: 'PreconditionFailed',
+      message: 'upstream.example/library/redis:7 moved during the run (the next run looks at it again)',
+    });
+    expect(world.registries.writes).toEqual([]);
+  });
+
+  it('places the recorded digest again wherever the source tag is now', async () => {
+    const placement = upstream('7', {}, { kind: 'restamped' });
+    source().tags.set('7', storeImage(source(), { salt: 'moved' }));
+    await place(placement);
+    expect(written()).toHaveLength(3);
+  });
+
+  it('notices when the original is not what was inspected', async () => {
+    const placement = upstream('7');
+    const inspection = await run(world.steps.inspectPlacement, placement);
+    const other = { ...inspection, revision: 'other' };
+    await expect(run(world.steps.writeImage, { placement, inspection: other })).rejects.toMatchObject({
+      type: 'DigestMismatch',
+    });
+  });
+
+  it('a second time writes nothing, and gives the same digest', async () => {
+    const placement = upstream('7');
+    const stamped = await place(placement);
+    world.registries.writes.length = 0;
+    expect(await place(placement)).toBe(stamped);
+    expect(world.registries.writes).toEqual([]);
+  });
+
+  it('ends when it is cancelled, in the middle of a copy', async () => {
+    const placement = upstream('7');
+    const inspection = await run(world.steps.inspectPlacement, placement);
+    const environment = activityEnvironment();
+    world.registries.before = (call, signal) =>
+      call.startsWith('COPY')
+        ? new Promise((_, reject) => {
+            signal?.addEventListener('abort', () => reject(signal.reason));
+            environment.cancel();
+          })
+        : undefined;
+    await expect(run(world.steps.writeImage, { placement, inspection }, environment)).rejects.toBeInstanceOf(
+      CancelledFailure,
+    );
+    expect(destination().manifests.size).toBe(0);
+  });
+});
+
+describe('a subset of platforms', () => {
+  const AMD64 = { platforms: ['linux/amd64'], label: { ...placementOf('', '').label, platforms: ['linux/amd64'] } };
+
+  function twoPlatforms(facts: Partial<Placement> = {}): { placement: Placement; amd64: Digest; arm64: Digest } {
+    const amd64 = storeImage(source(), { salt: 'amd64' });
+    const arm64 = storeImage(source(), { salt: 'arm64', architecture: 'arm64' });
+    const baseDigest = storeIndex(source(), [
+      { digest: amd64, platform: 'linux/amd64' },
+      { digest: arm64, platform: 'linux/arm64' },
+    ]);
+    source().tags.set('7', baseDigest);
+    return { placement: placementOf('lib/redis', '7', { baseDigest, ...AMD64, ...facts }), amd64, arm64 };
+  }
+
+  it('copies its children by digest and publishes an index of them, which says so', async () => {
+    const { placement, amd64, arm64 } = twoPlatforms();
+    const digest = await place(placement);
+    expect(world.registries.writes).toEqual([
+      `COPY upstream.example/library/redis@${amd64} registry.example/lib/redis`,
+      `PUT registry.example/lib/redis@${digest}`,
+      'PUT registry.example/lib/redis:7',
+    ]);
+    expect(destination().manifests.has(arm64)).toBe(false);
+    expect(destination().manifests.has(placement.baseDigest)).toBe(false);
+    expect(annotationsOf(DESTINATION, digest)).toMatchObject({
+      'io.houba.platforms': 'linux/amd64',
+      [OCI_KEYS.baseDigest]: placement.baseDigest,
+    });
+    const { bytes, mediaType } = destination().manifests.get(digest) ?? expect.fail('not there');
+    expect(parseManifest(bytes, mediaType)).toMatchObject({ manifests: [{ digest: amd64 }] });
+  });
+
+  it('a second time writes nothing, and a source tag that moved is refused', async () => {
+    const { placement } = twoPlatforms();
+    const inspection = await run(world.steps.inspectPlacement, placement);
+    source().tags.set('7', storeImage(source(), { salt: 'moved' }));
+    await expect(run(world.steps.writeImage, { placement, inspection })).rejects.toMatchObject({
+      type: 'PreconditionFailed',
+    });
+    source().tags.set('7', placement.baseDigest);
+    const digest = await place(placement);
+    world.registries.writes.length = 0;
+    expect(await place(placement)).toBe(digest);
+    expect(written().filter((call) => call.startsWith('PUT'))).toEqual([]);
+  });
+
+  it('that the source lacks is refused, and nothing is written', async () => {
+    const { placement } = twoPlatforms({ platforms: ['linux/s390x'] });
+    await expect(run(world.steps.inspectPlacement, placement)).rejects.toMatchObject({
+      type: 'PolicyInvalid',
+      message: expect.stringMatching(/has no platform linux\/s390x \(it has: linux\/amd64, linux\/arm64\)/),
+    });
+  });
+
+  it('of a single image is that image, whole, if it is of the one platform', async () => {
+    const placement = upstream('7', {}, AMD64);
+    const digest = await place(placement);
+    expect(destination().manifests.has(placement.baseDigest)).toBe(true);
+    expect(annotationsOf(DESTINATION, digest)).toMatchObject({ 'io.houba.platforms': 'linux/amd64' });
+    const other = upstream('8', { architecture: 'arm64' }, AMD64);
+    await expect(run(world.steps.inspectPlacement, other)).rejects.toMatchObject({ type: 'PolicyInvalid' });
+  });
+
+  it('is restamped in place: the same children, another stamp, and upstream is not asked', async () => {
+    const { placement, amd64 } = twoPlatforms();
+    const before = await place(placement);
+    source().manifests.clear();
+    world.registries.writes.length = 0;
+    const label = { ...placement.label, vendor: 'New' };
+    const digest = await place({ ...placement, kind: 'restamped', current: before, label });
+    expect(digest).not.toBe(before);
+    expect(written()).toEqual(['PUT registry.example/lib/redis@DIGEST', 'PUT registry.example/lib/redis:7']);
+    expect(annotationsOf(DESTINATION, digest)).toMatchObject({
+      [OCI_KEYS.vendor]: 'New',
+      'io.houba.supersedes': before,
+      'io.houba.platforms': 'linux/amd64',
+    });
+    const { bytes, mediaType } = destination().manifests.get(digest) ?? expect.fail('not there');
+    expect(parseManifest(bytes, mediaType)).toMatchObject({ manifests: [{ digest: amd64 }] });
+  });
+});
+
+describe('a rebuilt image', () => {
+  /** As a rebuild leaves it: a stamped manifest and what BuildKit said of it. */
+  async function rebuilt(said: unknown = { predicate: {}, subject: [{ name: 'old' }] }): Promise<{
+    placement: Placement;
+    current: Digest;
+  }> {
+    const image = storeImage(destination(), {
+      salt: 'built',
+      annotations: {
+        [OCI_KEYS.baseDigest]: digestFor('base'),
+        [OCI_KEYS.revision]: 'abc',
+        'io.houba.policy': 'redis',
+        'io.houba.transform.version': REBUILD.transform.version,
+      },
+    });
+    destination().tags.set('7', image);
+    const bytes = new TextEncoder().encode(typeof said === 'string' ? said : JSON.stringify(said));
+    await world.registries.regctl.putArtifact(DESTINATION, image, {
+      artifactType: 'application/vnd.in-toto+json',
+      annotations: { 'in-toto.io/predicate-type': 'https://slsa.dev/provenance/v1' },
+      file: { bytes, mediaType: 'application/vnd.in-toto+json' },
+    });
+    world.registries.writes.length = 0;
+    const facts = { kind: 'restamped', current: image, baseDigest: digestFor('base'), ...REBUILD } as const;
+    return { placement: placementOf('lib/redis', '7', facts), current: image };
+  }
+
+  it('is restamped in place, and takes along what BuildKit said, about the new digest', async () => {
+    const { placement, current } = await rebuilt();
+    const digest = await place(placement);
+    expect(annotationsOf(DESTINATION, digest)).toMatchObject({
+      [OCI_KEYS.revision]: 'abc',
+      'io.houba.transform.steps': 'setTimezone',
+      'io.houba.supersedes': current,
+    });
+    const [said, ...others] = await world.registries.reader.listReferrers(DESTINATION, digest);
+    expect(others).toEqual([]);
+    const { bytes } = destination().manifests.get(said?.digest as Digest) ?? expect.fail('not there');
+    const [layer] = JSON.parse(new TextDecoder().decode(bytes)).layers;
+    expect(JSON.parse(new TextDecoder().decode(destination().blobs.get(layer.digest)))).toEqual({
+      predicate: {},
+      subject: [{ name: 'registry.example/lib/redis', digest: { sha256: digest.slice('sha256:'.length) } }],
+    });
+  });
+
+  it('takes it along once, however often the step runs', async () => {
+    const { placement } = await rebuilt();
+    const inspection = await run(world.steps.inspectPlacement, placement);
+    for (const _ of [1, 2]) await run(world.steps.writeImage, { placement, inspection });
+    expect(await world.registries.reader.listReferrers(DESTINATION, inspection.stamped)).toHaveLength(1);
+  });
+
+  it.each([['not JSON'], [null]])('is not restamped when what BuildKit said cannot be read: %j', async (said) => {
+    const { placement } = await rebuilt(said);
+    await expect(place(placement)).rejects.toMatchObject({
+      type: 'Unsupported',
+      message: expect.stringContaining('holds no statement'),
+    });
+  });
+
+  it('loses its stamp where a restamp puts it beside the image, and bears it again the other way round', async () => {
+    const { placement, current } = await rebuilt();
+    const beside: Placement = { ...placement, stampTo: 'referrer' };
+    const inspection = await run(world.steps.inspectPlacement, beside);
+    await run(world.steps.writeImage, { placement: beside, inspection });
+    expect(inspection).toMatchObject({ revision: 'abc', stampedPresent: false });
+    expect(annotationsOf(DESTINATION, inspection.stamped)).toEqual({});
+    const { stamped: digest, revision } = inspection;
+    await run(world.steps.putStamp, { placement: beside, digest, revision });
+    const back: Placement = { ...placement, current: digest };
+    const again = await run(world.steps.inspectPlacement, back);
+    expect(again).toMatchObject({ revision: 'abc' });
+    expect(again.stamped).not.toBe(current);
+  });
+
+  it('that is gone cannot be restamped', async () => {
+    const { placement } = await rebuilt();
+    await expect(run(world.steps.inspectPlacement, { ...placement, current: null })).rejects.toMatchObject({
+      type: 'PreconditionFailed',
+    });
+  });
+});
+
+describe('publishing', () => {
+  async function prepared(): Promise<{ placement: Placement; digest: Digest }> {
+    const placement = upstream('7');
+    const inspection = await run(world.steps.inspectPlacement, placement);
+    await run(world.steps.writeImage, { placement, inspection });
+    world.registries.writes.length = 0;
+    return { placement, digest: inspection.stamped };
+  }
+
+  it('moves the tag in one write, remembers what it shows and tells the journal', async () => {
+    const { placement, digest } = await prepared();
+    expect(await run(world.steps.publishTag, publishing(placement, digest))).toBe(true);
+    expect(world.registries.writes).toEqual(['PUT registry.example/lib/redis:7']);
+    expect(destination().tags.get('7')).toBe(digest);
+    expect(world.memory.facts(DESTINATION, digest)).toMatchObject({
+      stamp: { baseDigest: placement.baseDigest, policy: 'redis' },
+      sbomFormats: ['spdx-json'],
+    });
+    expect(world.journal).toEqual([
+      { event: 'operation', fields: { kind: 'imported', out_tag: '7', out_digest: digest, applied: true } },
+    ]);
+  });
+
+  it('leaves a tag alone that showed the digest when it was planned', async () => {
+    const { placement, digest } = await prepared();
+    destination().tags.set('7', digest);
+    const { placed: _, ...alias } = publishing({ ...placement, current: digest }, digest);
+    expect(await run(world.steps.publishTag, alias)).toBe(false);
+    expect(world.registries.writes).toEqual([]);
+    expect(world.journal).toEqual([]);
+  });
+
+  it('tells of a placement that changed nothing but the stamp beside the image', async () => {
+    const { placement, digest } = await prepared();
+    destination().tags.set('7', digest);
+    expect(await run(world.steps.publishTag, publishing({ ...placement, current: digest }, digest))).toBe(false);
+    expect(world.registries.writes).toEqual([]);
+    expect(world.journal).toMatchObject([{ event: 'operation', fields: { out_digest: digest, applied: true } }]);
+  });
+
+  it('remembers nothing of an alias: it carries what its tag does', async () => {
+    const { placement, digest } = await prepared();
+    const { placed: _, ...alias } = publishing(placement, digest);
+    expect(await run(world.steps.publishTag, alias)).toBe(true);
+    expect(world.memory.facts(DESTINATION, digest)).toBeUndefined();
+  });
+
+  it.each([
+    ['an image', 'image', true, ['spdx-json'], ['spdx-json']],
+    ['an image without a signer', 'image', false, ['spdx-json'], null],
+    ['a chart', 'helmChart', true, [], []],
+  ] as const)('remembers what was attached to %s', async (_, artifactType, signed, sbomFormats, signedFormats) => {
+    const { placement, digest } = await prepared();
+    const placed = { artifactType, signed, stamp: null };
+    await run(world.steps.publishTag, { ...publishing(placement, digest), placed });
+    expect(world.memory.facts(DESTINATION, digest)).toMatchObject({ sbomFormats, signedFormats, stampsBeside: [] });
+  });
+
+  it('tells of a move whose answer was lost, without writing again', async () => {
+    const { placement, digest } = await prepared();
+    destination().tags.set('7', digest);
+    expect(await run(world.steps.publishTag, publishing(placement, digest))).toBe(true);
+    expect(world.registries.writes).toEqual([]);
+    expect(world.journal).toMatchObject([{ event: 'operation', fields: { out_digest: digest, applied: true } }]);
+  });
+
+  it('is not the end of it when something was deleted beside it, and waits while that goes on', async () => {
+    let deletion: 'going on' | 'ended' | 'none' = 'going on';
+    const asked: number[] = [];
+    const since = async (_: Repository, sinceMs: number) => {
+      asked.push(sinceMs);
+      return deletion;
+    };
+    world = createWorld({ deletions: { since, during: (_, work) => work() } });
+    const { placement, digest } = await prepared();
+    const request = { ...publishing(placement, digest), begunAtMs: 5 };
+    await expect(run(world.steps.publishTag, request)).rejects.toMatchObject({
+      ...{ type: 'Interrupted', nonRetryable: false },
+    });
+    expect(destination().tags.get('7')).toBe(digest);
+    deletion = 'ended';
+    expect(await run(world.steps.publishTag, request)).toBe('again');
+    expect(world.journal).toEqual([]);
+    destination().tags.delete('7');
+    deletion = 'none';
+    const again = { ...request, expected: digestFor('before'), begunAtMs: 6, again: true };
+    expect(await run(world.steps.publishTag, again)).toBe(true);
+    expect(destination().tags.get('7')).toBe(digest);
+    expect(world.journal).toMatchObject([{ event: 'operation', fields: { applied: true } }]);
+    expect(asked).toEqual([5, 5, 6]);
+  });
+
+  it.each([
+    ['appeared', null],
+    ['moved', 'expected'],
+  ])('refuses to overwrite a tag that %s meanwhile', async (_, planned) => {
+    const { placement, digest } = await prepared();
+    destination().tags.set('7', storeImage(destination(), { salt: 'somebody else' }));
+    const current = planned === null ? null : storeImage(destination(), { salt: planned });
+    await expect(run(world.steps.publishTag, publishing({ ...placement, current }, digest))).rejects.toMatchObject({
+      type: 'PreconditionFailed',
+    });
+    expect(world.registries.writes).toEqual([]);
+  });
+
+  it('notices when the tag does not show what was put there', async () => {
+    const { placement, digest } = await prepared();
+    world.registries.regctl.putManifest = async () => digest;
+    await expect(run(world.steps.publishTag, publishing(placement, digest))).rejects.toMatchObject({
+      type: 'DigestMismatch',
+      message: `registry.example/lib/redis:7 resolves to nothing after ${digest} was put there`,
+    });
+  });
+
+  it('asks again where reads lag behind the PUT, before it counts as a contradiction', async () => {
+    world = createWorld({ readBackMs: 5_000 });
+    const { placement, digest } = await prepared();
+    const { headManifest } = world.registries.reader;
+    let stale = 3;
+    world.registries.reader.headManifest = async (repository, reference, signal) => {
+      const isStale = reference === '7' && destination().tags.has('7') && stale-- > 0;
+      return isStale ? null : headManifest(repository, reference, signal);
+    };
+    expect(await run(world.steps.publishTag, publishing(placement, digest))).toBe(true);
+    expect(stale).toBeLessThanOrEqual(0);
+  });
+
+  it.each([
+    ['nobody asked for the tag', {}, 'PreconditionFailed', true],
+    ['the registry refused', { put: new HoubaError('Denied', 'no [http 403]') }, 'Denied', true],
+    ['the answer was lost', { put: new HoubaError('RegistryUnavailable', 'EOF') }, 'RegistryUnavailable', false],
+    ['an earlier attempt was cut short', { attempt: 2 }, 'PreconditionFailed', false],
+    [
+      'it was refused after an earlier attempt was cut short',
+      { attempt: 2, put: new HoubaError('Denied', 'no [http 403]') },
+      'Denied',
+      false,
+    ],
+  ] as const)('says whether the tag may show it: %s', async (_, facts, type, nothingSent) => {
+    const { placement, digest } = await prepared();
+    const { put, attempt = 1 } = facts as { put?: HoubaError; attempt?: number };
+    if (put === undefined) destination().tags.set('7', storeImage(destination(), { salt: 'somebody else' }));
+    world.registries.before = (call) => {
+      if (put !== undefined && call.startsWith('PUT')) throw put;
+    };
+    const environment = activityEnvironment({ attempt });
+    const error = await run(world.steps.publishTag, publishing(placement, digest), environment).catch((it) => it);
+    expect(error).toMatchObject({ type });
+    expect(Object.hasOwn(error.details[0], NOTHING_SENT)).toBe(nothingSent);
+  });
+
+  it('fails when the manifest to publish is not there', async () => {
+    const { placement, digest } = await prepared();
+    destination().manifests.delete(digest);
+    await expect(run(world.steps.publishTag, publishing(placement, digest))).rejects.toMatchObject({
+      type: 'NotFound',
+    });
+  });
+});
+
+describe('removing what was written', () => {
+  async function abandoned(): Promise<Digest> {
+    const placement = upstream('7');
+    const inspection = await run(world.steps.inspectPlacement, placement);
+    await run(world.steps.writeImage, { placement, inspection });
+    const request = { destination: DESTINATION, subject: inspection.stamped, carryFrom: null };
+    await run(world.steps.attachSboms, { ...request, timestamp: NOW, journal: null });
+    return inspection.stamped;
+  }
+
+  it('takes the stamped manifest and its referrers, and leaves the original', async () => {
+    const digest = await abandoned();
+    const original = source().tags.get('7') as Digest;
+    expect(destination().manifests.size).toBe(3);
+    expect(await run(world.steps.removeWritten, { destination: DESTINATION, digest })).toEqual({ leftBehind: [] });
+    expect([...destination().manifests.keys()]).toEqual([original]);
+  });
+
+  it('a second time does nothing', async () => {
+    const digest = await abandoned();
+    await run(world.steps.removeWritten, { destination: DESTINATION, digest });
+    expect(await run(world.steps.removeWritten, { destination: DESTINATION, digest })).toEqual({ leftBehind: [] });
+  });
+
+  it('touches nothing that a tag shows: an equal placement may have published it', async () => {
+    const digest = await abandoned();
+    destination().tags.set('7', digest);
+    world.registries.writes.length = 0;
+    expect(await run(world.steps.removeWritten, { destination: DESTINATION, digest })).toEqual({ leftBehind: [] });
+    expect(world.registries.writes).toEqual([]);
+  });
+
+  it('says what it leaves behind where the registry cannot delete', async () => {
+    const digest = await abandoned();
+    destination().tags.set(`sha256-${'0'.repeat(64)}`, digest);
+    world.registries.deletes = false;
+    const { leftBehind } = await run(world.steps.removeWritten, { destination: DESTINATION, digest });
+    expect(leftBehind).toHaveLength(2);
+    expect(leftBehind).toContain(digest);
+    expect(world.journal.at(-1)).toEqual({
+      event: 'left.behind',
+      fields: { dest: 'registry.example/lib/redis', digests: leftBehind },
+    });
+  });
+
+  it('leaves what another tag’s stamp is about: that tag may be about to show it', async () => {
+    const digest = await abandoned();
+    const placement: Placement = { ...upstream('8'), stampTo: 'referrer' };
+    await run(world.steps.putStamp, { placement, digest, revision: null });
+    world.registries.writes.length = 0;
+    expect(await run(world.steps.removeWritten, { destination: DESTINATION, digest })).toEqual({ leftBehind: [] });
+    expect(world.registries.writes).toEqual([]);
+  });
+
+  it('is a failure when the registry fails', async () => {
+    const digest = await abandoned();
+    world.registries.before = (call) => {
+      if (call.startsWith('DELETE')) throw new HoubaError('RegistryUnavailable', 'gone');
+    };
+    await expect(run(world.steps.removeWritten, { destination: DESTINATION, digest })).rejects.toMatchObject({
+      type: 'RegistryUnavailable',
+      nonRetryable: false,
+    });
+  });
+});

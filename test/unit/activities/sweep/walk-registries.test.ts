@@ -1,0 +1,205 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import type { MarksPage } from '../../../../activities/retire/find-marks.js';
+import type { FindRequest, RepositoriesPage } from '../../../../activities/sweep/walk-registries.js';
+import type { Digest } from '../../../../domain/digest.js';
+import { HoubaError } from '../../../../domain/errors.js';
+import { MARK_ARTIFACT_TYPE } from '../../../../domain/lifecycle/mark.js';
+import { type ActivityWorld, createWorld, run, type WorldFacts } from '../../../support/activity-world.js';
+import { policyNamed } from '../../../support/durable-samples.js';
+import { storeImage } from '../../../support/memory-registries.js';
+
+const HOST = 'main.example';
+let world: ActivityWorld;
+
+function open(facts: WorldFacts = {}): void {
+  world = createWorld({
+    openOracle: () => ({ ask: async () => ({ kind: 'unseen', detail: '' }) }),
+    ...facts,
+    settings: { purgeMinIdleMs: 1_000, ...facts.settings },
+  });
+}
+beforeEach(() => open());
+
+const repository = (path: string) => ({ host: HOST, path });
+
+function tagged(path: string, tag: string, salt = `${path} ${tag}`): Digest {
+  const store = world.registries.store(repository(path));
+  const digest = storeImage(store, { salt });
+  store.tags.set(tag, digest);
+  return digest;
+}
+
+/** @param named the tag that the mark names; null: none */
+async function mark(path: string, subject: Digest, named: string | null, state = 'pending-deletion'): Promise<void> {
+  await world.registries.regctl.putArtifact(repository(path), subject, {
+    artifactType: MARK_ARTIFACT_TYPE,
+    annotations: {
+      'io.houba.lifecycle.state': state,
+      'io.houba.lifecycle.marked-at': '2026-01-01T00:00:00Z',
+      'io.houba.policy': 'redis',
+      ...(named === null ? {} : { 'io.houba.lifecycle.tag': named }),
+    },
+  });
+}
+
+async function markedTag(path: string, tag: string): Promise<void> {
+  await mark(path, tagged(path, tag), tag);
+}
+
+const ALL: FindRequest = { registries: ['main'], repositories: null, cursor: null };
+const find = (request: Partial<FindRequest> = {}): Promise<MarksPage> =>
+  run(world.steps.findMarks, { ...ALL, ...request });
+const list = (request: Partial<FindRequest> = {}): Promise<RepositoriesPage> =>
+  run(world.steps.listRepositories, { ...ALL, ...request });
+const names = ({ found }: MarksPage) => found.map(({ destination, tag }) => `${destination.path}:${tag}`);
+
+describe('opening a sweep', () => {
+  const asked = { registry: null, repositories: null, apply: true, asks: true };
+  const refused = async (more: object) => run(world.steps.openSweep, { ...asked, ...more }).catch((error) => error);
+
+  it('needs an idle window and an oracle only where it asks', async () => {
+    open({ settings: { purgeMinIdleMs: null } });
+    expect((await refused({})).type).toBe('ConfigInvalid');
+    expect(await refused({ asks: false })).toMatchObject({ mode: 'apply', registries: ['main'] });
+    open({ openOracle: undefined as never });
+    expect((await refused({})).message).toMatch('oracle');
+  });
+
+  it('refuses a registry or a repository that is not in the roster, and an empty roster', async () => {
+    expect((await refused({ registry: 'nowhere' })).type).toBe('ConfigInvalid');
+    expect((await refused({ repositories: ['other.example/a'] })).type).toBe('ConfigInvalid');
+    expect(await refused({ repositories: [`${HOST}/a`] })).toMatchObject({ registries: ['main'] });
+    open({ roster: {} });
+    expect((await refused({})).type).toBe('ConfigInvalid');
+  });
+
+  it('is dry when the worker says so, and looks at each place once', async () => {
+    const host = 'one.example';
+    open({
+      settings: { dryRunDeletions: true },
+      roster: { a: { host }, b: { host }, c: { host, namespace: 'team' } },
+    });
+    expect(await refused({})).toMatchObject({ mode: 'dry-run', registries: ['b', 'c'] });
+  });
+});
+
+describe('a walk for marks', () => {
+  it('finds every tag that a pending mark on its digest names, and no other', async () => {
+    await markedTag('lib/a', '1');
+    tagged('lib/a', 'unmarked');
+    tagged('lib/a', 'alias', 'lib/a 1');
+    await mark('lib/b', tagged('lib/b', 'restored'), 'restored', 'restored');
+    await mark('lib/b', tagged('lib/b', 'noted'), null, 'superseded');
+    await markedTag('lib/c', '9');
+    const page = await find();
+    expect(names(page)).toEqual(['lib/a:1', 'lib/c:9']);
+    expect(page.found[0]).toMatchObject({ policy: 'redis', destination: { registry: 'main', host: HOST } });
+    expect(page).toMatchObject({ settled: [], next: null });
+  });
+
+  it('tells of a mark that names no tag, which never purges', async () => {
+    await mark('lib/a', tagged('lib/a', 'old'), null);
+    expect(await find()).toMatchObject({
+      found: [],
+      settled: [{ image_ref: `${HOST}/lib/a:old`, decision: 'protect', reason: expect.stringMatching('names no tag') }],
+    });
+  });
+
+  it('goes on where a full page ended, in the middle of a repository too', async () => {
+    for (let index = 0; index < 130; index++) await markedTag('lib/a', `t-${String(index).padStart(3, '0')}`);
+    await markedTag('lib/b', '1');
+    const first = await find();
+    expect(first.found).toHaveLength(100);
+    expect(first.next).toEqual({ registry: 'main', path: 'lib/a', tag: 't-099' });
+    const second = await find({ cursor: first.next });
+    expect(names(second)[0]).toBe('lib/a:t-100');
+    expect(names(second).at(-1)).toBe('lib/b:1');
+    expect(second).toMatchObject({ next: null });
+    expect(new Set([...names(first), ...names(second)]).size).toBe(131);
+  });
+
+  it('reports a repository that cannot be read, and goes on', async () => {
+    await markedTag('lib/a', '1');
+    await markedTag('lib/b', '1');
+    world.registries.before = (call) => {
+      if (call === `TAGS ${HOST}/lib/a`) throw new HoubaError('Denied', 'not for you');
+    };
+    const page = await find();
+    expect(names(page)).toEqual(['lib/b:1']);
+    expect(page.settled).toMatchObject([
+      { image_ref: `${HOST}/lib/a`, digest: null, decision: 'uncertain', error: { type: 'Denied', exit_code: 2 } },
+    ]);
+  });
+
+  it('stays inside the namespace of its registry', async () => {
+    open({ roster: { main: { namespace: 'team' } } });
+    await markedTag('team/a', '1');
+    await markedTag('other/a', '1');
+    await markedTag('teams/a', '1');
+    expect(names(await find())).toEqual(['team/a:1']);
+  });
+});
+
+describe('a registry without a catalogue', () => {
+  const none = (code: 'Unsupported' | 'RegistryUnavailable' = 'Unsupported') => {
+    Object.assign(world.registries.reader, {
+      listRepositories: async () => {
+        throw new HoubaError(code, `${HOST} has no catalogue`);
+      },
+    });
+  };
+  const paths = ({ repositories }: RepositoriesPage) => repositories.map(({ path }) => path);
+
+  it('is looked at where policies write to, and where this worker has been', async () => {
+    open({
+      settings: { policyDir: '/policies' },
+      readPolicies: async () => [{ file: 'redis.yaml', policy: policyNamed('redis') }],
+    });
+    none();
+    const facts = { stamp: null, stampsBeside: [], sbomFormats: [], signedFormats: null, marks: [] };
+    world.memory.rememberFacts(repository('seen/before'), tagged('seen/before', '1'), facts);
+    expect(paths(await list())).toEqual(['lib/redis', 'seen/before']);
+    expect(world.journal).toMatchObject([{ event: 'catalogue.missing', fields: { repositories: 2 } }]);
+  });
+
+  it('is looked at where somebody names, and nowhere else', async () => {
+    none();
+    expect(paths(await list({ repositories: [`${HOST}/lib/x`, 'other.example/lib/y'] }))).toEqual(['lib/x']);
+  });
+
+  it('is an error when nothing is known of it, unless there are others', async () => {
+    open({ roster: { main: {}, other: {} } });
+    none();
+    expect(await list()).toMatchObject({
+      unread: [{ name: HOST, error: { message: expect.stringMatching('--repository') } }],
+    });
+    expect(await find()).toMatchObject({ settled: [{ image_ref: HOST, error: { type: 'Unsupported' } }] });
+    const both = { registries: ['main', 'other'] };
+    expect(await list(both)).toMatchObject({ unread: [] });
+    expect(await find(both)).toMatchObject({
+      settled: [
+        { image_ref: HOST, error: null },
+        { image_ref: 'other.example', error: null },
+      ],
+    });
+  });
+
+  it('is not one that does not answer', async () => {
+    none('RegistryUnavailable');
+    const facts = { stamp: null, stampsBeside: [], sbomFormats: [], signedFormats: null, marks: [] };
+    world.memory.rememberFacts(repository('seen/before'), tagged('seen/before', '1'), facts);
+    expect(await list()).toMatchObject({ repositories: [], unread: [{ error: { type: 'RegistryUnavailable' } }] });
+  });
+});
+
+describe('a list of repositories', () => {
+  it('comes in pages', async () => {
+    for (let index = 0; index < 120; index++) tagged(`lib/r-${String(index).padStart(3, '0')}`, '1');
+    const first = await list();
+    expect(first.repositories).toHaveLength(100);
+    const second = await list({ cursor: first.next });
+    expect(second.repositories.map(({ path }) => path)[0]).toBe('lib/r-100');
+    expect(second.repositories).toHaveLength(20);
+    expect(second.next).toBeNull();
+  });
+});

@@ -1,0 +1,112 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { explainSelection } from '../../../../domain/policy/explain.js';
+import { type ResolvedImport, resolvePolicy } from '../../../../domain/policy/resolve.js';
+import type { TagSelection } from '../../../../domain/selection/select.js';
+import { policyDocument } from './documents.js';
+
+function importWith(tags: Partial<TagSelection>, variants?: { name: string; suffix?: string }[]): ResolvedImport {
+  const [entry] = resolvePolicy(policyDocument({ imports: [{ tags, variants }] })).imports;
+  if (entry === undefined) throw new Error('no import');
+  return entry;
+}
+
+describe('explainSelection', () => {
+  it('accounts for every tag, in order, before suffixes', () => {
+    const entry = importWith({ includeRegex: '^7\\.', excludeRegex: ['alpine', '-rc'], aliases: ['{major}.{minor}'] }, [
+      { name: 'standard' },
+      { name: 'tz', suffix: '-eu' },
+    ]);
+    const evidence = `sha256-${'0'.repeat(64)}.sig`;
+    expect(
+      explainSelection(entry, [
+        'latest',
+        '7.3.0',
+        '7.2.1',
+        '7.2.0',
+        '7.2.1-rc1',
+        '7.2.1-alpine',
+        '7.x',
+        evidence,
+        '7.2.0',
+      ]),
+    ).toEqual({
+      name: 'v1',
+      variants: [
+        { name: 'standard', suffix: '' },
+        { name: 'tz', suffix: '-eu' },
+      ],
+      selected: ['7.2.0', '7.2.1', '7.3.0'],
+      rejected: [
+        { tag: '7.2.1-alpine', rule: 'excludeRegex[0]' },
+        { tag: '7.2.1-rc1', rule: 'excludeRegex[1]' },
+        { tag: '7.x', rule: 'semverOnly' },
+        { tag: 'latest', rule: 'includeRegex' },
+        { tag: evidence, rule: 'evidence-tag' },
+      ],
+      aliases: { '7.2': '7.2.1', '7.3': '7.3.0' },
+      warnings: [],
+    });
+  });
+
+  it.each<[string, Partial<TagSelection>, string[], string[]]>([
+    ['an empty selection', { includeRegex: '^9' }, ['1'], ['no tag is selected']],
+    ['absent names (D5)', { names: ['2'] }, ['1'], ['names: the source has no tag "2"']],
+    [
+      'a clash of an alias and a tag (L8)',
+      { includeRegex: '^7', aliases: ['{major}'] },
+      ['7', '7.2.4'],
+      ['aliases: also selected tags, which a run refuses: 7;'],
+    ],
+    ['an alias that nothing fills', { aliases: ['{os}'] }, ['1'], ['aliases: no selected tag fills {os}']],
+    ['an alias that is no tag', { includeRegex: '^1(?P<rest>.*)$', aliases: ['{rest}'] }, ['1-a'], ['no tags: -a']],
+    [
+      'a pattern without anchors that lets suffixed tags in (C10)',
+      { includeRegex: '7\\.2' },
+      ['7.2.1', '7.2.1-a', '7.2.1-b', '7.2.1-c', '7.2.1-d', '7.2.1-e'],
+      ['anchored at neither end and lets suffixed tags in: 7.2.1-a, 7.2.1-b, 7.2.1-c and 2 more'],
+    ],
+  ])('warns about %s', (_what, tags, upstream, expected) => {
+    const { warnings } = explainSelection(importWith(tags), upstream);
+    expect(warnings).toEqual(expected.map((text) => expect.stringContaining(text)));
+  });
+
+  it.each([
+    ['^7\\.2', 'its start is anchored'],
+    ['\\A7\\.2', 'its start is anchored'],
+    ['(?i)^7\\.2', 'its start is anchored'],
+    ['(?:^7)\\.2', 'its start is anchored'],
+    ['(?P<x>^7)\\.2', 'its start is anchored'],
+    ['2-a$', 'its end is anchored'],
+    ['(2-a$)', 'its end is anchored'],
+    ['2-a\\z', 'its end is anchored'],
+    ['a', 'the pattern asks for the suffix itself'],
+  ])('does not warn about %s: %s', (includeRegex) => {
+    expect(explainSelection(importWith({ includeRegex }), ['7.2-a']).warnings).toEqual([]);
+  });
+
+  it('does not take an escaped dollar for an anchor, nor a tag taken by name for one let in', () => {
+    expect(explainSelection(importWith({ includeRegex: '7|\\$' }), ['7-a']).warnings).toHaveLength(1);
+    expect(explainSelection(importWith({ includeRegex: '7', names: ['7-a'] }), ['7-a']).warnings).toEqual([]);
+  });
+
+  it('sees clashes between variants, and suffixes that make a tag too long', () => {
+    const clash = importWith({ aliases: ['{major}'] }, [{ name: 'a' }, { name: 'b', suffix: '.0' }]);
+    expect(explainSelection(clash, ['1.0']).warnings).toEqual([expect.stringContaining('which a run refuses: 1.0;')]);
+    const long = importWith({ semverOnly: false }, [{ name: 'a', suffix: '-eu' }]);
+    expect(explainSelection(long, ['x'.repeat(127)]).warnings).toEqual([expect.stringContaining('too long for a tag')]);
+  });
+});
+
+const CASES = new URL('../../../../../shared/cases/', import.meta.url);
+
+describe.skipIf(!existsSync(CASES))('real tag lists (only where ../shared/cases is there)', () => {
+  it.each(['redis', 'debian', 'node', 'postgres'])('every tag of %s is selected or rejected, quickly', (name) => {
+    const { tags } = JSON.parse(readFileSync(new URL(`tags-${name}.json`, CASES), 'utf8')) as { tags: string[] };
+    const entry = importWith({ includeRegex: '^v?\\d+(?P<rest>[.\\d]*)', aliases: ['{major}', 'l{rest}'] });
+    const started = performance.now();
+    const { selected, rejected } = explainSelection(entry, tags);
+    expect(performance.now() - started).toBeLessThan(2_000);
+    expect([...selected, ...rejected.map(({ tag }) => tag)].sort()).toEqual([...new Set(tags)].sort());
+  });
+});

@@ -1,0 +1,70 @@
+import { describe, expect, it } from 'vitest';
+import { HoubaError } from '../../../../domain/errors.js';
+import { compilePattern } from '../../../../domain/selection/pattern.js';
+
+function failureOf(source: string): HoubaError {
+  try {
+    compilePattern(source);
+  } catch (error) {
+    if (error instanceof HoubaError) return error;
+  }
+  throw new Error(`${source} compiled`);
+}
+
+describe('a pattern', () => {
+  it('searches, and is not anchored', () => {
+    expect(compilePattern('alpine').matches('7.2.5-alpine3')).toBe(true);
+    expect(compilePattern('^alpine').matches('7.2.5-alpine3')).toBe(false);
+  });
+
+  it.each(['^(?P<a>\\d+)(?P<b>-x)?$', '^(?<a>\\d+)(?<b>-x)?$'])(
+    'has the named groups of %s that took part',
+    (source) => {
+      expect([...(compilePattern(source).groups('7') ?? [])]).toEqual([['a', '7']]);
+      expect([...(compilePattern(source).groups('7-x') ?? [])]).toEqual([
+        ['a', '7'],
+        ['b', '-x'],
+      ]);
+      expect(compilePattern(source).groups('x')).toBeNull();
+    },
+  );
+
+  it('tells where its first match ends', () => {
+    expect(compilePattern('7\\.2').endOfMatch('v7.2.5')).toBe(4);
+    expect(compilePattern('8').endOfMatch('v7.2.5')).toBe(-1);
+  });
+
+  it.each([
+    ['(?=a)', 'lookaround'],
+    ['(?!a)', 'lookaround'],
+    ['(?<=a)b', 'lookaround'],
+    ['(?<!a)b', 'lookaround'],
+    ['(a)\\1', 'back-references'],
+    ['(?P<x>a)(?P=x)', 'back-references'],
+    ['(?<x>a)\\k<x>', 'back-references'],
+    ['7\\Z', '\\z'],
+    ['[', 'RE2'],
+    ['(', 'RE2'],
+    ['a{1001}', 'RE2'],
+    ['(?P<x>a)(?P<x>b)', 'RE2'],
+  ])('refuses %s with a hint about %s', (source, hint) => {
+    const failure = failureOf(source);
+    expect(failure.code).toBe('PolicyInvalid');
+    expect(failure.hint).toContain(hint);
+  });
+
+  it('refuses what is too long, and what multiplies to too much', () => {
+    expect(failureOf('a'.repeat(1001)).message).toContain('longer than 1000');
+    expect(failureOf('a{1000}'.repeat(10)).message).toContain('too large a program');
+  });
+
+  it('answers a pattern that stops backtracking engines at once', () => {
+    expect(compilePattern('^(a+)+$').matches(`${'a'.repeat(10_000)}!`)).toBe(false);
+  });
+
+  it('is compiled once, and forgotten when there are too many', () => {
+    expect(compilePattern('^once$')).toBe(compilePattern('^once$'));
+    for (let count = 0; count < 600; count += 1) compilePattern(`^${count}$`);
+    expect(compilePattern('^once$').matches('once')).toBe(true);
+  });
+});
