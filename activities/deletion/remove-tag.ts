@@ -83,7 +83,7 @@ export async function isGone(
   patienceMs = readBackMs,
 ): Promise<boolean> {
   const read = () => reader.headManifest(repository, reference, signal);
-  return (await readBack(read, (head) => head === null, { patienceMs, signal })) === null;
+  return (await readBack(read, (head) => head === null, patienceMs)) === null;
 }
 
 /** Gives a tag back what it showed, if it shows the placeholder. */
@@ -104,7 +104,7 @@ async function putBack(
     });
   }
   await regctl.putManifest(repository, { tag }, raw.mediaType, raw.bytes, signal);
-  const found = await readBack(head, (now) => now?.digest === shown, { patienceMs: readBackMs, signal });
+  const found = await readBack(head, (now) => now?.digest === shown, readBackMs);
   if (found?.digest === shown) return;
   throw new HoubaError('DigestMismatch', `${formatTagged(repository, tag)} resolves to ${found?.digest ?? 'nothing'}`, {
     hint: `${shown} was put back there after the registry did not delete the tag; look at it by hand`,

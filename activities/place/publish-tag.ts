@@ -90,7 +90,7 @@ async function publishTag(
   }
   if (begunAtMs !== undefined && (await wasOvertaken(deps, destination, begunAtMs))) return 'again';
   if (shown !== digest) {
-    shown = await readBack(head, (now) => now === digest, { patienceMs: deps.readBackMs, signal });
+    shown = await readBack(head, (now) => now === digest, deps.readBackMs);
   }
   if (shown !== digest) {
     throw new HoubaError('DigestMismatch', `${name} resolves to ${shown ?? 'nothing'} after ${digest} was put there`);

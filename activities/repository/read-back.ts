@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import { sleep } from '@temporalio/activity';
 
 /** A read that contradicts a write is asked again for this long, ms: at some registries reads lag seconds behind. */
 export const READ_BACK_MS = 60_000;
@@ -7,7 +7,7 @@ const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 10_000;
 
 /**
- * Reads what was just written until it shows the write, with growing pauses.
+ * Reads what was just written until it shows the write, with growing pauses. A cancelled activity ends it.
  *
  * @param patienceMs how long to ask again
  * @returns the last answer, which may still contradict the write
@@ -15,13 +15,13 @@ const LONGEST_PAUSE_MS = 10_000;
 export async function readBack<Answer>(
   read: () => Promise<Answer>,
   showsWrite: (answer: Answer) => boolean,
-  { patienceMs, signal }: { readonly patienceMs: number; readonly signal: AbortSignal },
+  patienceMs: number,
 ): Promise<Answer> {
   const until = Date.now() + patienceMs;
   for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
     const answer = await read();
     const leftMs = until - Date.now();
     if (showsWrite(answer) || leftMs <= 0) return answer;
-    await sleep(Math.min(pauseMs, leftMs), undefined, { signal });
+    await sleep(Math.min(pauseMs, leftMs));
   }
 }
