@@ -22,7 +22,6 @@ export const PROGRAMS = {
     maven: ['io.temporal:temporal-test-server:1.31.0', 'org.slf4j:slf4j-nop:1.7.36'],
     main: 'io.temporal.testserver.TestServer',
     version: '1.31.0',
-    compileSeconds: 20,
     system: ['java', 'mvn'],
   },
 };

@@ -94,17 +94,18 @@ async function download(url, sha256, file) {
 /** Writes the one file of a .tar.gz that is wanted; nothing else of it touches the disk. */
 async function unpack(archive, wanted, target) {
   const entries = extract();
-  const reading = pipeline(createReadStream(archive), createGunzip(), entries);
   let found = false;
-  for await (const entry of entries) {
-    if (entry.header.type === 'file' && entry.header.name.replace(/^\.\//, '') === wanted) {
-      await pipeline(entry, createWriteStream(target));
-      found = true;
-    } else {
-      entry.resume();
+  const pick = async () => {
+    for await (const entry of entries) {
+      if (entry.header.type === 'file' && entry.header.name.replace(/^\.\//, '') === wanted) {
+        await pipeline(entry, createWriteStream(target));
+        found = true;
+      } else {
+        entry.resume();
+      }
     }
-  }
-  await reading;
+  };
+  await Promise.all([pipeline(createReadStream(archive), createGunzip(), entries), pick()]);
   if (!found) throw new Unavailable(`the release file holds no ${wanted}`);
 }
 

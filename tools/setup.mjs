@@ -62,13 +62,18 @@ async function announce(names) {
     console.log(`Release files from ${MIRROR}: ${fetched.join(', ')}`);
     console.log(`  about ${megabytes} MB, which take ${spoken(megabytes / MEGABYTES_PER_SECOND)} at 50 Mbit/s`);
   }
-  if (compiled.length > 0) {
-    const unpinned = compiled.filter((name) => PROGRAMS[name].module && !released.includes(name));
+  const [go, java] = [
+    compiled.filter((name) => PROGRAMS[name].module),
+    compiled.filter((name) => PROGRAMS[name].maven),
+  ];
+  if (go.length > 0) {
+    const unpinned = go.filter((name) => !released.includes(name));
     const why = unpinned.length > 0 ? `; no release file for ${PLATFORM} is pinned of ${unpinned.join(', ')}` : '';
-    const seconds = sum(compiled.map((name) => PROGRAMS[name].compileSeconds));
-    console.log(`Compiled from source: ${compiled.join(', ')}${why}`);
+    const seconds = sum(go.map((name) => PROGRAMS[name].compileSeconds));
+    console.log(`Compiled from source: ${go.join(', ')}${why}`);
     console.log(`  about ${spoken(seconds)} on two idle cores (this machine has ${availableParallelism()})`);
   }
+  if (java.length > 0) console.log(`From Maven Central: ${java.join(', ')}`);
   return fetched;
 }
 
