@@ -13,7 +13,7 @@ export UPSTREAM DEMO_UPSTREAM_PORT DEMO_REGISTRY_PORT DEMO_TEMPORAL_PORT DEMO_UI
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: node_modules/.package-lock.json ## install packages and build the outside programs into .tools/bin
+setup: node_modules/.package-lock.json ## install packages, and the outside programs into .tools/bin
 	node tools/system.mjs java mvn runc openssl
 	node tools/setup.mjs $(RUNTIME) $(TESTING)
 

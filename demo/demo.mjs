@@ -1,6 +1,7 @@
 // The local demo: `up` starts a stack with real images and reconciles it, `again` reconciles once more, `logs` follows
 // the stack, `down` ends it and removes what it left. All it makes lies under .state/.
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -8,7 +9,7 @@ import { onPath } from '../tools/system.mjs';
 import { keysIn, makeKeys, needsOfKeys, signingPassword } from './keys.mjs';
 import { lookingWith } from './look.mjs';
 import { DemoError, processesIn, requirePort } from './processes.mjs';
-import { fillUpstream, needsOfUpstream, PLATFORM } from './upstream.mjs';
+import { fillUpstream, makeRootFileSystems, needsOfUpstream, PLATFORM } from './upstream.mjs';
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 const STATE = join(ROOT, '.state', 'demo');
@@ -45,11 +46,8 @@ async function up() {
 
   step('What the machine must bring');
   const installed = local ? [...needsOfUpstream, ...(buildkit ? ['runc'] : [])] : [];
-  runNode('tools/system.mjs', ...needsOfKeys, ...installed);
-  step('Outside programs and build');
-  const programs = ['regctl', 'syft', 'cosign', 'temporal', 'olareg', ...(buildkit ? ['buildctl', 'buildkitd'] : [])];
-  runNode('tools/setup.mjs', ...programs);
-  runNode('tools/build.mjs');
+  await runNode('tools/system.mjs', needsOfKeys.concat(installed));
+  await prepare(local, buildkit);
 
   step('The local stack');
   mkdirSync(STATE, { recursive: true });
@@ -74,9 +72,31 @@ async function up() {
   show(facts);
 }
 
+/** Programs and the build, and meanwhile root file systems: these wait for a Debian mirror, mostly. */
+async function prepare(local, buildkit) {
+  step(`Outside programs and build${local ? '; root file systems' : ''}`);
+  console.log(
+    '  How long programs take is said next; the rest of a first demo takes about a minute on two idle cores.',
+  );
+  const programs = ['regctl', 'syft', 'cosign', 'temporal', 'olareg', ...(buildkit ? ['buildctl', 'buildkitd'] : [])];
+  const failure = new AbortController();
+  const build = async () => {
+    await runNode('tools/setup.mjs', programs, failure.signal);
+    await runNode('tools/build.mjs', [], failure.signal);
+  };
+  const work = [build(), local && makeRootFileSystems(CACHE, failure.signal)];
+  try {
+    await Promise.all(work);
+  } catch (error) {
+    failure.abort();
+    await Promise.allSettled(work);
+    throw error;
+  }
+}
+
 async function again() {
   const facts = requireDemo();
-  runNode('tools/build.mjs');
+  await runNode('tools/build.mjs');
   const before = writes();
   const policies = renderPolicies(facts);
   step(`houba reconcile ${policies}`);
@@ -328,8 +348,9 @@ function writes() {
   return (log.match(/ method=(PUT|POST|PATCH|DELETE) /g) ?? []).length;
 }
 
-function runNode(script, ...args) {
-  const { status } = spawnSync(process.execPath, [join(ROOT, script), ...args], { stdio: 'inherit' });
+async function runNode(script, args = [], signal = undefined) {
+  const child = spawn(process.execPath, [join(ROOT, script), ...args], { stdio: 'inherit', signal });
+  const [status] = await once(child, 'close');
   if (status !== 0) throw new DemoError(`${script} failed (see above)`);
 }
 

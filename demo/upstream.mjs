@@ -1,6 +1,7 @@
 // Fills the demo's upstream registry with real images that need no internet but a Debian mirror: three busybox versions
 // as Debian released them, a Debian root file system, and one static program with nothing around it.
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { onPath } from '../tools/system.mjs';
@@ -38,12 +39,23 @@ const ARCHITECTURES = { x64: 'amd64', arm64: 'arm64' };
 export const PLATFORM = `linux/${ARCHITECTURES[process.arch] ?? process.arch}`;
 
 /**
- * Pushes what is not there yet. Root file systems are kept in `cache`, so that a second demo is quick.
+ * Makes the root file systems that are not in `cache` yet; they stay there, so that a second demo is quick.
+ * @param signal ends it halfway
+ */
+export async function makeRootFileSystems(cache, signal) {
+  mkdirSync(cache, { recursive: true });
+  for (const { suite, holds } of IMAGES) {
+    const path = rootFileSystem(cache, suite, holds);
+    if (!existsSync(path)) await bootstrap(path, suite, holds, signal);
+  }
+}
+
+/**
+ * Pushes what is not there yet, from the root file systems in `cache`.
  * @param regctl runs regctl with the given arguments and returns its output, or throws
  * @param host the upstream registry, `127.0.0.1:15001`
  */
 export function fillUpstream({ regctl, host, cache }) {
-  mkdirSync(cache, { recursive: true });
   for (const { repository, tag, suite, holds, only, config = [], moving = [] } of IMAGES) {
     const image = `${host}/${repository}:${tag}`;
     if (present(regctl, `${host}/${repository}`, tag)) continue;
@@ -69,24 +81,27 @@ function present(regctl, repository, tag) {
 }
 
 function rootFileSystem(cache, suite, { variant, packages }) {
-  const path = join(cache, `${suite}-${variant}-${packages.join('-')}.tar`);
-  if (existsSync(path)) return path;
+  return join(cache, `${suite}-${variant}-${packages.join('-')}.tar`);
+}
+
+async function bootstrap(path, suite, { variant, packages }, signal) {
   const options = [`--variant=${variant}`, `--include=${packages.join(',')}`];
   console.log(`  mmdebstrap ${options.join(' ')} ${suite}`);
   const temporary = `${path}.new`;
-  const { status, stderr } = spawnSync(
-    'mmdebstrap',
-    ['--quiet', '--format=tar', ...options, suite, temporary, ...mirrors()],
-    {
-      encoding: 'utf8',
-    },
-  );
-  if (status !== 0) {
+  const making = ['--quiet', '--format=tar', ...options, suite, temporary, ...mirrors()];
+  const child = spawn('mmdebstrap', making, { stdio: ['ignore', 'ignore', 'pipe'], signal });
+  let words = '';
+  child.stderr.setEncoding('utf8').on('data', (text) => {
+    words += text;
+  });
+  try {
+    const [status] = await once(child, 'close');
+    if (status !== 0) throw new Error(words.trim().split('\n').slice(-5).join('\n'));
+    renameSync(temporary, path);
+  } catch (error) {
     rmSync(temporary, { force: true });
-    throw new DemoError(`mmdebstrap could not make ${suite}: ${stderr.trim().split('\n').slice(-5).join('\n')}`);
+    throw new DemoError(`mmdebstrap could not make ${suite}: ${error.message}`);
   }
-  renameSync(temporary, path);
-  return path;
 }
 
 /** A tar with one file of another, without the folders it lies in. */
