@@ -561,7 +561,9 @@ describe('a collection', () => {
   }
 
   it('that is killed in the middle goes on', async () => {
+    await world.houba.up();
     await moved('killed', 3);
+    await world.houba.down();
     const names = ['--repository', `${world.proxy.host}/demo/killed`, ...AT_ONCE, '--apply', '--output', 'json'];
     let deleted = 0;
     world.proxy.intercept = async ({ method, path }) => {

@@ -54,6 +54,7 @@ describe.each(KINDS)('a deletion is killed in the middle, on %s', (_, startRegis
       const major = image(`killed ${tag[0]}`, { platform: { os: 'linux', architecture: 's390x' } });
       await push(upstream.host, 'killed', [tag], index([image(`killed ${tag}`), major, shared]));
     }
+    await houba.up();
     const { report } = await houba.reconcile(policy('mark', '.'));
     expect(report.totals).toMatchObject({ imported: 4, failed: 0 });
     await push(registry.host, 'demo/killed', ['9.9.9'], image('theirs'));
@@ -75,10 +76,11 @@ describe.each(KINDS)('a deletion is killed in the middle, on %s', (_, startRegis
     });
   }
 
-  /** Marks what else there is, and lets the idle window pass. */
+  /** Marks what else there is, ends the stack, and lets the idle window pass. */
   async function mark(includeRegex: string): Promise<void> {
     await houba.reconcile(policy('mark', includeRegex));
     const marked = Date.now();
+    await houba.down();
     await until(() => Date.now() > marked + 1_000, 'the end of the idle window');
   }
 
@@ -125,6 +127,7 @@ describe.each(KINDS)('a deletion is killed in the middle, on %s', (_, startRegis
 
   it('of a run: the same command goes on with it', async () => {
     const dir = policy('purge', '^2');
+    await houba.down();
     for (const deletions of KILLS) {
       const killed = houba.start('reconcile', dir, '--output', 'json');
       await killAfter(deletions, killed);
