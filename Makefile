@@ -8,7 +8,7 @@ TESTING := olareg registry buildkitd fulcio timestamp-server temporal-test-serve
 # Settings of the demo, such as UPSTREAM=docker.io or DEMO_REGISTRY_PORT=5050, may stand behind `make demo`.
 export UPSTREAM DEMO_UPSTREAM_PORT DEMO_REGISTRY_PORT DEMO_TEMPORAL_PORT DEMO_UI_PORT DEMO_BUILDKIT
 
-.PHONY: help setup hooks build check test demo demo-run logs down bench clean
+.PHONY: help setup hooks build check test test-fast demo demo-run logs down bench clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,6 +30,10 @@ check: node_modules/.package-lock.json ## format, lint, types, import rules, unu
 
 test: setup build ## all tests with coverage gates
 	node tools/test.mjs
+
+test-fast: build ## the tests that need no registry and no builder, in a minute or two
+	node tools/setup.mjs temporal temporal-test-server
+	node tools/test.mjs --fast
 
 demo: node_modules/.package-lock.json ## a local stack with real images, reconciled; it stays up
 	node demo/demo.mjs up

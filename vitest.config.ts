@@ -1,9 +1,13 @@
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 
 const minute = 60_000;
+const CORES = availableParallelism();
+/** Tests with servers wait most of their time, for timers and for programs: more run side by side than there are cores. */
+const BESIDE = CORES + 2;
 
-/** Suites run one after the other; those with servers also one file at a time, or they measure each other's load. */
-function suite(order: number, name: string, timeout: number, servers: boolean) {
+/** Suites of one order share the workers; the orders come one after the other. */
+function suite(order: number, name: string, timeout: number, maxWorkers: number) {
   return {
     extends: true as const,
     test: {
@@ -11,8 +15,9 @@ function suite(order: number, name: string, timeout: number, servers: boolean) {
       include: [`test/${name}/**/*.test.ts`],
       testTimeout: timeout,
       hookTimeout: timeout,
+      maxWorkers,
       sequence: { groupOrder: order },
-      ...(servers && { globalSetup: 'test/support/global-setup.ts', maxWorkers: 1 }),
+      ...(name !== 'unit' && { globalSetup: 'test/support/global-setup.ts' }),
     },
   };
 }
@@ -22,12 +27,12 @@ export default defineConfig({
     // The native module of the Temporal SDK does not bear worker threads.
     pool: 'forks',
     projects: [
-      suite(0, 'unit', 20_000, false),
-      suite(1, 'workflows', 2 * minute, true),
-      suite(2, 'replay', 2 * minute, true),
-      suite(3, 'integration', 3 * minute, true),
-      suite(4, 'security', 3 * minute, true),
-      suite(5, 'e2e', 10 * minute, true),
+      suite(0, 'unit', 20_000, CORES),
+      suite(1, 'workflows', 2 * minute, CORES),
+      suite(1, 'replay', 2 * minute, CORES),
+      suite(2, 'integration', 3 * minute, BESIDE),
+      suite(2, 'security', 10 * minute, BESIDE),
+      suite(2, 'e2e', 10 * minute, BESIDE),
     ],
     coverage: {
       provider: 'v8',

@@ -38,9 +38,11 @@ describe.each([
     stock = await stockCosign(join(houba.folder, 'cosign'));
     ours = await stock.makeKey('ours');
     const theirs = await stock.makeKey('theirs');
-    await place('fine', 'image', ours);
-    await place('bare', 'generic', ours);
-    await place('unsigned', 'image', null);
+    await houba.upWith({ HOUBA_ATTEST_SIGNER: 'key', HOUBA_ATTEST_KEY_REF: ours.privateFile });
+    await place('fine', 'image');
+    await place('bare', 'generic');
+    await houba.upWith({ HOUBA_ATTEST_SIGNER: undefined, HOUBA_ATTEST_KEY_REF: undefined });
+    await place('unsigned', 'image');
     await stock.attest(theirs, `${registry.host}/demo/unsigned:1.0.0`, TRANSFORM, {});
     await push(registry.host, 'demo/fine', ['stray'], image('stray'));
     proxy.reset();
@@ -52,14 +54,11 @@ describe.each([
     await upstream?.stop();
   });
 
-  async function place(name: string, artifactType: string, key: CosignKey | null): Promise<void> {
+  async function place(name: string, artifactType: string): Promise<void> {
     await push(upstream.host, name, ['1.0.0'], image(name));
     const dir = houba.policies({ name, artifactType, from: `${upstream.host}/${name}`, to: [`main:demo/${name}`] });
-    if (key !== null) Object.assign(houba.env, { HOUBA_ATTEST_SIGNER: 'key', HOUBA_ATTEST_KEY_REF: key.privateFile });
     const { code, stderr } = await houba.reconcile(dir);
     expect(code, stderr.slice(-3000)).toBe(0);
-    delete houba.env.HOUBA_ATTEST_SIGNER;
-    delete houba.env.HOUBA_ATTEST_KEY_REF;
   }
 
   async function audit(...args: readonly string[]): Promise<{ code: number | null; report: AuditReport }> {
@@ -99,7 +98,7 @@ describe.each([
   });
 
   it('verifies signatures where the settings say whose count, and a person reads one line a gap', async () => {
-    houba.env.HOUBA_ATTEST_KEY_REF = ours.publicFile;
+    await houba.upWith({ HOUBA_ATTEST_KEY_REF: ours.publicFile });
     const told = await houba.run('audit', '--registry', 'main', '--signed', '--sbom', '--output', 'text');
     expect(told.code, told.stderr).toBe(0);
     expect(told.stdout.replaceAll(/sha256:[0-9a-f]{64}/g, 'sha256:…').split('\n')).toEqual([
@@ -118,7 +117,6 @@ describe.each([
     ['no gap among the first', ['--fail-on-uncovered', '--fail-on-unsigned', '--limit', '1'], 0],
     ['no gap in this repository', ['--fail-on-unsigned', '--fail-on-no-sbom', '--repository', 'HERE'], 0],
   ])('exits as the gates say: %s', async (_what, args, exit) => {
-    houba.env.HOUBA_ATTEST_KEY_REF = ours.publicFile;
     const { code, report } = await audit(...args.map((word) => (word === 'HERE' ? at('fine') : word)));
     expect(code, JSON.stringify(report.counts)).toBe(exit);
     expect(report.verified).toBe(args.includes('--fail-on-unsigned'));

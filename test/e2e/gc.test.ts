@@ -22,7 +22,7 @@ import {
   type StoredManifest,
   type StoredRepository,
 } from '../support/storage.js';
-import { image, index, push, rawManifest, type TestImage } from '../support/upstream-images.js';
+import { alike, image, index, push, rawManifest, type TestImage } from '../support/upstream-images.js';
 import { type CosignKey, type StockCosign, stockCosign } from '../support/upstream-signer.js';
 
 const SCAN_REPORT = 'application/vnd.houba.scan.result.v1';
@@ -96,12 +96,12 @@ async function createWorld(kind: Kind, settings: Readonly<Record<string, string>
     },
     publish: async (name, text, tag) => {
       const arm64 = { os: 'linux', architecture: 'arm64' };
-      const both = index([image(`${name} ${text}`), image(`${name} ${text}`, { platform: arm64 })]);
+      const both = index([alike(`${name} ${text}`), alike(`${name} ${text}`, { platform: arm64 })]);
       await push(upstream.host, name, [tag], both);
       return both;
     },
     publishOne: async (name, text, ...tags) => {
-      const one = image(`${name} ${text}`);
+      const one = alike(`${name} ${text}`);
       await push(upstream.host, name, tags, one);
       return one;
     },
@@ -561,7 +561,9 @@ describe('a collection', () => {
   }
 
   it('that is killed in the middle goes on', async () => {
+    await world.houba.up();
     await moved('killed', 3);
+    await world.houba.down();
     const names = ['--repository', `${world.proxy.host}/demo/killed`, ...AT_ONCE, '--apply', '--output', 'json'];
     let deleted = 0;
     world.proxy.intercept = async ({ method, path }) => {

@@ -15,7 +15,7 @@ import {
   type RegctlReader,
   regctlReader,
 } from '../support/stack.js';
-import { image, push } from '../support/upstream-images.js';
+import { alike, push } from '../support/upstream-images.js';
 
 let upstream: RunningRegistry;
 let registry: RunningRegistry;
@@ -73,7 +73,7 @@ describe('a plan in a file', () => {
   let moved: string;
 
   it('holds what a run would do, and nothing is done', async () => {
-    for (const tag of ['1.0.0', '1.1.0', '1.2.0']) await push(upstream.host, 'app', [tag], image(`app ${tag}`));
+    for (const tag of ['1.0.0', '1.1.0', '1.2.0']) await push(upstream.host, 'app', [tag], alike(`app ${tag}`));
     dir = houba.policies(policy('app', { import: { tags: { aliases: ['latest'] } } }));
     const { ended, ...rest } = await plan(dir, '--detailed-exitcode');
     saved = rest.saved;
@@ -96,10 +96,10 @@ describe('a plan in a file', () => {
   });
 
   it('is carried out as it is: what moved since is refused, what is new is left alone', async () => {
-    await push(upstream.host, 'app', ['1.1.0'], image('app 1.1.0 moved'));
+    await push(upstream.host, 'app', ['1.1.0'], alike('app 1.1.0 moved'));
     moved = await regctl.digest(`${upstream.host}/app:1.1.0`);
-    await push(upstream.host, 'app', ['1.3.0'], image('app 1.3.0'));
-    await push(upstream.host, 'app', ['0.9.0'], image('app 0.9.0'));
+    await push(upstream.host, 'app', ['1.3.0'], alike('app 1.3.0'));
+    await push(upstream.host, 'app', ['0.9.0'], alike('app 0.9.0'));
     const { code, report } = await carryOut();
     expect(code).toBe(1);
     expect(report.status).toBe('partial');
@@ -173,9 +173,9 @@ describe('a plan in a file', () => {
 describe('a plan of what is there', () => {
   it('holds updates that wait, new stamps and marks, and carries them out', async () => {
     for (const tag of ['1.0.0', '1.1.0', '2.0.0', '3.0.0'])
-      await push(upstream.host, 'svc', [tag], image(`svc ${tag}`));
+      await push(upstream.host, 'svc', [tag], alike(`svc ${tag}`));
     await houba.reconcile(houba.policies(policy('svc')));
-    await push(upstream.host, 'svc', ['3.0.0'], image('svc 3.0.0 moved'));
+    await push(upstream.host, 'svc', ['3.0.0'], alike('svc 3.0.0 moved'));
     const owners = ['group:default/svc'];
     const dir = houba.policies(policy('svc', { import: { tags: { includeRegex: '^[123]\\.0' }, owners } }));
     const { saved } = await plan(dir);
@@ -201,12 +201,12 @@ describe('a plan of what is there', () => {
   });
 
   it('holds tags that wait, which go on waiting', async () => {
-    await push(upstream.host, 'rolling', ['1.0.0'], image('rolling 1'));
+    await push(upstream.host, 'rolling', ['1.0.0'], alike('rolling 1'));
     const dir = houba.policies(policy('rolling'));
     await houba.reconcile(dir);
     const before = await regctl.digest(`${placed('rolling')}:1.0.0`);
-    await push(upstream.host, 'rolling', ['1.0.0'], image('rolling 2'));
-    await push(upstream.host, 'rolling', ['2.0.0'], image('rolling new'));
+    await push(upstream.host, 'rolling', ['1.0.0'], alike('rolling 2'));
+    await push(upstream.host, 'rolling', ['2.0.0'], alike('rolling new'));
     const { saved } = await plan(dir);
     expect(told(saved.policies[0]?.items)).toEqual(['held 1.0.0', 'imported 2.0.0']);
     const { code, report } = await carryOut();
@@ -217,7 +217,7 @@ describe('a plan of what is there', () => {
   });
 
   it('may be empty', async () => {
-    await push(upstream.host, 'idle', ['1.0.0'], image('idle'));
+    await push(upstream.host, 'idle', ['1.0.0'], alike('idle'));
     const idle = houba.policies(policy('idle'));
     await houba.reconcile(idle);
     const { ended, saved } = await plan(idle, '--detailed-exitcode');
@@ -237,7 +237,7 @@ describe('a file that is not the plan it was', () => {
   };
 
   it('is refused before anything is done, and says where', async () => {
-    await push(upstream.host, 'whole', ['1.0.0'], image('whole'));
+    await push(upstream.host, 'whole', ['1.0.0'], alike('whole'));
     const dir = houba.policies(policy('whole'));
     const { saved } = await plan(dir);
     const [own] = saved.policies;

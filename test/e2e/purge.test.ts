@@ -12,7 +12,7 @@ import {
   until,
 } from '../support/stack.js';
 import { orphansOf, readDistributionStore, readOlaregStore } from '../support/storage.js';
-import { image, push } from '../support/upstream-images.js';
+import { alike, push } from '../support/upstream-images.js';
 
 const WINDOW_MS = 4_000;
 
@@ -22,6 +22,8 @@ const KINDS = [
 ] as const;
 
 describe.each(KINDS)('on %s', (_, startRegistry, readStore) => {
+  /** What does not depend on the kind of registry is shown with one of them. */
+  const once = startRegistry === startOlareg;
   let upstream: RunningRegistry;
   let registry: RunningRegistry;
   let houba: Houba;
@@ -65,7 +67,7 @@ describe.each(KINDS)('on %s', (_, startRegistry, readStore) => {
 
   /** Two tags placed; then the policy wants the first alone, and the second bears a mark. @returns when it was made */
   async function marked(name: string, more: Partial<PolicyOptions> = {}): Promise<number> {
-    for (const tag of ['keep', 'drop']) await push(upstream.host, name, [tag], image(`${name} ${tag}`));
+    for (const tag of ['keep', 'drop']) await push(upstream.host, name, [tag], alike(`${name} ${tag}`));
     expect((await houba.reconcile(policy(name, ['keep', 'drop'], more))).report.totals).toMatchObject({ imported: 2 });
     const { report } = await houba.reconcile(policy(name, ['keep'], more));
     expect(report.totals).toMatchObject({ marked: 1, deleted: 0, failed: 0 });
@@ -193,7 +195,7 @@ describe.each(KINDS)('on %s', (_, startRegistry, readStore) => {
 
     it('that shares its digest with a wanted one, with stamps beside it, goes alone', async () => {
       oracle.says(UNSEEN);
-      await push(upstream.host, 'beside', ['keep', 'drop'], image('beside'));
+      await push(upstream.host, 'beside', ['keep', 'drop'], alike('beside'));
       const beside = { import: { stamp: 'referrer' } };
       await houba.reconcile(policy('beside', ['keep', 'drop'], beside));
       expect(await regctl.digest(`${placed('beside')}:keep`)).toBe(await regctl.digest(`${placed('beside')}:drop`));
@@ -227,23 +229,25 @@ describe.each(KINDS)('on %s', (_, startRegistry, readStore) => {
       expect(houba.journal()).toContain('"approved_by":"eve"');
     });
 
-    it('is one of at most so many', async () => {
-      oracle.says(UNSEEN);
-      await marked('many-1');
-      await due(await marked('many-2'));
-      const { report } = await purge('--apply', '--max-deletions', '1');
-      const ours = report.outcomes.filter(({ image_ref }) => image_ref.includes('/many-'));
-      expect(ours.map(({ applied }) => applied).sort()).toEqual([false, true]);
-      expect(ours.find(({ applied }) => !applied)?.reason).toMatch('--max-deletions');
-      await purge('--apply');
-      expect([await isThere('many-1'), await isThere('many-2')]).toEqual([false, false]);
-    });
+    if (once) {
+      it('is one of at most so many', async () => {
+        oracle.says(UNSEEN);
+        await marked('many-1');
+        await due(await marked('many-2'));
+        const { report } = await purge('--apply', '--max-deletions', '1');
+        const ours = report.outcomes.filter(({ image_ref }) => image_ref.includes('/many-'));
+        expect(ours.map(({ applied }) => applied).sort()).toEqual([false, true]);
+        expect(ours.find(({ applied }) => !applied)?.reason).toMatch('--max-deletions');
+        await purge('--apply');
+        expect([await isThere('many-1'), await isThere('many-2')]).toEqual([false, false]);
+      });
+    }
   });
 
   describe('what does not bear the stamp of houba', () => {
     it('is never deleted, whatever mark somebody puts on it', async () => {
       oracle.says(UNSEEN);
-      await push(registry.host, 'demo/foreign', ['drop'], image('foreign'));
+      await push(registry.host, 'demo/foreign', ['drop'], alike('foreign'));
       const annotations = {
         'io.houba.lifecycle.state': 'pending-deletion',
         'io.houba.lifecycle.marked-at': '2020-01-01T00:00:00+00:00',
@@ -267,26 +271,28 @@ describe.each(KINDS)('on %s', (_, startRegistry, readStore) => {
     });
   });
 
-  describe('an oracle that does not answer', () => {
-    const plays: [string, (played: PlayingOracle) => void][] = [
-      ['{}', (played) => played.says('{}')],
-      ['garbage', (played) => played.says('<html>')],
-      ['nothing at all', (played) => played.says('')],
-      ['an empty last_seen', (played) => played.says('{"last_seen":""}')],
-      ['exit 1', (played) => played.fails()],
-      ['nothing in time', (played) => played.hangs()],
-    ];
+  if (once) {
+    describe('an oracle that does not answer', () => {
+      const plays: [string, (played: PlayingOracle) => void][] = [
+        ['{}', (played) => played.says('{}')],
+        ['garbage', (played) => played.says('<html>')],
+        ['nothing at all', (played) => played.says('')],
+        ['an empty last_seen', (played) => played.says('{"last_seen":""}')],
+        ['exit 1', (played) => played.fails()],
+        ['nothing in time', (played) => played.hangs()],
+      ];
 
-    it.each(plays)('deletes nothing: %s', async (what, play) => {
-      const name = `mute-${plays.findIndex(([one]) => one === what)}`;
-      play(oracle);
-      await due(await marked(name));
-      const dry = await purge();
-      expect(dry.of(name)).toMatchObject({ decision: 'uncertain', applied: false, error: null });
-      const { code, of } = await purge('--apply');
-      expect(code).toBe(0);
-      expect(of(name)).toMatchObject({ decision: 'uncertain', applied: false, error: null });
-      expect(await isThere(name)).toBe(true);
+      it.each(plays)('deletes nothing: %s', async (what, play) => {
+        const name = `mute-${plays.findIndex(([one]) => one === what)}`;
+        play(oracle);
+        await due(await marked(name));
+        const dry = await purge();
+        expect(dry.of(name)).toMatchObject({ decision: 'uncertain', applied: false, error: null });
+        const { code, of } = await purge('--apply');
+        expect(code).toBe(0);
+        expect(of(name)).toMatchObject({ decision: 'uncertain', applied: false, error: null });
+        expect(await isThere(name)).toBe(true);
+      });
     });
-  });
+  }
 });

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, readFileSync, symlinkSync } from 'node:fs';
+import { copyFileSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { programPath } from '../../config/programs.js';
@@ -49,14 +49,6 @@ describe.each([
       to: ['main:demo/tool'],
       import: { tags: { aliases: ['{major}'] }, platforms: PLATFORMS, transform: INJECT, ...facts },
     });
-  async function withBuilder<Result>(address: string, work: () => Promise<Result>): Promise<Result> {
-    const { env } = world.houba;
-    const { BUILDKIT_HOST: before = '' } = env;
-    env.BUILDKIT_HOST = address;
-    return work().finally(() => {
-      env.BUILDKIT_HOST = before;
-    });
-  }
   const tag = () => world.at('demo/tool:1.0.0');
   const everywhere = () => [
     tag(),
@@ -66,6 +58,7 @@ describe.each([
 
   beforeAll(async () => {
     world = await createRebuildWorld(start);
+    await world.houba.up();
     base = index([await debianBase('tool'), await debianBase('tool', ARM64)]);
     await push(world.upstream.host, 'lib/tool', ['1.0.0'], base);
     expect((await world.reconcile(policy())).totals).toMatchObject({ imported: 1, aliased: 1, failed: 0 });
@@ -156,7 +149,9 @@ describe.each([
       expect(totals).toMatchObject({ skipped: 1, imported: 0, updated: 0, attested: 0, sbom: 0, aliased: 0 });
       expect(world.proxy.writes()).toEqual([]);
     }
+    await world.houba.down();
     world.houba.loseHome();
+    await world.houba.up();
     expect((await world.reconcile(policy())).totals).toMatchObject({ skipped: 1, attested: 0, sbom: 0 });
     expect(world.proxy.writes()).toEqual([]);
   });
@@ -182,8 +177,9 @@ describe.each([
   it('another owner is a new stamp on the same platforms, and nothing is built for it', async () => {
     const before = await world.regctl.digest(tag());
     const changed = policy({ owners: ['group:default/new'] });
-    const run = () => withBuilder('unix:///nobody/listens/here.sock', () => world.reconcile(changed));
-    expect((await run()).totals).toMatchObject({ restamped: 1, updated: 0, failed: 0 });
+    world.builder.leave();
+    const { totals } = await world.reconcile(changed).finally(world.builder.comeBack);
+    expect(totals).toMatchObject({ restamped: 1, updated: 0, failed: 0 });
     const { annotations, manifests } = await world.regctl.manifest(tag());
     expect(manifests?.map(({ digest }) => digest)).toEqual(children.map(({ digest }) => digest));
     expect(annotations).toMatchObject({
@@ -226,6 +222,7 @@ describe.each([
     // Without a referrers API the lists of before name what was deleted.
     const listsLost = (digest: string) => store.manifests.get(digest)?.manifests?.some((it) => it.digest === lost);
     expect(orphansOf(store).filter((digest) => !listsLost(digest))).toEqual([]);
+    await world.houba.down();
     expect(processesOf(world.houba.folder)).toEqual([]);
     expect(leftIn(world.houba.workDir)).toEqual([]);
   });
@@ -234,7 +231,10 @@ describe.each([
 describe('in one registry', () => {
   let world: RebuildWorld;
   beforeAll(async () => {
-    world = await createRebuildWorld(startOlareg);
+    world = await createRebuildWorld(startOlareg, {
+      HOUBA_TRANSFORM_PACKAGE_MIRRORS: JSON.stringify({ alpine: { apk: 'https://apk.inside' } }),
+    });
+    await world.houba.up();
   });
   afterAll(() => world?.stop());
 
@@ -403,7 +403,6 @@ describe('in one registry', () => {
       ['a zone that the image does not have', { setTimezone: { zone: 'Europe/Romme' } }, /setTimezone.*Europe\/Rom/],
       ['a mirror of another kind', { rewritePackageSources: { mirror: 'alpine' } }, /rewritePackageSources/],
     ])('%s: a sentence says so, and nothing is built or written', async (_, step, message) => {
-      world.houba.env.HOUBA_TRANSFORM_PACKAGE_MIRRORS = JSON.stringify({ alpine: { apk: 'https://apk.inside' } });
       await push(world.upstream.host, 'lib/cannot', ['1.0.0'], await debianBase('cannot'));
       const dir = world.houba.policies({
         name: 'cannot',
@@ -428,14 +427,11 @@ describe('in one registry', () => {
       to: ['main:demo/both'],
       import: { variants: [{ name: 'plain' }, { name: 'ca', suffix: '-ca', transform: INJECT }] },
     });
-    const socket = join(world.houba.folder, 'buildkitd.sock');
-    const builder = world.houba.env.BUILDKIT_HOST ?? '';
-    world.houba.env.BUILDKIT_HOST = `unix://${socket}`;
+    world.builder.leave();
     const started = world.houba.start('reconcile', dir, '--output', 'json');
     await until(() => tagsOf('demo/both').then((tags) => tags.includes('1.0.0')), 'the copy');
-    symlinkSync(builder.slice('unix://'.length), socket);
+    world.builder.comeBack();
     const { code, stdout, stderr } = await started.ended;
-    world.houba.env.BUILDKIT_HOST = builder;
     expect(code, stderr).toBe(0);
     expect(JSON.parse(stdout).totals).toMatchObject({ imported: 2, failed: 0 });
   });
@@ -444,6 +440,7 @@ describe('in one registry', () => {
     for (const repository of ['demo/one', 'demo/zones', 'demo/gone', 'demo/both']) {
       expect(orphansOf(await readOlaregStore(world.registry, repository)), repository).toEqual([]);
     }
+    await world.houba.down();
     expect(processesOf(world.houba.folder)).toEqual([]);
     expect(leftIn(world.houba.workDir)).toEqual([]);
   });

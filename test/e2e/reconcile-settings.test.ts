@@ -16,6 +16,7 @@ describe('with an empty prefix', () => {
     proxy = await startCountingProxy(registry.host);
     const roster = { up: { host: upstream.host, tls_verify: false }, main: { host: proxy.host, tls_verify: false } };
     houba = await createHouba(roster, { HOUBA_LABEL_PREFIX: '' });
+    await houba.up();
     await push(upstream.host, 'plain', ['1.0.0'], image('plain'));
   });
   afterAll(async () => {

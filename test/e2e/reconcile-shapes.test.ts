@@ -81,6 +81,7 @@ describe.each([
     placed = `${registry.host}/demo/shapes`;
     for (const [tag, shape] of Object.entries(SHAPES)) await push(upstream.host, 'shapes', [tag], shape.image);
     dir = houba.policies({ name: 'shapes', from: `${upstream.host}/shapes`, to: ['main:demo/shapes'] });
+    await houba.up();
     first = await houba.reconcile(dir, '-j', '2');
   });
 

@@ -43,6 +43,7 @@ describe.each([
       HOUBA_ATTEST_KEY_REF: key.privateFile,
       COSIGN_PASSWORD: '',
     });
+    await houba.up();
     regctl = regctlReader(houba.folder, [registry.host, upstream.host]);
     await push(upstream.host, 'beside', ['1.0', '1.0.0'], MULTI);
     await push(upstream.host, 'beside', ['2.0'], SINGLE);

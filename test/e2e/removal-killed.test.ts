@@ -14,7 +14,7 @@ import {
 } from '../support/stack.js';
 import { orphansOf, readDistributionStore, readOlaregStore } from '../support/storage.js';
 import { startTemporal } from '../support/temporal.js';
-import { image, index, push } from '../support/upstream-images.js';
+import { alike, index, push } from '../support/upstream-images.js';
 
 /** Two of them go. Each deletes a score of manifests, what the tags share among them. */
 const TAGS = ['1.0.0', '1.1.0', '2.0.0', '2.1.0'];
@@ -48,15 +48,16 @@ describe.each(KINDS)('a deletion is killed in the middle, on %s', (_, startRegis
     oracle.says(UNSEEN);
     houba.env.HOUBA_USAGE_ORACLE_CMD = oracle.command;
     regctl = regctlReader(houba.folder, [registry.host, upstream.host]);
-    const shared = image('killed shared', { platform: { os: 'linux', architecture: 'arm64' } });
+    const shared = alike('killed shared', { platform: { os: 'linux', architecture: 'arm64' } });
     for (const tag of TAGS) {
       // One platform is shared by all, one by those that go.
-      const major = image(`killed ${tag[0]}`, { platform: { os: 'linux', architecture: 's390x' } });
-      await push(upstream.host, 'killed', [tag], index([image(`killed ${tag}`), major, shared]));
+      const major = alike(`killed ${tag[0]}`, { platform: { os: 'linux', architecture: 's390x' } });
+      await push(upstream.host, 'killed', [tag], index([alike(`killed ${tag}`), major, shared]));
     }
+    await houba.up();
     const { report } = await houba.reconcile(policy('mark', '.'));
     expect(report.totals).toMatchObject({ imported: 4, failed: 0 });
-    await push(registry.host, 'demo/killed', ['9.9.9'], image('theirs'));
+    await push(registry.host, 'demo/killed', ['9.9.9'], alike('theirs'));
   });
   afterEach(async () => {
     proxy.intercept = null;
@@ -75,10 +76,11 @@ describe.each(KINDS)('a deletion is killed in the middle, on %s', (_, startRegis
     });
   }
 
-  /** Marks what else there is, and lets the idle window pass. */
+  /** Marks what else there is, ends the stack, and lets the idle window pass. */
   async function mark(includeRegex: string): Promise<void> {
     await houba.reconcile(policy('mark', includeRegex));
     const marked = Date.now();
+    await houba.down();
     await until(() => Date.now() > marked + 1_000, 'the end of the idle window');
   }
 
@@ -125,6 +127,7 @@ describe.each(KINDS)('a deletion is killed in the middle, on %s', (_, startRegis
 
   it('of a run: the same command goes on with it', async () => {
     const dir = policy('purge', '^2');
+    await houba.down();
     for (const deletions of KILLS) {
       const killed = houba.start('reconcile', dir, '--output', 'json');
       await killAfter(deletions, killed);

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createRebuildWorld, debianBase, type RebuildWorld, TYPES } from '../support/rebuild-world.js';
 import { startOlareg } from '../support/registries.js';
 import { startSigstore } from '../support/sigstore.js';
-import { leftIn, operationsOf, processesOf } from '../support/stack.js';
+import { type Ended, leftIn, operationsOf, processesOf } from '../support/stack.js';
 import { orphansOf, readOlaregStore } from '../support/storage.js';
 import { json, push, rawManifest, type TestImage } from '../support/upstream-images.js';
 
@@ -14,6 +14,7 @@ const PREDICATE_TYPE = 'dev.sigstore.bundle.predicateType';
 let world: RebuildWorld;
 beforeAll(async () => {
   world = await createRebuildWorld(startOlareg);
+  await world.houba.up();
 });
 afterAll(() => world?.stop());
 
@@ -29,14 +30,23 @@ async function signedAbout(reference: string): Promise<(string | undefined)[]> {
   return bundles.map(({ annotations }) => annotations[PREDICATE_TYPE]).sort();
 }
 
-async function withSettings<Result>(settings: Record<string, string>, work: () => Promise<Result>): Promise<Result> {
-  const { env } = world.houba;
+/** With a stack that has these settings. */
+async function withStack<Result>(settings: Record<string, string>, work: () => Promise<Result>): Promise<Result> {
+  const { houba } = world;
+  const before = Object.fromEntries(Object.keys(settings).map((name) => [name, houba.env[name]]));
+  await houba.upWith(settings);
+  return work().finally(() => houba.upWith(before));
+}
+
+/** `houba verify`, which needs no stack, with these settings. */
+async function verifyWith(settings: Record<string, string>, ...args: readonly string[]): Promise<Ended> {
+  const { env, run } = world.houba;
   const before = { ...env };
   Object.assign(env, settings);
-  return work().finally(() => {
-    for (const name of Object.keys(settings)) delete env[name];
-    Object.assign(env, before);
-  });
+  const ended = run('verify', ...args);
+  for (const name of Object.keys(settings)) delete env[name];
+  Object.assign(env, before);
+  return ended;
 }
 
 describe.each([
@@ -107,13 +117,13 @@ describe('a rebuild with its stamp beside it', () => {
   });
 
   it('the stamp goes onto the image and back, and nothing is built for it', async () => {
-    const nobody = { BUILDKIT_HOST: 'unix:///nobody/listens/here.sock' };
-    const onto = beside({ stamp: 'annotations' });
-    expect((await withSettings(nobody, () => world.reconcile(onto))).totals).toMatchObject({ restamped: 1 });
+    world.builder.leave();
+    expect((await world.reconcile(beside({ stamp: 'annotations' }))).totals).toMatchObject({ restamped: 1 });
     const { annotations } = await world.regctl.manifest(tag());
     expect(annotations).toMatchObject({ 'io.houba.policy': 'beside', 'io.houba.transform.steps': 'injectCA' });
     expect(await stamps()).toEqual([]);
-    expect((await withSettings(nobody, () => world.reconcile(beside()))).totals).toMatchObject({ restamped: 1 });
+    expect((await world.reconcile(beside())).totals).toMatchObject({ restamped: 1 });
+    world.builder.comeBack();
     const { annotations: bare = {} } = await world.regctl.manifest(tag());
     expect(Object.keys(bare).filter((key) => key.startsWith('io.houba.'))).toEqual([]);
     expect(await stamps()).toEqual([expect.objectContaining({ 'io.houba.transform.steps': 'injectCA' })]);
@@ -129,7 +139,7 @@ describe('a signer that fails', () => {
     const broken = join(world.houba.folder, 'broken.key');
     writeFileSync(broken, 'not a key');
     const dir = policy('fails', { variants: [{ name: 'plain' }, { name: 'ca', suffix: '-ca', transform: INJECT }] });
-    const { code, report } = await withSettings({ HOUBA_ATTEST_KEY_REF: broken }, () => world.houba.reconcile(dir));
+    const { code, report } = await withStack({ HOUBA_ATTEST_KEY_REF: broken }, () => world.houba.reconcile(dir));
     expect(code).not.toBe(0);
     expect(operationsOf(report).map(({ applied, error }) => [applied, error === null])).toEqual([
       [false, false],
@@ -149,7 +159,7 @@ describe('a signer that fails', () => {
     await push(world.upstream.host, 'lib/later', ['1.0.0'], await debianBase('later'));
     const dir = policy('later', { transform: INJECT });
     const reference = world.at('demo/later:1.0.0');
-    await withSettings({ HOUBA_ATTEST_SIGNER: '' }, () => world.reconcile(dir));
+    await withStack({ HOUBA_ATTEST_SIGNER: '' }, () => world.reconcile(dir));
     expect(await signedAbout(reference)).toEqual([]);
     const digest = await world.regctl.digest(reference);
     expect((await world.reconcile(dir)).totals).toMatchObject({ attested: 1, updated: 0, imported: 0 });
@@ -180,12 +190,14 @@ describe('an identity instead of a key', () => {
         HOUBA_ATTEST_TRUSTED_ROOT: sigstore.trustedRoot,
         SIGSTORE_ID_TOKEN: sigstore.identityToken('houba@example.org'),
       };
-      await withSettings(settings, () => world.reconcile(policy('keyless', { transform: INJECT })));
+      await withStack(settings, () => world.reconcile(policy('keyless', { transform: INJECT })));
       const { SIGSTORE_ID_TOKEN: _, ...trust } = settings;
       const judge = (identity: string) =>
-        withSettings(
+        verifyWith(
           { ...trust, HOUBA_ATTEST_VERIFY_IDENTITY: identity, HOUBA_ATTEST_VERIFY_OIDC_ISSUER: sigstore.issuer },
-          () => world.houba.run('verify', world.at('demo/keyless:1.0.0'), '--require', 'sbom,signature,provenance'),
+          world.at('demo/keyless:1.0.0'),
+          '--require',
+          'sbom,signature,provenance',
         );
       const right = await judge('houba@example.org');
       expect(right.code, right.stdout + right.stderr).toBe(0);
@@ -196,7 +208,8 @@ describe('an identity instead of a key', () => {
   });
 });
 
-it('no process and no folder is left', () => {
+it('no process and no folder is left', async () => {
+  await world.houba.down();
   expect(processesOf(world.houba.folder)).toEqual([]);
   expect(leftIn(world.houba.workDir)).toEqual([]);
 });

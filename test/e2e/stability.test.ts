@@ -12,7 +12,7 @@ import {
   regctlReader,
   until,
 } from '../support/stack.js';
-import { image, push } from '../support/upstream-images.js';
+import { alike, push } from '../support/upstream-images.js';
 
 const WINDOW_MS = 20_000;
 
@@ -63,10 +63,10 @@ describe('the stability window on the embedded stack', () => {
 
   /** Places a tag, moves it upstream, and lets a run see that. */
   async function moved(name: string, dir: string): Promise<{ before: string; readyAt: number; digest: string }> {
-    await push(upstream.host, name, ['1.0.0'], image(`${name} 1`));
+    await push(upstream.host, name, ['1.0.0'], alike(`${name} 1`));
     expect((await houba.reconcile(dir)).report.totals).toMatchObject({ imported: 1, held: 0 });
     const before = await regctl.digest(placed(name));
-    await push(upstream.host, name, ['1.0.0'], image(`${name} 2`));
+    await push(upstream.host, name, ['1.0.0'], alike(`${name} 2`));
     const { code, report } = await houba.reconcile(dir);
     expect(code).toBe(0);
     expect(report.totals).toMatchObject({ held: 1, updated: 0, failed: 0 });
@@ -162,7 +162,7 @@ describe('the stability window on the embedded stack', () => {
   });
 
   it('ends when the tag has left the selection', async () => {
-    await push(upstream.host, 'left', ['2.0.0'], image('left 2'));
+    await push(upstream.host, 'left', ['2.0.0'], alike('left 2'));
     const selecting = (includeRegex: string) => policy('left', { stability: { window: '1h' }, tags: { includeRegex } });
     const { before } = await moved('left', selecting('^1'));
     expect((await waits()).map(({ reference }) => reference)).toEqual([placed('left')]);
@@ -172,7 +172,7 @@ describe('the stability window on the embedded stack', () => {
   });
 
   it('holds new tags where the policy says so, and says of a dry run that nothing has begun', async () => {
-    await push(upstream.host, 'new', ['1.0.0'], image('new'));
+    await push(upstream.host, 'new', ['1.0.0'], alike('new'));
     const dir = policy('new', { stability: { window: '1h', newTags: true } });
     const plan = JSON.parse((await houba.run('plan', dir, '--output', 'json')).stdout);
     expect(operationsOf(plan)).toMatchObject([{ kind: 'held', out_tag: '1.0.0', ready_at: null }]);

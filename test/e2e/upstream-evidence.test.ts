@@ -22,6 +22,7 @@ let other: CosignKey;
 
 beforeAll(async () => {
   world = await createRebuildWorld(startOlareg);
+  await world.houba.up();
   [theirs, other] = await Promise.all([world.stock.makeKey('theirs'), world.stock.makeKey('other')]);
 });
 afterAll(() => world?.stop());

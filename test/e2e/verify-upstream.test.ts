@@ -41,6 +41,7 @@ beforeAll(async () => {
   const moved = signatureTag(await source('1.4.0'));
   const repository = `${upstream.host}/library/box`;
   await regctl('image', 'copy', `${repository}:${signatureTag(await source('1.1.0'))}`, `${repository}:${moved}`);
+  await houba.up();
 });
 
 afterAll(async () => {
@@ -123,7 +124,8 @@ describe('a policy that demands the signature of upstream', () => {
     expect((await houba.reconcile(dir)).report.totals).toMatchObject({ imported: 0, restamped: 0, failed: 0 });
   });
 
-  it('leaves nothing in the work folder', () => {
+  it('leaves nothing in the work folder', async () => {
+    await houba.down();
     expect(leftIn(houba.workDir)).toEqual([]);
   });
 });

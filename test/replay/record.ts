@@ -26,7 +26,7 @@ import {
   REBUILD,
 } from '../support/durable-samples.js';
 import { createGate, type Fakes, HAPPY, untilCancelled } from '../support/fake-steps.js';
-import bundleWorkflows from '../support/global-setup.js';
+import build from '../support/global-setup.js';
 import { until } from '../support/stack.js';
 import { HOUR, observationOf, observe, PLACED } from '../support/wait-samples.js';
 import { openStage, type Stage } from '../support/workflow-env.js';
@@ -283,7 +283,7 @@ async function finished(handle: WorkflowHandle): Promise<WorkflowHandle> {
 
 let bundle = '';
 const project = { name: 'record', provide: (_: string, path: string) => (bundle = path) };
-const removeBundle = await bundleWorkflows(project as unknown as TestProject);
+build(project as unknown as TestProject);
 const stage = await openStage(bundle, 'local');
 const wanted = process.argv.slice(2);
 for (const [name, play] of Object.entries(CASES)) {
@@ -298,4 +298,3 @@ for (const [name, play] of Object.entries(CASES)) {
   process.stderr.write(`${name}: ${json.events.length} events\n`);
 }
 await stage.close();
-removeBundle();

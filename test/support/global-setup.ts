@@ -1,6 +1,5 @@
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { bundleWorkflowCode, DefaultLogger } from '@temporalio/worker';
 import type { TestProject } from 'vitest/node';
 
 declare module 'vitest' {
@@ -10,21 +9,10 @@ declare module 'vitest' {
   }
 }
 
-/** Bundles the workflows once a suite, from the sources, so that no test sees yesterday's build. */
-export default async function setup(project: TestProject): Promise<() => void> {
-  const { code } = await bundleWorkflowCode({
-    workflowsPath: fileURLToPath(new URL('../../workflows/index.ts', import.meta.url)),
-    logger: new DefaultLogger('WARN'),
-    // Sources import each other as `.js`, which is what they compile to.
-    webpackConfigHook: (config) => ({
-      ...config,
-      resolve: { ...config.resolve, extensionAlias: { '.js': ['.ts', '.js'] } },
-    }),
-  });
-  const folder = fileURLToPath(new URL('../../.state/test/', import.meta.url));
-  const path = `${folder}workflow-bundle-${project.name}-${process.pid}.js`;
-  mkdirSync(folder, { recursive: true });
-  writeFileSync(path, code);
-  project.provide('workflowBundle', path);
-  return () => rmSync(path, { force: true });
+const ROOT = new URL('../../', import.meta.url);
+
+/** Brings the build up to date, if it is not, so that no test sees yesterday's: the command, and the workflows' bundle. */
+export default function setup(project: TestProject): void {
+  execFileSync(process.execPath, [fileURLToPath(new URL('tools/build.mjs', ROOT))], { stdio: 'inherit' });
+  project.provide('workflowBundle', fileURLToPath(new URL('dist/workflow-bundle.js', ROOT)));
 }

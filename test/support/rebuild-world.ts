@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -36,6 +36,8 @@ export interface RebuildWorld {
   readonly key: CosignKey;
   /** The certificate called `corp`: houba reads the file each time. */
   readonly certificateFile: string;
+  /** Takes the daemon away from where houba looks for it, and gives it back. */
+  readonly builder: { leave(): void; comeBack(): void };
   /** `demo/box:1` as stock programs are to write it. */
   at(reference: string): string;
   /** Reconciles, and demands that nothing failed. */
@@ -62,8 +64,14 @@ export interface ImageConfig {
   readonly rootfs: { readonly diff_ids: readonly string[] };
 }
 
-/** @param startRegistry that of the destination */
-export async function createRebuildWorld(startRegistry: () => Promise<RunningRegistry>): Promise<RebuildWorld> {
+/**
+ * @param startRegistry that of the destination
+ * @param settings more of houba's
+ */
+export async function createRebuildWorld(
+  startRegistry: () => Promise<RunningRegistry>,
+  settings: Readonly<Record<string, string>> = {},
+): Promise<RebuildWorld> {
   const folder = await mkdtemp(join(tmpdir(), 'houba-rebuild-'));
   const [daemon, upstream, registry, stock] = await Promise.all([
     startBuildkitd(),
@@ -76,6 +84,12 @@ export async function createRebuildWorld(startRegistry: () => Promise<RunningReg
     stock.makeKey('ours'),
     newCertificate(folder, 'corp'),
   ]);
+  const socket = join(folder, 'buildkitd.sock');
+  const builder = {
+    leave: () => rmSync(socket),
+    comeBack: () => symlinkSync(daemon.address.slice('unix://'.length), socket),
+  };
+  builder.comeBack();
   const houba = await createHouba(
     {
       up: { host: upstream.host, tls_verify: false },
@@ -83,16 +97,17 @@ export async function createRebuildWorld(startRegistry: () => Promise<RunningReg
       direct: { host: registry.host, tls_verify: false },
     },
     {
-      BUILDKIT_HOST: daemon.address,
+      BUILDKIT_HOST: `unix://${socket}`,
       HOUBA_TRANSFORM_CA_CERTS: JSON.stringify({ corp: { path: certificateFile } }),
       HOUBA_ATTEST_SIGNER: 'key',
       HOUBA_ATTEST_KEY_REF: key.privateFile,
+      ...settings,
     },
   );
   const regctl = regctlReader(folder, [registry.host, upstream.host]);
   const at = (reference: string) => `${registry.host}/${reference}`;
   return {
-    ...{ daemon, upstream, registry, proxy, houba, regctl, stock, key, certificateFile, at },
+    ...{ daemon, upstream, registry, proxy, houba, regctl, stock, key, certificateFile, builder, at },
     reconcile: async (dir, ...args) => {
       proxy.reset();
       const { code, report, stderr } = await houba.reconcile(dir, ...args);

@@ -28,6 +28,10 @@ export interface Houba {
   reconcile(dir: string, ...args: readonly string[]): Promise<Reconciled>;
   /** `houba up`: the commands after it share one stack. */
   up(): Promise<void>;
+  /** Ends the stack of `up`, with all its processes. */
+  down(): Promise<void>;
+  /** A stack with these settings changed; what is undefined is taken away. It stays, as that of `up`. */
+  upWith(settings: Readonly<Record<string, string | undefined>>): Promise<void>;
   /** What the stack of `up` has written: its journal. */
   journal(): string;
   /** Forgets everything but the settings. */
@@ -108,6 +112,11 @@ export async function createHouba(
     return { pid: child.pid ?? 0, process: child, stdout: () => stdout, stderr: () => stderr, ended };
   }
 
+  async function succeed(verb: string): Promise<void> {
+    const { code, stderr } = await start(verb).ended;
+    if (code !== 0) throw new Error(`houba ${verb} ended with ${code}: ${stderr}`);
+  }
+
   return {
     folder,
     home,
@@ -125,9 +134,15 @@ export async function createHouba(
       for (const document of documents) writeFileSync(join(dir, `${document.name}.yaml`), policyText(document));
       return dir;
     },
-    up: async () => {
-      const { code, stderr } = await start('up').ended;
-      if (code !== 0) throw new Error(`houba up ended with ${code}: ${stderr}`);
+    up: () => succeed('up'),
+    down: () => succeed('down'),
+    upWith: async (settings) => {
+      await succeed('down');
+      for (const [name, value] of Object.entries(settings)) {
+        if (value === undefined) delete env[name];
+        else env[name] = value;
+      }
+      await succeed('up');
     },
     journal: () => readFileSync(join(home, 'stack.log'), 'utf8'),
     loseHome: () => rmSync(home, { recursive: true, force: true }),
@@ -218,16 +233,19 @@ function killIfThere(pid: number): void {
   }
 }
 
-/** Waits for a condition, looking often. */
+/** Waits for a condition, looking often; less often where a look costs time, which others need. */
 export async function until(
   condition: () => boolean | Promise<boolean>,
   what = 'the condition',
   withinMs = 60_000,
 ): Promise<void> {
   const end = Date.now() + withinMs;
-  while (!(await condition())) {
+  for (;;) {
+    const began = performance.now();
+    if (await condition()) return;
     if (Date.now() > end) throw new Error(`${what} did not come true within ${withinMs} ms`);
-    await new Promise((resolve) => setTimeout(resolve, 10));
+    const took = performance.now() - began;
+    await new Promise((resolve) => setTimeout(resolve, Math.min(Math.max(10, 2 * took), 500)));
   }
 }
 

@@ -88,6 +88,11 @@ export function image(text: string, options: ImageOptions = {}): TestImage {
   };
 }
 
+/** An image whose manifest is its own, and whose contents are those of all of these: one inventory serves them all. */
+export function alike(text: string, options: ImageOptions = {}): TestImage {
+  return image('alike', { ...options, annotations: { 'com.example.text': text, ...options.annotations } });
+}
+
 /** The package that `image(text)` has installed: what an SBOM of it must name. */
 export function packageOf(text: string): string {
   return `tiny-${text.toLowerCase().replaceAll(/[^a-z0-9]+/g, '-')}`;
