@@ -11,7 +11,8 @@ import { SBOM_MEDIA_TYPES } from '../../domain/evidence/sbom.js';
 import { formatTagged, isEvidenceTag, isTag } from '../../domain/reference.js';
 import { type AuditOutcome, type AuditPart, auditPart } from '../../domain/report/audit-report.js';
 import type { DestinationRepository } from '../../domain/roster.js';
-import { type RecordedStamp, readStamp, stampsBeside } from '../../domain/stamp/annotations.js';
+import { type RecordedStamp, readStamp } from '../../domain/stamp/annotations.js';
+import { stampOf } from '../../domain/stamp/stamp-of.js';
 import { compareText } from '../../domain/text/compare-text.js';
 import type { Dependencies } from '../dependencies.js';
 import { readBundles } from '../evidence/read-bundles.js';
@@ -88,7 +89,7 @@ export function createAuditRepository(deps: Dependencies) {
 /** What a digest says, of itself or by what refers to it. */
 interface Facts {
   /** The stamp that a tag goes by; null: the digest is not covered. */
-  readonly stampOf: (tag: string) => RecordedStamp | null;
+  readonly stampFor: (tag: string) => RecordedStamp | null;
   /** As they stand in the outcome. */
   readonly signed: boolean | null;
   readonly sbom: boolean | null;
@@ -112,8 +113,8 @@ async function outcomeOf(
     const head = await reader.headManifest(repository, tag, signal);
     if (head === null) return null;
     digest = head.digest;
-    const { stampOf, signed, sbom } = await probe(digest);
-    const stamp = stampOf(tag);
+    const { stampFor, signed, sbom } = await probe(digest);
+    const stamp = stampFor(tag);
     const base = { image_ref, digest, covered: stamp !== null, policy: stamp?.policy ?? null };
     return { ...base, signed, sbom, error: null };
   } catch (error) {
@@ -134,13 +135,12 @@ function createProbe(deps: Dependencies, request: AuditRequest, trust: Trust | n
     // Without a prefix nothing beside an image can be told from what others attach.
     const asked = stamp === null ? prefix !== '' : request.signed || request.sbom;
     const referrers = asked ? await reader.listReferrers(repository, digest, {}, signal) : [];
-    const beside = stamp === null ? stampsBeside(referrers, prefix) : [];
-    // An alias has no stamp of its own: it shows an image that bears that of another tag.
-    const stampOf = (tag: string) =>
-      stamp ?? (beside.findLast((one) => one.tag === tag) ?? beside.at(-1))?.stamp ?? null;
-    if (stamp === null && beside.length === 0) return { stampOf, signed: null, sbom: null };
+    const ofAnyTag = stampOf(manifest, referrers, null, prefix);
+    // An alias has no stamp of its own, and is covered by what its image bears.
+    const stampFor = (tag: string) => stampOf(manifest, referrers, tag, prefix) ?? ofAnyTag;
+    if (ofAnyTag === null) return { stampFor, signed: null, sbom: null };
     return {
-      stampOf,
+      stampFor,
       signed: request.signed ? await isSigned(digest, referrers) : null,
       sbom: request.sbom ? referrers.some(({ artifactType }) => SBOM_TYPES.has(artifactType)) : null,
     };

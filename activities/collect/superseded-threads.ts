@@ -6,7 +6,7 @@ import { readMarks } from '../../domain/lifecycle/mark.js';
 import { parseManifest } from '../../domain/manifest.js';
 import type { Repository } from '../../domain/reference.js';
 import type { DestinationRepository } from '../../domain/roster.js';
-import { readStamp, stampsBeside } from '../../domain/stamp/annotations.js';
+import { stampOf } from '../../domain/stamp/stamp-of.js';
 import type { GraphReader } from '../deletion/manifest-graph.js';
 import type { Dependencies } from '../dependencies.js';
 
@@ -83,7 +83,7 @@ async function readLink(
   if (raw === null) return null;
   const manifest = parseManifest(raw.bytes, raw.mediaType);
   const referrers = await reader.listReferrers(repository, digest, {}, signal);
-  const stamp = readStamp(manifest.annotations, prefix) ?? stampsBeside(referrers, prefix).at(-1)?.stamp ?? null;
+  const stamp = stampOf(manifest, referrers, null, prefix);
   if (stamp === null) return null;
   const isRestored = readMarks(digest, referrers, prefix).some(
     ({ mark }) => mark.tag !== null && mark.state === 'restored',

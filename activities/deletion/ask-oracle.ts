@@ -5,7 +5,7 @@ import { imagesOf, type ManifestGraph } from '../../domain/lifecycle/manifest-gr
 import { combineAnswers, type UsageAnswer, usageQuestion } from '../../domain/lifecycle/usage.js';
 import { formatPinned } from '../../domain/reference.js';
 import type { DestinationRepository } from '../../domain/roster.js';
-import { readStamp, stampsBeside } from '../../domain/stamp/annotations.js';
+import { stampOf } from '../../domain/stamp/stamp-of.js';
 import type { Dependencies } from '../dependencies.js';
 import { readManifest } from '../repository/read-manifest.js';
 import type { StepContext } from '../step.js';
@@ -38,7 +38,7 @@ export async function askAboutPlaced(
   const { reader, settings } = deps;
   const { manifest } = await readManifest(reader, repository, digest, context.signal);
   const referrers = await reader.listReferrers(repository, digest, {}, context.signal);
-  const stamp = readStamp(manifest.annotations, settings.prefix) ?? stampsBeside(referrers, settings.prefix)[0]?.stamp;
+  const stamp = stampOf(manifest, referrers, null, settings.prefix);
   const identity = { policy: stamp?.policy ?? '', import: stamp?.import ?? '', variant: stamp?.variant ?? '' };
   const digests = imagesOf(graph, digest, 'cut');
   const since = Date.now();

@@ -6,7 +6,7 @@ import { isRestored, readMarks } from '../../domain/lifecycle/mark.js';
 import { parseManifest } from '../../domain/manifest.js';
 import { formatTagged, type Repository } from '../../domain/reference.js';
 import type { DestinationRepository } from '../../domain/roster.js';
-import { readStamp, readStampBeside, stampsBeside } from '../../domain/stamp/annotations.js';
+import { stampOf, stampsBeside } from '../../domain/stamp/stamp-of.js';
 import type { Dependencies } from '../dependencies.js';
 import { type StepContext, step } from '../step.js';
 import { createGraphReader, type GraphReader, type RepositoryTags } from './manifest-graph.js';
@@ -189,7 +189,7 @@ async function lookOnce(
   }
   const referrers = await reader.listReferrers(destination, digest, {}, signal);
   const { prefix } = settings;
-  const stamp = readStamp(manifest.annotations, prefix) ?? readStampBeside(referrers, tag, prefix);
+  const stamp = stampOf(manifest, referrers, tag, prefix);
   if (stamp === null || (prefix !== '' && stamp.policy !== policy)) {
     throw new HoubaError('PreconditionFailed', `${name} does not carry the stamp of policy ${policy}`);
   }

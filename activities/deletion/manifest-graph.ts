@@ -5,7 +5,8 @@ import { HoubaError } from '../../domain/errors.js';
 import type { ManifestGraph, StoredManifest } from '../../domain/lifecycle/manifest-graph.js';
 import { parseManifest } from '../../domain/manifest.js';
 import { formatPinned, isEvidenceTag, isTag, type Repository } from '../../domain/reference.js';
-import { type RecordedStamp, readStamp, stampsBeside } from '../../domain/stamp/annotations.js';
+import { type RecordedStamp, readStamp } from '../../domain/stamp/annotations.js';
+import { stampsBeside } from '../../domain/stamp/stamp-of.js';
 import type { Dependencies } from '../dependencies.js';
 
 /** What the tags of a repository show, and what hangs together there. */

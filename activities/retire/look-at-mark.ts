@@ -3,7 +3,8 @@ import type { Judgement } from '../../domain/durable/retire.js';
 import { type PlacedMark, pendingMark, readMarks } from '../../domain/lifecycle/mark.js';
 import { lastLook } from '../../domain/lifecycle/purge.js';
 import type { DestinationRepository } from '../../domain/roster.js';
-import { type RecordedStamp, readStamp, readStampBeside } from '../../domain/stamp/annotations.js';
+import type { RecordedStamp } from '../../domain/stamp/annotations.js';
+import { stampOf } from '../../domain/stamp/stamp-of.js';
 import { purgeWindow } from '../deletion/ask-oracle.js';
 import type { Dependencies } from '../dependencies.js';
 import { readManifest } from '../repository/read-manifest.js';
@@ -35,7 +36,7 @@ export async function lookAtMark(
   const referrers = await reader.listReferrers(destination, current, {}, signal);
   const marks = readMarks(current, referrers, settings.prefix);
   const { manifest } = await readManifest(reader, destination, current, signal);
-  const stamp = readStamp(manifest.annotations, settings.prefix) ?? readStampBeside(referrers, tag, settings.prefix);
+  const stamp = stampOf(manifest, referrers, tag, settings.prefix);
   const word = lastLook({ tag, digest: meant, current, stamp, marks }, nowMs, windowMs);
   if (word.act === 'end') return nothing({ ...word, digest: meant, gone: false });
   if (word.act === 'wait') {

@@ -1,6 +1,7 @@
 import type { Digest } from '../../domain/digest.js';
 import type { Look, LookRequest } from '../../domain/durable/settle.js';
-import { readStamp, readStampBeside } from '../../domain/stamp/annotations.js';
+import { readStamp } from '../../domain/stamp/annotations.js';
+import { stampOf } from '../../domain/stamp/stamp-of.js';
 import type { Dependencies } from '../dependencies.js';
 import { readManifest } from '../repository/read-manifest.js';
 import { step } from '../step.js';
@@ -41,7 +42,7 @@ async function recordedBase(
   const stamp = readStamp(manifest.annotations, settings.prefix);
   if (stamp !== null || settings.prefix === '') return stamp?.baseDigest ?? null;
   const referrers = await reader.listReferrers(destination, current, {}, signal);
-  return readStampBeside(referrers, tag, settings.prefix)?.baseDigest ?? null;
+  return stampOf(manifest, referrers, tag, settings.prefix)?.baseDigest ?? null;
 }
 
 /** An original stays at the destination; what never came there can only be had from the source. */
