@@ -151,7 +151,7 @@ async function unlessInUse(
   const asked = new Set<Digest>();
   for (;;) {
     const found = find(inUse);
-    const unasked = deps.settings.hasOracle ? found.links.filter((digest) => !asked.has(digest)) : [];
+    const unasked = deps.hasOracle ? found.links.filter((digest) => !asked.has(digest)) : [];
     if (unasked.length === 0) return found;
     for (const digest of unasked) {
       const { kind, detail } = await askAboutPlaced(deps, repository, digest, graph, graceMs, context);

@@ -93,10 +93,10 @@ async function predicateOf(
   referrers: ReferrersOf,
   signal: AbortSignal,
 ): Promise<Uint8Array | object> {
-  const { builderId, version } = deps.settings;
+  const { builderId } = deps.settings.attest;
   if (platform !== null && format !== null) return readDocument(deps, request, platform, format, referrers, signal);
   if (predicateType === TRANSFORM_PREDICATE_TYPE) return transformPredicate(request.facts, builderId);
-  return provenancePredicate(request.facts, { id: builderId, version });
+  return provenancePredicate(request.facts, { id: builderId, version: deps.version });
 }
 
 /** The document on the platform's own manifest, which describes nothing else. */

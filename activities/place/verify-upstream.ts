@@ -17,7 +17,7 @@ import {
 } from '../../domain/evidence/upstream/upstream-key.js';
 import { type Descriptor, parseManifest } from '../../domain/manifest.js';
 import { formatPinned, isTag, type Repository } from '../../domain/reference.js';
-import type { ActivitySettings } from '../dependencies.js';
+import type { Dependencies } from '../dependencies.js';
 import { faultOf, readBundles } from '../evidence/read-bundles.js';
 import { step } from '../step.js';
 
@@ -27,10 +27,8 @@ export interface UpstreamRequest {
   readonly signer: UpstreamSigner;
 }
 
-interface VerifyUpstreamDependencies {
-  readonly reader: RegistryReader;
-  readonly cosign: Cosign;
-  readonly settings: Pick<ActivitySettings, 'verifyKms'>;
+interface VerifyUpstreamDependencies extends Pick<Dependencies, 'reader' | 'cosign'> {
+  readonly settings: Pick<Dependencies['settings'], 'verifyKms'>;
 }
 
 interface Looking {

@@ -64,7 +64,16 @@ export function createPlanPolicy(deps: Dependencies) {
     const removals = await surveyRemovals(deps, sight, request, concurrency, context.signal);
     const { now, folder } = request;
     const { seenAt } = survey;
-    const planning = { policy, source, targets, transforms, settings: deps.settings, now, seenAt, folder };
+    const planning = {
+      policy,
+      source,
+      targets,
+      transforms,
+      settings: { ...deps.settings, ...deps.settings.attest },
+      now,
+      seenAt,
+      folder,
+    };
     const dryRun = {
       tags: request.options.dryRun || deps.settings.dryRunTags,
       deletions: request.options.dryRun || deps.settings.dryRunDeletions,

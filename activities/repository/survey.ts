@@ -131,7 +131,12 @@ function seenAs(
   if (stamp === null) return { digest, stamp, sbomComplete: true, attested: true };
   const wanted = needsSbom ? settings.sbomFormats : [];
   const signed = signedFormats !== null && covers(signedFormats, wanted) && (beside?.signed ?? true);
-  return { digest, stamp, sbomComplete: covers(sbomFormats, wanted), attested: settings.signer === '' || signed };
+  return {
+    digest,
+    stamp,
+    sbomComplete: covers(sbomFormats, wanted),
+    attested: settings.attest.signer === '' || signed,
+  };
 }
 
 /** One listing of the referrers of each manifest serves stamps, inventories, signatures and marks. */
@@ -142,10 +147,10 @@ async function lookCloser(
   needsSbom: boolean,
   signal: AbortSignal,
 ): Promise<DigestFacts> {
-  const { prefix, sbomFormats, signer } = deps.settings;
+  const { prefix, sbomFormats, attest } = deps.settings;
   const { manifest } = await readManifest(deps.reader, repository, digest, signal);
   const stamp = readStamp(manifest.annotations, prefix);
-  const evidence = needsSbom || signer !== '';
+  const evidence = needsSbom || attest.signer !== '';
   // Without a prefix there are no stamps beside an image: then nothing of it is ours.
   const listed = stamp !== null || prefix !== '' ? await deps.reader.listReferrers(repository, digest, {}, signal) : [];
   const stamps = stamp === null ? youngestStamps(listed, prefix) : [];
@@ -158,7 +163,7 @@ async function lookCloser(
     const referrers = await referrersOf(deps.reader, repository, digest, platforms, signal, listed);
     const inventoried = needsSbom && missingSboms(digest, platforms, wanted, referrers, prefix).length === 0;
     const isSigned = (identity: StatementIdentity | null) =>
-      signer !== '' && missingAttestations(digest, platforms, wanted, referrers, prefix, identity).length === 0;
+      attest.signer !== '' && missingAttestations(digest, platforms, wanted, referrers, prefix, identity).length === 0;
     facts = {
       stamp,
       stampsBeside: stamps.map((beside) => ({ ...beside, signed: isSigned(identityOf(beside)) })),
