@@ -59,7 +59,7 @@ const SBOM_TYPES: ReadonlySet<string> = new Set(Object.values(SBOM_MEDIA_TYPES))
 const PAGE = 1000;
 
 /**
- * Looks at every image of one repository (section 9): one HEAD a tag, and each digest once. Evidence under tags
+ * Looks at every image of one repository: one HEAD a tag, and each digest once. Evidence under tags
  * (`sha256-<hex>`) is nobody's image. An image that cannot be read is an outcome and stops nothing else.
  *
  * Throws `ConfigInvalid` when the key has gone since the audit was opened, and what listing the tags throws.

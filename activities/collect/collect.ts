@@ -38,8 +38,8 @@ const DAY_MS = 86_400_000;
 /** Superseded digests, and scan reports, of one repository that go at once: a history has to carry their lists. */
 const MOST_LINKS = 200;
 /**
- * Finds what newer reports and newer digests have superseded in one repository (section 8.5). Nothing without houba's stamp
- * is collected as superseded, nor what somebody restored or the usage oracle, where there is one, does not know to be out
+ * Finds what newer reports and newer digests have superseded in one repository
+ * (docs/rules/collect.md#threads-lead-to-what-was). Nothing without houba's stamp is collected as superseded, nor what somebody restored or the usage oracle, where there is one, does not know to be out
  * of use. Nothing is collected where the label prefix is empty.
  *
  * Throws `ConfigInvalid` when signatures cannot be verified as the settings ask for, and what reading a registry throws.
@@ -137,7 +137,8 @@ async function refuseBusy(deps: Dependencies, repository: Repository): Promise<v
 
 /**
  * What is superseded, but for what is in use: asked of the oracle, where there is one, for every digest by which a runtime
- * may know it. No answer means in use (section 8.4).
+ * may know it. No answer means in use
+ * (docs/rules/purge.md#unknown-use-is-in-use).
  */
 async function unlessInUse(
   deps: Dependencies,

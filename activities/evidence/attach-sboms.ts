@@ -34,7 +34,7 @@ export interface SbomRequest {
 
 /**
  * Attaches the SBOMs that a digest still lacks: one document a platform and format, on the platform's manifest and on
- * the index (section 7.1, L13). Each content is scanned once however many tags share it.
+ * the index (docs/rules/evidence.md#evidence-goes-where-readers-look). Each content is scanned once however many tags share it.
  *
  * @returns how many referrers were written
  */

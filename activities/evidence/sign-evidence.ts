@@ -30,8 +30,8 @@ import { step } from '../step.js';
 type ReferrersOf = ReadonlyMap<Digest, readonly ReferrerDescriptor[]>;
 
 /**
- * Signs everything about a digest that is not signed yet, and attaches each statement to all that it is about (section 7.3;
- * architecture, "Signing meets no upstream"). What is signed already is left alone.
+ * Signs everything about a digest that is not signed yet, and attaches each statement to all that it is about
+ * (docs/rules/evidence.md#signing-meets-no-upstream). What is signed already is left alone.
  *
  * Throws `NotFound` when an SBOM is not there yet, and what `Cosign.signStatement` throws.
  * @returns how many referrers were written

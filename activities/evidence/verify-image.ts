@@ -48,7 +48,7 @@ export interface VerifyRequest {
 const LARGEST_BUNDLE = 192 * 1024 * 1024;
 
 /**
- * Judges one image by what a registry holds about it. The reference is resolved once (S1); signatures are checked by
+ * Judges one image by what a registry holds about it. The reference is resolved once; signatures are checked by
  * cosign, which meets no registry.
  *
  * @throws HoubaError when it cannot be found out: `NotFound`, `ConfigInvalid`, what the reader and cosign throw

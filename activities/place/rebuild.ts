@@ -69,7 +69,7 @@ export interface BuildWriteRequest extends WriteRequest {
  * says of its build. What is there already is left alone; what is no longer on this machine is built again.
  *
  * Throws `DigestMismatch` when that comes out different, `PreconditionFailed` when the source tag has moved since it was
- * planned (L34), and what `inspectBuild` throws.
+ * planned (docs/rules/plan.md#the-source-is-read-again-before-writing), and what `inspectBuild` throws.
  */
 export function createWriteBuild(deps: Dependencies) {
   return step(async ({ placement, inspection, again }: BuildWriteRequest, { signal, progress }) => {

@@ -9,7 +9,7 @@ import type { Dependencies } from '../dependencies.js';
 import { step } from '../step.js';
 import { stampBesideFor } from './make-stamp.js';
 
-/** A stamp that goes beside what a placement publishes (section 2.2, `stamp: referrer`). */
+/** The stamp to put beside an image (docs/rules/stamp.md#a-stamp-beside-the-image). */
 export interface StampRequest {
   readonly placement: Placement;
   /** What the tag will resolve to. */

@@ -53,8 +53,8 @@ const LARGEST_PAYLOAD = 64 * 1024;
  * the tag `sha256-<hex>.sig`. cosign judges, but never meets a registry: everything is read, and hashed, by the reader.
  *
  * @returns what `{prefix}.upstream.verified` says: the hash of the public key, or identity and issuer
- * @throws HoubaError `SignatureInvalid` when there is none, with what is wrong with those there are (S5); anything else
- * when that cannot be found out (S17)
+ * @throws HoubaError `SignatureInvalid` when there is none, with what is wrong with those there are; anything else when that
+ * cannot be found out (docs/rules/evidence.md#upstreams-signature-is-demanded-before-anything-is-read)
  */
 export function createVerifyUpstream(deps: VerifyUpstreamDependencies) {
   return step(async ({ source, digest, signer }: UpstreamRequest, { signal }): Promise<string> => {

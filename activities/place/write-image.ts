@@ -48,7 +48,8 @@ export function createInspectPlacement(deps: Dependencies) {
  * moves. What is there already is left alone. A whole image leaves its original there; of a subset come its children
  * alone, and a restamp of a subset or a rebuild brings nothing.
  *
- * Throws `PreconditionFailed` when the source tag has moved since it was planned (L34).
+ * Throws `PreconditionFailed` when the source tag has moved since it was planned
+ * (docs/rules/plan.md#the-source-is-read-again-before-writing).
  */
 export function createWriteImage(deps: Dependencies) {
   return step(async ({ placement, inspection, again }: WriteRequest, { signal }) => {
@@ -85,7 +86,7 @@ export interface WriteRequest {
 interface Body {
   readonly bytes: Uint8Array;
   readonly mediaType: string;
-  /** Upstream's own word (section 6). */
+  /** Upstream's own; never invented (docs/rules/stamp.md#standard-keys-keep-their-meaning). */
   readonly revision: () => Promise<string | null>;
   readonly originalPresent: boolean;
   /** Throws when what will be copied would pass for ours. */
@@ -172,7 +173,7 @@ async function nothingForged(): Promise<void> {}
 /**
  * A digest that a wait has settled on is taken whatever the tag shows by now.
  *
- * @throws HoubaError `PreconditionFailed` when the source tag has moved since it was planned (L34)
+ * @throws HoubaError `PreconditionFailed` when the source tag has moved since it was planned
  */
 export async function refuseMoved(deps: Dependencies, placement: Placement, signal: AbortSignal): Promise<void> {
   if (placement.settled !== undefined) return;

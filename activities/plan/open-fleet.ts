@@ -90,7 +90,9 @@ function checkOwnership(policies: readonly PolicySource[], roster: Roster): void
   const clashes = repositoryClashes(entries);
   if (clashes.length === 0) return;
   const told = clashes.map(({ repository, policies: names }) => `${repository} is written by ${names.join(' and ')}`);
-  throw new HoubaError('PolicyInvalid', told.join('; '), { hint: 'give every repository one owner (section 2.4)' });
+  throw new HoubaError('PolicyInvalid', told.join('; '), {
+    hint: 'let one policy write to each repository: two would remove each other’s tags',
+  });
 }
 
 function checkOnly(policies: readonly PolicySource[], only: string | null): void {

@@ -120,7 +120,7 @@ interface WholeSurvey {
   readonly error: ReportedError | null;
 }
 
-/** Source and destinations at once. A destination that fails takes its targets out of the plan and nothing else (L7). */
+/** Surveys source and destinations at once. One that fails loses its targets alone (docs/rules/plan.md#what-fails-stays-apart). */
 async function surveyAll(
   deps: Dependencies,
   policy: ResolvedPolicy,

@@ -23,8 +23,8 @@ interface Looking {
 }
 
 /**
- * The source's tags.
- * @throws HoubaError `NotFound` or `PreconditionFailed`: an unknown or empty source is an error, never an empty wish (L4)
+ * Lists the source's tags.
+ * @throws HoubaError `NotFound` or `PreconditionFailed` where there are none (docs/rules/plan.md#an-empty-source-is-no-wish)
  */
 export async function listSourceTags(
   reader: RegistryReader,

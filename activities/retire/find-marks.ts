@@ -83,7 +83,7 @@ export async function* marksIn(
     const own = pending.find(({ mark }) => mark.tag === tag);
     if (own !== undefined) return { destination, tag, digest, policy: own.mark.identity.policy };
     if (!pending.some(({ mark }) => mark.tag === null)) return null;
-    const reason = 'its mark names no tag, so nobody can tell which one was meant (L3)';
+    const reason = 'its mark names no tag, so nobody can tell which one was meant';
     return outcomeOf({ destination, tag, digest, policy: '' }, { act: 'end', digest, reason, gone: false });
   };
   for (let start = 0; start < listed.length; start += PAGE) {

@@ -24,7 +24,8 @@ export interface MarkRequest {
 
 /**
  * Gives a tag exactly the mark it deserves, as the marks are now: one for the right reason stays and keeps its time, one
- * for another reason is replaced in one step, and a tag that somebody restored is left alone (section 8.3, L28).
+ * for another reason is replaced in one step, and a tag that somebody restored is left alone
+ * (docs/rules/retention.md#a-marked-tag-is-never-unmarked-for-a-moment).
  *
  * @returns whether a mark was made
  * Throws `PreconditionFailed` when a tag to be marked shows something else than when this was planned.

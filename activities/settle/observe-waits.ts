@@ -11,7 +11,7 @@ import { step } from '../step.js';
 import { isUnimplemented, temporalClient, WithStartWorkflowOperation, WorkflowNotFoundError } from '../temporal.js';
 
 export interface ObserveRequest {
-  /** At most 100 (guide, section 6). */
+  /** At most 100 (docs/rules/durability.md#histories-stay-small). */
   readonly waits: readonly Wait[];
   /** Ask the waits that there are, and tell nobody anything. */
   readonly dryRun: boolean;
