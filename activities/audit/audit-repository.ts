@@ -16,7 +16,7 @@ import { stampOf } from '../../domain/stamp/stamp-of.js';
 import { compareText } from '../../domain/text/compare-text.js';
 import type { Dependencies } from '../dependencies.js';
 import { readBundles } from '../evidence/read-bundles.js';
-import { readManifest } from '../repository/read-manifest.js';
+import { type RepositoryAt, repositoryAt } from '../repository/repository-at.js';
 import { type StepContext, step } from '../step.js';
 import { placesOf } from '../sweep/walk-registries.js';
 
@@ -69,7 +69,8 @@ export function createAuditRepository(deps: Dependencies) {
     const { repository, signed, limit } = request;
     const { signal } = context;
     const trust = signed ? await deps.readTrust(signal) : null;
-    const probe = createProbe(deps, request, trust, signal);
+    const at = repositoryAt(deps, repository, signal);
+    const probe = createProbe(deps, at, request, trust);
     const listed = ((await deps.reader.listTags(repository, signal)) ?? [])
       .filter((tag) => isTag(tag) && !isEvidenceTag(tag))
       .sort(compareText);
@@ -77,9 +78,7 @@ export function createAuditRepository(deps: Dependencies) {
     const width = pLimit(deps.settings.maxConcurrency);
     const tags = limit === null ? listed : listed.slice(0, limit);
     for (let start = 0; start < tags.length; start += PAGE) {
-      const looked = tags
-        .slice(start, start + PAGE)
-        .map((tag) => width(() => outcomeOf(deps, request, probe, tag, context)));
+      const looked = tags.slice(start, start + PAGE).map((tag) => width(() => outcomeOf(at, probe, tag, context)));
       for (const one of await Promise.all(looked)) if (one !== null) outcomes.push(one);
     }
     return auditPart(outcomes);
@@ -99,20 +98,18 @@ type Probe = (digest: Digest) => Promise<Facts>;
 
 /** @returns null: the tag has gone */
 async function outcomeOf(
-  { reader }: Dependencies,
-  { repository }: AuditRequest,
+  at: RepositoryAt,
   probe: Probe,
   tag: string,
   { signal, progress }: StepContext,
 ): Promise<AuditOutcome | null> {
   signal.throwIfAborted();
-  const image_ref = formatTagged(repository, tag);
+  const image_ref = formatTagged(at.repository, tag);
   progress({ image: image_ref });
   let digest: Digest | null = null;
   try {
-    const head = await reader.headManifest(repository, tag, signal);
-    if (head === null) return null;
-    digest = head.digest;
+    digest = await at.head(tag);
+    if (digest === null) return null;
     const { stampFor, signed, sbom } = await probe(digest);
     const stamp = stampFor(tag);
     const base = { image_ref, digest, covered: stamp !== null, policy: stamp?.policy ?? null };
@@ -124,17 +121,15 @@ async function outcomeOf(
 }
 
 /** Reads each digest once, however many tags show it. Referrers are asked for only where they may say something. */
-function createProbe(deps: Dependencies, request: AuditRequest, trust: Trust | null, signal: AbortSignal): Probe {
-  const { reader, settings } = deps;
-  const { repository } = request;
-  const { prefix } = settings;
+function createProbe({ cosign }: Dependencies, at: RepositoryAt, request: AuditRequest, trust: Trust | null): Probe {
+  const { prefix, signal } = at;
 
   async function look(digest: Digest): Promise<Facts> {
-    const { manifest } = await readManifest(reader, repository, digest, signal);
+    const { manifest } = await at.manifest(digest);
     const stamp = readStamp(manifest.annotations, prefix);
     // Without a prefix nothing beside an image can be told from what others attach.
     const asked = stamp === null ? prefix !== '' : request.signed || request.sbom;
-    const referrers = asked ? await reader.listReferrers(repository, digest, {}, signal) : [];
+    const referrers = asked ? await at.referrers(digest) : [];
     const ofAnyTag = stampOf(manifest, referrers, null, prefix);
     // An alias has no stamp of its own, and is covered by what its image bears.
     const stampFor = (tag: string) => stampOf(manifest, referrers, tag, prefix) ?? ofAnyTag;
@@ -148,10 +143,10 @@ function createProbe(deps: Dependencies, request: AuditRequest, trust: Trust | n
 
   async function isSigned(digest: Digest, referrers: readonly ReferrerDescriptor[]): Promise<boolean> {
     if (trust === null) return referrers.some(({ artifactType }) => artifactType.startsWith(ANY_BUNDLE));
-    const bundles = readBundles(reader, repository, referrers, ABOUT_THE_IMAGE, LARGEST_BUNDLE, signal);
+    const bundles = readBundles(at, referrers, ABOUT_THE_IMAGE, LARGEST_BUNDLE);
     for await (const { content, predicateType } of bundles) {
       if ('fault' in content) continue;
-      const { reason } = await deps.cosign.verifyBundle(content.bytes, { digest, predicateType }, trust, signal);
+      const { reason } = await cosign.verifyBundle(content.bytes, { digest, predicateType }, trust, signal);
       if (reason === undefined) return true;
     }
     return false;

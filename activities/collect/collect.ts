@@ -17,6 +17,7 @@ import { dropEvidenceTags } from '../deletion/delete-tags.js';
 import { createGraphReader } from '../deletion/manifest-graph.js';
 import { type Removal, removeManifests, type Victim } from '../deletion/remove-manifests.js';
 import type { Dependencies } from '../dependencies.js';
+import { type RepositoryAt, repositoryAt } from '../repository/repository-at.js';
 import { type StepContext, step } from '../step.js';
 import { type Collection, findScans } from './superseded-scans.js';
 import { findThreads } from './superseded-threads.js';
@@ -52,19 +53,20 @@ export function createPlanCollection(deps: Dependencies) {
     const nothing: Collection = { outcomes: [], scans: [], manifests: [], kept: [], more: false };
     if (deps.settings.prefix === '') return nothing;
     const [graceMs, nowMs] = [olderThanDays * DAY_MS, Date.parse(now)];
+    const at = repositoryAt(deps, repository, signal);
     const { tags } = await graphs.tags(repository, signal);
     const heads = [...new Set(tags.values())];
     context.progress({ repository: formatRepository(repository), tags: tags.size });
-    const scans = await findScans(deps, repository, heads, { keep, graceMs, nowMs, apply }, signal);
-    const threads = await findThreads(deps, graphs, repository, heads, signal);
+    const scans = await findScans(deps, at, heads, { keep, graceMs, nowMs, apply });
+    const threads = await findThreads(graphs, at, heads);
     const links = [...new Set(threads.flatMap((thread) => thread.slice(1).map(({ digest }) => digest)))];
     if (links.length === 0) return { ...nothing, ...scans };
     const graph = await graphs.read(repository, links, heads, signal);
     const most = apply ? MOST_LINKS : Number.POSITIVE_INFINITY;
     const find = (inUse: ReadonlySet<Digest>) =>
       supersededManifests(graph, threads.map(staying(inUse)), graceMs, nowMs, most);
-    const { collected, unnoted, more } = await unlessInUse(deps, repository, graph, find, graceMs, context);
-    if (apply) await noteSuperseded(deps, repository, unnoted, nowMs, signal);
+    const { collected, unnoted, more } = await unlessInUse(deps, { repository, graph, graceMs }, find, context);
+    if (apply) await noteSuperseded(deps, at, unnoted, nowMs);
     const going = new Set(collected);
     const kept = links.filter((digest) => !going.has(digest));
     const outcome: GcOutcome = {
@@ -86,6 +88,7 @@ export function createCollect(deps: Dependencies) {
       // Before it is announced: a placement does all again that a deletion was announced beside.
       await refuseBusy(deps, repository);
       return deps.deletions.during(repository, async () => {
+        const at = repositoryAt(deps, repository, signal);
         const scans = await removeInPeace(deps, repository, planned.scans, signal);
         const shown = await graphs.tags(repository, signal);
         const kept = [...shown.tags.values(), ...planned.kept];
@@ -95,7 +98,7 @@ export function createCollect(deps: Dependencies) {
         const leftBehind = [...scans, ...(await removeInPeace(deps, repository, victims, signal))];
         const isGone = (digest: Digest) =>
           !graph.has(digest) || (unneeded.includes(digest) && !leftBehind.includes(digest));
-        await dropEvidenceTags(deps, graphs, repository, shown, new Set(planned.manifests.filter(isGone)), signal);
+        await dropEvidenceTags({ deps, graphs }, at, shown, new Set(planned.manifests.filter(isGone)));
         deps.journal.event('collected', {
           dest: formatRepository(repository),
           ...{ scans: planned.scans.length, manifests: unneeded.length, left_behind: leftBehind.length },
@@ -135,17 +138,21 @@ async function refuseBusy(deps: Dependencies, repository: Repository): Promise<v
   });
 }
 
+interface SupersededIn {
+  readonly repository: DestinationRepository;
+  readonly graph: ManifestGraph;
+  readonly graceMs: number;
+}
+
 /**
- * What is superseded, but for what is in use: asked of the oracle, where there is one, for every digest by which a runtime
+ * Finds what is superseded, but for what is in use: asked of the oracle, where there is one, for every digest by which a runtime
  * may know it. No answer means in use
  * (docs/rules/purge.md#unknown-use-is-in-use).
  */
 async function unlessInUse(
   deps: Dependencies,
-  repository: DestinationRepository,
-  graph: ManifestGraph,
+  { repository, graph, graceMs }: SupersededIn,
   find: (inUse: ReadonlySet<Digest>) => SupersededManifests,
-  graceMs: number,
   context: StepContext,
 ): Promise<SupersededManifests> {
   const inUse = new Set<Digest>();
@@ -155,7 +162,7 @@ async function unlessInUse(
     const unasked = deps.hasOracle ? found.links.filter((digest) => !asked.has(digest)) : [];
     if (unasked.length === 0) return found;
     for (const digest of unasked) {
-      const { kind, detail } = await askAboutPlaced(deps, repository, digest, graph, graceMs, context);
+      const { kind, detail } = await askAboutPlaced(deps, { repository, digest, graph, windowMs: graceMs }, context);
       asked.add(digest);
       if (kind === 'unseen') continue;
       inUse.add(digest);
@@ -174,14 +181,13 @@ function victimOf(digest: Digest, subject: Digest | null): Victim {
 }
 
 async function noteSuperseded(
-  { regctl, settings }: Dependencies,
-  repository: Repository,
+  { regctl }: Dependencies,
+  { repository, prefix, signal }: RepositoryAt,
   unnoted: readonly Superseded[],
   nowMs: number,
-  signal: AbortSignal,
 ): Promise<void> {
   for (const { digest, by } of unnoted) {
-    const annotations = supersededNote(settings.prefix, by, nowMs);
+    const annotations = supersededNote(prefix, by, nowMs);
     await regctl.putArtifact(repository, digest, { artifactType: MARK_ARTIFACT_TYPE, annotations }, signal);
   }
 }

@@ -3,12 +3,9 @@ import { HoubaError } from '../../domain/errors.js';
 import { readNotes, type ThreadLink } from '../../domain/lifecycle/gc.js';
 import type { ManifestGraph } from '../../domain/lifecycle/manifest-graph.js';
 import { readMarks } from '../../domain/lifecycle/mark.js';
-import { parseManifest } from '../../domain/manifest.js';
-import type { Repository } from '../../domain/reference.js';
-import type { DestinationRepository } from '../../domain/roster.js';
 import { stampOf } from '../../domain/stamp/stamp-of.js';
 import type { GraphReader } from '../deletion/manifest-graph.js';
-import type { Dependencies } from '../dependencies.js';
+import type { RepositoryAt } from '../repository/repository-at.js';
 
 /** A thread is followed this far. */
 const LONGEST_THREAD = 1_000;
@@ -18,16 +15,14 @@ const MOST_THREADS = 1_000;
 
 /** For each head, what it superseded, and so on: one thread a branch. */
 export async function findThreads(
-  deps: Dependencies,
   graphs: GraphReader,
-  repository: DestinationRepository,
+  at: RepositoryAt,
   heads: readonly Digest[],
-  signal: AbortSignal,
 ): Promise<ThreadLink[][]> {
-  const graph = await graphs.read(repository, [], heads, signal);
+  const graph = await graphs.read(at.repository, [], heads, at.signal);
   const links = new Map<Digest, Promise<ThreadLink | null>>();
   const linkOf = (digest: Digest): Promise<ThreadLink | null> => {
-    const known = links.get(digest) ?? readLink(deps, repository, digest, signal);
+    const known = links.get(digest) ?? readLink(at, digest);
     links.set(digest, known);
     return known;
   };
@@ -72,18 +67,12 @@ function tangled(head: Digest): HoubaError {
 }
 
 /** null: it is gone, or bears no stamp. */
-async function readLink(
-  { reader, settings }: Dependencies,
-  repository: Repository,
-  digest: Digest,
-  signal: AbortSignal,
-): Promise<ThreadLink | null> {
-  const { prefix } = settings;
-  const raw = await reader.getManifest(repository, digest, signal);
-  if (raw === null) return null;
-  const manifest = parseManifest(raw.bytes, raw.mediaType);
-  const referrers = await reader.listReferrers(repository, digest, {}, signal);
-  const stamp = stampOf(manifest, referrers, null, prefix);
+async function readLink(at: RepositoryAt, digest: Digest): Promise<ThreadLink | null> {
+  const { prefix } = at;
+  const found = await at.findManifest(digest);
+  if (found === null) return null;
+  const referrers = await at.referrers(digest);
+  const stamp = stampOf(found.manifest, referrers, null, prefix);
   if (stamp === null) return null;
   const isRestored = readMarks(digest, referrers, prefix).some(
     ({ mark }) => mark.tag !== null && mark.state === 'restored',

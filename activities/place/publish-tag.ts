@@ -11,7 +11,7 @@ import { stampsBeside } from '../../domain/stamp/stamp-of.js';
 import type { Dependencies } from '../dependencies.js';
 import { youngestStamps } from '../repository/digest-facts.js';
 import { readBack } from '../repository/read-back.js';
-import { readManifest } from '../repository/read-manifest.js';
+import { type RepositoryAt, repositoryAt } from '../repository/repository-at.js';
 import { step } from '../step.js';
 
 export interface PublishRequest {
@@ -38,17 +38,17 @@ interface PlacedEvidence {
 }
 
 /**
- * Moves a tag, in one PUT, and reads it back, for a while where a read lags behind. A tag that is there already is left alone;
- * one that somebody else moved meanwhile is not overwritten.
+ * Moves a tag, in one PUT, and reads it back (docs/rules/registry-access.md#a-write-is-read-back). A tag that is there already is
+ * left alone; one that somebody else moved meanwhile is not overwritten.
  *
  * @returns whether the tag shows something else than when this was planned; `again` where something was being deleted in the
- * repository meanwhile: it may have been found in place and be gone, and all has to be done once more
+ * repository meanwhile, which may have taken what was found in place
  * Throws `PreconditionFailed`, `DigestMismatch`; `Interrupted` while something is being deleted. A failure says `NOTHING_SENT`
- * when the tag cannot show the digest: nobody has asked for it, or the registry refused.
+ * when the tag cannot show the digest (docs/rules/durability.md#what-was-sent-to-a-tag-stays).
  */
 export function createPublishTag(deps: Dependencies) {
   return step(async (request: PublishRequest, { signal, attempt }): Promise<boolean | 'again'> => {
-    // What an earlier attempt sent before it was interrupted nobody knows.
+    // Nobody knows what an earlier attempt sent.
     const put = { sent: attempt > 1 };
     try {
       return await publishTag(deps, request, put, signal);
@@ -73,12 +73,13 @@ async function publishTag(
 ): Promise<boolean | 'again'> {
   const { destination, tag, digest, expected, placed, begunAtMs, again } = request;
   const name = formatTagged(destination, tag);
-  const head = async () => (await deps.reader.headManifest(destination, tag, signal))?.digest ?? null;
+  const at = repositoryAt(deps, destination, signal);
+  const head = () => at.head(tag);
   let shown = await head();
   const moves = shown !== digest || expected !== digest;
   // A new stamp beside the same image is told as well.
   if (!moves && placed === undefined) return false;
-  const { raw, manifest } = await readManifest(deps.reader, destination, digest, signal);
+  const { raw, manifest } = await at.manifest(digest);
   // An attempt whose answer was lost may have moved it already; then it is only told.
   if (shown !== digest) {
     if (shown !== expected && !(again && shown === null)) {
@@ -86,7 +87,7 @@ async function publishTag(
         hint: 'see who else writes there; the next run plans anew',
       });
     }
-    await putTag(deps, request, raw, put, signal);
+    await putTag(deps, at, { tag, raw }, put);
     shown = await head();
   }
   if (begunAtMs !== undefined && (await wasOvertaken(deps, destination, begunAtMs))) return 'again';
@@ -96,25 +97,24 @@ async function publishTag(
   if (shown !== digest) {
     throw new HoubaError('DigestMismatch', `${name} resolves to ${shown ?? 'nothing'} after ${digest} was put there`);
   }
-  if (placed !== undefined) await rememberPlaced(deps, request, placed, manifest, signal);
+  if (placed !== undefined) await rememberPlaced(deps, at, { ...request, placed }, manifest);
   deps.journal.event('operation', { ...request.journal, out_digest: digest, applied: true });
   return moves;
 }
 
-/** Codes by which a registry itself refuses a PUT. After anything else the tag may show the digest. */
+/** Codes by which a registry itself refuses a PUT (docs/rules/durability.md#what-was-sent-to-a-tag-stays). */
 const REFUSALS: readonly ErrorCode[] = ['Denied', 'Unauthorized', 'NotFound', 'Unsupported'];
 
 async function putTag(
   { regctl }: Dependencies,
-  { destination, tag }: PublishRequest,
-  { mediaType, bytes }: Manifest,
+  { repository, signal }: RepositoryAt,
+  { tag, raw: { mediaType, bytes } }: { readonly tag: string; readonly raw: Manifest },
   put: { sent: boolean },
-  signal: AbortSignal,
 ): Promise<void> {
   const { sent } = put;
   put.sent = true;
   try {
-    await regctl.putManifest(destination, { tag }, mediaType, bytes, signal);
+    await regctl.putManifest(repository, { tag }, mediaType, bytes, signal);
   } catch (error) {
     if (error instanceof HoubaError && REFUSALS.includes(error.code)) put.sent = sent;
     throw error;
@@ -135,23 +135,22 @@ async function wasOvertaken({ deletions }: Dependencies, repository: Repository,
 
 /** So that the next survey need not look. Of the tag's stamps beside the image only the new one counts. */
 async function rememberPlaced(
-  deps: Dependencies,
-  { destination, tag, digest }: PublishRequest,
-  placed: PlacedEvidence,
+  { memory, settings }: Dependencies,
+  at: RepositoryAt,
+  { tag, digest, placed }: PublishRequest & { readonly placed: PlacedEvidence },
   manifest: ParsedManifest,
-  signal: AbortSignal,
 ): Promise<void> {
-  const { prefix, sbomFormats } = deps.settings;
+  const { prefix } = at;
   const stamp = readStamp(manifest.annotations, prefix);
-  const listed = placed.stamp === null ? [] : await deps.reader.listReferrers(destination, digest, {}, signal);
+  const listed = placed.stamp === null ? [] : await at.referrers(digest);
   const replaced = new Set(
     stampsBeside(listed, prefix)
       .filter((beside) => beside.tag === tag && beside.referrer.digest !== placed.stamp)
       .map((beside) => beside.referrer.digest),
   );
   const kept = listed.filter((referrer) => !replaced.has(referrer.digest));
-  const formats = placed.artifactType === 'image' ? sbomFormats : [];
-  deps.memory.rememberFacts(destination, digest, {
+  const formats = placed.artifactType === 'image' ? settings.sbomFormats : [];
+  memory.rememberFacts(at.repository, digest, {
     stamp,
     stampsBeside: youngestStamps(kept, prefix).map((beside) =>
       beside.tag === tag ? { ...beside, signed: placed.signed } : beside,

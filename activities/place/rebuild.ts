@@ -15,7 +15,8 @@ import { renderDockerfile } from '../../domain/transform/render.js';
 import { planTransform } from '../../domain/transform/resolve.js';
 import type { LayerFile } from '../../domain/transform/step.js';
 import type { Dependencies } from '../dependencies.js';
-import { readManifest, readPlatforms } from '../repository/read-manifest.js';
+import { readPlatforms } from '../repository/read-manifest.js';
+import { repositoryAt } from '../repository/repository-at.js';
 import { step } from '../step.js';
 import { isUnsignedStatement, withSubject } from './buildkit-provenance.js';
 import { readRevision, stampFor } from './make-stamp.js';
@@ -48,7 +49,7 @@ export function createInspectBuild(deps: Dependencies) {
     let body: Body | null = null;
     for (const base of rebuild.bases) {
       progress(base.platform);
-      const { image } = await withOutput(deps, rebuild, base, (_layout, output) => Promise.resolve(output), signal);
+      const { image } = await withOutput(deps, { rebuild, base }, async (_layout, output) => output, signal);
       built.push(builtPlatform(base, image));
       body = image;
     }
@@ -77,7 +78,7 @@ export function createWriteBuild(deps: Dependencies) {
     const rebuild = await openRebuild(deps, placement, signal);
     for (const base of rebuild.bases) {
       progress(base.platform);
-      await writePlatform(deps, placement, rebuild, base, inspection, signal);
+      await writePlatform(deps, placement, { rebuild, base, inspection }, signal);
     }
     if (inspection.built.length > 1) await writeIndex(deps, placement, inspection, signal);
   });
@@ -109,15 +110,21 @@ interface Base extends PlatformManifest {
   readonly asked: string;
 }
 
+interface PlatformBuild {
+  readonly rebuild: Rebuild;
+  readonly base: Base;
+}
+
 async function openRebuild(deps: Dependencies, placement: Placement, signal: AbortSignal): Promise<Rebuild> {
   const { source, destination, baseDigest, transform } = placement;
   if (transform === null) throw new HoubaError('Internal', 'a placement without a transform is not built');
   refuseOtherSettings(deps, transform);
   const originalPresent = (await deps.reader.headManifest(destination, baseDigest, signal)) !== null;
   const from = originalPresent ? destination : source;
-  const { manifest } = await readManifest(deps.reader, from, baseDigest, signal);
-  const revision = await readRevision(deps.reader, from, manifest, signal);
-  const platforms = await readPlatforms(deps.reader, from, baseDigest, signal);
+  const at = repositoryAt(deps, from, signal);
+  const { manifest } = await at.manifest(baseDigest);
+  const revision = await readRevision(at, manifest);
+  const platforms = await readPlatforms(at, baseDigest);
   const asked = placement.platforms ?? [deps.settings.buildPlatform];
   const bases = chooseBases(platforms, asked, formatPinned(source, baseDigest));
   return { transform, from, originalPresent, revision, bases };
@@ -149,21 +156,19 @@ function chooseBases(platforms: readonly PlatformManifest[], asked: readonly str
 /** Works with what BuildKit made of a base, which is made now unless it is still there. */
 function withOutput<Result>(
   deps: Dependencies,
-  rebuild: Rebuild,
-  base: Base,
+  { rebuild, base }: PlatformBuild,
   work: (layout: string, output: BuildOutput) => Promise<Result>,
   signal: AbortSignal,
 ): Promise<Result> {
   const key = `output ${base.digest} ${base.asked} ${rebuild.transform.version}`;
-  const fill = (folder: string, until: AbortSignal) => build(deps, rebuild, base, folder, until);
+  const fill = (folder: string, until: AbortSignal) => build(deps, { rebuild, base }, folder, until);
   return deps.scratch.use(key, fill, async (layout) => work(layout, await deps.layouts.readBuild(layout)), signal);
 }
 
 /** Variants and tags of one digest share the base; BuildKit's own cache knows it too. */
 async function build(
   deps: Dependencies,
-  { transform, from }: Rebuild,
-  base: Base,
+  { rebuild: { transform, from }, base }: PlatformBuild,
   output: string,
   signal: AbortSignal,
 ): Promise<void> {
@@ -227,9 +232,7 @@ function epochOf(created: string | null): number {
 async function writePlatform(
   deps: Dependencies,
   placement: Placement,
-  rebuild: Rebuild,
-  base: Base,
-  inspection: BuildInspection,
+  { rebuild, base, inspection }: PlatformBuild & { readonly inspection: BuildInspection },
   signal: AbortSignal,
 ): Promise<void> {
   const { destination } = placement;
@@ -237,7 +240,9 @@ async function writePlatform(
   const alone = inspection.built.length === 1;
   const published = alone || expected === undefined ? inspection.stamped : expected.digest;
   const present = (await deps.reader.headManifest(destination, published, signal)) !== null;
-  const described = present && (await hasProvenance(deps, destination, published, signal));
+  // What BuildKit says of a build is never twice the same, so one statement is enough.
+  const described =
+    present && (await repositoryAt(deps, destination, signal).referrers(published)).some(isUnsignedStatement);
   if (described) return;
   const write = async (layout: string, { image, provenance }: BuildOutput) => {
     if (image.digest !== expected?.digest) throw different(base, expected?.digest, image.digest);
@@ -252,18 +257,7 @@ async function writePlatform(
     const artifact = { artifactType: IN_TOTO, annotations, file: { bytes, mediaType: IN_TOTO } };
     await deps.regctl.putArtifact(destination, published, artifact, signal);
   };
-  await withOutput(deps, rebuild, base, write, signal);
-}
-
-/** What BuildKit says of a build is never twice the same, so one statement is enough. */
-async function hasProvenance(
-  deps: Dependencies,
-  repository: Repository,
-  digest: Digest,
-  signal: AbortSignal,
-): Promise<boolean> {
-  const referrers = await deps.reader.listReferrers(repository, digest, {}, signal);
-  return referrers.some(isUnsignedStatement);
+  await withOutput(deps, { rebuild, base }, write, signal);
 }
 
 async function writeIndex(

@@ -1,5 +1,4 @@
 import type { Cosign, Trust } from '../../adapters/cosign.js';
-import type { RegistryReader } from '../../adapters/registry.js';
 import type { Digest } from '../../domain/digest.js';
 import { HoubaError } from '../../domain/errors.js';
 import type { UpstreamSigner } from '../../domain/evidence/facts.js';
@@ -15,10 +14,11 @@ import {
   refuseKeyService,
   upstreamKeyProblem,
 } from '../../domain/evidence/upstream/upstream-key.js';
-import { type Descriptor, parseManifest } from '../../domain/manifest.js';
+import type { Descriptor } from '../../domain/manifest.js';
 import { formatPinned, isTag, type Repository } from '../../domain/reference.js';
 import type { Dependencies } from '../dependencies.js';
 import { faultOf, readBundles } from '../evidence/read-bundles.js';
+import { type RepositoryAt, repositoryAt } from '../repository/repository-at.js';
 import { step } from '../step.js';
 
 export interface UpstreamRequest {
@@ -32,12 +32,11 @@ interface VerifyUpstreamDependencies extends Pick<Dependencies, 'reader' | 'cosi
 }
 
 interface Looking {
-  readonly reader: RegistryReader;
+  /** The source. */
+  readonly at: RepositoryAt;
   readonly cosign: Cosign;
-  readonly source: Repository;
   readonly digest: Digest;
   readonly trust: Trust;
-  readonly signal: AbortSignal;
 }
 
 /** What `cosign sign` writes into a bundle. */
@@ -59,7 +58,9 @@ const LARGEST_PAYLOAD = 64 * 1024;
 export function createVerifyUpstream(deps: VerifyUpstreamDependencies) {
   return step(async ({ source, digest, signer }: UpstreamRequest, { signal }): Promise<string> => {
     const { trust, name, text } = await trustIn(deps, signer, signal);
-    const looking = { reader: deps.reader, cosign: deps.cosign, source, digest, trust, signal };
+    // Upstream's signatures bear no keys of ours.
+    const at = repositoryAt({ reader: deps.reader, settings: { prefix: '' } }, source, signal);
+    const looking = { at, cosign: deps.cosign, digest, trust };
     const refused = new Set<string>();
     let looked = 0;
     for await (const reason of judgements(looking)) {
@@ -107,29 +108,21 @@ async function* judgements(looking: Looking): AsyncGenerator<string | null> {
   yield* judgeLayers(looking);
 }
 
-async function* judgeBundles({
-  reader,
-  cosign,
-  source,
-  digest,
-  trust,
-  signal,
-}: Looking): AsyncGenerator<string | null> {
-  const referrers = await reader.listReferrers(source, digest, {}, signal);
+async function* judgeBundles({ at, cosign, digest, trust }: Looking): AsyncGenerator<string | null> {
+  const referrers = await at.referrers(digest);
   const wanted = new Set([SIGNATURE_PREDICATE_TYPE]);
-  for await (const { content } of readBundles(reader, source, referrers, wanted, LARGEST_BUNDLE, signal)) {
+  for await (const { content } of readBundles(at, referrers, wanted, LARGEST_BUNDLE)) {
     if ('fault' in content) {
       yield content.fault;
       continue;
     }
     const claim = { digest, predicateType: SIGNATURE_PREDICATE_TYPE };
-    const { reason } = await cosign.verifyBundle(content.bytes, claim, trust, signal);
+    const { reason } = await cosign.verifyBundle(content.bytes, claim, trust, at.signal);
     yield reason === undefined ? null : explainRefusal(reason);
   }
 }
 
 async function* judgeLayers(looking: Looking): AsyncGenerator<string | null> {
-  const { cosign, trust, signal } = looking;
   let layers: readonly Descriptor[];
   try {
     layers = await signatureLayers(looking);
@@ -145,24 +138,23 @@ async function* judgeLayers(looking: Looking): AsyncGenerator<string | null> {
     const payload = payloads.get(layer.digest) ?? (await readPayload(looking, layer.digest));
     payloads.set(layer.digest, payload);
     if ('fault' in payload) yield payload.fault;
-    else yield await judgeSignature(cosign, payload.bytes, signature, trust, signal);
+    else yield await judgeSignature(looking, payload.bytes, signature);
   }
 }
 
 /** The layers of the image `sha256-<hex>.sig`; none where there is no such image. */
-async function signatureLayers({ reader, source, digest, signal }: Looking): Promise<readonly Descriptor[]> {
+async function signatureLayers({ at, digest }: Looking): Promise<readonly Descriptor[]> {
   const tag = `${digest.replace(':', '-')}.sig`;
-  const found = isTag(tag) ? await reader.getManifest(source, tag, signal) : null;
-  const manifest = found && parseManifest(found.bytes, found.mediaType);
+  const manifest = isTag(tag) ? (await at.findManifest(tag))?.manifest : undefined;
   return manifest?.kind === 'image' ? manifest.layers : [];
 }
 
 type Payload = { readonly bytes: Uint8Array } | { readonly fault: string };
 
 /** The signature covers these bytes, and only they say which digest is meant. */
-async function readPayload({ reader, source, digest, signal }: Looking, payload: Digest): Promise<Payload> {
+async function readPayload({ at, digest }: Looking, payload: Digest): Promise<Payload> {
   try {
-    const bytes = await reader.getBlob(source, payload, LARGEST_PAYLOAD, signal);
+    const bytes = await at.blob(payload, LARGEST_PAYLOAD);
     const signed = digestInPayload(bytes);
     if (signed === digest) return { bytes };
     return { fault: signed === null ? 'a payload that names no digest' : `a signature of another digest, ${signed}` };
@@ -172,13 +164,11 @@ async function readPayload({ reader, source, digest, signal }: Looking, payload:
 }
 
 async function judgeSignature(
-  cosign: Cosign,
+  { at, cosign, trust }: Looking,
   payload: Uint8Array,
   signature: LayerSignature,
-  trust: Trust,
-  signal: AbortSignal,
 ): Promise<string | null> {
-  const { valid, reason } = await cosign.verifyBlob(payload, signature, trust, signal);
+  const { valid, reason } = await cosign.verifyBlob(payload, signature, trust, at.signal);
   return valid ? null : explainRefusal(reason);
 }
 

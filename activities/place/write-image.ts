@@ -1,17 +1,16 @@
-import type { RegistryReader } from '../../adapters/registry.js';
 import type { Digest } from '../../domain/digest.js';
 import { HoubaError } from '../../domain/errors.js';
 import { isIndexType } from '../../domain/manifest.js';
 import type { Placement } from '../../domain/plan/work.js';
-import { formatPinned, formatTagged, isEvidenceTag, isTag, type Repository } from '../../domain/reference.js';
+import { formatPinned, formatTagged, isEvidenceTag, isTag } from '../../domain/reference.js';
 import type { DestinationRepository } from '../../domain/roster.js';
-import { readStamp } from '../../domain/stamp/annotations.js';
 import { stampManifest } from '../../domain/stamp/manifest.js';
-import { stampOf, stampsBeside } from '../../domain/stamp/stamp-of.js';
+import { stampsBeside } from '../../domain/stamp/stamp-of.js';
 import { requirePlatforms, subsetIndex } from '../../domain/stamp/subset.js';
 import { type Removal, removeManifests } from '../deletion/remove-manifests.js';
 import type { Dependencies } from '../dependencies.js';
-import { readManifest, readPlatforms } from '../repository/read-manifest.js';
+import { readPlatforms } from '../repository/read-manifest.js';
+import { type RepositoryAt, repositoryAt } from '../repository/repository-at.js';
 import { step } from '../step.js';
 import { carryProvenance } from './buildkit-provenance.js';
 import { readRevision, stampFor } from './make-stamp.js';
@@ -71,7 +70,8 @@ export function createWriteImage(deps: Dependencies) {
     if (!inspection.stampedPresent && stamped.digest !== baseDigest) {
       await deps.regctl.putManifest(destination, { digest: stamped.digest }, stamped.mediaType, stamped.bytes, signal);
     }
-    if (isRestampedInPlace(placement)) await carryProvenance(deps, placement, stamped.digest, signal);
+    if (isRestampedInPlace(placement))
+      await carryProvenance(deps, repositoryAt(deps, destination, signal), placement.current, stamped.digest);
   });
 }
 
@@ -101,11 +101,11 @@ async function readBody(deps: Dependencies, placement: Placement, signal: AbortS
   const lacks = await lackingOf(deps, placement, signal);
   const originalPresent = lacks?.length === 0;
   if (isRestampedInPlace(placement)) return readCurrent(deps, placement, originalPresent, signal);
-  const from = originalPresent ? destination : source;
-  const { raw, manifest } = await readManifest(deps.reader, from, baseDigest, signal);
-  const revision = () => readRevision(deps.reader, from, manifest, signal);
+  const from = repositoryAt(deps, originalPresent ? destination : source, signal);
+  const { raw, manifest } = await from.manifest(baseDigest);
+  const revision = () => readRevision(from, manifest);
   const { mediaType } = raw;
-  const forged = () => (originalPresent ? nothingForged() : refuseForged(deps, from, baseDigest, manifest, signal));
+  const forged = () => (originalPresent ? nothingForged() : refuseForged(from, baseDigest, manifest));
   const name = formatPinned(source, baseDigest);
   if (platforms !== null && manifest.kind === 'index') {
     const { bytes, children } = subsetIndex(raw.bytes, manifest, platforms, name);
@@ -113,7 +113,7 @@ async function readBody(deps: Dependencies, placement: Placement, signal: AbortS
     return { bytes, mediaType, revision, originalPresent, refuseForged: forged, toCopy };
   }
   if (platforms !== null) {
-    const [only] = await readPlatforms(deps.reader, from, baseDigest, signal);
+    const [only] = await readPlatforms(from, baseDigest);
     requirePlatforms(only === undefined ? [] : [only.platform], platforms, name);
   }
   const toCopy = lacks ?? [baseDigest];
@@ -125,16 +125,17 @@ async function readBody(deps: Dependencies, placement: Placement, signal: AbortS
  * for whole. null: it is not there. What a tag shows is whole.
  */
 async function lackingOf(
-  { reader }: Dependencies,
+  deps: Dependencies,
   { destination, baseDigest, kind }: Placement,
   signal: AbortSignal,
 ): Promise<readonly Digest[] | null> {
-  const raw = await reader.headManifest(destination, baseDigest, signal);
+  const at = repositoryAt(deps, destination, signal);
+  const raw = await deps.reader.headManifest(destination, baseDigest, signal);
   if (raw === null) return null;
   if (kind === 'restamped' || !isIndexType(raw.mediaType)) return [];
-  const { manifest } = await readManifest(reader, destination, baseDigest, signal);
+  const { manifest } = await at.manifest(baseDigest);
   const children = manifest.kind === 'index' ? manifest.manifests.map(({ digest }) => digest) : [];
-  const heads = await Promise.all(children.map((digest) => reader.headManifest(destination, digest, signal)));
+  const heads = await Promise.all(children.map((digest) => at.head(digest)));
   return children.filter((_, at) => heads[at] === null);
 }
 
@@ -157,11 +158,11 @@ async function readCurrent(
 ): Promise<Body> {
   const { prefix } = deps.settings;
   if (current === null) throw new HoubaError('PreconditionFailed', `${formatTagged(destination, tag)} is gone`);
-  const { raw, manifest } = await readManifest(deps.reader, destination, current, signal);
-  const onManifest = readStamp(manifest.annotations, prefix);
-  const referrers = onManifest === null ? await deps.reader.listReferrers(destination, current, {}, signal) : [];
-  const stamp = stampOf(manifest, referrers, tag, prefix);
-  const bare = stampTo === 'referrer' && onManifest !== null;
+  const at = repositoryAt(deps, destination, signal);
+  const shown = await at.manifest(current);
+  const { raw } = shown;
+  const stamp = await at.stampOf(shown, tag);
+  const bare = stampTo === 'referrer' && stamp?.stampTo === 'annotations';
   const { bytes, mediaType } = bare ? stampManifest(raw.bytes, raw.mediaType, {}, prefix) : raw;
   const revision = async () => stamp?.revision ?? null;
   return { bytes, mediaType, revision, originalPresent, refuseForged: nothingForged, toCopy: [] };
@@ -199,8 +200,9 @@ export function createRemoveWritten(deps: Dependencies) {
       { destination, digest }: { destination: DestinationRepository; digest: Digest },
       { signal },
     ): Promise<Removal> => {
-      if (await isTagged(deps.reader, destination, digest, signal)) return { leftBehind: [] };
-      const referrers = await deps.reader.listReferrers(destination, digest, {}, signal);
+      const at = repositoryAt(deps, destination, signal);
+      if (await isTagged(deps, at, digest)) return { leftBehind: [] };
+      const referrers = await at.referrers(digest);
       if (stampsBeside(referrers, deps.settings.prefix).length > 0) return { leftBehind: [] };
       const victims = [...referrers.map((referrer) => ({ digest: referrer.digest, subject: digest })), { digest }];
       return removeManifests(deps, destination, victims, signal);
@@ -208,11 +210,11 @@ export function createRemoveWritten(deps: Dependencies) {
   );
 }
 
-async function isTagged(reader: RegistryReader, repository: Repository, digest: Digest, signal: AbortSignal) {
-  const tags = (await reader.listTags(repository, signal)) ?? [];
+async function isTagged({ reader }: Dependencies, at: RepositoryAt, digest: Digest): Promise<boolean> {
+  const tags = (await reader.listTags(at.repository, at.signal)) ?? [];
   for (const tag of tags) {
     if (!isTag(tag) || isEvidenceTag(tag)) continue;
-    if ((await reader.headManifest(repository, tag, signal))?.digest === digest) return true;
+    if ((await at.head(tag)) === digest) return true;
   }
   return false;
 }

@@ -1,37 +1,19 @@
-import type { ReferrerDescriptor } from '../../adapters/registry.js';
 import type { Digest } from '../../domain/digest.js';
-import {
-  MARK_ARTIFACT_TYPE,
-  type Mark,
-  markAnnotations,
-  type PlacedMark,
-  readMarks,
-} from '../../domain/lifecycle/mark.js';
+import { MARK_ARTIFACT_TYPE, type Mark, markAnnotations, type PlacedMark } from '../../domain/lifecycle/mark.js';
 import type { Repository } from '../../domain/reference.js';
 import type { Dependencies } from '../dependencies.js';
+import type { RepositoryAt } from './repository-at.js';
 
-/** Attaches a mark to a digest: look first whether there is one. */
+/** Attaches a deletion mark to a digest; whether it has one already, look first. */
 export async function putMark(
-  { regctl, settings }: Dependencies,
-  repository: Repository,
+  { regctl }: Dependencies,
+  { repository, prefix, signal }: RepositoryAt,
   subject: Digest,
   mark: Mark,
-  signal: AbortSignal,
 ): Promise<PlacedMark> {
-  const artifact = { artifactType: MARK_ARTIFACT_TYPE, annotations: markAnnotations(mark, settings.prefix) };
+  const artifact = { artifactType: MARK_ARTIFACT_TYPE, annotations: markAnnotations(mark, prefix) };
   const referrer = await regctl.putArtifact(repository, subject, artifact, signal);
   return { referrer, subject, mark };
-}
-
-/** The marks that hang on a digest now. */
-export async function readMarksOn(
-  { reader, settings }: Dependencies,
-  repository: Repository,
-  subject: Digest,
-  signal: AbortSignal,
-): Promise<PlacedMark[]> {
-  const referrers: ReferrerDescriptor[] = await reader.listReferrers(repository, subject, {}, signal);
-  return readMarks(subject, referrers, settings.prefix);
 }
 
 /**

@@ -7,7 +7,8 @@ import { formatRepository, formatTagged } from '../../domain/reference.js';
 import { createTagDeleter, type DeletionList, type DeletionRequest } from '../deletion/delete-tags.js';
 import { removeManifests } from '../deletion/remove-manifests.js';
 import type { Dependencies } from '../dependencies.js';
-import { putMark, readMarksOn, rememberMarks } from '../repository/marks.js';
+import { putMark, rememberMarks } from '../repository/marks.js';
+import { repositoryAt } from '../repository/repository-at.js';
 import { step } from '../step.js';
 import { lookAtMark } from './look-at-mark.js';
 
@@ -108,18 +109,18 @@ export function createRestoreTag(deps: Dependencies) {
   return step(async ({ marked, word }: RestoreRequest, { signal }): Promise<Digest> => {
     const { destination, tag } = marked;
     const name = formatTagged(destination, tag);
-    const head = await deps.reader.headManifest(destination, tag, signal);
-    if (head === null) {
+    const at = repositoryAt(deps, destination, signal);
+    const digest = await at.head(tag);
+    if (digest === null) {
       throw new HoubaError('PreconditionFailed', `there is no ${name}`, {
         hint: 'a tag that was deleted comes back when a policy selects it: `houba reconcile`',
       });
     }
-    const { digest } = head;
     const wanted = word.digest ?? digest;
     if (wanted !== digest) {
       throw new HoubaError('PreconditionFailed', `${name} shows ${digest}, not ${wanted}`);
     }
-    const marks = await readMarksOn(deps, destination, digest, signal);
+    const marks = await at.marks(digest);
     const own = marks.filter(({ mark }) => mark.tag === tag);
     const pending = own.filter(({ mark }) => mark.state === 'pending-deletion');
     const restored = own.filter(({ mark }) => mark.state === 'restored');
@@ -132,15 +133,7 @@ export function createRestoreTag(deps: Dependencies) {
     const added =
       restored.length > 0 || placed === undefined
         ? []
-        : [
-            await putMark(
-              deps,
-              destination,
-              digest,
-              restoredMark(placed.mark, word.by, word.reason, Date.now()),
-              signal,
-            ),
-          ];
+        : [await putMark(deps, at, digest, restoredMark(placed.mark, word.by, word.reason, Date.now()))];
     const victims = pending.map(({ referrer }) => referrer);
     await removeManifests(
       deps,

@@ -3,12 +3,13 @@ import type { Digest } from '../../domain/digest.js';
 import { failedOutcome, type MarkedTag, outcomeOf } from '../../domain/durable/retire.js';
 import type { SweepCursor } from '../../domain/durable/sweeps.js';
 import { type ReportedError, reportError } from '../../domain/errors.js';
-import { type PlacedMark, readMarks } from '../../domain/lifecycle/mark.js';
+import type { PlacedMark } from '../../domain/lifecycle/mark.js';
 import { isEvidenceTag, isTag } from '../../domain/reference.js';
 import type { PurgeOutcome } from '../../domain/report/purge-report.js';
 import type { DestinationRepository } from '../../domain/roster.js';
 import { compareText } from '../../domain/text/compare-text.js';
 import type { Dependencies } from '../dependencies.js';
+import { repositoryAt } from '../repository/repository-at.js';
 import { step } from '../step.js';
 import { type FindRequest, PAGE, walkRepositories } from '../sweep/walk-registries.js';
 
@@ -60,6 +61,7 @@ export async function* marksIn(
   signal: AbortSignal,
 ): AsyncGenerator<MarkedTag | PurgeOutcome> {
   const { reader, settings } = deps;
+  const at = repositoryAt(deps, destination, signal);
   const limit = pLimit(settings.maxConcurrency);
   const listed = ((await reader.listTags(destination, signal)) ?? [])
     .filter((tag) => isTag(tag) && !isEvidenceTag(tag))
@@ -69,16 +71,13 @@ export async function* marksIn(
   const marksOn = (digest: Digest): Promise<PlacedMark[]> => {
     const known = marks.get(digest);
     if (known !== undefined) return known;
-    const asked = reader
-      .listReferrers(destination, digest, {}, signal)
-      .then((referrers) => readMarks(digest, referrers, settings.prefix));
+    const asked = at.marks(digest);
     marks.set(digest, asked);
     return asked;
   };
   const look = async (tag: string): Promise<MarkedTag | PurgeOutcome | null> => {
-    const head = await reader.headManifest(destination, tag, signal);
-    if (head === null) return null;
-    const { digest } = head;
+    const digest = await at.head(tag);
+    if (digest === null) return null;
     const pending = (await marksOn(digest)).filter(({ mark }) => mark.state === 'pending-deletion');
     const own = pending.find(({ mark }) => mark.tag === tag);
     if (own !== undefined) return { destination, tag, digest, policy: own.mark.identity.policy };

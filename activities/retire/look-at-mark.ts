@@ -7,7 +7,7 @@ import type { RecordedStamp } from '../../domain/stamp/annotations.js';
 import { stampOf } from '../../domain/stamp/stamp-of.js';
 import { purgeWindow } from '../deletion/ask-oracle.js';
 import type { Dependencies } from '../dependencies.js';
-import { readManifest } from '../repository/read-manifest.js';
+import { repositoryAt } from '../repository/repository-at.js';
 import { isWanted } from './still-wanted.js';
 
 export interface LookedAt {
@@ -28,14 +28,15 @@ export async function lookAtMark(
   signal: AbortSignal,
 ): Promise<LookedAt> {
   const windowMs = purgeWindow(deps);
-  const { reader, settings } = deps;
+  const { settings } = deps;
+  const at = repositoryAt(deps, destination, signal);
   const nowMs = Date.now();
-  const current = (await reader.headManifest(destination, tag, signal))?.digest ?? null;
+  const current = await at.head(tag);
   if (current === null) return nothing({ act: 'end', digest, reason: 'the tag is gone already', gone: true });
   const meant = digest ?? current;
-  const referrers = await reader.listReferrers(destination, current, {}, signal);
+  const referrers = await at.referrers(current);
   const marks = readMarks(current, referrers, settings.prefix);
-  const { manifest } = await readManifest(reader, destination, current, signal);
+  const { manifest } = await at.manifest(current);
   const stamp = stampOf(manifest, referrers, tag, settings.prefix);
   const word = lastLook({ tag, digest: meant, current, stamp, marks }, nowMs, windowMs);
   if (word.act === 'end') return nothing({ ...word, digest: meant, gone: false });
@@ -47,7 +48,7 @@ export async function lookAtMark(
   if (settings.dryRunDeletions) {
     return nothing({ act: 'end', digest: meant, reason: 'HOUBA_DRY_RUN_DELETIONS is set', gone: false });
   }
-  const wanted = await isWanted(deps, destination, { tag, digest: meant, stamp, marks, mark: placed.mark }, signal);
+  const wanted = await isWanted(deps, at, { tag, digest: meant, stamp, marks, mark: placed.mark });
   if (wanted === true) return nothing({ act: 'end', digest: meant, reason: 'a policy wants the tag', gone: false });
   if (wanted !== false) {
     const reason = `nobody can tell whether a policy wants the tag: ${wanted.unknown}`;

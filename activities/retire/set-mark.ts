@@ -6,7 +6,8 @@ import { formatRepository, formatTagged } from '../../domain/reference.js';
 import type { DestinationRepository } from '../../domain/roster.js';
 import { removeManifests } from '../deletion/remove-manifests.js';
 import type { Dependencies } from '../dependencies.js';
-import { putMark, readMarksOn, rememberMarks } from '../repository/marks.js';
+import { putMark, rememberMarks } from '../repository/marks.js';
+import { type RepositoryAt, repositoryAt } from '../repository/repository-at.js';
 import { step } from '../step.js';
 
 export interface MarkRequest {
@@ -33,11 +34,12 @@ export interface MarkRequest {
 export function createSetMark(deps: Dependencies) {
   return step(async (request: MarkRequest, { signal }): Promise<boolean> => {
     const { destination, tag, digest, put } = request;
-    if (put !== null) await refuseMoved(deps, request, signal);
-    const all = await readMarksOn(deps, destination, digest, signal);
+    const at = repositoryAt(deps, destination, signal);
+    if (put !== null) await refuseMoved(at, request);
+    const all = await at.marks(digest);
     const own = all.filter(({ mark }) => mark.tag === tag);
     const change = put === null ? { put, remove: toClear(request, own) } : changeTo(put, digest, own);
-    const added = change.put === null ? [] : [await putMark(deps, destination, digest, change.put, signal)];
+    const added = change.put === null ? [] : [await putMark(deps, at, digest, change.put)];
     const over = change.remove.map((referrer) => ({ digest: referrer, subject: digest }));
     const { leftBehind } = await removeManifests(deps, destination, over, signal);
     const gone = new Set(change.remove.filter((referrer) => !leftBehind.includes(referrer)));
@@ -64,14 +66,9 @@ function isSame(mark: Mark, put: Mark): boolean {
   return mark.state === put.state && mark.reason === put.reason && mark.markedAt === put.markedAt;
 }
 
-async function refuseMoved(
-  { reader }: Dependencies,
-  { destination, tag, digest }: MarkRequest,
-  signal: AbortSignal,
-): Promise<void> {
+async function refuseMoved(at: RepositoryAt, { destination, tag, digest }: MarkRequest): Promise<void> {
   const name = tag ?? digest;
-  const now = await reader.headManifest(destination, name, signal);
-  if (now?.digest === digest) return;
+  if ((await at.head(name)) === digest) return;
   throw new HoubaError('PreconditionFailed', `${formatTagged(destination, name)} was moved during the run`, {
     hint: 'the next run plans anew',
   });
