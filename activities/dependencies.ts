@@ -53,8 +53,8 @@ export interface Journal {
 /** What everybody can know of deletions, whichever worker is at them. */
 export interface DeletionNotes {
   /**
-   * Deletes while it is known that something is being deleted in the repository. What is needed must be read in here: a
-   * placement that published its tag before is seen, and one that does so later knows.
+   * Deletes while it is known that something is being deleted in the repository. What is needed must be read in here: a placement
+   * that published its tag before is seen, and one that does so later knows.
    */
   during<Result>(repository: Repository, work: () => Promise<Result>): Promise<Result>;
   /** Whether anything was being deleted in the repository at some time since then, ms since 1970, and still is. */

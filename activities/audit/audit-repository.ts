@@ -31,7 +31,6 @@ export interface OpenedAudit {
 
 /**
  * Checks what an audit needs before anything is read: the registries' names, and the key where signatures are looked for.
- *
  * Throws `ConfigInvalid`.
  */
 export function createOpenAudit(deps: Dependencies) {
@@ -55,13 +54,12 @@ const LARGEST_BUNDLE = 8 * 1024 * 1024;
 const ABOUT_THE_IMAGE: ReadonlySet<string> = new Set([TRANSFORM_PREDICATE_TYPE, PROVENANCE_PREDICATE_TYPE]);
 const SBOM_TYPES: ReadonlySet<string> = new Set(Object.values(SBOM_MEDIA_TYPES));
 
-/** Tags that are looked at before the next are begun. */
 const PAGE = 1000;
 
 /**
- * Looks at every image of one repository: one HEAD a tag, and each digest once. Evidence under tags
- * (`sha256-<hex>`) is nobody's image. An image that cannot be read is an outcome and stops nothing else.
- *
+ * Looks at every image of one repository: one HEAD a tag, and each digest once. Evidence under tags (`sha256-<hex>`) is nobody's
+ * image. An image that cannot be read is an outcome and stops nothing else
+ * (docs/rules/reports.md#an-audit-names-the-worst-gap-first).
  * Throws `ConfigInvalid` when the key has gone since the audit was opened, and what listing the tags throws.
  */
 export function createAuditRepository(deps: Dependencies) {
@@ -85,18 +83,16 @@ export function createAuditRepository(deps: Dependencies) {
   });
 }
 
-/** What a digest says, of itself or by what refers to it. */
 interface Facts {
   /** The stamp that a tag goes by; null: the digest is not covered. */
   readonly stampFor: (tag: string) => RecordedStamp | null;
-  /** As they stand in the outcome. */
   readonly signed: boolean | null;
   readonly sbom: boolean | null;
 }
 
 type Probe = (digest: Digest) => Promise<Facts>;
 
-/** @returns null: the tag has gone */
+/** Audits one tag. @returns null: it has gone */
 async function outcomeOf(
   at: RepositoryAt,
   probe: Probe,

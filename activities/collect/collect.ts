@@ -28,21 +28,17 @@ export interface CollectionRequest {
   readonly olderThanDays: number;
   /** The run's, RFC 3339. */
   readonly now: string;
-  /**
-   * Whether what is found will be deleted. Then only so much is found at once, and what is superseded and does not say since
-   * when gets a note, so that its time begins.
-   */
+  /** Whether what is found will be deleted. Then it comes in parts, and what has no note since when it is superseded gets one. */
   readonly apply: boolean;
 }
 
 const DAY_MS = 86_400_000;
-/** Superseded digests, and scan reports, of one repository that go at once: a history has to carry their lists. */
+/** Digests of one repository that go at once: a history has to carry their lists. */
 const MOST_LINKS = 200;
 /**
- * Finds what newer reports and newer digests have superseded in one repository
- * (docs/rules/collect.md#threads-lead-to-what-was). Nothing without houba's stamp is collected as superseded, nor what somebody restored or the usage oracle, where there is one, does not know to be out
- * of use. Nothing is collected where the label prefix is empty.
- *
+ * Finds what newer reports and newer digests have superseded in one repository (docs/rules/collect.md#threads-lead-to-what-was).
+ * Nothing without houba's stamp is collected as superseded, nor what somebody restored or the usage oracle, where there is one,
+ * does not know to be out of use. Nothing is collected where the label prefix is empty.
  * Throws `ConfigInvalid` when signatures cannot be verified as the settings ask for, and what reading a registry throws.
  */
 export function createPlanCollection(deps: Dependencies) {
@@ -85,7 +81,7 @@ export function createCollect(deps: Dependencies) {
   const graphs = createGraphReader(deps);
   return step(
     async ({ repository, planned }: { repository: DestinationRepository; planned: Collection }, { signal }) => {
-      // Before it is announced: a placement does all again that a deletion was announced beside.
+      // Before the announcement, which makes every placement beside it start over.
       await refuseBusy(deps, repository);
       return deps.deletions.during(repository, async () => {
         const at = repositoryAt(deps, repository, signal);
@@ -111,8 +107,8 @@ export function createCollect(deps: Dependencies) {
 }
 
 /**
- * Deletes one manifest after the other for as long as nobody places an image here: a placement relies on what it finds.
- *
+ * Deletes one manifest after the other for as long as nobody places an image here
+ * (docs/rules/collect.md#collecting-waits-for-placements).
  * @returns what the registry keeps
  * @throws HoubaError `Interrupted` when somebody is at work
  */
@@ -144,11 +140,7 @@ interface SupersededIn {
   readonly graceMs: number;
 }
 
-/**
- * Finds what is superseded, but for what is in use: asked of the oracle, where there is one, for every digest by which a runtime
- * may know it. No answer means in use
- * (docs/rules/purge.md#unknown-use-is-in-use).
- */
+/** Finds what is superseded and, as far as there is an oracle, not in use (docs/rules/purge.md#unknown-use-is-in-use). */
 async function unlessInUse(
   deps: Dependencies,
   { repository, graph, graceMs }: SupersededIn,

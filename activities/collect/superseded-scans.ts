@@ -10,12 +10,11 @@ import type { Dependencies } from '../dependencies.js';
 import { readBundles } from '../evidence/read-bundles.js';
 import type { RepositoryAt } from '../repository/repository-at.js';
 
-/** What one repository can do without. It is kept until all of it is gone. */
+/** What of one repository can be deleted. The workflow keeps it until all of it is gone. */
 export interface Collection {
   readonly outcomes: readonly GcOutcome[];
   /** Reports with their signed twins, in the order of deletion. */
   readonly scans: readonly Victim[];
-  /** In the order of deletion. */
   readonly manifests: readonly Digest[];
   /** What tags showed before, and still needs to stay. */
   readonly kept: readonly Digest[];
@@ -23,7 +22,6 @@ export interface Collection {
   readonly more: boolean;
 }
 
-/** A signed statement about a scan is small. */
 const LARGEST_BUNDLE = 4 * 1024 * 1024;
 const MOST_SCANS = 2_000;
 
@@ -36,7 +34,7 @@ interface Limits {
 
 type FoundScans = Pick<Collection, 'outcomes' | 'scans' | 'more'>;
 
-/** The superseded reports of each image that a tag shows, and of its platforms. */
+/** Finds the superseded reports of each image that a tag shows, and of its platforms. */
 export async function findScans(
   deps: Dependencies,
   at: RepositoryAt,
@@ -47,7 +45,7 @@ export async function findScans(
   const scans: Victim[] = [];
   const seen = new Set(heads);
   let trust: Promise<Trust | null> | null = null;
-  // A set that grows while it is walked is walked to its end.
+  // Platforms join the set while it is walked.
   for (const digest of seen) {
     if (apply && scans.length >= MOST_SCANS) return { outcomes, scans, more: true };
     // A platform that an index names need not be there.
@@ -63,7 +61,7 @@ export async function findScans(
       const signed = await readSignedScans(deps, at, { digest, referrers, names, trust: by });
       return supersededScans(reports, signed, keep, graceMs, nowMs);
     };
-    // Verifying takes nothing else away, and a process for each statement.
+    // Verifying can only keep more, and takes a process for each statement.
     if ((await collect(null)).length === 0) continue;
     trust ??= deps.readTrust(at.signal);
     const collected = await collect(await trust);
@@ -84,7 +82,7 @@ interface ScannedImage {
   readonly trust: Trust | null;
 }
 
-/** The signed statements about the scans of an image. */
+/** Reads the signed statements about the scans of an image. */
 async function readSignedScans(
   { cosign }: Dependencies,
   at: RepositoryAt,
@@ -104,7 +102,7 @@ async function readSignedScans(
   return signed;
 }
 
-/** Statements name a report by its referrer, or by its document; null: several have that. */
+/** Maps what a statement may name a report by (its referrer, or its document) to the report; null: several have that document. */
 async function reportNames(at: RepositoryAt, reports: readonly ScanReport[]): Promise<Map<string, Digest | null>> {
   const names = new Map<string, Digest | null>();
   for (const { digest } of reports) {

@@ -7,13 +7,12 @@ import { stampOf } from '../../domain/stamp/stamp-of.js';
 import type { GraphReader } from '../deletion/manifest-graph.js';
 import type { RepositoryAt } from '../repository/repository-at.js';
 
-/** A thread is followed this far. */
 const LONGEST_THREAD = 1_000;
 
 /** Threads of one tag: where several tags part and meet again and again, there are more than anybody could follow. */
 const MOST_THREADS = 1_000;
 
-/** For each head, what it superseded, and so on: one thread a branch. */
+/** Follows what each head superseded, and so on (docs/rules/collect.md#threads-lead-to-what-was): one thread a branch. */
 export async function findThreads(
   graphs: GraphReader,
   at: RepositoryAt,
@@ -28,7 +27,7 @@ export async function findThreads(
   };
   const threads: ThreadLink[][] = [];
   for (const head of heads) {
-    // Also where nobody knows what came before.
+    // Also where nothing came before: what stays is found in it.
     threads.push([{ digest: head, created: null, notes: new Map(), stays: false }]);
     for (const path of threadsFrom(graph, head)) {
       if (path.length > 1) threads.push(untilOver(await Promise.all(path.map(linkOf))));
@@ -37,7 +36,7 @@ export async function findThreads(
   return threads;
 }
 
-/** The graph remembers manifests that an earlier collection has deleted. What is not houba's is not for it to collect. */
+/** Cuts a thread where a digest is gone (the graph remembers deleted manifests) or is not houba's. */
 function untilOver(links: readonly (ThreadLink | null)[]): ThreadLink[] {
   const found: ThreadLink[] = [];
   for (const link of links) {
@@ -66,7 +65,7 @@ function tangled(head: Digest): HoubaError {
   });
 }
 
-/** null: it is gone, or bears no stamp. */
+/** Reads one digest of a thread; null: it is gone, or bears no stamp. */
 async function readLink(at: RepositoryAt, digest: Digest): Promise<ThreadLink | null> {
   const { prefix } = at;
   const found = await at.findManifest(digest);

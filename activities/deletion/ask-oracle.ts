@@ -17,7 +17,6 @@ export function purgeWindow({ settings }: Dependencies): number {
   });
 }
 
-/** Oracles at a time for one tag. */
 const ASKED_AT_ONCE = 4;
 
 interface PlacedDigest {

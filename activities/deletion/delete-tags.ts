@@ -16,7 +16,6 @@ import { isPlaceholder, removeTag } from './remove-tag.js';
 export interface DoomedTag {
   readonly tag: string;
   readonly digest: Digest;
-  /** How the journal tells of it. */
   readonly journal: Readonly<Record<string, unknown>>;
 }
 
@@ -28,14 +27,10 @@ export interface DeletionRequest {
   readonly tags: readonly DoomedTag[];
 }
 
-/**
- * What may go with some tags: all that they lead to, for who else needs it now may be deleted at the same time. Whoever
- * deletes keeps it until all is gone: without the tags nobody finds it any more.
- */
+/** All that some tags lead to, listed before they go (docs/rules/purge.md#a-deletion-that-has-begun-is-ended). */
 export interface DeletionList {
-  /** In the order of deletion. */
   readonly manifests: readonly Digest[];
-  /** Tags that need some of them. What they need goes only when they are gone, whatever a list of tags says by then. */
+  /** Other tags that need some of them: before anything goes, each must be listed or gone. */
   readonly witnesses?: readonly string[];
 }
 
@@ -49,16 +44,15 @@ export interface DeletionOutcome {
 }
 
 export interface DeletionResult {
-  /** In the order of the request. */
   readonly outcomes: readonly DeletionOutcome[];
   /** What the registry does not delete. */
   readonly leftBehind: readonly Digest[];
 }
 
-/** A history has to hold them. */
+/** A history has to hold their names. */
 const MOST_WITNESSES = 200;
 
-/** The two steps of a deletion: what will go, and its going. Both may run twice. */
+/** Lists what will go, and deletes it. Both may run twice. */
 export interface TagDeleter {
   inspect(request: DeletionRequest, context: StepContext): Promise<DeletionList>;
   delete(request: DeletionRequest & { readonly list: DeletionList }, context: StepContext): Promise<DeletionResult>;
@@ -71,8 +65,8 @@ export function createInspectDeletion(deps: Dependencies) {
 }
 
 /**
- * Deletes each tag after a last look at it, and then what nothing needs any more of the list. A tag that cannot be deleted
- * is an outcome, not a failure of the others.
+ * Deletes each tag after a last look at it, and then what nothing needs any more of the list. A tag that cannot be deleted is an
+ * outcome, not a failure of the others.
  */
 export function createDeleteTags(deps: Dependencies) {
   const deleter = createTagDeleter(deps);
@@ -116,7 +110,7 @@ export function createTagDeleter(deps: Dependencies): TagDeleter {
   };
 }
 
-/** A list that lacks a tag may lack others, and what they need would go. */
+/** Throws where a tag is there that the registry does not list (docs/rules/purge.md#an-unlisted-tag-stops-a-deletion). */
 async function refuseUnlisted(at: RepositoryAt, tag: string): Promise<void> {
   if ((await at.head(tag)) === null) return;
   const name = formatTagged(at.repository, tag);
@@ -125,7 +119,7 @@ async function refuseUnlisted(at: RepositoryAt, tag: string): Promise<void> {
   });
 }
 
-/** Once a tag is gone there is only forward: what may pass is waited for longer than elsewhere. */
+/** Makes what may pass retry for longer: once a tag is gone there is only forward. */
 function goOn(error: unknown): unknown {
   if (!(error instanceof HoubaError) || !ERROR_TABLE[error.code].retryable) return error;
   return new HoubaError('Interrupted', error.message, { cause: error, facts: error.facts });
@@ -158,13 +152,12 @@ async function deleteOne(
     return { tag, deleted: true, kept: null, error: null };
   } catch (error) {
     signal.throwIfAborted();
-    // What may pass is tried again as a whole: what is gone by then is found gone.
     if (!(error instanceof HoubaError) || ERROR_TABLE[error.code].retryable) throw error;
     return { tag, deleted: false, kept: null, error: reportError(error) };
   }
 }
 
-/** Everything that the deletion of a tag relies on, read again. @returns why it stays; null: nothing is in the way */
+/** Reads again what the deletion of a tag relies on (docs/rules/purge.md#the-last-look). @returns why it stays; null: it may go */
 async function lookOnce(at: RepositoryAt, policy: string, { tag, digest }: DoomedTag): Promise<string | null> {
   const name = formatTagged(at.repository, tag);
   // A GET, whose bytes are checked: a HEAD may come from a cache that is behind.
@@ -189,7 +182,6 @@ async function lookOnce(at: RepositoryAt, policy: string, { tag, digest }: Doome
 
 /**
  * Deletes what of the list no tag needs now, and what speaks of the deleted tags on what stays.
- *
  * @returns what the registry keeps
  */
 async function deleteUnneeded(
@@ -220,7 +212,7 @@ async function deleteUnneeded(
   return leftBehind;
 }
 
-/** What upstream, or a client without the referrers API, keeps of a digest by name (`sha256-<hex>.sig`). */
+/** Deletes the tags that name a digest that is gone: upstream's `sha256-<hex>.sig`, and the list of referrers `sha256-<hex>`. */
 export async function dropEvidenceTags(
   { deps, graphs }: { readonly deps: Dependencies; readonly graphs: GraphReader },
   at: RepositoryAt,
@@ -243,7 +235,7 @@ export async function dropEvidenceTags(
   }
 }
 
-/** Marks and stamps of a deleted tag, on an image that another tag shows. */
+/** Deletes marks and stamps of a deleted tag from an image that another tag shows. */
 async function forgetTag(deps: Dependencies, at: RepositoryAt, tag: string, digest: Digest): Promise<void> {
   const { repository, prefix, signal } = at;
   const referrers = await at.referrers(digest);

@@ -4,7 +4,7 @@ import type { Dependencies } from '../dependencies.js';
 import { repositoryAt } from '../repository/repository-at.js';
 import { isGone } from './remove-tag.js';
 
-/** What a compensation leaves behind because the registry cannot delete. */
+/** What stays because the registry cannot delete. */
 export interface Removal {
   readonly leftBehind: readonly Digest[];
 }

@@ -20,7 +20,6 @@ export function isPlaceholder(manifest: ParsedManifest, tag: string): boolean {
 /**
  * Deletes a tag, never the manifest that it shows; where the registry deletes no tags, by way of a placeholder
  * (docs/rules/purge.md#a-tag-is-deleted-and-nothing-else). May be interrupted and run again.
- *
  * @param shown what the tag shows, or showed before it was moved to the placeholder
  * @returns whether the registry no longer finds the tag; false: it does not delete, and the tag shows what it did
  * Throws `DigestMismatch` when the tag neither goes nor comes back.
@@ -60,7 +59,9 @@ async function deleteManifest(deps: Dependencies, at: RepositoryAt, digest: Dige
   return isGone(deps, at, digest, outcome === 'absent' ? 0 : undefined);
 }
 
-/** Whether a tag or a digest is no longer found, now or within `patienceMs` (docs/rules/registry-access.md#a-write-is-read-back). */
+/**
+ * Whether a tag or a digest is no longer found, now or within `patienceMs` (docs/rules/registry-access.md#a-write-is-read-back).
+ */
 export async function isGone(
   { readBackMs }: Dependencies,
   at: RepositoryAt,

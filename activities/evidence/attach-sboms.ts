@@ -34,9 +34,9 @@ export interface SbomRequest {
 }
 
 /**
- * Attaches the SBOMs that a digest still lacks: one document a platform and format, on the platform's manifest and on
- * the index (docs/rules/evidence.md#evidence-goes-where-readers-look). Each content is scanned once however many tags share it.
- *
+ * Attaches the SBOMs that a digest still lacks: one document a platform and format, on the platform's manifest and on the index
+ * (docs/rules/evidence.md#evidence-goes-where-readers-look). One content is scanned once
+ * (docs/rules/evidence.md#one-inventory-for-one-content).
  * @returns how many referrers were written
  */
 export function createAttachSboms(deps: Dependencies) {
@@ -67,7 +67,6 @@ export function createAttachSboms(deps: Dependencies) {
 /** The inventory of one platform of the subject. */
 interface PlatformScan extends SbomRequest {
   readonly platform: PlatformManifest;
-  /** What makes two images the same to a scanner. */
   readonly content: string;
   readonly referrers: ReadonlyMap<Digest, readonly ReferrerDescriptor[]>;
 }
@@ -114,7 +113,7 @@ async function attach(
 }
 
 /**
- * A document of the same content that is attached somewhere already: to the platform's own manifest, to what the tag of a
+ * Finds a document of the same content that is attached somewhere already: to the platform's own manifest, to what the tag of a
  * single image showed before, or remembered. Not to an index, where several children may have the same platform.
  */
 async function findDocument(
@@ -153,8 +152,8 @@ async function readRemembered(
 }
 
 /**
- * What makes two images the same to a scanner. The configuration alone would not do: it only claims which layers there
- * are, and whoever pushes an image may give it the configuration of another.
+ * Names what makes two images the same to a scanner. The configuration alone would not do: it only claims which layers there are,
+ * and whoever pushes an image may give it the configuration of another.
  */
 async function contentOf(deps: Dependencies, at: RepositoryAt, { digest }: PlatformManifest): Promise<string> {
   const { manifest } = await at.manifest(digest);

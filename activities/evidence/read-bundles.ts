@@ -14,10 +14,8 @@ export interface AttachedBundle {
 }
 
 /**
- * Reads the bundles among some referrers one by one, those that say to be of a wanted predicate type.
- *
- * A bundle that is malformed, too large or gone is a fault of that bundle: whoever may write to a repository must not be
- * able to hide another one by it.
+ * Reads the bundles among some referrers one by one, those that say to be of a wanted predicate type. A bundle that is malformed,
+ * too large or gone is a fault of that bundle: whoever may write to a repository must not be able to hide another one by it.
  * @param largest bytes of a bundle
  * @throws HoubaError when the registry cannot be asked
  */
@@ -61,7 +59,7 @@ async function readBundle(
 }
 
 /**
- * What is wrong with something that a registry served.
+ * Says what is wrong with something that a registry served.
  * @throws the error itself when it is about the registry and not about what it served
  */
 export function faultOf(error: unknown): string {

@@ -37,7 +37,6 @@ interface Attesting extends MissingAttestation {
 /**
  * Signs everything about a digest that is not signed yet, and attaches each statement to all that it is about
  * (docs/rules/evidence.md#signing-meets-no-upstream). What is signed already is left alone.
- *
  * Throws `NotFound` when an SBOM is not there yet, and what `Cosign.signStatement` throws.
  * @returns how many referrers were written
  */
@@ -103,7 +102,7 @@ async function predicateOf(
   return provenancePredicate(request.facts, { id: builderId, version: deps.version });
 }
 
-/** The document on the platform's own manifest, which describes nothing else. */
+/** Reads the document on the platform's own manifest: one on an index may describe another platform. */
 async function readDocument(
   at: RepositoryAt,
   { digest, platform }: PlatformManifest,
@@ -126,7 +125,7 @@ async function readDocument(
   throw new HoubaError('Unsupported', `${formatPinned(at.repository, document.digest)} holds no document to sign`);
 }
 
-/** What the tag will show goes by the tag, a platform's manifest by its digest. */
+/** Names a subject: what the tag will show by the tag, a platform's manifest by its digest. */
 function subjectOf({ destination, tag, subject }: SignRequest, digest: Digest): StatementSubject {
   return { name: digest === subject ? formatTagged(destination, tag) : formatPinned(destination, digest), digest };
 }
@@ -135,7 +134,6 @@ function identityIn({ tag, facts }: SignRequest) {
   return { tag, policy: facts.policy, import: facts.import, variant: facts.variant };
 }
 
-/** The input of `signEvidence`: everything about one digest that still lacks a signature is signed. */
 export interface SignRequest {
   readonly destination: DestinationRepository;
   /** The output tag, for the name of the subject. */

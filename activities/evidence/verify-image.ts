@@ -41,7 +41,6 @@ export interface VerifyRequest {
   readonly requirements: readonly Requirement[];
   readonly maxSeverity: Severity | null;
   readonly maxAgeMs: number | null;
-  /** Milliseconds since 1970. */
   readonly now: number;
 }
 
@@ -49,9 +48,8 @@ export interface VerifyRequest {
 const LARGEST_BUNDLE = 192 * 1024 * 1024;
 
 /**
- * Judges one image by what a registry holds about it. The reference is resolved once; signatures are checked by
- * cosign, which meets no registry.
- *
+ * Judges one image by what a registry holds about it. The reference is resolved once
+ * (docs/rules/registry-access.md#one-resolution); cosign checks signatures and meets no registry.
  * @throws HoubaError when it cannot be found out: `NotFound`, `ConfigInvalid`, what the reader and cosign throw
  */
 export async function verifyImage(

@@ -8,8 +8,7 @@ import { readArtifactFile } from '../repository/read-manifest.js';
 import type { RepositoryAt } from '../repository/repository-at.js';
 
 /**
- * Takes what BuildKit said of a build along to the same image under its new stamp. An index has none of its own: its
- * platforms' manifests, which a stamp does not touch, carry theirs.
+ * Copies BuildKit's provenance to the same image under its new stamp. That of an index is on its platforms' manifests, which stay.
  */
 export async function carryProvenance(
   deps: Dependencies,
@@ -35,12 +34,11 @@ export async function carryProvenance(
   }
 }
 
-/** Such as BuildKit's word about a build. */
 export function isUnsignedStatement({ artifactType, annotations }: ReferrerDescriptor): boolean {
   return artifactType === IN_TOTO && IN_TOTO_PREDICATE_TYPE in annotations;
 }
 
-/** A statement about this manifest, whatever it named before. @param where it was read, for the message */
+/** Makes a statement speak of this manifest, whatever it named before. @param where it was read, for the message */
 export function withSubject(document: Uint8Array, name: string, digest: Digest, where: string): Uint8Array {
   let statement: unknown;
   try {

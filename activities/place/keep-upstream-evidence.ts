@@ -18,13 +18,12 @@ export interface EvidenceRequest {
 const SUFFIXES = ['.sig', '.att', '.sbom'];
 
 /**
- * Keeps what upstream says of an image: the unmodified original, what refers to it or to one of its platforms, and what is
- * under their signature tags. What is there already is not copied again. Upstream may have dropped an original that is kept.
+ * Keeps what upstream says of an image: the unmodified original, what refers to it or to one of its platforms, and what is under
+ * their signature tags. What is there already is not copied again. Upstream may have dropped an original that is kept.
  *
  * All is looked at first and then copied by the digest that was looked at: a source can show each client another list.
- *
- * Throws `NotFound` when neither side has the original, and `PreconditionFailed` when something upstream attached would
- * pass for houba's own evidence, on a platform's manifest for instance, which the original and the stamped index share.
+ * Throws `NotFound` when neither side has the original, and `PreconditionFailed` when something upstream attached would pass for
+ * houba's own evidence, on a platform's manifest for instance, which the original and the stamped index share.
  */
 export function createKeepEvidence(deps: Dependencies) {
   return step(async (request: EvidenceRequest, { signal }): Promise<void> => {
@@ -48,14 +47,14 @@ export function createKeepEvidence(deps: Dependencies) {
   });
 }
 
-/** What upstream has attached to one manifest, all of it harmless. */
+/** What upstream has attached to one manifest; none of it passes for ours. */
 interface Attached {
   readonly subject: Digest;
   readonly referrers: ReadonlySet<Digest>;
   readonly tags: ReadonlyMap<string, Manifest>;
 }
 
-/** What the list says of them is upstream's word alone; whatever refers to something else is left out. */
+/** Reads the referrers that a source lists; one that refers to something else is left out. */
 async function lookAtReferrers(at: RepositoryAt, subject: Digest): Promise<ReadonlySet<Digest>> {
   const referrers = new Set<Digest>();
   for (const { digest } of await at.referrers(subject)) {
@@ -66,7 +65,7 @@ async function lookAtReferrers(at: RepositoryAt, subject: Digest): Promise<Reado
   return referrers;
 }
 
-/** Nothing under a signature tag refers to anything by itself: that it would at the destination, to whatever it likes. */
+/** Reads what is under signature tags. What names a subject is left out: it would be that manifest's referrer here. */
 async function lookAtTags(at: RepositoryAt, subject: Digest): Promise<ReadonlyMap<string, Manifest>> {
   const tags = new Map<string, Manifest>();
   for (const suffix of SUFFIXES) {

@@ -12,11 +12,9 @@ import { readConfig } from '../repository/read-manifest.js';
 import type { RepositoryAt } from '../repository/repository-at.js';
 
 /**
- * What a placement publishes, made of the manifest or index it is about: stamped, or, when the stamp goes beside it,
- * byte for byte the same.
- *
- * @throws HoubaError `PreconditionFailed` when the stamp goes beside an image that bears marks of houba's already: they
- * would pass for the stamp
+ * Makes what a placement publishes of the manifest or index: stamped, or the same bytes where the stamp goes beside it.
+ * @throws HoubaError `PreconditionFailed` when the stamp goes beside an image that bears marks of houba's already: they would pass
+ * for the stamp
  */
 export function stampFor(
   deps: Dependencies,
@@ -39,14 +37,12 @@ export function stampFor(
 /** The stamp to put beside an image (docs/rules/stamp.md#a-stamp-beside-the-image). */
 export interface StampRequest {
   readonly placement: Placement;
-  /** What the tag will resolve to. */
   readonly digest: Digest;
   readonly revision: string | null;
 }
 
 /**
  * Makes the annotations of the stamp that goes beside an image, sorted by key.
- *
  * @param before the tag's stamp on the same digest; its thread to older digests is not lost
  */
 export function stampBesideFor(
@@ -87,10 +83,10 @@ function sortedByKey(map: Record<string, string>): Record<string, string> {
   return Object.fromEntries(Object.entries(map).sort(([a], [b]) => compareText(a, b)));
 }
 
-/** Longer ones are none, and would not fit into a workflow's history or a program's arguments. */
+/** A longer one is left out: it has to fit into a history and into a program's arguments. */
 const LONGEST_REVISION = 1000;
 
-/** Upstream's own word: the manifest's annotation, else a label of the (first) image's configuration, else none. */
+/** Reads upstream's own revision: the manifest's annotation, else a label of the (first) image's configuration, else none. */
 export async function readRevision(at: RepositoryAt, manifest: ParsedManifest): Promise<string | null> {
   const annotated = manifest.annotations[OCI_KEYS.revision];
   if (annotated !== undefined) return annotated.length > LONGEST_REVISION ? null : annotated;

@@ -20,7 +20,6 @@ export interface PublishRequest {
   readonly digest: Digest;
   /** What the tag resolved to when this was planned; null: it did not exist. */
   readonly expected: Digest | null;
-  /** How the journal tells of it. */
   readonly journal: Readonly<Record<string, unknown>>;
   /** What the tag of a placement carries now. Left out for an alias, which carries what its tag does. */
   readonly placed?: PlacedEvidence;
@@ -40,11 +39,10 @@ interface PlacedEvidence {
 /**
  * Moves a tag, in one PUT, and reads it back (docs/rules/registry-access.md#a-write-is-read-back). A tag that is there already is
  * left alone; one that somebody else moved meanwhile is not overwritten.
- *
  * @returns whether the tag shows something else than when this was planned; `again` where something was being deleted in the
  * repository meanwhile, which may have taken what was found in place
- * Throws `PreconditionFailed`, `DigestMismatch`; `Interrupted` while something is being deleted. A failure says `NOTHING_SENT`
- * when the tag cannot show the digest (docs/rules/durability.md#what-was-sent-to-a-tag-stays).
+ * Throws `PreconditionFailed`, `DigestMismatch`; `Interrupted` while something is being deleted. A failure says `NOTHING_SENT` when
+ * the tag cannot show the digest (docs/rules/durability.md#what-was-sent-to-a-tag-stays).
  */
 export function createPublishTag(deps: Dependencies) {
   return step(async (request: PublishRequest, { signal, attempt }): Promise<boolean | 'again'> => {
@@ -121,10 +119,7 @@ async function putTag(
   }
 }
 
-/**
- * Whether a deletion went on beside a placement. One that begins after the tag was published sees the tag, and spares what
- * it needs.
- */
+/** Whether a deletion went on beside the placement (docs/rules/purge.md#deletions-and-placements-see-each-other). */
 async function wasOvertaken({ deletions }: Dependencies, repository: Repository, sinceMs: number): Promise<boolean> {
   const deletion = await deletions.since(repository, sinceMs);
   if (deletion !== 'going on') return deletion === 'ended';
@@ -133,7 +128,7 @@ async function wasOvertaken({ deletions }: Dependencies, repository: Repository,
   });
 }
 
-/** So that the next survey need not look. Of the tag's stamps beside the image only the new one counts. */
+/** Notes what was published for the next survey. Of the tag's stamps beside the image only the new one counts. */
 async function rememberPlaced(
   { memory, settings }: Dependencies,
   at: RepositoryAt,
@@ -157,7 +152,6 @@ async function rememberPlaced(
     ),
     sbomFormats: formats,
     signedFormats: placed.signed ? formats : null,
-    // What bears its own stamp is new.
     marks: readMarks(digest, listed, prefix),
     marksAt: Date.now(),
   });

@@ -30,17 +30,15 @@ export interface BuildInspection extends Inspection {
 
 export interface BuiltPlatform extends PlatformManifest {
   readonly mediaType: string;
-  /** Bytes. */
   readonly size: number;
 }
 
 /**
- * Rebuilds an image in BuildKit and works out the bytes to publish. Nothing is written to a registry: the base is taken
- * from the destination if its original is there, else from the source, and what is built stays on this machine.
- *
- * Throws `PreconditionFailed` when this worker's configuration is not the planner's, `PolicyInvalid` when the source lacks
- * a platform or a step cannot do its work, `NotFound` when the digest can no longer be fetched, `Unsupported`,
- * `BuilderUnavailable`, `BuildFailed`.
+ * Rebuilds an image in BuildKit and works out the bytes to publish. Nothing is written to a registry: the base is taken from the
+ * destination if its original is there, else from the source, and what is built stays on this machine.
+ * Throws `PreconditionFailed` when this worker's configuration is not the planner's, `PolicyInvalid` when the source lacks a
+ * platform or a step cannot do its work, `NotFound` when the digest can no longer be fetched, `Unsupported`, `BuilderUnavailable`,
+ * `BuildFailed`.
  */
 export function createInspectBuild(deps: Dependencies) {
   return step(async (placement: Placement, { signal, progress }): Promise<BuildInspection> => {
@@ -66,11 +64,10 @@ export interface BuildWriteRequest extends WriteRequest {
 }
 
 /**
- * Brings what was built to the destination, by digest: no tag exists or moves. On each platform's manifest goes what BuildKit
- * says of its build. What is there already is left alone; what is no longer on this machine is built again.
- *
- * Throws `DigestMismatch` when that comes out different, `PreconditionFailed` when the source tag has moved since it was
- * planned (docs/rules/plan.md#the-source-is-read-again-before-writing), and what `inspectBuild` throws.
+ * Brings what was built to the destination, by digest: no tag exists or moves. On each platform's manifest goes what BuildKit says
+ * of its build. What is there already is left alone; what is no longer on this machine is built again.
+ * Throws `DigestMismatch` when that comes out different, `PreconditionFailed` when the source tag has moved since it was planned
+ * (docs/rules/plan.md#the-source-is-read-again-before-writing), and what `inspectBuild` throws.
  */
 export function createWriteBuild(deps: Dependencies) {
   return step(async ({ placement, inspection, again }: BuildWriteRequest, { signal, progress }) => {
@@ -84,7 +81,6 @@ export function createWriteBuild(deps: Dependencies) {
   });
 }
 
-/** Whether the source has nothing more to give. */
 function isHere({ stampedPresent, originalPresent }: Inspection): boolean {
   return stampedPresent || originalPresent;
 }
@@ -97,14 +93,12 @@ interface Body {
 
 interface Rebuild {
   readonly transform: PlannedTransform;
-  /** Where the base is to be had. */
   readonly from: Repository;
   readonly originalPresent: boolean;
   readonly revision: string | null;
   readonly bases: readonly Base[];
 }
 
-/** One platform's image at the source. */
 interface Base extends PlatformManifest {
   /** The platform as the policy writes it; what the source says is only compared with it. */
   readonly asked: string;
@@ -130,7 +124,7 @@ async function openRebuild(deps: Dependencies, placement: Placement, signal: Abo
   return { transform, from, originalPresent, revision, bases };
 }
 
-/** What a transform stands for is looked up on each worker; the plan says what it was where the plan was made. */
+/** Refuses a transform that stands for something else on this worker than where it was planned. */
 function refuseOtherSettings(deps: Dependencies, { steps, version }: PlannedTransform): void {
   if (planTransform(steps, deps.resources).version === version) return;
   throw new HoubaError(
@@ -165,7 +159,7 @@ function withOutput<Result>(
   return deps.scratch.use(key, fill, async (layout) => work(layout, await deps.layouts.readBuild(layout)), signal);
 }
 
-/** Variants and tags of one digest share the base; BuildKit's own cache knows it too. */
+/** Builds upon a base, which variants and tags of one digest share. */
 async function build(
   deps: Dependencies,
   { rebuild: { transform, from }, base }: PlatformBuild,
@@ -200,7 +194,7 @@ async function build(
   await deps.scratch.use(`base ${base.digest}`, fetchBase, buildUpon, signal);
 }
 
-/** BuildKit stores by sha256 alone. */
+/** Refuses other digests than sha256: BuildKit stores by no other. */
 function refuseOtherDigests(name: string, { digest, manifest }: LayoutManifest): void {
   const blobs = manifest.kind === 'image' ? [manifest.config, ...manifest.layers] : [];
   if ([digest, ...blobs.map((blob) => blob.digest)].every((one) => one.startsWith('sha256:'))) return;
@@ -213,17 +207,14 @@ function refuseOtherDigests(name: string, { digest, manifest }: LayoutManifest):
   );
 }
 
-/** BuildKit carries out what a base has for whoever builds upon it, `RUN` included, and takes it out of the image. */
+/** ONBUILD: BuildKit would carry it out, `RUN` included, and take it out of the image. */
 function wouldRun(name: string): HoubaError {
   return new HoubaError('Unsupported', `${name} has ONBUILD instructions, which a rebuild would carry out`, {
     hint: 'take it without a transform, or use the image that it is meant to give',
   });
 }
 
-/**
- * The latest time in what is built, in seconds since 1970. A time to come would let today's into it, and every build would
- * be another.
- */
+/** The latest time in what is built, in seconds since 1970. Not a future one: then each build would have its own time. */
 function epochOf(created: string | null): number {
   const at = Date.parse(created ?? '');
   return at > 0 && at < Date.now() ? Math.floor(at / 1000) : 0;
@@ -287,7 +278,7 @@ function builtPlatform({ platform }: Base, { digest, mediaType, bytes }: LayoutM
   return { platform, digest, mediaType, size: bytes.length };
 }
 
-/** Our own index of what was built: BuildKit's would be another one each time. */
+/** Makes the index of what was built: BuildKit's would be another one each time. */
 function platformIndex(built: readonly BuiltPlatform[]): Body {
   const manifests = built.map(({ mediaType, digest, size, platform }) => {
     const [os, architecture, variant] = platform.split('/');

@@ -7,10 +7,8 @@ import { DEEPEST_INDEX } from '../repository/read-manifest.js';
 import type { RepositoryAt } from '../repository/repository-at.js';
 
 /**
- * Looks at a manifest that a copy will bring, and at all that comes with it. One that names a subject becomes a referrer at the
- * destination, also when it came as the child of an index; with our marks it would count as evidence that houba made, and be
- * signed.
- *
+ * Refuses a manifest that a copy would bring, or a child of it, when it names a subject and bears our keys
+ * (docs/rules/stamp.md#upstream-cannot-forge-a-stamp): at the destination it would be a referrer, also as an index's child.
  * @param manifest what the digest stands for
  * @throws HoubaError `PreconditionFailed`, and what `RepositoryAt` throws
  */

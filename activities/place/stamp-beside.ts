@@ -10,9 +10,7 @@ import { step } from '../step.js';
 import { type StampRequest, stampBesideFor } from './make-stamp.js';
 
 /**
- * Attaches the stamp of a tag to the digest that it will resolve to, before the tag moves. One that says the same is
- * left as it is.
- *
+ * Attaches the stamp of a tag to the digest that it will resolve to, before the tag moves. One that says the same stays.
  * @returns the digest of the stamp
  */
 export function createPutStamp(deps: Dependencies) {

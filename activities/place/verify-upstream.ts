@@ -32,7 +32,7 @@ interface VerifyUpstreamDependencies extends Pick<Dependencies, 'reader' | 'cosi
 }
 
 interface Looking {
-  /** The source. */
+  /** The source; its signatures bear no keys of ours. */
   readonly at: RepositoryAt;
   readonly cosign: Cosign;
   readonly digest: Digest;
@@ -48,17 +48,15 @@ const LARGEST_BUNDLE = 1024 * 1024;
 const LARGEST_PAYLOAD = 64 * 1024;
 
 /**
- * Demands a valid cosign signature of a source digest: in a Sigstore bundle that refers to it, or in the older image under
- * the tag `sha256-<hex>.sig`. cosign judges, but never meets a registry: everything is read, and hashed, by the reader.
- *
+ * Demands a valid cosign signature of a source digest: in a Sigstore bundle that refers to it, or in the older image under the tag
+ * `sha256-<hex>.sig`. cosign judges, but never meets a registry: everything is read, and hashed, by the reader.
  * @returns what `{prefix}.upstream.verified` says: the hash of the public key, or identity and issuer
- * @throws HoubaError `SignatureInvalid` when there is none, with what is wrong with those there are; anything else when that
- * cannot be found out (docs/rules/evidence.md#upstreams-signature-is-demanded-before-anything-is-read)
+ * @throws HoubaError `SignatureInvalid` when there is none, with what is wrong with those there are; anything else when that cannot
+ * be found out (docs/rules/evidence.md#upstreams-signature-is-demanded-before-anything-is-read)
  */
 export function createVerifyUpstream(deps: VerifyUpstreamDependencies) {
   return step(async ({ source, digest, signer }: UpstreamRequest, { signal }): Promise<string> => {
     const { trust, name, text } = await trustIn(deps, signer, signal);
-    // Upstream's signatures bear no keys of ours.
     const at = repositoryAt({ reader: deps.reader, settings: { prefix: '' } }, source, signal);
     const looking = { at, cosign: deps.cosign, digest, trust };
     const refused = new Set<string>();
@@ -102,7 +100,7 @@ async function trustIn(
   return { trust: { publicKey }, name: `the key ${fingerprint}`, text: fingerprint };
 }
 
-/** What is wrong with each signature, as they come; null: nothing, it is valid. */
+/** Judges each signature, and yields what is wrong with it; null: it is valid. */
 async function* judgements(looking: Looking): AsyncGenerator<string | null> {
   yield* judgeBundles(looking);
   yield* judgeLayers(looking);
@@ -131,7 +129,7 @@ async function* judgeLayers(looking: Looking): AsyncGenerator<string | null> {
     return;
   }
   const payloads = new Map<Digest, Payload>();
-  // Signatures are added at the end.
+  // The newest are at the end.
   for (const layer of layers.toReversed()) {
     const signature = signatureOnLayer(layer.annotations ?? {});
     if (layer.mediaType !== SIMPLE_SIGNING_MEDIA_TYPE || signature === null) continue;
@@ -142,7 +140,7 @@ async function* judgeLayers(looking: Looking): AsyncGenerator<string | null> {
   }
 }
 
-/** The layers of the image `sha256-<hex>.sig`; none where there is no such image. */
+/** Reads the layers of the image `sha256-<hex>.sig`; none where there is no such image. */
 async function signatureLayers({ at, digest }: Looking): Promise<readonly Descriptor[]> {
   const tag = `${digest.replace(':', '-')}.sig`;
   const manifest = isTag(tag) ? (await at.findManifest(tag))?.manifest : undefined;
@@ -151,7 +149,7 @@ async function signatureLayers({ at, digest }: Looking): Promise<readonly Descri
 
 type Payload = { readonly bytes: Uint8Array } | { readonly fault: string };
 
-/** The signature covers these bytes, and only they say which digest is meant. */
+/** Reads what a signature covers: only these bytes say which digest is meant. */
 async function readPayload({ at, digest }: Looking, payload: Digest): Promise<Payload> {
   try {
     const bytes = await at.blob(payload, LARGEST_PAYLOAD);

@@ -26,7 +26,6 @@ export interface Inspection {
 
 /**
  * Reads the manifest to place, from the destination if its original is there, and works out the bytes to publish.
- *
  * Throws `NotFound` when the digest can no longer be fetched, `PolicyInvalid` when it lacks a platform, `Unsupported`,
  * `DigestMismatch`, `PreconditionFailed`.
  */
@@ -43,10 +42,9 @@ export function createInspectPlacement(deps: Dependencies) {
 }
 
 /**
- * Brings what is placed to the destination and puts the stamped manifest beside it, all by digest: no tag exists or
- * moves. What is there already is left alone. A whole image leaves its original there; of a subset come its children
- * alone, and a restamp of a subset or a rebuild brings nothing.
- *
+ * Brings what is placed to the destination and puts the stamped manifest beside it, all by digest: no tag exists or moves. What is
+ * there already is left alone. A whole image leaves its original there; of a subset come its children alone, and a restamp of a
+ * subset or a rebuild brings nothing.
  * Throws `PreconditionFailed` when the source tag has moved since it was planned
  * (docs/rules/plan.md#the-source-is-read-again-before-writing).
  */
@@ -91,7 +89,6 @@ interface Body {
   readonly originalPresent: boolean;
   /** Throws when what will be copied would pass for ours. */
   readonly refuseForged: () => Promise<void>;
-  /** What the source has to give. */
   readonly toCopy: readonly Digest[];
 }
 
@@ -120,10 +117,7 @@ async function readBody(deps: Dependencies, placement: Placement, signal: AbortS
   return { bytes: raw.bytes, mediaType, revision, originalPresent, refuseForged: forged, toCopy };
 }
 
-/**
- * What the destination lacks of an original that is there: a deletion may have come between, and a copy would take the index
- * for whole. null: it is not there. What a tag shows is whole.
- */
+/** Lists what the destination lacks of an original that is there, after a deletion came between. null: it is not there. */
 async function lackingOf(
   deps: Dependencies,
   { destination, baseDigest, kind }: Placement,
@@ -149,7 +143,7 @@ function isRestampedInPlace(placement: Placement): boolean {
   return placement.kind === 'restamped' && !isWhole(placement);
 }
 
-/** What the tag shows now, its old stamp taken off where the new one goes beside it. */
+/** Reads what the tag shows now, its old stamp taken off where the new one goes beside it. */
 async function readCurrent(
   deps: Dependencies,
   { destination, tag, current, stampTo }: Placement,
@@ -168,13 +162,11 @@ async function readCurrent(
   return { bytes, mediaType, revision, originalPresent, refuseForged: nothingForged, toCopy: [] };
 }
 
-/** What is here already has been looked at. */
 async function nothingForged(): Promise<void> {}
 
 /**
- * A digest that a wait has settled on is taken whatever the tag shows by now.
- *
- * @throws HoubaError `PreconditionFailed` when the source tag has moved since it was planned
+ * Refuses a source tag that has moved since it was planned; a digest that a wait settled on is taken whatever the tag shows.
+ * @throws HoubaError `PreconditionFailed`
  */
 export async function refuseMoved(deps: Dependencies, placement: Placement, signal: AbortSignal): Promise<void> {
   if (placement.settled !== undefined) return;
@@ -190,9 +182,9 @@ export async function refuseMoved(deps: Dependencies, placement: Placement, sign
 }
 
 /**
- * Undoes a placement that failed for good: the manifest that it found absent and wrote, and the referrers on it. Not
- * the original and no child, which others may share, and nothing that a tag resolves to or another tag's stamp is
- * about: an equal placement may have published, or be about to publish, the same digest.
+ * Undoes a placement that failed for good: the manifest that it found absent and wrote, and the referrers on it. Not the original
+ * and no child, which others may share, and nothing that a tag resolves to or another tag's stamp is about: an equal placement may
+ * have published, or be about to publish, the same digest.
  */
 export function createRemoveWritten(deps: Dependencies) {
   return step(

@@ -11,9 +11,8 @@ interface Planned {
 }
 
 /**
- * Finds the recorded base digests that an update needs and that nobody serves any more, by `missingBaseKey`. Only those that the source's
- * tag does not show are asked for: one HEAD at the destination, and one at the source if it is not there. A registry that
- * does not answer settles nothing; the placement will say so.
+ * Finds the recorded base digests that an update needs and that nobody serves any more, by `missingBaseKey`. Only those that the
+ * source's tag does not show are asked for. A registry that does not answer settles nothing; the placement will say so.
  */
 export async function findMissingBases(
   deps: Dependencies,

@@ -22,17 +22,16 @@ import { findMissingBases } from './find-missing-bases.js';
 import { surveyRemovals } from './survey-removals.js';
 
 /**
- * Surveys at a time in one worker. More of them do not go faster: the requests in flight are bounded per host, and
- * registries serve a repository's requests one after another (docs/performance.md).
+ * Surveys at a time in one worker. More of them do not go faster: the requests in flight are bounded per host, and registries serve
+ * a repository's requests one after another (docs/performance.md).
  */
 const SURVEYS = 3;
 
 /**
- * Surveys source and destinations and plans, in one step whose result is small however large the repository: counts,
- * and at most a page of what must be done.
- *
- * Throws `PolicyInvalid`, `Unsupported`, `ConfigInvalid`, `NotFound`, `PreconditionFailed`, and what reading a registry
- * throws for the source. A destination that cannot be read is reported in the page; the others go on.
+ * Surveys source and destinations and plans, in one step whose result is small however large the repository: counts, and at most a
+ * page of what must be done.
+ * Throws `PolicyInvalid`, `Unsupported`, `ConfigInvalid`, `NotFound`, `PreconditionFailed`, and what reading a registry throws for
+ * the source. A destination that cannot be read is reported in the page; the others go on.
  */
 export function createPlanPolicy(deps: Dependencies) {
   const surveys = pLimit(SURVEYS);
@@ -97,7 +96,7 @@ export function createPlanPolicy(deps: Dependencies) {
   });
 }
 
-/** The transform of every variant that is rebuilt; names and parameters are checked here, before anything is read. */
+/** Plans the transform of every variant that is rebuilt; names and parameters are checked here, before anything is read. */
 function planTransforms(
   policy: ResolvedPolicy,
   resources: TransformResources,

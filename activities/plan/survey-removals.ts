@@ -12,26 +12,23 @@ import type { DestinationRepository } from '../../domain/roster.js';
 import type { Dependencies } from '../dependencies.js';
 import { repositoryAt } from '../repository/repository-at.js';
 
-/** What a plan of removals is made from. */
 export interface RemovalSurvey {
   readonly policy: ResolvedPolicy;
   readonly targets: readonly Target[];
   readonly seen: ReadonlyMap<string, SeenRepository>;
   readonly plan: PolicyPlan;
   readonly from: Repository;
-  /** The tags that the source lists. */
   readonly listed: readonly string[];
 }
 
 interface Looking {
-  /** Requests in flight. */
   readonly width: number;
   readonly signal: AbortSignal;
 }
 
 /**
- * Plans deletions and marks. The marks of what would go are read again, for other workers write marks too: a tag that has its
- * mark is not told again, nor one deleted that somebody restored. What the source merely fails to list does not go.
+ * Plans deletions and marks. The marks of what would go are read again, for other workers write marks too: a tag that has its mark
+ * is not told again, nor one deleted that somebody restored. What the source merely fails to list does not go.
  */
 export async function surveyRemovals(
   deps: Dependencies,
@@ -50,7 +47,7 @@ export async function surveyRemovals(
   return { ...removals, unlisted: await findUnlisted(deps, survey, removals, looking) };
 }
 
-/** One HEAD at the source for each tag that would stay, did the source list it. */
+/** Finds tags that the source serves and does not list: one HEAD for each that would stay if it were listed. */
 async function findUnlisted(
   { reader, roster, settings }: Dependencies,
   { policy, targets, seen, from, listed }: RemovalSurvey,
@@ -99,7 +96,7 @@ async function readMarksAgain(
   return fresh;
 }
 
-/** Another worker may carry out what this one plans: the next survey looks for itself. */
+/** Drops remembered marks: another worker may carry out what this one plans. */
 function forgetMarks({ memory }: Dependencies, repository: DestinationRepository, digest: Digest): void {
   const known = memory.facts(repository, digest);
   if (known !== undefined) memory.rememberFacts(repository, digest, { ...known, marks: null });

@@ -6,8 +6,7 @@ import { stampBeside, stampsBeside } from '../../domain/stamp/stamp-of.js';
 import type { Dependencies } from '../dependencies.js';
 
 /**
- * Notes evidence that has just been made. Nothing is noted of a digest that nobody has looked at: the next survey does.
- *
+ * Notes evidence that has just been made. A digest that no survey has looked at is left to the next.
  * @param made the formats that are complete now, or signed now
  */
 export function rememberEvidence(

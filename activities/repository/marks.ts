@@ -4,7 +4,7 @@ import type { Repository } from '../../domain/reference.js';
 import type { Dependencies } from '../dependencies.js';
 import type { RepositoryAt } from './repository-at.js';
 
-/** Attaches a deletion mark to a digest; whether it has one already, look first. */
+/** Attaches a deletion mark to a digest. The caller has looked whether there is one. */
 export async function putMark(
   { regctl }: Dependencies,
   { repository, prefix, signal }: RepositoryAt,
@@ -16,10 +16,7 @@ export async function putMark(
   return { referrer, subject, mark };
 }
 
-/**
- * Notes what marks hang on a digest, after changing them. Nothing is noted of a digest that nobody has looked at: the next
- * survey does.
- */
+/** Notes what marks hang on a digest, after changing them. A digest that no survey has looked at is left to the next. */
 export function rememberMarks(
   { memory }: Dependencies,
   repository: Repository,

@@ -8,7 +8,6 @@ const LONGEST_PAUSE_MS = 10_000;
 
 /**
  * Reads what was just written until it shows the write, with growing pauses. A cancelled activity ends it.
- *
  * @returns the last answer, which may still contradict the write
  */
 export async function readBack<Answer>(

@@ -16,7 +16,6 @@ export const DEEPEST_INDEX = 3;
 
 /**
  * Reads the one file of an artifact, its first layer; null when it has none.
- *
  * @param largest bytes
  * @throws HoubaError as `RepositoryAt` does
  */

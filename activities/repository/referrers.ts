@@ -5,7 +5,6 @@ import type { RepositoryAt } from './repository-at.js';
 
 /**
  * Lists the referrers of a subject and of each of its platforms' manifests.
- *
  * @param known those of the subject, where they have been listed already
  */
 export async function referrersOf(

@@ -10,7 +10,6 @@ import { stampBeside } from '../../domain/stamp/stamp-of.js';
 /** A repository as one step reads it: every request ends when the step is cancelled. */
 export interface RepositoryAt<Where extends Repository = Repository> {
   readonly repository: Where;
-  /** Of annotation keys. */
   readonly prefix: string;
   readonly signal: AbortSignal;
   /** What a tag or a digest resolves to, in one HEAD; null: it is not there. */
@@ -24,7 +23,9 @@ export interface RepositoryAt<Where extends Repository = Repository> {
   referrers(subject: Digest): Promise<ReferrerDescriptor[]>;
   /** The deletion marks on a digest. */
   marks(subject: Digest): Promise<PlacedMark[]>;
-  /** The stamp of a tag that shows this; referrers are asked for only where they decide (docs/rules/stamp.md#the-stamp-of-a-tag). */
+  /**
+   * The stamp of a tag that shows this; referrers are asked for only where they decide (docs/rules/stamp.md#the-stamp-of-a-tag).
+   */
   stampOf(shown: ReadManifest, tag: string | null): Promise<RecordedStamp | null>;
 }
 

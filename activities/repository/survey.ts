@@ -17,9 +17,7 @@ import { type RepositoryAt, repositoryAt } from './repository-at.js';
 
 interface Looking {
   readonly signal: AbortSignal;
-  /** Requests in flight. */
   readonly width: number;
-  /** Called for every tag looked at. */
   readonly onTag: () => void;
 }
 
@@ -46,7 +44,7 @@ export async function listSourceTags(
   return tags;
 }
 
-/** What each tag of the source resolves to: one HEAD a tag. */
+/** Resolves each tag of the source: one HEAD a tag. */
 export async function surveySource(
   reader: RegistryReader,
   source: Repository,
@@ -69,7 +67,6 @@ interface WantedEvidence {
 /**
  * Looks at what a destination holds: its tag list, one HEAD a tag, and a closer look at every digest that is not remembered as
  * complete.
- *
  * @param how `needsSbom`: whether these are images; `recheck`: look closer at every digest
  */
 export async function surveyDestination(
@@ -108,7 +105,7 @@ export async function surveyDestination(
   return { repository, tags, marks };
 }
 
-/** Others make marks too, and one that stays unseen would let a wanted tag go when its window is over. */
+/** How long remembered marks are believed: other workers make marks too, and an unseen one lets a wanted tag go in the end. */
 const MARKS_KEEP_MS = 6 * 3_600_000;
 
 async function currentMarks(
@@ -124,7 +121,7 @@ async function currentMarks(
   return read;
 }
 
-/** A tag by what is known of its digest. A stamp beside the image is that of one tag: an alias of it has none. */
+/** Tells what a tag shows by what is known of its digest (docs/rules/stamp.md#the-stamp-of-a-tag). */
 function seenAs(facts: DigestFacts, digest: Digest, tag: string, wanted: WantedEvidence): SeenTag {
   const { sbomFormats, signedFormats } = facts;
   const beside = facts.stampsBeside.find((one) => one.tag === tag);
@@ -168,7 +165,7 @@ async function lookCloser(
   return facts;
 }
 
-/** For whom the statements of a stamp beside an image are: several tags may show the image. */
+/** Names for which tag the statements about an image with its stamp beside it are: several may show it. */
 function identityOf({ tag, stamp }: StampBeside): StatementIdentity {
   const { policy, import: name, variant } = stamp;
   return { tag, policy: policy ?? '', import: name ?? '', variant: variant ?? '' };

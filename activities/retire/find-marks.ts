@@ -17,13 +17,12 @@ export interface MarksPage {
   readonly found: readonly MarkedTag[];
   /** What needs no further look: marks that never purge, and what could not be read. */
   readonly settled: readonly PurgeOutcome[];
-  /** null: that was all. */
   readonly next: SweepCursor | null;
 }
 
 /**
- * Walks the registries for tags with a deletion mark, a page at a time: their catalogues, one HEAD a tag, and the referrers
- * of every digest. What cannot be read is an outcome and stops nothing else.
+ * Walks the registries for tags with a deletion mark, a page at a time: their catalogues, one HEAD a tag, and the referrers of
+ * every digest. What cannot be read is an outcome and stops nothing else.
  */
 export function createFindMarks(deps: Dependencies) {
   return step(async (request: FindRequest, context): Promise<MarksPage> => {
@@ -53,7 +52,7 @@ export function createFindMarks(deps: Dependencies) {
   });
 }
 
-/** The marked tags of one repository in the order of their names, and marks that never purge. */
+/** Lists the marked tags of one repository in the order of their names, and marks that never purge. */
 export async function* marksIn(
   deps: Dependencies,
   destination: DestinationRepository,

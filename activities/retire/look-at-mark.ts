@@ -17,9 +17,8 @@ export interface LookedAt {
 }
 
 /**
- * Reads everything that a deletion relies on, but for who uses the image: the tag, its stamp and its marks, and whether a
- * policy wants it now. What cannot be told keeps the tag (docs/rules/purge.md#the-last-look).
- *
+ * Reads everything that a deletion relies on, but for who uses the image: the tag, its stamp and its marks, and whether a policy
+ * wants it now. What cannot be told keeps the tag (docs/rules/purge.md#the-last-look).
  * @param digest what was marked; null: what the tag shows
  */
 export async function lookAtMark(

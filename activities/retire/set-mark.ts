@@ -19,15 +19,13 @@ export interface MarkRequest {
   readonly put: Mark | null;
   /** The marks to clear where none is made; left out: all of the tag's. A restored tag keeps the one that protects it. */
   readonly remove?: readonly Digest[];
-  /** How the journal tells of a mark that is made. */
   readonly journal: Readonly<Record<string, unknown>>;
 }
 
 /**
- * Gives a tag exactly the mark it deserves, as the marks are now: one for the right reason stays and keeps its time, one
- * for another reason is replaced in one step, and a tag that somebody restored is left alone
- * (docs/rules/retention.md#a-marked-tag-is-never-unmarked-for-a-moment).
- *
+ * Gives a tag exactly the mark it deserves, as the marks are now
+ * (docs/rules/retention.md#a-marked-tag-is-never-unmarked-for-a-moment, docs/rules/retention.md#a-right-mark-keeps-its-time,
+ * docs/rules/retention.md#a-restored-tag-stays).
  * @returns whether a mark was made
  * Throws `PreconditionFailed` when a tag to be marked shows something else than when this was planned.
  */

@@ -19,13 +19,11 @@ interface MarkedImage {
   readonly digest: Digest;
   readonly stamp: RecordedStamp;
   readonly marks: readonly PlacedMark[];
-  /** The one that counts. */
   readonly mark: Mark;
 }
 
 /**
- * Whether a policy of `POLICY_DIR` wants a marked tag now: whether reconcile would clear its mark. Where a worker has no
- * policies of its own, the mark is the policy's last word: the run that wants the tag again clears it.
+ * Whether a policy of `POLICY_DIR` wants a marked tag now. Without policies the mark decides: a run that wants the tag clears it.
  */
 export async function isWanted(
   deps: Dependencies,
@@ -41,7 +39,6 @@ export async function isWanted(
     return false;
   } catch (error) {
     at.signal.throwIfAborted();
-    // What may pass is tried again by the step.
     if (!(error instanceof HoubaError) || error.code === 'RateLimited' || error.code === 'RegistryUnavailable') {
       throw error;
     }

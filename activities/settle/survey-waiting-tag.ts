@@ -5,9 +5,8 @@ import { repositoryAt } from '../repository/repository-at.js';
 import { step } from '../step.js';
 
 /**
- * Reads again, before a wait acts, everything that it relies on: the source tag, the output tag with its stamp and the
- * aliases that go with it, and which of the digests seen can still be fetched.
- *
+ * Reads again, before a wait acts, everything that it relies on: the source tag, the output tag with its stamp and the aliases that
+ * go with it, and which of the digests seen can still be fetched.
  * Throws what reading a registry throws.
  */
 export function createSurveyWaitingTag(deps: Dependencies) {

@@ -87,8 +87,8 @@ export interface RecordedStamp {
 }
 
 /**
- * Reads a stamp from annotations; null when there is none of houba's (docs/rules/stamp.md#there-is-one-test-for-a-stamp).
- * One whose base digest is missing or malformed is no stamp: such a tag is never deleted.
+ * Reads a stamp from annotations; null when there is none of houba's (docs/rules/stamp.md#there-is-one-test-for-a-stamp). One whose
+ * base digest is missing or malformed is no stamp: such a tag is never deleted.
  *
  * @param stampTo whose annotations they are: the manifest's, or those of an artifact beside it
  */

@@ -19,8 +19,8 @@ export interface StampBeside<Referrer extends StampReferrer = StampReferrer> {
 }
 
 /**
- * The stamp of a tag (docs/rules/stamp.md#the-stamp-of-a-tag): on the manifest that the tag shows, else the youngest beside it
- * that names the tag. An alias has none of its own.
+ * The stamp of a tag (docs/rules/stamp.md#the-stamp-of-a-tag): on the manifest that the tag shows, else the youngest beside it that
+ * names the tag. An alias has none of its own.
  *
  * @param referrers of the manifest; they decide nothing where it bears a stamp itself
  * @param tag null: only the digest is known, and the youngest of any tag counts. Never ask so before a tag is deleted
