@@ -63,6 +63,7 @@ const DOMAIN = rooms('domain', ['text', '.'], {
   policy: ['evidence/upstream', 'selection', 'transform'],
   plan: ['evidence', 'lifecycle', 'policy', 'report/run', 'selection', 'stamp', 'transform'],
   'plan/held-plan': ['plan', 'policy', 'report/run'],
+  settings: ['evidence', 'lifecycle'],
   durable: ['plan', 'policy', 'report', 'report/run'],
   schedule: ['durable'],
 });

@@ -11,8 +11,8 @@ export interface StepContext {
 }
 
 /**
- * A server or a tool that stays away this often is reported instead of waited for: the run is hourly and comes back.
- * Rate limits are waited for as long as the server asks.
+ * A server or a tool that stays away this often is reported instead of waited for: the run is hourly and comes back. Rate limits
+ * are waited for as long as the server asks.
  */
 const MOST_ATTEMPTS: Partial<Record<ErrorCode, number>> = {
   RegistryUnavailable: 4,
@@ -25,7 +25,7 @@ export const HEARTBEAT_MS = 3_000;
 
 /**
  * Makes an activity of a function: it heartbeats at once and then at least every third of its heartbeat timeout, hands on the
- * cancellation, and turns every error into a failure whose type is the error's code (guide, section 4).
+ * cancellation, and turns every error into a failure whose type is the error's code (docs/rules/errors.md#an-error-has-one-class).
  */
 export function step<Input, Output>(
   run: (input: Input, context: StepContext) => Promise<Output>,

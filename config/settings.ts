@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path';
 import envPaths from 'env-paths';
 import { formatDuration } from '../domain/duration.js';
 import { HoubaError } from '../domain/errors.js';
-import type { SbomFormat } from '../domain/evidence/sbom.js';
+import type { FleetSettings } from '../domain/settings/fleet-settings.js';
 import { nearest } from '../domain/text/nearest.js';
 import { loadTemporal, type TemporalSettings } from './connection.js';
 import { childEnvironment, type Environment, oracleEnvironment, signingEnvironment } from './environment.js';
@@ -11,22 +11,11 @@ import type { RegistryAccess } from './roster.js';
 import { type CaSource, type PackageMirror, VARIABLES, type Values, type VariableKey } from './variables.js';
 
 /** Everything houba is told from outside (section 3), parsed. Holds credentials: it never leaves the process. */
-export interface Settings {
-  /** Empty: only OCI's own keys. */
-  readonly labelPrefix: string;
+export interface Settings extends FleetSettings {
   /** By roster name. */
   readonly registries: ReadonlyMap<string, RegistryAccess>;
   readonly logFormat: 'text' | 'json';
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error';
-  readonly dryRunTags: boolean;
-  readonly dryRunDeletions: boolean;
-  readonly deletionMode: 'purge' | 'mark';
-  /** 0 to 1. */
-  readonly maxDeletionShare: number;
-  readonly stability: { readonly windowMs: number; readonly maxWaitMs: number; readonly newTags: boolean };
-  readonly retention: { readonly keep: number | null; readonly olderThanDays: number | null } | null;
-  readonly purgeMinIdleMs: number | null;
-  readonly purgeRequireApproval: boolean;
   readonly usageOracle: {
     readonly command: string | null;
     readonly timeoutMs: number;
@@ -37,26 +26,18 @@ export interface Settings {
   readonly workDir: string;
   readonly caCerts: Readonly<Record<string, CaSource>>;
   readonly packageMirrors: Readonly<Record<string, PackageMirror>>;
-  readonly buildPlatform: string;
-  readonly sbomFormats: readonly SbomFormat[];
   /** Bytes. */
   readonly sbomMostDisk: number;
-  readonly maxConcurrency: number;
-  readonly verifyKms: readonly string[];
-  readonly attest: {
-    readonly signer: '' | 'keyless' | 'kms' | 'key';
+  readonly attest: FleetSettings['attest'] & {
     readonly keyRef: string;
     readonly fulcioUrl: string;
     readonly rekorUrl: string;
     readonly tsaUrl: string;
     /** Absolute, or empty. */
     readonly trustedRoot: string;
-    readonly builderId: string;
     readonly verifyIdentity: string;
     readonly verifyOidcIssuer: string;
   };
-  /** Absolute, or null. */
-  readonly policyDir: string | null;
   /** Absolute: the folder of the embedded stack. */
   readonly home: string;
   readonly temporal: TemporalSettings;
@@ -111,7 +92,7 @@ export function loadSettings(
   const authFile =
     environment.REGISTRY_AUTH_FILE || (runtimeDir ? join(runtimeDir, 'containers', 'auth.json') : undefined);
   const settings: Settings = {
-    labelPrefix: values.labelPrefix,
+    prefix: values.labelPrefix,
     registries: values.registries,
     logFormat: values.logFormat,
     logLevel: values.logLevel,

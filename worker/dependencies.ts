@@ -40,30 +40,12 @@ export async function openDependencies(settings: Settings, log: Logger): Promise
   const credentials = createCredentialSource(reading);
   const reader = createRegistryReader(reading);
   const tool = { access, credentials, workDir: workDir.path, environment: settings.childEnvironment };
-  const memory = openDigestMemory(join(settings.home, 'cache'), settings.labelPrefix);
+  const memory = openDigestMemory(join(settings.home, 'cache'), settings.prefix);
   const cosign = lazyCosign(settings, workDir.path, settings.maxConcurrency);
   const readTrust = trustFrom(settings.attest);
   const dependencies: Dependencies = {
-    settings: {
-      prefix: settings.labelPrefix,
-      sbomFormats: settings.sbomFormats,
-      dryRunTags: settings.dryRunTags,
-      dryRunDeletions: settings.dryRunDeletions,
-      deletionMode: settings.deletionMode,
-      maxDeletionShare: settings.maxDeletionShare,
-      retention: settings.retention,
-      purgeMinIdleMs: settings.purgeMinIdleMs,
-      purgeRequireApproval: settings.purgeRequireApproval,
-      stability: settings.stability,
-      maxConcurrency: settings.maxConcurrency,
-      hasOracle: (settings.usageOracle.command ?? '').trim() !== '',
-      signer: settings.attest.signer,
-      builderId: settings.attest.builderId,
-      verifyKms: settings.verifyKms,
-      buildPlatform: settings.buildPlatform,
-      version: houbaVersion(),
-      policyDir: settings.policyDir,
-    },
+    settings,
+    version: houbaVersion(),
     roster: access,
     reader,
     regctl: bounded(createRegctl({ ...tool, program: regctl }), settings.maxConcurrency),
@@ -80,6 +62,7 @@ export async function openDependencies(settings: Settings, log: Logger): Promise
     readTrust: async (signal) => (readTrust === null ? null : await readTrust(cosign, signal)),
     deletions: deletionNotes,
     readBackMs: READ_BACK_MS,
+    hasOracle: isSet(settings.usageOracle.command),
     openOracle: () => openOracle(settings, workDir.path),
     readPolicies: readPolicyFiles,
   };
@@ -94,13 +77,17 @@ export async function openDependencies(settings: Settings, log: Logger): Promise
 /** @throws HoubaError `ConfigInvalid` */
 function openOracle({ usageOracle, childEnvironment }: Settings, workDir: string): UsageOracle {
   const { command, timeoutMs, variables } = usageOracle;
-  if (command === null || command.trim() === '') {
+  if (!isSet(command)) {
     throw new HoubaError('ConfigInvalid', 'purge needs a usage oracle: somebody has to say what is in use', {
       hint: 'set HOUBA_USAGE_ORACLE_CMD; docs/oracles.md has ready-made ones',
     });
   }
   const environment = { ...childEnvironment, ...variables };
   return createUsageOracle({ command, timeoutMs, workDir, environment, secrets: Object.values(variables) });
+}
+
+function isSet(command: string | null): command is string {
+  return command !== null && command.trim() !== '';
 }
 
 /** At most this many processes at once, however many placements are in flight. */

@@ -39,7 +39,7 @@ export function openInspector(settings: Settings, registry: string | null): Open
   }
 
   return {
-    inspector: { reader, prefix: settings.labelPrefix, builderId: settings.attest.builderId, openVerifier },
+    inspector: { reader, prefix: settings.prefix, builderId: settings.attest.builderId, openVerifier },
     close: async () => {
       await reader.close();
       workDir?.close();

@@ -8,7 +8,7 @@ import {
   upsertSearchAttributes,
 } from '@temporalio/workflow';
 import type { Removal } from '../activities/deletion/remove-manifests.js';
-import type { StampRequest } from '../activities/place/stamp-beside.js';
+import type { StampRequest } from '../activities/place/make-stamp.js';
 import type { Inspection } from '../activities/place/write-image.js';
 import type { Digest } from '../domain/digest.js';
 import type { Status } from '../domain/durable/messages.js';

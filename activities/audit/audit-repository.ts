@@ -11,11 +11,12 @@ import { SBOM_MEDIA_TYPES } from '../../domain/evidence/sbom.js';
 import { formatTagged, isEvidenceTag, isTag } from '../../domain/reference.js';
 import { type AuditOutcome, type AuditPart, auditPart } from '../../domain/report/audit-report.js';
 import type { DestinationRepository } from '../../domain/roster.js';
-import { type RecordedStamp, readStamp, stampsBeside } from '../../domain/stamp/annotations.js';
+import { type RecordedStamp, readStamp } from '../../domain/stamp/annotations.js';
+import { stampOf } from '../../domain/stamp/stamp-of.js';
 import { compareText } from '../../domain/text/compare-text.js';
 import type { Dependencies } from '../dependencies.js';
 import { readBundles } from '../evidence/read-bundles.js';
-import { readManifest } from '../repository/read-manifest.js';
+import { type RepositoryAt, repositoryAt } from '../repository/repository-at.js';
 import { type StepContext, step } from '../step.js';
 import { placesOf } from '../sweep/walk-registries.js';
 
@@ -30,7 +31,6 @@ export interface OpenedAudit {
 
 /**
  * Checks what an audit needs before anything is read: the registries' names, and the key where signatures are looked for.
- *
  * Throws `ConfigInvalid`.
  */
 export function createOpenAudit(deps: Dependencies) {
@@ -54,13 +54,12 @@ const LARGEST_BUNDLE = 8 * 1024 * 1024;
 const ABOUT_THE_IMAGE: ReadonlySet<string> = new Set([TRANSFORM_PREDICATE_TYPE, PROVENANCE_PREDICATE_TYPE]);
 const SBOM_TYPES: ReadonlySet<string> = new Set(Object.values(SBOM_MEDIA_TYPES));
 
-/** Tags that are looked at before the next are begun. */
 const PAGE = 1000;
 
 /**
- * Looks at every image of one repository (section 9): one HEAD a tag, and each digest once. Evidence under tags
- * (`sha256-<hex>`) is nobody's image. An image that cannot be read is an outcome and stops nothing else.
- *
+ * Looks at every image of one repository: one HEAD a tag, and each digest once. Evidence under tags (`sha256-<hex>`) is nobody's
+ * image. An image that cannot be read is an outcome and stops nothing else
+ * (docs/rules/reports.md#an-audit-names-the-worst-gap-first).
  * Throws `ConfigInvalid` when the key has gone since the audit was opened, and what listing the tags throws.
  */
 export function createAuditRepository(deps: Dependencies) {
@@ -68,7 +67,8 @@ export function createAuditRepository(deps: Dependencies) {
     const { repository, signed, limit } = request;
     const { signal } = context;
     const trust = signed ? await deps.readTrust(signal) : null;
-    const probe = createProbe(deps, request, trust, signal);
+    const at = repositoryAt(deps, repository, signal);
+    const probe = createProbe(deps, at, request, trust);
     const listed = ((await deps.reader.listTags(repository, signal)) ?? [])
       .filter((tag) => isTag(tag) && !isEvidenceTag(tag))
       .sort(compareText);
@@ -76,44 +76,38 @@ export function createAuditRepository(deps: Dependencies) {
     const width = pLimit(deps.settings.maxConcurrency);
     const tags = limit === null ? listed : listed.slice(0, limit);
     for (let start = 0; start < tags.length; start += PAGE) {
-      const looked = tags
-        .slice(start, start + PAGE)
-        .map((tag) => width(() => outcomeOf(deps, request, probe, tag, context)));
+      const looked = tags.slice(start, start + PAGE).map((tag) => width(() => outcomeOf(at, probe, tag, context)));
       for (const one of await Promise.all(looked)) if (one !== null) outcomes.push(one);
     }
     return auditPart(outcomes);
   });
 }
 
-/** What a digest says, of itself or by what refers to it. */
 interface Facts {
   /** The stamp that a tag goes by; null: the digest is not covered. */
-  readonly stampOf: (tag: string) => RecordedStamp | null;
-  /** As they stand in the outcome. */
+  readonly stampFor: (tag: string) => RecordedStamp | null;
   readonly signed: boolean | null;
   readonly sbom: boolean | null;
 }
 
 type Probe = (digest: Digest) => Promise<Facts>;
 
-/** @returns null: the tag has gone */
+/** Audits one tag. @returns null: it has gone */
 async function outcomeOf(
-  { reader }: Dependencies,
-  { repository }: AuditRequest,
+  at: RepositoryAt,
   probe: Probe,
   tag: string,
   { signal, progress }: StepContext,
 ): Promise<AuditOutcome | null> {
   signal.throwIfAborted();
-  const image_ref = formatTagged(repository, tag);
+  const image_ref = formatTagged(at.repository, tag);
   progress({ image: image_ref });
   let digest: Digest | null = null;
   try {
-    const head = await reader.headManifest(repository, tag, signal);
-    if (head === null) return null;
-    digest = head.digest;
-    const { stampOf, signed, sbom } = await probe(digest);
-    const stamp = stampOf(tag);
+    digest = await at.head(tag);
+    if (digest === null) return null;
+    const { stampFor, signed, sbom } = await probe(digest);
+    const stamp = stampFor(tag);
     const base = { image_ref, digest, covered: stamp !== null, policy: stamp?.policy ?? null };
     return { ...base, signed, sbom, error: null };
   } catch (error) {
@@ -123,24 +117,21 @@ async function outcomeOf(
 }
 
 /** Reads each digest once, however many tags show it. Referrers are asked for only where they may say something. */
-function createProbe(deps: Dependencies, request: AuditRequest, trust: Trust | null, signal: AbortSignal): Probe {
-  const { reader, settings } = deps;
-  const { repository } = request;
-  const { prefix } = settings;
+function createProbe({ cosign }: Dependencies, at: RepositoryAt, request: AuditRequest, trust: Trust | null): Probe {
+  const { prefix, signal } = at;
 
   async function look(digest: Digest): Promise<Facts> {
-    const { manifest } = await readManifest(reader, repository, digest, signal);
+    const { manifest } = await at.manifest(digest);
     const stamp = readStamp(manifest.annotations, prefix);
     // Without a prefix nothing beside an image can be told from what others attach.
     const asked = stamp === null ? prefix !== '' : request.signed || request.sbom;
-    const referrers = asked ? await reader.listReferrers(repository, digest, {}, signal) : [];
-    const beside = stamp === null ? stampsBeside(referrers, prefix) : [];
-    // An alias has no stamp of its own: it shows an image that bears that of another tag.
-    const stampOf = (tag: string) =>
-      stamp ?? (beside.findLast((one) => one.tag === tag) ?? beside.at(-1))?.stamp ?? null;
-    if (stamp === null && beside.length === 0) return { stampOf, signed: null, sbom: null };
+    const referrers = asked ? await at.referrers(digest) : [];
+    const ofAnyTag = stampOf(manifest, referrers, null, prefix);
+    // An alias has no stamp of its own, and is covered by what its image bears.
+    const stampFor = (tag: string) => stampOf(manifest, referrers, tag, prefix) ?? ofAnyTag;
+    if (ofAnyTag === null) return { stampFor, signed: null, sbom: null };
     return {
-      stampOf,
+      stampFor,
       signed: request.signed ? await isSigned(digest, referrers) : null,
       sbom: request.sbom ? referrers.some(({ artifactType }) => SBOM_TYPES.has(artifactType)) : null,
     };
@@ -148,10 +139,10 @@ function createProbe(deps: Dependencies, request: AuditRequest, trust: Trust | n
 
   async function isSigned(digest: Digest, referrers: readonly ReferrerDescriptor[]): Promise<boolean> {
     if (trust === null) return referrers.some(({ artifactType }) => artifactType.startsWith(ANY_BUNDLE));
-    const bundles = readBundles(reader, repository, referrers, ABOUT_THE_IMAGE, LARGEST_BUNDLE, signal);
+    const bundles = readBundles(at, referrers, ABOUT_THE_IMAGE, LARGEST_BUNDLE);
     for await (const { content, predicateType } of bundles) {
       if ('fault' in content) continue;
-      const { reason } = await deps.cosign.verifyBundle(content.bytes, { digest, predicateType }, trust, signal);
+      const { reason } = await cosign.verifyBundle(content.bytes, { digest, predicateType }, trust, signal);
       if (reason === undefined) return true;
     }
     return false;

@@ -17,6 +17,7 @@ import { dropEvidenceTags } from '../deletion/delete-tags.js';
 import { createGraphReader } from '../deletion/manifest-graph.js';
 import { type Removal, removeManifests, type Victim } from '../deletion/remove-manifests.js';
 import type { Dependencies } from '../dependencies.js';
+import { type RepositoryAt, repositoryAt } from '../repository/repository-at.js';
 import { type StepContext, step } from '../step.js';
 import { type Collection, findScans } from './superseded-scans.js';
 import { findThreads } from './superseded-threads.js';
@@ -27,21 +28,17 @@ export interface CollectionRequest {
   readonly olderThanDays: number;
   /** The run's, RFC 3339. */
   readonly now: string;
-  /**
-   * Whether what is found will be deleted. Then only so much is found at once, and what is superseded and does not say since
-   * when gets a note, so that its time begins.
-   */
+  /** Whether what is found will be deleted. Then it comes in parts, and what has no note since when it is superseded gets one. */
   readonly apply: boolean;
 }
 
 const DAY_MS = 86_400_000;
-/** Superseded digests, and scan reports, of one repository that go at once: a history has to carry their lists. */
+/** Digests of one repository that go at once: a history has to carry their lists. */
 const MOST_LINKS = 200;
 /**
- * Finds what newer reports and newer digests have superseded in one repository (section 8.5). Nothing without houba's stamp
- * is collected as superseded, nor what somebody restored or the usage oracle, where there is one, does not know to be out
- * of use. Nothing is collected where the label prefix is empty.
- *
+ * Finds what newer reports and newer digests have superseded in one repository (docs/rules/collect.md#threads-lead-to-what-was).
+ * Nothing without houba's stamp is collected as superseded, nor what somebody restored or the usage oracle, where there is one,
+ * does not know to be out of use. Nothing is collected where the label prefix is empty.
  * Throws `ConfigInvalid` when signatures cannot be verified as the settings ask for, and what reading a registry throws.
  */
 export function createPlanCollection(deps: Dependencies) {
@@ -52,19 +49,20 @@ export function createPlanCollection(deps: Dependencies) {
     const nothing: Collection = { outcomes: [], scans: [], manifests: [], kept: [], more: false };
     if (deps.settings.prefix === '') return nothing;
     const [graceMs, nowMs] = [olderThanDays * DAY_MS, Date.parse(now)];
+    const at = repositoryAt(deps, repository, signal);
     const { tags } = await graphs.tags(repository, signal);
     const heads = [...new Set(tags.values())];
     context.progress({ repository: formatRepository(repository), tags: tags.size });
-    const scans = await findScans(deps, repository, heads, { keep, graceMs, nowMs, apply }, signal);
-    const threads = await findThreads(deps, graphs, repository, heads, signal);
+    const scans = await findScans(deps, at, heads, { keep, graceMs, nowMs, apply });
+    const threads = await findThreads(graphs, at, heads);
     const links = [...new Set(threads.flatMap((thread) => thread.slice(1).map(({ digest }) => digest)))];
     if (links.length === 0) return { ...nothing, ...scans };
     const graph = await graphs.read(repository, links, heads, signal);
     const most = apply ? MOST_LINKS : Number.POSITIVE_INFINITY;
     const find = (inUse: ReadonlySet<Digest>) =>
       supersededManifests(graph, threads.map(staying(inUse)), graceMs, nowMs, most);
-    const { collected, unnoted, more } = await unlessInUse(deps, repository, graph, find, graceMs, context);
-    if (apply) await noteSuperseded(deps, repository, unnoted, nowMs, signal);
+    const { collected, unnoted, more } = await unlessInUse(deps, { repository, graph, graceMs }, find, context);
+    if (apply) await noteSuperseded(deps, at, unnoted, nowMs);
     const going = new Set(collected);
     const kept = links.filter((digest) => !going.has(digest));
     const outcome: GcOutcome = {
@@ -83,9 +81,10 @@ export function createCollect(deps: Dependencies) {
   const graphs = createGraphReader(deps);
   return step(
     async ({ repository, planned }: { repository: DestinationRepository; planned: Collection }, { signal }) => {
-      // Before it is announced: a placement does all again that a deletion was announced beside.
+      // Before the announcement, which makes every placement beside it start over.
       await refuseBusy(deps, repository);
       return deps.deletions.during(repository, async () => {
+        const at = repositoryAt(deps, repository, signal);
         const scans = await removeInPeace(deps, repository, planned.scans, signal);
         const shown = await graphs.tags(repository, signal);
         const kept = [...shown.tags.values(), ...planned.kept];
@@ -95,7 +94,7 @@ export function createCollect(deps: Dependencies) {
         const leftBehind = [...scans, ...(await removeInPeace(deps, repository, victims, signal))];
         const isGone = (digest: Digest) =>
           !graph.has(digest) || (unneeded.includes(digest) && !leftBehind.includes(digest));
-        await dropEvidenceTags(deps, graphs, repository, shown, new Set(planned.manifests.filter(isGone)), signal);
+        await dropEvidenceTags({ deps, graphs }, at, shown, new Set(planned.manifests.filter(isGone)));
         deps.journal.event('collected', {
           dest: formatRepository(repository),
           ...{ scans: planned.scans.length, manifests: unneeded.length, left_behind: leftBehind.length },
@@ -108,8 +107,8 @@ export function createCollect(deps: Dependencies) {
 }
 
 /**
- * Deletes one manifest after the other for as long as nobody places an image here: a placement relies on what it finds.
- *
+ * Deletes one manifest after the other for as long as nobody places an image here
+ * (docs/rules/collect.md#collecting-waits-for-placements).
  * @returns what the registry keeps
  * @throws HoubaError `Interrupted` when somebody is at work
  */
@@ -135,26 +134,27 @@ async function refuseBusy(deps: Dependencies, repository: Repository): Promise<v
   });
 }
 
-/**
- * What is superseded, but for what is in use: asked of the oracle, where there is one, for every digest by which a runtime
- * may know it. No answer means in use (section 8.4).
- */
+interface SupersededIn {
+  readonly repository: DestinationRepository;
+  readonly graph: ManifestGraph;
+  readonly graceMs: number;
+}
+
+/** Finds what is superseded and, as far as there is an oracle, not in use (docs/rules/purge.md#unknown-use-is-in-use). */
 async function unlessInUse(
   deps: Dependencies,
-  repository: DestinationRepository,
-  graph: ManifestGraph,
+  { repository, graph, graceMs }: SupersededIn,
   find: (inUse: ReadonlySet<Digest>) => SupersededManifests,
-  graceMs: number,
   context: StepContext,
 ): Promise<SupersededManifests> {
   const inUse = new Set<Digest>();
   const asked = new Set<Digest>();
   for (;;) {
     const found = find(inUse);
-    const unasked = deps.settings.hasOracle ? found.links.filter((digest) => !asked.has(digest)) : [];
+    const unasked = deps.hasOracle ? found.links.filter((digest) => !asked.has(digest)) : [];
     if (unasked.length === 0) return found;
     for (const digest of unasked) {
-      const { kind, detail } = await askAboutPlaced(deps, repository, digest, graph, graceMs, context);
+      const { kind, detail } = await askAboutPlaced(deps, { repository, digest, graph, windowMs: graceMs }, context);
       asked.add(digest);
       if (kind === 'unseen') continue;
       inUse.add(digest);
@@ -173,14 +173,13 @@ function victimOf(digest: Digest, subject: Digest | null): Victim {
 }
 
 async function noteSuperseded(
-  { regctl, settings }: Dependencies,
-  repository: Repository,
+  { regctl }: Dependencies,
+  { repository, prefix, signal }: RepositoryAt,
   unnoted: readonly Superseded[],
   nowMs: number,
-  signal: AbortSignal,
 ): Promise<void> {
   for (const { digest, by } of unnoted) {
-    const annotations = supersededNote(settings.prefix, by, nowMs);
+    const annotations = supersededNote(prefix, by, nowMs);
     await regctl.putArtifact(repository, digest, { artifactType: MARK_ARTIFACT_TYPE, annotations }, signal);
   }
 }

@@ -3,20 +3,18 @@ import type { ReferrerDescriptor } from '../../adapters/registry.js';
 import type { Digest } from '../../domain/digest.js';
 import { readScanPredicate, SCAN_PREDICATE_TYPE } from '../../domain/evidence/scan.js';
 import { readScanReports, type ScanReport, type SignedScan, supersededScans } from '../../domain/lifecycle/gc.js';
-import { parseManifest } from '../../domain/manifest.js';
-import { formatPinned, type Repository } from '../../domain/reference.js';
+import { formatPinned } from '../../domain/reference.js';
 import type { GcOutcome } from '../../domain/report/gc-report.js';
 import type { Victim } from '../deletion/remove-manifests.js';
 import type { Dependencies } from '../dependencies.js';
 import { readBundles } from '../evidence/read-bundles.js';
-import { readManifest } from '../repository/read-manifest.js';
+import type { RepositoryAt } from '../repository/repository-at.js';
 
-/** What one repository can do without. It is kept until all of it is gone. */
+/** What of one repository can be deleted. The workflow keeps it until all of it is gone. */
 export interface Collection {
   readonly outcomes: readonly GcOutcome[];
   /** Reports with their signed twins, in the order of deletion. */
   readonly scans: readonly Victim[];
-  /** In the order of deletion. */
   readonly manifests: readonly Digest[];
   /** What tags showed before, and still needs to stay. */
   readonly kept: readonly Digest[];
@@ -24,7 +22,6 @@ export interface Collection {
   readonly more: boolean;
 }
 
-/** A signed statement about a scan is small. */
 const LARGEST_BUNDLE = 4 * 1024 * 1024;
 const MOST_SCANS = 2_000;
 
@@ -37,49 +34,47 @@ interface Limits {
 
 type FoundScans = Pick<Collection, 'outcomes' | 'scans' | 'more'>;
 
-/** The superseded reports of each image that a tag shows, and of its platforms. */
+/** Finds the superseded reports of each image that a tag shows, and of its platforms. */
 export async function findScans(
   deps: Dependencies,
-  repository: Repository,
+  at: RepositoryAt,
   heads: readonly Digest[],
   { keep, graceMs, nowMs, apply }: Limits,
-  signal: AbortSignal,
 ): Promise<FoundScans> {
   const outcomes: GcOutcome[] = [];
   const scans: Victim[] = [];
   const seen = new Set(heads);
   let trust: Promise<Trust | null> | null = null;
-  // A set that grows while it is walked is walked to its end.
+  // Platforms join the set while it is walked.
   for (const digest of seen) {
     if (apply && scans.length >= MOST_SCANS) return { outcomes, scans, more: true };
     // A platform that an index names need not be there.
-    const raw = await deps.reader.getManifest(repository, digest, signal);
-    if (raw === null) continue;
-    const manifest = parseManifest(raw.bytes, raw.mediaType);
+    const found = await at.findManifest(digest);
+    if (found === null) continue;
+    const { manifest } = found;
     if (manifest.kind === 'index') for (const child of manifest.manifests) seen.add(child.digest);
-    const referrers = await deps.reader.listReferrers(repository, digest, {}, signal);
-    const reports = readScanReports(referrers, deps.settings.prefix);
+    const referrers = await at.referrers(digest);
+    const reports = readScanReports(referrers, at.prefix);
     if (reports.length <= keep) continue;
-    const names = await reportNames(deps, repository, reports, signal);
+    const names = await reportNames(at, reports);
     const collect = async (by: Trust | null) => {
-      const signed = await readSignedScans(deps, { repository, digest, referrers, names, trust: by }, signal);
+      const signed = await readSignedScans(deps, at, { digest, referrers, names, trust: by });
       return supersededScans(reports, signed, keep, graceMs, nowMs);
     };
-    // Verifying takes nothing else away, and a process for each statement.
+    // Verifying can only keep more, and takes a process for each statement.
     if ((await collect(null)).length === 0) continue;
-    trust ??= deps.readTrust(signal);
+    trust ??= deps.readTrust(at.signal);
     const collected = await collect(await trust);
     if (collected.length === 0) continue;
     scans.push(...collected.map((scan) => ({ digest: scan, subject: digest })));
     const left = reports.filter((report) => !collected.includes(report.digest)).length;
-    const image = formatPinned(repository, digest);
+    const image = formatPinned(at.repository, digest);
     outcomes.push({ kind: 'scans', image_ref: image, kept: left, collected, applied: false, error: null });
   }
   return { outcomes, scans, more: false };
 }
 
 interface ScannedImage {
-  readonly repository: Repository;
   readonly digest: Digest;
   readonly referrers: readonly ReferrerDescriptor[];
   readonly names: ReadonlyMap<string, Digest | null>;
@@ -87,43 +82,31 @@ interface ScannedImage {
   readonly trust: Trust | null;
 }
 
-/** The signed statements about the scans of an image. */
+/** Reads the signed statements about the scans of an image. */
 async function readSignedScans(
-  { reader, cosign }: Dependencies,
-  { repository, digest, referrers, names, trust }: ScannedImage,
-  signal: AbortSignal,
+  { cosign }: Dependencies,
+  at: RepositoryAt,
+  { digest, referrers, names, trust }: ScannedImage,
 ): Promise<SignedScan[]> {
   const signed: SignedScan[] = [];
   const wanted = new Set([SCAN_PREDICATE_TYPE]);
-  for await (const { referrer, content } of readBundles(
-    reader,
-    repository,
-    referrers,
-    wanted,
-    LARGEST_BUNDLE,
-    signal,
-  )) {
+  for await (const { referrer, content } of readBundles(at, referrers, wanted, LARGEST_BUNDLE)) {
     if ('fault' in content) continue;
     const { report: name, attestedAt } = readScanPredicate(content.bytes);
     const report = name === null ? null : (names.get(name) ?? null);
     if (report === null) continue;
     const claim = { digest, predicateType: SCAN_PREDICATE_TYPE };
-    const refused = trust === null ? null : (await cosign.verifyBundle(content.bytes, claim, trust, signal)).reason;
+    const refused = trust === null ? null : (await cosign.verifyBundle(content.bytes, claim, trust, at.signal)).reason;
     signed.push({ digest: referrer, report, attestedAt, valid: refused == null });
   }
   return signed;
 }
 
-/** Statements name a report by its referrer, or by its document; null: several have that. */
-async function reportNames(
-  { reader }: Dependencies,
-  repository: Repository,
-  reports: readonly ScanReport[],
-  signal: AbortSignal,
-): Promise<Map<string, Digest | null>> {
+/** Maps what a statement may name a report by (its referrer, or its document) to the report; null: several have that document. */
+async function reportNames(at: RepositoryAt, reports: readonly ScanReport[]): Promise<Map<string, Digest | null>> {
   const names = new Map<string, Digest | null>();
   for (const { digest } of reports) {
-    const { manifest } = await readManifest(reader, repository, digest, signal);
+    const { manifest } = await at.manifest(digest);
     const layers = manifest.kind === 'image' ? new Set(manifest.layers.map((layer) => layer.digest)) : [];
     for (const layer of layers) names.set(layer, names.has(layer) ? null : digest);
     names.set(digest, digest);

@@ -3,37 +3,31 @@ import { HoubaError } from '../../domain/errors.js';
 import { readNotes, type ThreadLink } from '../../domain/lifecycle/gc.js';
 import type { ManifestGraph } from '../../domain/lifecycle/manifest-graph.js';
 import { readMarks } from '../../domain/lifecycle/mark.js';
-import { parseManifest } from '../../domain/manifest.js';
-import type { Repository } from '../../domain/reference.js';
-import type { DestinationRepository } from '../../domain/roster.js';
-import { readStamp, stampsBeside } from '../../domain/stamp/annotations.js';
+import { stampOf } from '../../domain/stamp/stamp-of.js';
 import type { GraphReader } from '../deletion/manifest-graph.js';
-import type { Dependencies } from '../dependencies.js';
+import type { RepositoryAt } from '../repository/repository-at.js';
 
-/** A thread is followed this far. */
 const LONGEST_THREAD = 1_000;
 
 /** Threads of one tag: where several tags part and meet again and again, there are more than anybody could follow. */
 const MOST_THREADS = 1_000;
 
-/** For each head, what it superseded, and so on: one thread a branch. */
+/** Follows what each head superseded, and so on (docs/rules/collect.md#threads-lead-to-what-was): one thread a branch. */
 export async function findThreads(
-  deps: Dependencies,
   graphs: GraphReader,
-  repository: DestinationRepository,
+  at: RepositoryAt,
   heads: readonly Digest[],
-  signal: AbortSignal,
 ): Promise<ThreadLink[][]> {
-  const graph = await graphs.read(repository, [], heads, signal);
+  const graph = await graphs.read(at.repository, [], heads, at.signal);
   const links = new Map<Digest, Promise<ThreadLink | null>>();
   const linkOf = (digest: Digest): Promise<ThreadLink | null> => {
-    const known = links.get(digest) ?? readLink(deps, repository, digest, signal);
+    const known = links.get(digest) ?? readLink(at, digest);
     links.set(digest, known);
     return known;
   };
   const threads: ThreadLink[][] = [];
   for (const head of heads) {
-    // Also where nobody knows what came before.
+    // Also where nothing came before: what stays is found in it.
     threads.push([{ digest: head, created: null, notes: new Map(), stays: false }]);
     for (const path of threadsFrom(graph, head)) {
       if (path.length > 1) threads.push(untilOver(await Promise.all(path.map(linkOf))));
@@ -42,7 +36,7 @@ export async function findThreads(
   return threads;
 }
 
-/** The graph remembers manifests that an earlier collection has deleted. What is not houba's is not for it to collect. */
+/** Cuts a thread where a digest is gone (the graph remembers deleted manifests) or is not houba's. */
 function untilOver(links: readonly (ThreadLink | null)[]): ThreadLink[] {
   const found: ThreadLink[] = [];
   for (const link of links) {
@@ -71,19 +65,13 @@ function tangled(head: Digest): HoubaError {
   });
 }
 
-/** null: it is gone, or bears no stamp. */
-async function readLink(
-  { reader, settings }: Dependencies,
-  repository: Repository,
-  digest: Digest,
-  signal: AbortSignal,
-): Promise<ThreadLink | null> {
-  const { prefix } = settings;
-  const raw = await reader.getManifest(repository, digest, signal);
-  if (raw === null) return null;
-  const manifest = parseManifest(raw.bytes, raw.mediaType);
-  const referrers = await reader.listReferrers(repository, digest, {}, signal);
-  const stamp = readStamp(manifest.annotations, prefix) ?? stampsBeside(referrers, prefix).at(-1)?.stamp ?? null;
+/** Reads one digest of a thread; null: it is gone, or bears no stamp. */
+async function readLink(at: RepositoryAt, digest: Digest): Promise<ThreadLink | null> {
+  const { prefix } = at;
+  const found = await at.findManifest(digest);
+  if (found === null) return null;
+  const referrers = await at.referrers(digest);
+  const stamp = stampOf(found.manifest, referrers, null, prefix);
   if (stamp === null) return null;
   const isRestored = readMarks(digest, referrers, prefix).some(
     ({ mark }) => mark.tag !== null && mark.state === 'restored',

@@ -5,9 +5,8 @@ import { imagesOf, type ManifestGraph } from '../../domain/lifecycle/manifest-gr
 import { combineAnswers, type UsageAnswer, usageQuestion } from '../../domain/lifecycle/usage.js';
 import { formatPinned } from '../../domain/reference.js';
 import type { DestinationRepository } from '../../domain/roster.js';
-import { readStamp, stampsBeside } from '../../domain/stamp/annotations.js';
 import type { Dependencies } from '../dependencies.js';
-import { readManifest } from '../repository/read-manifest.js';
+import { repositoryAt } from '../repository/repository-at.js';
 import type { StepContext } from '../step.js';
 
 /** @throws HoubaError `ConfigInvalid` when no idle window is set: there is no default on purpose */
@@ -18,27 +17,25 @@ export function purgeWindow({ settings }: Dependencies): number {
   });
 }
 
-/** Oracles at a time for one tag. */
 const ASKED_AT_ONCE = 4;
 
-/**
- * Whether a digest that no tag shows any more is in use: it, the original beside it, or one of their platforms.
- *
- * @param graph with all that is reached from it
- * @param windowMs seen within this time
- */
+interface PlacedDigest {
+  readonly repository: DestinationRepository;
+  readonly digest: Digest;
+  /** With all that is reached from it. */
+  readonly graph: ManifestGraph;
+  /** Seen within this time counts as use. */
+  readonly windowMs: number;
+}
+
+/** Asks whether a digest that no tag shows any more is in use: it, the original beside it, or one of their platforms. */
 export async function askAboutPlaced(
   deps: Dependencies,
-  repository: DestinationRepository,
-  digest: Digest,
-  graph: ManifestGraph,
-  windowMs: number,
+  { repository, digest, graph, windowMs }: PlacedDigest,
   context: StepContext,
 ): Promise<UsageAnswer> {
-  const { reader, settings } = deps;
-  const { manifest } = await readManifest(reader, repository, digest, context.signal);
-  const referrers = await reader.listReferrers(repository, digest, {}, context.signal);
-  const stamp = readStamp(manifest.annotations, settings.prefix) ?? stampsBeside(referrers, settings.prefix)[0]?.stamp;
+  const at = repositoryAt(deps, repository, context.signal);
+  const stamp = await at.stampOf(await at.manifest(digest), null);
   const identity = { policy: stamp?.policy ?? '', import: stamp?.import ?? '', variant: stamp?.variant ?? '' };
   const digests = imagesOf(graph, digest, 'cut');
   const since = Date.now();

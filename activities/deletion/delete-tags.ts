@@ -1,13 +1,12 @@
-import type { ReferrerDescriptor } from '../../adapters/registry.js';
 import type { Digest } from '../../domain/digest.js';
 import { ERROR_TABLE, HoubaError, type ReportedError, reportError } from '../../domain/errors.js';
 import { unneededManifests } from '../../domain/lifecycle/manifest-graph.js';
 import { isRestored, readMarks } from '../../domain/lifecycle/mark.js';
-import { parseManifest } from '../../domain/manifest.js';
-import { formatTagged, type Repository } from '../../domain/reference.js';
+import { formatTagged } from '../../domain/reference.js';
 import type { DestinationRepository } from '../../domain/roster.js';
-import { readStamp, readStampBeside, stampsBeside } from '../../domain/stamp/annotations.js';
+import { stampOf, stampsBeside } from '../../domain/stamp/stamp-of.js';
 import type { Dependencies } from '../dependencies.js';
+import { type RepositoryAt, repositoryAt } from '../repository/repository-at.js';
 import { type StepContext, step } from '../step.js';
 import { createGraphReader, type GraphReader, type RepositoryTags } from './manifest-graph.js';
 import { removeManifests, type Victim } from './remove-manifests.js';
@@ -17,7 +16,6 @@ import { isPlaceholder, removeTag } from './remove-tag.js';
 export interface DoomedTag {
   readonly tag: string;
   readonly digest: Digest;
-  /** How the journal tells of it. */
   readonly journal: Readonly<Record<string, unknown>>;
 }
 
@@ -29,14 +27,10 @@ export interface DeletionRequest {
   readonly tags: readonly DoomedTag[];
 }
 
-/**
- * What may go with some tags: all that they lead to, for who else needs it now may be deleted at the same time. Whoever
- * deletes keeps it until all is gone: without the tags nobody finds it any more.
- */
+/** All that some tags lead to, listed before they go (docs/rules/purge.md#a-deletion-that-has-begun-is-ended). */
 export interface DeletionList {
-  /** In the order of deletion. */
   readonly manifests: readonly Digest[];
-  /** Tags that need some of them. What they need goes only when they are gone, whatever a list of tags says by then. */
+  /** Other tags that need some of them: before anything goes, each must be listed or gone. */
   readonly witnesses?: readonly string[];
 }
 
@@ -50,16 +44,15 @@ export interface DeletionOutcome {
 }
 
 export interface DeletionResult {
-  /** In the order of the request. */
   readonly outcomes: readonly DeletionOutcome[];
   /** What the registry does not delete. */
   readonly leftBehind: readonly Digest[];
 }
 
-/** A history has to hold them. */
+/** A history has to hold their names. */
 const MOST_WITNESSES = 200;
 
-/** The two steps of a deletion: what will go, and its going. Both may run twice. */
+/** Lists what will go, and deletes it. Both may run twice. */
 export interface TagDeleter {
   inspect(request: DeletionRequest, context: StepContext): Promise<DeletionList>;
   delete(request: DeletionRequest & { readonly list: DeletionList }, context: StepContext): Promise<DeletionResult>;
@@ -72,8 +65,8 @@ export function createInspectDeletion(deps: Dependencies) {
 }
 
 /**
- * Deletes each tag after a last look at it, and then what nothing needs any more of the list. A tag that cannot be deleted
- * is an outcome, not a failure of the others.
+ * Deletes each tag after a last look at it, and then what nothing needs any more of the list. A tag that cannot be deleted is an
+ * outcome, not a failure of the others.
  */
 export function createDeleteTags(deps: Dependencies) {
   const deleter = createTagDeleter(deps);
@@ -84,9 +77,10 @@ export function createTagDeleter(deps: Dependencies): TagDeleter {
   const graphs = createGraphReader(deps);
   return {
     async inspect({ destination, tags }, { signal }) {
+      const at = repositoryAt(deps, destination, signal);
       const unwanted = new Map(tags.map(({ tag, digest }) => [tag, digest]));
       const shown = await graphs.tags(destination, signal);
-      for (const { tag } of tags) if (!shown.tags.has(tag)) await refuseUnlisted(deps, destination, tag, signal);
+      for (const { tag } of tags) if (!shown.tags.has(tag)) await refuseUnlisted(at, tag);
       const others = [...shown.tags].filter(([tag, digest]) => unwanted.get(tag) !== digest);
       const kept = others.map(([, digest]) => digest);
       const graph = await graphs.read(destination, unwanted.values(), kept, signal);
@@ -116,21 +110,16 @@ export function createTagDeleter(deps: Dependencies): TagDeleter {
   };
 }
 
-/** A list that lacks a tag may lack others, and what they need would go. */
-async function refuseUnlisted(
-  { reader }: Dependencies,
-  destination: DestinationRepository,
-  tag: string,
-  signal: AbortSignal,
-): Promise<void> {
-  if ((await reader.headManifest(destination, tag, signal)) === null) return;
-  const name = formatTagged(destination, tag);
+/** Throws where a tag is there that the registry does not list (docs/rules/purge.md#an-unlisted-tag-stops-a-deletion). */
+async function refuseUnlisted(at: RepositoryAt, tag: string): Promise<void> {
+  if ((await at.head(tag)) === null) return;
+  const name = formatTagged(at.repository, tag);
   throw new HoubaError('RegistryUnavailable', `${name} is there, but the registry does not list it`, {
     hint: 'nothing is deleted while nobody can tell what other tags there are',
   });
 }
 
-/** Once a tag is gone there is only forward: what may pass is waited for longer than elsewhere. */
+/** Makes what may pass retry for longer: once a tag is gone there is only forward. */
 function goOn(error: unknown): unknown {
   if (!(error instanceof HoubaError) || !ERROR_TABLE[error.code].retryable) return error;
   return new HoubaError('Interrupted', error.message, { cause: error, facts: error.facts });
@@ -150,10 +139,11 @@ async function deleteOne(
 ): Promise<DeletionOutcome> {
   const { tag, journal } = doomed;
   try {
-    const kept = await lookOnce(deps, request, doomed, signal);
+    const at = repositoryAt(deps, request.destination, signal);
+    const kept = await lookOnce(at, request.policy, doomed);
     if (kept === 'gone') return { tag, deleted: true, kept: null, error: null };
     if (kept !== null) return { tag, deleted: false, kept, error: null };
-    if (!(await removeTag(deps, request.destination, tag, doomed.digest, signal))) {
+    if (!(await removeTag(deps, at, tag, doomed.digest))) {
       throw new HoubaError('Unsupported', `${request.destination.host} does not delete tags`, {
         hint: 'turn deletion on in the registry and allow it to these credentials, or use deletionMode: mark',
       });
@@ -162,34 +152,28 @@ async function deleteOne(
     return { tag, deleted: true, kept: null, error: null };
   } catch (error) {
     signal.throwIfAborted();
-    // What may pass is tried again as a whole: what is gone by then is found gone.
     if (!(error instanceof HoubaError) || ERROR_TABLE[error.code].retryable) throw error;
     return { tag, deleted: false, kept: null, error: reportError(error) };
   }
 }
 
-/** Everything that the deletion of a tag relies on, read again. @returns why it stays; null: nothing is in the way */
-async function lookOnce(
-  { reader, settings }: Dependencies,
-  { destination, policy }: DeletionRequest,
-  { tag, digest }: DoomedTag,
-  signal: AbortSignal,
-): Promise<string | null> {
-  const name = formatTagged(destination, tag);
+/** Reads again what the deletion of a tag relies on (docs/rules/purge.md#the-last-look). @returns why it stays; null: it may go */
+async function lookOnce(at: RepositoryAt, policy: string, { tag, digest }: DoomedTag): Promise<string | null> {
+  const name = formatTagged(at.repository, tag);
   // A GET, whose bytes are checked: a HEAD may come from a cache that is behind.
-  const shown = await reader.getManifest(destination, tag, signal);
+  const shown = await at.findManifest(tag);
   if (shown === null) return 'gone';
-  const manifest = parseManifest(shown.bytes, shown.mediaType);
+  const { raw, manifest } = shown;
   // An earlier attempt was interrupted between two requests.
   if (isPlaceholder(manifest, tag)) return null;
-  if (shown.digest !== digest) {
+  if (raw.digest !== digest) {
     throw new HoubaError('PreconditionFailed', `${name} was moved during the run`, {
       hint: 'the next run plans anew',
     });
   }
-  const referrers = await reader.listReferrers(destination, digest, {}, signal);
-  const { prefix } = settings;
-  const stamp = readStamp(manifest.annotations, prefix) ?? readStampBeside(referrers, tag, prefix);
+  const referrers = await at.referrers(digest);
+  const { prefix } = at;
+  const stamp = stampOf(manifest, referrers, tag, prefix);
   if (stamp === null || (prefix !== '' && stamp.policy !== policy)) {
     throw new HoubaError('PreconditionFailed', `${name} does not carry the stamp of policy ${policy}`);
   }
@@ -198,7 +182,6 @@ async function lookOnce(
 
 /**
  * Deletes what of the list no tag needs now, and what speaks of the deleted tags on what stays.
- *
  * @returns what the registry keeps
  */
 async function deleteUnneeded(
@@ -207,10 +190,11 @@ async function deleteUnneeded(
   { destination, tags, list }: DeletionRequest & { readonly list: DeletionList },
   signal: AbortSignal,
 ): Promise<readonly Digest[]> {
+  const at = repositoryAt(deps, destination, signal);
   const shown = await graphs.tags(destination, signal);
   const doomed = new Set(tags.map(({ tag }) => tag));
   for (const tag of list.witnesses ?? []) {
-    if (!shown.tags.has(tag) && !doomed.has(tag)) await refuseUnlisted(deps, destination, tag, signal);
+    if (!shown.tags.has(tag) && !doomed.has(tag)) await refuseUnlisted(at, tag);
   }
   const kept = [...shown.tags.values()];
   const graph = await graphs.read(destination, list.manifests, kept, signal);
@@ -221,47 +205,40 @@ async function deleteUnneeded(
     return subject === null ? { digest } : { digest, subject };
   });
   const { leftBehind } = await removeManifests(deps, destination, victims, signal);
-  await dropEvidenceTags(deps, graphs, destination, shown, going, signal);
+  await dropEvidenceTags({ deps, graphs }, at, shown, going);
   for (const { tag, digest } of tags) {
-    if (!shown.tags.has(tag) && !going.has(digest)) await forgetTag(deps, destination, tag, digest, signal);
+    if (!shown.tags.has(tag) && !going.has(digest)) await forgetTag(deps, at, tag, digest);
   }
   return leftBehind;
 }
 
-/** What upstream, or a client without the referrers API, keeps of a digest by name (`sha256-<hex>.sig`). */
+/** Deletes the tags that name a digest that is gone: upstream's `sha256-<hex>.sig`, and the list of referrers `sha256-<hex>`. */
 export async function dropEvidenceTags(
-  deps: Dependencies,
-  graphs: GraphReader,
-  destination: Repository,
+  { deps, graphs }: { readonly deps: Dependencies; readonly graphs: GraphReader },
+  at: RepositoryAt,
   { tags, evidence }: RepositoryTags,
   gone: ReadonlySet<Digest>,
-  signal: AbortSignal,
 ): Promise<void> {
+  const { repository, signal } = at;
   const names = new Set([...gone].map((digest) => digest.replace(':', '-')));
   const doomed = evidence.filter((tag) => names.has(tag.replace(/\.[a-z]+$/, '')));
   for (const tag of doomed) {
     // The last referrer takes its list along.
-    const head = await deps.reader.headManifest(destination, tag, signal);
-    if (head === null) continue;
-    if (!(await removeTag(deps, destination, tag, head.digest, signal))) continue;
+    const shown = await at.head(tag);
+    if (shown === null) continue;
+    if (!(await removeTag(deps, at, tag, shown))) continue;
     // Whoever made the tag chose what it shows: it may be part of an image that stays.
     const kept = [...tags.values()];
-    const graph = await graphs.read(destination, [head.digest], kept, signal);
-    if (!unneededManifests(graph, [head.digest], kept).includes(head.digest)) continue;
-    await deps.regctl.deleteManifest(destination, head.digest, signal);
+    const graph = await graphs.read(repository, [shown], kept, signal);
+    if (!unneededManifests(graph, [shown], kept).includes(shown)) continue;
+    await deps.regctl.deleteManifest(repository, shown, signal);
   }
 }
 
-/** Marks and stamps of a deleted tag, on an image that another tag shows. */
-async function forgetTag(
-  deps: Dependencies,
-  destination: DestinationRepository,
-  tag: string,
-  digest: Digest,
-  signal: AbortSignal,
-): Promise<void> {
-  const { prefix } = deps.settings;
-  const referrers: readonly ReferrerDescriptor[] = await deps.reader.listReferrers(destination, digest, {}, signal);
+/** Deletes marks and stamps of a deleted tag from an image that another tag shows. */
+async function forgetTag(deps: Dependencies, at: RepositoryAt, tag: string, digest: Digest): Promise<void> {
+  const { repository, prefix, signal } = at;
+  const referrers = await at.referrers(digest);
   const marks = readMarks(digest, referrers, prefix);
   const stamps = stampsBeside(referrers, prefix).filter((stamp) => stamp.tag === tag);
   const own = [
@@ -270,13 +247,13 @@ async function forgetTag(
   ];
   await removeManifests(
     deps,
-    destination,
+    repository,
     own.map((referrer) => ({ digest: referrer, subject: digest })),
     signal,
   );
-  const known = deps.memory.facts(destination, digest);
+  const known = deps.memory.facts(repository, digest);
   if (known === undefined) return;
-  deps.memory.rememberFacts(destination, digest, {
+  deps.memory.rememberFacts(repository, digest, {
     ...known,
     stampsBeside: known.stampsBeside.filter((stamp) => stamp.tag !== tag),
     marks: marks.filter(({ mark }) => mark.tag !== tag),

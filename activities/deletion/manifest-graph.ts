@@ -5,16 +5,17 @@ import { HoubaError } from '../../domain/errors.js';
 import type { ManifestGraph, StoredManifest } from '../../domain/lifecycle/manifest-graph.js';
 import { parseManifest } from '../../domain/manifest.js';
 import { formatPinned, isEvidenceTag, isTag, type Repository } from '../../domain/reference.js';
-import { type RecordedStamp, readStamp, stampsBeside } from '../../domain/stamp/annotations.js';
+import { type RecordedStamp, readStamp } from '../../domain/stamp/annotations.js';
+import { stampsBeside } from '../../domain/stamp/stamp-of.js';
 import type { Dependencies } from '../dependencies.js';
 
-/** What the tags of a repository show, and what hangs together there. */
+/** Reads the tags of a repository, and how its manifests hang together. */
 export interface GraphReader {
   tags(repository: Repository, signal: AbortSignal): Promise<RepositoryTags>;
   /**
-   * Everything reached from `unwanted`, evidence included, and of what `kept` reaches as much as tells whether it needs any
-   * of that. A manifest that is not there is not in the graph, nor one that cannot be understood unless it is kept: then
-   * nobody can tell what it needs, which is thrown as `Unsupported`.
+   * Reads everything reached from `unwanted`, evidence included, and what of that `kept` may need. A manifest that is not there is
+   * not in the graph, nor one that cannot be understood unless it is kept: then nobody can tell what it needs, which is thrown as
+   * `Unsupported`.
    */
   read(
     repository: Repository,
@@ -25,20 +26,19 @@ export interface GraphReader {
 }
 
 export interface RepositoryTags {
-  /** What every tag resolves to. */
   readonly tags: ReadonlyMap<string, Digest>;
   /** `sha256-<hex>` and the like, which are no tags of anybody's. */
   readonly evidence: readonly string[];
 }
 
-/** What a manifest says by itself. It never changes, so that it is read once. */
+/** What a manifest says by itself, which never changes. */
 interface Links {
   readonly children: readonly Digest[];
   readonly subject: Digest | null;
   readonly stamp: RecordedStamp | null;
 }
 
-/** Manifests remembered; some hundred bytes each. */
+/** Some hundred bytes each. */
 const MOST_REMEMBERED = 50_000;
 
 export function createGraphReader(deps: Dependencies): GraphReader {
@@ -114,16 +114,13 @@ function stored(
   return {
     ...{ digest, children, subject },
     referrers: referrers.map((referrer) => referrer.digest),
-    // Tags that moved together say the same.
+    // Every stamp counts here (docs/rules/stamp.md#the-stamp-of-a-tag); tags that moved together say the same.
     originals: [...new Set(stamps.map(({ baseDigest }) => baseDigest))],
     supersedes: [...new Set(stamps.flatMap(({ supersedes }) => (supersedes === null ? [] : [supersedes])))],
   };
 }
 
-/**
- * A tag that houba took over showed somebody else's image before, which is not houba's to delete. Whatever bears a stamp names
- * its original.
- */
+/** Leaves out superseded images without a stamp: a tag that houba took over showed somebody else's before. */
 function withoutStrangers(graph: ManifestGraph): ManifestGraph {
   const isOurs = (digest: Digest) => (graph.get(digest)?.originals.length ?? 0) > 0;
   return new Map(
@@ -134,7 +131,7 @@ function withoutStrangers(graph: ManifestGraph): ManifestGraph {
   );
 }
 
-/** Reads breadth first, each manifest once. What was read before is not read again, but walked on from. */
+/** Reads breadth first, each manifest once; what an earlier walk has read is walked on from. */
 async function walk(
   graph: Map<Digest, StoredManifest>,
   from: Iterable<Digest>,

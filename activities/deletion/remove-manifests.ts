@@ -1,9 +1,10 @@
 import type { Digest } from '../../domain/digest.js';
 import { formatRepository, type Repository } from '../../domain/reference.js';
 import type { Dependencies } from '../dependencies.js';
+import { repositoryAt } from '../repository/repository-at.js';
 import { isGone } from './remove-tag.js';
 
-/** What a compensation leaves behind because the registry cannot delete. */
+/** What stays because the registry cannot delete. */
 export interface Removal {
   readonly leftBehind: readonly Digest[];
 }
@@ -27,9 +28,10 @@ export async function removeManifests(
     const outcome = await deps.regctl.deleteManifest(repository, digest, signal, subject);
     (outcome === 'unsupported' ? leftBehind : deleted).push(digest);
   }
+  const at = repositoryAt(deps, repository, signal);
   const until = Date.now() + deps.readBackMs;
   for (const digest of deleted) {
-    if (!(await isGone(deps, repository, digest, signal, until - Date.now()))) leftBehind.push(digest);
+    if (!(await isGone(deps, at, digest, until - Date.now()))) leftBehind.push(digest);
   }
   if (leftBehind.length > 0) {
     deps.journal.event('left.behind', { dest: formatRepository(repository), digests: leftBehind });

@@ -4,9 +4,7 @@ import { formatRepository, type Repository } from '../../domain/reference.js';
 import { isUnimplemented, temporalClient, WorkflowNotFoundError } from '../temporal.js';
 
 /**
- * Who writes to a repository at this moment, in words; null: nobody. A placement finds manifests in place that no tag shows
- * yet, so nothing may be deleted under its hands.
- *
+ * Names who writes to a repository now (docs/rules/purge.md#deletions-and-placements-see-each-other); null: nobody.
  * @param policy the owner of the repository; empty: nobody knows
  */
 export async function whoIsAtWork(policy: string, repository: Repository): Promise<string | null> {

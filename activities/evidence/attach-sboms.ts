@@ -17,8 +17,9 @@ import type { DestinationRepository } from '../../domain/roster.js';
 import { prefixedKeys } from '../../domain/stamp/keys.js';
 import type { Dependencies } from '../dependencies.js';
 import { rememberEvidence } from '../repository/digest-facts.js';
-import { readArtifactFile, readManifest, readPlatforms } from '../repository/read-manifest.js';
+import { readArtifactFile, readPlatforms } from '../repository/read-manifest.js';
 import { referrersOf } from '../repository/referrers.js';
+import { type RepositoryAt, repositoryAt } from '../repository/repository-at.js';
 import { type StepContext, step } from '../step.js';
 
 export interface SbomRequest {
@@ -33,27 +34,27 @@ export interface SbomRequest {
 }
 
 /**
- * Attaches the SBOMs that a digest still lacks: one document a platform and format, on the platform's manifest and on
- * the index (section 7.1, L13). Each content is scanned once however many tags share it.
- *
+ * Attaches the SBOMs that a digest still lacks: one document a platform and format, on the platform's manifest and on the index
+ * (docs/rules/evidence.md#evidence-goes-where-readers-look). One content is scanned once
+ * (docs/rules/evidence.md#one-inventory-for-one-content).
  * @returns how many referrers were written
  */
 export function createAttachSboms(deps: Dependencies) {
   const scanning = new Map<string, Promise<unknown>>();
   return step(async (request: SbomRequest, context: StepContext): Promise<number> => {
-    const { reader, settings } = deps;
+    const { settings } = deps;
     const { destination, subject } = request;
     const { signal } = context;
-    const platforms = await readPlatforms(reader, destination, subject, signal);
-    const referrers = await referrersOf(reader, destination, subject, platforms, signal);
+    const at = repositoryAt(deps, destination, signal);
+    const platforms = await readPlatforms(at, subject);
+    const referrers = await referrersOf(at, subject, platforms);
     const missing = missingSboms(subject, platforms, settings.sbomFormats, referrers, settings.prefix);
     for (const platform of platforms) {
       const lacking = missing.filter((entry) => entry.of.digest === platform.digest);
       if (lacking.length === 0) continue;
-      const content = await contentOf(deps, destination, platform, signal);
-      await oneAtATime(scanning, content, () =>
-        attachPlatform(deps, request, platform, content, lacking, referrers, context),
-      );
+      const content = await contentOf(deps, at, platform);
+      const scan = { ...request, platform, content, referrers };
+      await oneAtATime(scanning, content, () => attachPlatform(deps, at, scan, lacking));
     }
     if (request.journal !== null) {
       rememberEvidence(deps, destination, subject, { sbomFormats: settings.sbomFormats });
@@ -63,29 +64,34 @@ export function createAttachSboms(deps: Dependencies) {
   });
 }
 
+/** The inventory of one platform of the subject. */
+interface PlatformScan extends SbomRequest {
+  readonly platform: PlatformManifest;
+  readonly content: string;
+  readonly referrers: ReadonlyMap<Digest, readonly ReferrerDescriptor[]>;
+}
+
 async function attachPlatform(
   deps: Dependencies,
-  request: SbomRequest,
-  platform: PlatformManifest,
-  content: string,
+  at: RepositoryAt,
+  scan: PlatformScan,
   missing: readonly MissingSbom[],
-  referrers: ReadonlyMap<Digest, readonly ReferrerDescriptor[]>,
-  { signal }: StepContext,
 ): Promise<void> {
-  const { destination } = request;
+  const { destination, platform, content } = scan;
   const documents = new Map<SbomFormat, Uint8Array>();
   const toScan: SbomFormat[] = [];
   for (const format of new Set(missing.map((entry) => entry.format))) {
-    const found = await findDocument(deps, request, platform, content, format, referrers, signal);
+    const found = await findDocument(deps, at, scan, format);
     if (found === null) toScan.push(format);
     else documents.set(format, found);
   }
   if (toScan.length > 0) {
-    const scanned = await deps.syft.scan(destination, platform.digest, toScan, signal);
+    const scanned = await deps.syft.scan(destination, platform.digest, toScan, at.signal);
     for (const [format, document] of scanned) documents.set(format, document);
   }
   for (const { format, subject } of missing) {
-    await attach(deps, request, platform, format, subject, documents.get(format) as Uint8Array, signal);
+    const annotated = { ...scan, subject, format };
+    await attach(deps, at, annotated, documents.get(format) as Uint8Array);
   }
   for (const [format, document] of documents) {
     const place = { host: destination.host, path: destination.path, digest: digestOf(document) };
@@ -95,45 +101,39 @@ async function attachPlatform(
 
 async function attach(
   deps: Dependencies,
-  { destination, timestamp }: SbomRequest,
-  { platform }: PlatformManifest,
-  format: SbomFormat,
-  subject: Digest,
+  { repository, prefix, signal }: RepositoryAt,
+  { platform: { platform }, format, subject, timestamp }: PlatformScan & { readonly format: SbomFormat },
   bytes: Uint8Array,
-  signal: AbortSignal,
 ): Promise<void> {
   const toolVersion = await deps.syft.version();
-  const annotations = sbomAnnotations({ format, platform, subject, toolVersion, timestamp }, deps.settings.prefix);
+  const annotations = sbomAnnotations({ format, platform, subject, toolVersion, timestamp }, prefix);
   const mediaType = SBOM_MEDIA_TYPES[format];
   const artifact = { artifactType: mediaType, annotations, file: { bytes, mediaType } };
-  await deps.regctl.putArtifact(destination, subject, artifact, signal);
+  await deps.regctl.putArtifact(repository, subject, artifact, signal);
 }
 
 /**
- * A document of the same content that is attached somewhere already: to the platform's own manifest, to what the tag of a
+ * Finds a document of the same content that is attached somewhere already: to the platform's own manifest, to what the tag of a
  * single image showed before, or remembered. Not to an index, where several children may have the same platform.
  */
 async function findDocument(
   deps: Dependencies,
-  { destination, subject, carryFrom }: SbomRequest,
-  platform: PlatformManifest,
-  content: string,
+  at: RepositoryAt,
+  { subject, carryFrom, platform, content, referrers }: PlatformScan,
   format: SbomFormat,
-  referrers: ReadonlyMap<Digest, readonly ReferrerDescriptor[]>,
-  signal: AbortSignal,
 ): Promise<Uint8Array | null> {
   const here = referrers.get(platform.digest) ?? [];
   const restamped = carryFrom !== null && platform.digest === subject;
-  const before = restamped ? await deps.reader.listReferrers(destination, carryFrom, {}, signal) : [];
-  const platformKey = prefixedKeys(deps.settings.prefix)?.sbomPlatform;
+  const before = restamped ? await at.referrers(carryFrom) : [];
+  const platformKey = prefixedKeys(at.prefix)?.sbomPlatform;
   for (const referrer of [...here, ...before]) {
     if (referrer.artifactType !== SBOM_MEDIA_TYPES[format]) continue;
     if (platformKey === undefined || referrer.annotations[platformKey] !== platform.platform) continue;
-    const document = await readArtifactFile(deps.reader, destination, referrer.digest, MAX_SBOM_BYTES, signal);
+    const document = await readArtifactFile(at, referrer.digest, MAX_SBOM_BYTES);
     if (document !== null) return document;
   }
   const place = deps.memory.document(content, format);
-  return place === undefined ? null : readRemembered(deps, place, signal);
+  return place === undefined ? null : readRemembered(deps, place, at.signal);
 }
 
 /** The memory may be out of date: a document that is gone is made anew. */
@@ -152,19 +152,14 @@ async function readRemembered(
 }
 
 /**
- * What makes two images the same to a scanner. The configuration alone would not do: it only claims which layers there
- * are, and whoever pushes an image may give it the configuration of another.
+ * Names what makes two images the same to a scanner. The configuration alone would not do: it only claims which layers there are,
+ * and whoever pushes an image may give it the configuration of another.
  */
-async function contentOf(
-  deps: Dependencies,
-  repository: Repository,
-  { digest }: PlatformManifest,
-  signal: AbortSignal,
-): Promise<string> {
-  const { manifest } = await readManifest(deps.reader, repository, digest, signal);
+async function contentOf(deps: Dependencies, at: RepositoryAt, { digest }: PlatformManifest): Promise<string> {
+  const { manifest } = await at.manifest(digest);
   const tool = (await deps.syft.version()) ?? 'unknown';
   if (manifest.kind !== 'image') return `syft-${tool} ${digest}`;
-  refuseForeignLayers(formatPinned(repository, digest), manifest.layers);
+  refuseForeignLayers(formatPinned(at.repository, digest), manifest.layers);
   const blobs = [manifest.config, ...manifest.layers].map((blob) => blob.digest);
   return `syft-${tool} ${digestOf(new TextEncoder().encode(blobs.join('\n')))}`;
 }

@@ -1,9 +1,8 @@
-import type { ReferrerDescriptor, RegistryReader } from '../../adapters/registry.js';
+import type { ReferrerDescriptor } from '../../adapters/registry.js';
 import type { Digest } from '../../domain/digest.js';
 import { HoubaError } from '../../domain/errors.js';
 import { ANY_BUNDLE, BUNDLE_PREDICATE_TYPE } from '../../domain/evidence/attestation.js';
-import type { Repository } from '../../domain/reference.js';
-import { readManifest } from '../repository/read-manifest.js';
+import type { RepositoryAt } from '../repository/repository-at.js';
 
 /** A Sigstore bundle that hangs on a manifest; nothing of it is believed before it has been verified. */
 export interface AttachedBundle {
@@ -15,37 +14,31 @@ export interface AttachedBundle {
 }
 
 /**
- * Reads the bundles among some referrers one by one, those that say to be of a wanted predicate type.
- *
- * A bundle that is malformed, too large or gone is a fault of that bundle: whoever may write to a repository must not be
- * able to hide another one by it.
+ * Reads the bundles among some referrers one by one, those that say to be of a wanted predicate type. A bundle that is malformed,
+ * too large or gone is a fault of that bundle: whoever may write to a repository must not be able to hide another one by it.
  * @param largest bytes of a bundle
  * @throws HoubaError when the registry cannot be asked
  */
 export async function* readBundles(
-  reader: RegistryReader,
-  repository: Repository,
+  at: RepositoryAt,
   referrers: readonly ReferrerDescriptor[],
   wanted: ReadonlySet<string>,
   largest: number,
-  signal: AbortSignal,
 ): AsyncGenerator<AttachedBundle> {
   for (const referrer of referrers) {
     if (!referrer.artifactType.startsWith(ANY_BUNDLE)) continue;
     const said = referrer.annotations[BUNDLE_PREDICATE_TYPE];
     if (said !== undefined && !wanted.has(said)) continue;
-    const bundle = await readBundle(reader, repository, referrer, wanted, largest, signal);
+    const bundle = await readBundle(at, referrer, wanted, largest);
     if (bundle !== null) yield bundle;
   }
 }
 
 async function readBundle(
-  reader: RegistryReader,
-  repository: Repository,
+  at: RepositoryAt,
   referrer: ReferrerDescriptor,
   wanted: ReadonlySet<string>,
   largest: number,
-  signal: AbortSignal,
 ): Promise<AttachedBundle | null> {
   // Not every registry repeats them in its list.
   let { annotations } = referrer;
@@ -54,19 +47,19 @@ async function readBundle(
     return predicateType === undefined ? null : { referrer: referrer.digest, predicateType, annotations, content };
   };
   try {
-    const { manifest } = await readManifest(reader, repository, referrer.digest, signal);
+    const { manifest } = await at.manifest(referrer.digest);
     annotations = manifest.annotations;
     if (!wanted.has(annotations[BUNDLE_PREDICATE_TYPE] ?? '')) return null;
     const layer = manifest.kind === 'image' ? manifest.layers[0] : undefined;
     if (layer === undefined) return bundle({ fault: 'it holds no bundle' });
-    return bundle({ bytes: await reader.getBlob(repository, layer.digest, largest, signal) });
+    return bundle({ bytes: await at.blob(layer.digest, largest) });
   } catch (error) {
     return bundle({ fault: faultOf(error) });
   }
 }
 
 /**
- * What is wrong with something that a registry served.
+ * Says what is wrong with something that a registry served.
  * @throws the error itself when it is about the registry and not about what it served
  */
 export function faultOf(error: unknown): string {

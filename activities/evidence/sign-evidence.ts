@@ -25,32 +25,37 @@ import type { Dependencies } from '../dependencies.js';
 import { rememberEvidence } from '../repository/digest-facts.js';
 import { readArtifactFile, readPlatforms } from '../repository/read-manifest.js';
 import { referrersOf } from '../repository/referrers.js';
+import { type RepositoryAt, repositoryAt } from '../repository/repository-at.js';
 import { step } from '../step.js';
 
 type ReferrersOf = ReadonlyMap<Digest, readonly ReferrerDescriptor[]>;
 
+interface Attesting extends MissingAttestation {
+  readonly referrers: ReferrersOf;
+}
+
 /**
- * Signs everything about a digest that is not signed yet, and attaches each statement to all that it is about (section 7.3;
- * architecture, "Signing meets no upstream"). What is signed already is left alone.
- *
+ * Signs everything about a digest that is not signed yet, and attaches each statement to all that it is about
+ * (docs/rules/evidence.md#signing-meets-no-upstream). What is signed already is left alone.
  * Throws `NotFound` when an SBOM is not there yet, and what `Cosign.signStatement` throws.
  * @returns how many referrers were written
  */
 export function createSignEvidence(deps: Dependencies) {
   const signing = new Map<string, Promise<unknown>>();
   return step(async (request: SignRequest, { signal }): Promise<number> => {
-    const { reader, settings } = deps;
+    const { settings } = deps;
     const { destination, subject, artifactType } = request;
     const formats = artifactType === 'image' ? settings.sbomFormats : [];
-    const platforms = await readPlatforms(reader, destination, subject, signal);
+    const at = repositoryAt(deps, destination, signal);
+    const platforms = await readPlatforms(at, subject);
     // Tags of one upstream digest share their platforms' manifests, and would sign those twice at once.
     const shared = platforms.map(({ digest }) => formatPinned(destination, digest)).join(' ');
     const written = await oneAtATime(signing, shared, async () => {
-      const referrers = await referrersOf(reader, destination, subject, platforms, signal);
+      const referrers = await referrersOf(at, subject, platforms);
       const identity = identityIn(request);
       const whole = { ...request, facts: withPlatforms(request.facts, platforms) };
       const missing = missingAttestations(subject, platforms, formats, referrers, settings.prefix, identity);
-      for (const attestation of missing) await attest(deps, whole, attestation, referrers, signal);
+      for (const attestation of missing) await attest(deps, at, whole, { ...attestation, referrers });
       return missing.reduce((count, { lacking }) => count + lacking.length, 0);
     });
     if (request.journal !== null) {
@@ -69,62 +74,58 @@ function withPlatforms(facts: StatementFacts, platforms: readonly PlatformManife
 
 async function attest(
   deps: Dependencies,
+  at: RepositoryAt,
   request: SignRequest,
-  attestation: MissingAttestation,
-  referrers: ReferrersOf,
-  signal: AbortSignal,
+  attestation: Attesting,
 ): Promise<void> {
   const { predicateType, subjects, lacking } = attestation;
-  const { destination } = request;
-  const predicate = await predicateOf(deps, request, attestation, referrers, signal);
+  const { repository, prefix, signal } = at;
+  const predicate = await predicateOf(deps, at, request, attestation);
   const named = subjects.map((digest) => subjectOf(request, digest));
   const bytes = await deps.cosign.signStatement(buildStatement(named, predicateType, predicate), signal);
   for (const target of lacking) {
-    const annotations = bundleAnnotations(attestation, target, deps.settings.prefix, identityIn(request));
+    const annotations = bundleAnnotations(attestation, target, prefix, identityIn(request));
     const file = { bytes, mediaType: BUNDLE_MEDIA_TYPE };
-    await deps.regctl.putArtifact(destination, target, { artifactType: BUNDLE_MEDIA_TYPE, annotations, file }, signal);
+    await deps.regctl.putArtifact(repository, target, { artifactType: BUNDLE_MEDIA_TYPE, annotations, file }, signal);
   }
 }
 
 async function predicateOf(
   deps: Dependencies,
+  at: RepositoryAt,
   request: SignRequest,
-  { predicateType, platform, format }: MissingAttestation,
-  referrers: ReferrersOf,
-  signal: AbortSignal,
+  { predicateType, platform, format, referrers }: Attesting,
 ): Promise<Uint8Array | object> {
-  const { builderId, version } = deps.settings;
-  if (platform !== null && format !== null) return readDocument(deps, request, platform, format, referrers, signal);
+  const { builderId } = deps.settings.attest;
+  if (platform !== null && format !== null) return readDocument(at, platform, format, referrers);
   if (predicateType === TRANSFORM_PREDICATE_TYPE) return transformPredicate(request.facts, builderId);
-  return provenancePredicate(request.facts, { id: builderId, version });
+  return provenancePredicate(request.facts, { id: builderId, version: deps.version });
 }
 
-/** The document on the platform's own manifest, which describes nothing else. */
+/** Reads the document on the platform's own manifest: one on an index may describe another platform. */
 async function readDocument(
-  deps: Dependencies,
-  { destination }: SignRequest,
+  at: RepositoryAt,
   { digest, platform }: PlatformManifest,
   format: SbomFormat,
   referrers: ReferrersOf,
-  signal: AbortSignal,
 ): Promise<Uint8Array> {
-  const key = prefixedKeys(deps.settings.prefix)?.sbomPlatform;
+  const key = prefixedKeys(at.prefix)?.sbomPlatform;
   const documents = (referrers.get(digest) ?? []).filter(
     ({ artifactType, annotations }) =>
       artifactType === SBOM_MEDIA_TYPES[format] && (key === undefined || Object.hasOwn(annotations, key)),
   );
   const document = documents.find(({ annotations }) => annotations[key ?? ''] === platform) ?? documents[0];
   if (document === undefined) {
-    throw new HoubaError('NotFound', `${formatPinned(destination, digest)} has no ${format} document to sign`, {
+    throw new HoubaError('NotFound', `${formatPinned(at.repository, digest)} has no ${format} document to sign`, {
       hint: 'the SBOM comes first; the next run makes it',
     });
   }
-  const bytes = await readArtifactFile(deps.reader, destination, document.digest, MAX_SBOM_BYTES, signal);
+  const bytes = await readArtifactFile(at, document.digest, MAX_SBOM_BYTES);
   if (bytes !== null) return bytes;
-  throw new HoubaError('Unsupported', `${formatPinned(destination, document.digest)} holds no document to sign`);
+  throw new HoubaError('Unsupported', `${formatPinned(at.repository, document.digest)} holds no document to sign`);
 }
 
-/** What the tag will show goes by the tag, a platform's manifest by its digest. */
+/** Names a subject: what the tag will show by the tag, a platform's manifest by its digest. */
 function subjectOf({ destination, tag, subject }: SignRequest, digest: Digest): StatementSubject {
   return { name: digest === subject ? formatTagged(destination, tag) : formatPinned(destination, digest), digest };
 }
@@ -133,7 +134,6 @@ function identityIn({ tag, facts }: SignRequest) {
   return { tag, policy: facts.policy, import: facts.import, variant: facts.variant };
 }
 
-/** The input of `signEvidence`: everything about one digest that still lacks a signature is signed. */
 export interface SignRequest {
   readonly destination: DestinationRepository;
   /** The output tag, for the name of the subject. */

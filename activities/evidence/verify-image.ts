@@ -14,7 +14,8 @@ import {
   type VerifyReport,
 } from '../../domain/evidence/verify.js';
 import { parseManifest } from '../../domain/manifest.js';
-import { formatRepository, type Reference, type Repository } from '../../domain/reference.js';
+import { formatRepository, type Reference } from '../../domain/reference.js';
+import { type RepositoryAt, repositoryAt } from '../repository/repository-at.js';
 import { faultOf, readBundles } from './read-bundles.js';
 
 /** What reading evidence takes; the worker's folder puts it together. */
@@ -40,7 +41,6 @@ export interface VerifyRequest {
   readonly requirements: readonly Requirement[];
   readonly maxSeverity: Severity | null;
   readonly maxAgeMs: number | null;
-  /** Milliseconds since 1970. */
   readonly now: number;
 }
 
@@ -48,9 +48,8 @@ export interface VerifyRequest {
 const LARGEST_BUNDLE = 192 * 1024 * 1024;
 
 /**
- * Judges one image by what a registry holds about it. The reference is resolved once (S1); signatures are checked by
- * cosign, which meets no registry.
- *
+ * Judges one image by what a registry holds about it. The reference is resolved once
+ * (docs/rules/registry-access.md#one-resolution); cosign checks signatures and meets no registry.
  * @throws HoubaError when it cannot be found out: `NotFound`, `ConfigInvalid`, what the reader and cosign throw
  */
 export async function verifyImage(
@@ -71,9 +70,10 @@ export async function verifyImage(
     });
   }
   const { digest } = manifest;
-  const referrers = await reader.listReferrers(reference, digest, {}, signal);
-  const attestations =
-    verifier === null ? [] : await checkAttestations(reader, verifier, reference, digest, referrers, wanted, signal);
+  const at = repositoryAt({ reader, settings: { prefix } }, reference, signal);
+  const referrers = await at.referrers(digest);
+  const image = { digest, referrers };
+  const attestations = verifier === null ? [] : await checkAttestations(at, verifier, image, wanted);
 
   const found = { manifest: readAnnotations(manifest), referrers, attestations };
   const outcomes = judgeEvidence(requirements, found, { ...request, prefix, builderId, tag: reference.tag });
@@ -90,24 +90,21 @@ function readAnnotations({ bytes, mediaType }: Manifest): FoundEvidence['manifes
 }
 
 async function checkAttestations(
-  reader: RegistryReader,
+  at: RepositoryAt,
   { cosign, trust }: Verifier,
-  repository: Repository,
-  digest: Digest,
-  referrers: readonly ReferrerDescriptor[],
+  { digest, referrers }: { readonly digest: Digest; readonly referrers: readonly ReferrerDescriptor[] },
   wanted: ReadonlySet<string>,
-  signal: AbortSignal,
 ): Promise<CheckedAttestation[]> {
   const checked: CheckedAttestation[] = [];
   // One after the other: inventories may be large.
-  for await (const bundle of readBundles(reader, repository, referrers, wanted, LARGEST_BUNDLE, signal)) {
+  for await (const bundle of readBundles(at, referrers, wanted, LARGEST_BUNDLE)) {
     const { content, ...named } = bundle;
     if ('fault' in content) {
       checked.push({ ...named, reason: content.fault });
       continue;
     }
     const { predicateType } = named;
-    const { predicate, reason } = await cosign.verifyBundle(content.bytes, { digest, predicateType }, trust, signal);
+    const { predicate, reason } = await cosign.verifyBundle(content.bytes, { digest, predicateType }, trust, at.signal);
     const kept = isPredicateRead(predicateType) ? { predicate } : {};
     checked.push({ ...named, reason: reason === undefined ? null : explainRefusal(reason), ...kept });
   }

@@ -2,45 +2,43 @@ import type { ReferrerDescriptor } from '../../adapters/registry.js';
 import type { Digest } from '../../domain/digest.js';
 import { HoubaError } from '../../domain/errors.js';
 import { digestSet, IN_TOTO, IN_TOTO_PREDICATE_TYPE, MAX_STATEMENT_BYTES } from '../../domain/evidence/statement.js';
-import type { Placement } from '../../domain/plan/work.js';
 import { formatPinned, formatRepository } from '../../domain/reference.js';
 import type { Dependencies } from '../dependencies.js';
 import { readArtifactFile } from '../repository/read-manifest.js';
+import type { RepositoryAt } from '../repository/repository-at.js';
 
 /**
- * Takes what BuildKit said of a build along to the same image under its new stamp. An index has none of its own: its
- * platforms' manifests, which a stamp does not touch, carry theirs.
+ * Copies BuildKit's provenance to the same image under its new stamp. That of an index is on its platforms' manifests, which stay.
  */
 export async function carryProvenance(
   deps: Dependencies,
-  { destination, current }: Placement,
+  at: RepositoryAt,
+  current: Digest | null,
   to: Digest,
-  signal: AbortSignal,
 ): Promise<void> {
   if (current === null || current === to) return;
-  const said = await deps.reader.listReferrers(destination, current, {}, signal);
+  const said = await at.referrers(current);
   const statements = said.filter(isUnsignedStatement);
   if (statements.length === 0) return;
-  const there = await deps.reader.listReferrers(destination, to, {}, signal);
+  const there = await at.referrers(to);
   for (const { digest, artifactType, annotations } of statements) {
     const predicateType = annotations[IN_TOTO_PREDICATE_TYPE];
     const isSame = (one: ReferrerDescriptor) => one.annotations[IN_TOTO_PREDICATE_TYPE] === predicateType;
     if (there.some((one) => isUnsignedStatement(one) && isSame(one))) continue;
-    const name = formatPinned(destination, digest);
-    const document = await readArtifactFile(deps.reader, destination, digest, MAX_STATEMENT_BYTES, signal);
+    const name = formatPinned(at.repository, digest);
+    const document = await readArtifactFile(at, digest, MAX_STATEMENT_BYTES);
     if (document === null) throw unreadable(name);
-    const bytes = withSubject(document, formatRepository(destination), to, name);
+    const bytes = withSubject(document, formatRepository(at.repository), to, name);
     const artifact = { artifactType, annotations, file: { bytes, mediaType: IN_TOTO } };
-    await deps.regctl.putArtifact(destination, to, artifact, signal);
+    await deps.regctl.putArtifact(at.repository, to, artifact, at.signal);
   }
 }
 
-/** Such as BuildKit's word about a build. */
 export function isUnsignedStatement({ artifactType, annotations }: ReferrerDescriptor): boolean {
   return artifactType === IN_TOTO && IN_TOTO_PREDICATE_TYPE in annotations;
 }
 
-/** A statement about this manifest, whatever it named before. @param where it was read, for the message */
+/** Makes a statement speak of this manifest, whatever it named before. @param where it was read, for the message */
 export function withSubject(document: Uint8Array, name: string, digest: Digest, where: string): Uint8Array {
   let statement: unknown;
   try {

@@ -1,22 +1,20 @@
-import type { RegistryReader } from '../../adapters/registry.js';
 import { type Digest, digestOf } from '../../domain/digest.js';
 import { HoubaError } from '../../domain/errors.js';
 import { type ParsedManifest, parseManifest } from '../../domain/manifest.js';
 import type { Placement } from '../../domain/plan/work.js';
-import { formatTagged, type Repository } from '../../domain/reference.js';
+import { formatTagged } from '../../domain/reference.js';
 import { type RecordedStamp, type Stamp, stampAnnotations } from '../../domain/stamp/annotations.js';
 import { OCI_KEYS, prefixedKeys } from '../../domain/stamp/keys.js';
 import { type StampedManifest, stampManifest } from '../../domain/stamp/manifest.js';
 import { compareText } from '../../domain/text/compare-text.js';
 import type { Dependencies } from '../dependencies.js';
-import { readConfig, readManifest } from '../repository/read-manifest.js';
+import { readConfig } from '../repository/read-manifest.js';
+import type { RepositoryAt } from '../repository/repository-at.js';
 
 /**
- * What a placement publishes, made of the manifest or index it is about: stamped, or, when the stamp goes beside it,
- * byte for byte the same.
- *
- * @throws HoubaError `PreconditionFailed` when the stamp goes beside an image that bears marks of houba's already: they
- * would pass for the stamp
+ * Makes what a placement publishes of the manifest or index: stamped, or the same bytes where the stamp goes beside it.
+ * @throws HoubaError `PreconditionFailed` when the stamp goes beside an image that bears marks of houba's already: they would pass
+ * for the stamp
  */
 export function stampFor(
   deps: Dependencies,
@@ -27,7 +25,7 @@ export function stampFor(
   const { prefix } = deps.settings;
   const { bytes, mediaType } = body;
   if (placement.stampTo !== 'referrer') {
-    const stamp = { ...stampOf(placement, revision), supersedes: placement.current };
+    const stamp = { ...factsOf(placement, revision), supersedes: placement.current };
     return stampManifest(bytes, mediaType, stampAnnotations(stamp, prefix), prefix);
   }
   refuseMarks(placement, parseManifest(bytes, mediaType), prefix);
@@ -36,27 +34,30 @@ export function stampFor(
   return { bytes, mediaType, digest: same === placement.baseDigest ? same : digestOf(bytes) };
 }
 
+/** The stamp to put beside an image (docs/rules/stamp.md#a-stamp-beside-the-image). */
+export interface StampRequest {
+  readonly placement: Placement;
+  readonly digest: Digest;
+  readonly revision: string | null;
+}
+
 /**
- * The annotations of the stamp that goes beside an image, sorted by key.
- *
- * @param published what the tag will resolve to
+ * Makes the annotations of the stamp that goes beside an image, sorted by key.
  * @param before the tag's stamp on the same digest; its thread to older digests is not lost
  */
 export function stampBesideFor(
   deps: Dependencies,
-  placement: Placement,
-  published: Digest,
-  revision: string | null,
+  { placement, digest: published, revision }: StampRequest,
   before: RecordedStamp | null,
 ): Record<string, string> {
   const keys = prefixedKeys(deps.settings.prefix);
   if (keys === null) throw new HoubaError('PolicyInvalid', 'stamp: referrer needs a label prefix');
   const supersedes = placement.current === published ? (before?.supersedes ?? null) : placement.current;
-  const stamp = stampAnnotations({ ...stampOf(placement, revision), supersedes }, deps.settings.prefix);
+  const stamp = stampAnnotations({ ...factsOf(placement, revision), supersedes }, deps.settings.prefix);
   return sortedByKey({ ...stamp, [keys.tag]: placement.tag });
 }
 
-function stampOf(placement: Placement, revision: string | null): Omit<Stamp, 'supersedes'> {
+function factsOf(placement: Placement, revision: string | null): Omit<Stamp, 'supersedes'> {
   const { label, source, sourceTag, baseDigest, transform } = placement;
   return {
     ...label,
@@ -82,25 +83,20 @@ function sortedByKey(map: Record<string, string>): Record<string, string> {
   return Object.fromEntries(Object.entries(map).sort(([a], [b]) => compareText(a, b)));
 }
 
-/** Longer ones are none, and would not fit into a workflow's history or a program's arguments. */
+/** A longer one is left out: it has to fit into a history and into a program's arguments. */
 const LONGEST_REVISION = 1000;
 
-/** Upstream's own word: the manifest's annotation, else a label of the (first) image's configuration, else none. */
-export async function readRevision(
-  reader: RegistryReader,
-  repository: Repository,
-  manifest: ParsedManifest,
-  signal: AbortSignal,
-): Promise<string | null> {
+/** Reads upstream's own revision: the manifest's annotation, else a label of the (first) image's configuration, else none. */
+export async function readRevision(at: RepositoryAt, manifest: ParsedManifest): Promise<string | null> {
   const annotated = manifest.annotations[OCI_KEYS.revision];
   if (annotated !== undefined) return annotated.length > LONGEST_REVISION ? null : annotated;
   if (manifest.kind === 'image') {
-    const { labels } = await readConfig(reader, repository, manifest.config, signal);
+    const { labels } = await readConfig(at, manifest.config);
     const label = labels[OCI_KEYS.revision];
     return typeof label === 'string' && label !== '' && label.length <= LONGEST_REVISION ? label : null;
   }
   const first = manifest.manifests.find((child) => child.platform !== undefined && child.platform.os !== 'unknown');
   if (first === undefined) return null;
-  const child = await readManifest(reader, repository, first.digest, signal);
-  return child.manifest.kind === 'image' ? readRevision(reader, repository, child.manifest, signal) : null;
+  const child = await at.manifest(first.digest);
+  return child.manifest.kind === 'image' ? readRevision(at, child.manifest) : null;
 }

@@ -6,11 +6,12 @@ import type { ParsedManifest } from '../../domain/manifest.js';
 import type { Placement } from '../../domain/plan/work.js';
 import { formatRepository, formatTagged, type Repository } from '../../domain/reference.js';
 import type { DestinationRepository } from '../../domain/roster.js';
-import { readStamp, stampsBeside } from '../../domain/stamp/annotations.js';
+import { readStamp } from '../../domain/stamp/annotations.js';
+import { stampsBeside } from '../../domain/stamp/stamp-of.js';
 import type { Dependencies } from '../dependencies.js';
 import { youngestStamps } from '../repository/digest-facts.js';
 import { readBack } from '../repository/read-back.js';
-import { readManifest } from '../repository/read-manifest.js';
+import { type RepositoryAt, repositoryAt } from '../repository/repository-at.js';
 import { step } from '../step.js';
 
 export interface PublishRequest {
@@ -19,7 +20,6 @@ export interface PublishRequest {
   readonly digest: Digest;
   /** What the tag resolved to when this was planned; null: it did not exist. */
   readonly expected: Digest | null;
-  /** How the journal tells of it. */
   readonly journal: Readonly<Record<string, unknown>>;
   /** What the tag of a placement carries now. Left out for an alias, which carries what its tag does. */
   readonly placed?: PlacedEvidence;
@@ -37,17 +37,16 @@ interface PlacedEvidence {
 }
 
 /**
- * Moves a tag, in one PUT, and reads it back, for a while where a read lags behind. A tag that is there already is left alone;
- * one that somebody else moved meanwhile is not overwritten.
- *
+ * Moves a tag, in one PUT, and reads it back (docs/rules/registry-access.md#a-write-is-read-back). A tag that is there already is
+ * left alone; one that somebody else moved meanwhile is not overwritten.
  * @returns whether the tag shows something else than when this was planned; `again` where something was being deleted in the
- * repository meanwhile: it may have been found in place and be gone, and all has to be done once more
- * Throws `PreconditionFailed`, `DigestMismatch`; `Interrupted` while something is being deleted. A failure says `NOTHING_SENT`
- * when the tag cannot show the digest: nobody has asked for it, or the registry refused.
+ * repository meanwhile, which may have taken what was found in place
+ * Throws `PreconditionFailed`, `DigestMismatch`; `Interrupted` while something is being deleted. A failure says `NOTHING_SENT` when
+ * the tag cannot show the digest (docs/rules/durability.md#what-was-sent-to-a-tag-stays).
  */
 export function createPublishTag(deps: Dependencies) {
   return step(async (request: PublishRequest, { signal, attempt }): Promise<boolean | 'again'> => {
-    // What an earlier attempt sent before it was interrupted nobody knows.
+    // Nobody knows what an earlier attempt sent.
     const put = { sent: attempt > 1 };
     try {
       return await publishTag(deps, request, put, signal);
@@ -72,12 +71,13 @@ async function publishTag(
 ): Promise<boolean | 'again'> {
   const { destination, tag, digest, expected, placed, begunAtMs, again } = request;
   const name = formatTagged(destination, tag);
-  const head = async () => (await deps.reader.headManifest(destination, tag, signal))?.digest ?? null;
+  const at = repositoryAt(deps, destination, signal);
+  const head = () => at.head(tag);
   let shown = await head();
   const moves = shown !== digest || expected !== digest;
   // A new stamp beside the same image is told as well.
   if (!moves && placed === undefined) return false;
-  const { raw, manifest } = await readManifest(deps.reader, destination, digest, signal);
+  const { raw, manifest } = await at.manifest(digest);
   // An attempt whose answer was lost may have moved it already; then it is only told.
   if (shown !== digest) {
     if (shown !== expected && !(again && shown === null)) {
@@ -85,7 +85,7 @@ async function publishTag(
         hint: 'see who else writes there; the next run plans anew',
       });
     }
-    await putTag(deps, request, raw, put, signal);
+    await putTag(deps, at, { tag, raw }, put);
     shown = await head();
   }
   if (begunAtMs !== undefined && (await wasOvertaken(deps, destination, begunAtMs))) return 'again';
@@ -95,35 +95,31 @@ async function publishTag(
   if (shown !== digest) {
     throw new HoubaError('DigestMismatch', `${name} resolves to ${shown ?? 'nothing'} after ${digest} was put there`);
   }
-  if (placed !== undefined) await rememberPlaced(deps, request, placed, manifest, signal);
+  if (placed !== undefined) await rememberPlaced(deps, at, { ...request, placed }, manifest);
   deps.journal.event('operation', { ...request.journal, out_digest: digest, applied: true });
   return moves;
 }
 
-/** Codes by which a registry itself refuses a PUT. After anything else the tag may show the digest. */
+/** Codes by which a registry itself refuses a PUT (docs/rules/durability.md#what-was-sent-to-a-tag-stays). */
 const REFUSALS: readonly ErrorCode[] = ['Denied', 'Unauthorized', 'NotFound', 'Unsupported'];
 
 async function putTag(
   { regctl }: Dependencies,
-  { destination, tag }: PublishRequest,
-  { mediaType, bytes }: Manifest,
+  { repository, signal }: RepositoryAt,
+  { tag, raw: { mediaType, bytes } }: { readonly tag: string; readonly raw: Manifest },
   put: { sent: boolean },
-  signal: AbortSignal,
 ): Promise<void> {
   const { sent } = put;
   put.sent = true;
   try {
-    await regctl.putManifest(destination, { tag }, mediaType, bytes, signal);
+    await regctl.putManifest(repository, { tag }, mediaType, bytes, signal);
   } catch (error) {
     if (error instanceof HoubaError && REFUSALS.includes(error.code)) put.sent = sent;
     throw error;
   }
 }
 
-/**
- * Whether a deletion went on beside a placement. One that begins after the tag was published sees the tag, and spares what
- * it needs.
- */
+/** Whether a deletion went on beside the placement (docs/rules/purge.md#deletions-and-placements-see-each-other). */
 async function wasOvertaken({ deletions }: Dependencies, repository: Repository, sinceMs: number): Promise<boolean> {
   const deletion = await deletions.since(repository, sinceMs);
   if (deletion !== 'going on') return deletion === 'ended';
@@ -132,32 +128,30 @@ async function wasOvertaken({ deletions }: Dependencies, repository: Repository,
   });
 }
 
-/** So that the next survey need not look. Of the tag's stamps beside the image only the new one counts. */
+/** Notes what was published for the next survey. Of the tag's stamps beside the image only the new one counts. */
 async function rememberPlaced(
-  deps: Dependencies,
-  { destination, tag, digest }: PublishRequest,
-  placed: PlacedEvidence,
+  { memory, settings }: Dependencies,
+  at: RepositoryAt,
+  { tag, digest, placed }: PublishRequest & { readonly placed: PlacedEvidence },
   manifest: ParsedManifest,
-  signal: AbortSignal,
 ): Promise<void> {
-  const { prefix, sbomFormats } = deps.settings;
+  const { prefix } = at;
   const stamp = readStamp(manifest.annotations, prefix);
-  const listed = placed.stamp === null ? [] : await deps.reader.listReferrers(destination, digest, {}, signal);
+  const listed = placed.stamp === null ? [] : await at.referrers(digest);
   const replaced = new Set(
     stampsBeside(listed, prefix)
       .filter((beside) => beside.tag === tag && beside.referrer.digest !== placed.stamp)
       .map((beside) => beside.referrer.digest),
   );
   const kept = listed.filter((referrer) => !replaced.has(referrer.digest));
-  const formats = placed.artifactType === 'image' ? sbomFormats : [];
-  deps.memory.rememberFacts(destination, digest, {
+  const formats = placed.artifactType === 'image' ? settings.sbomFormats : [];
+  memory.rememberFacts(at.repository, digest, {
     stamp,
     stampsBeside: youngestStamps(kept, prefix).map((beside) =>
       beside.tag === tag ? { ...beside, signed: placed.signed } : beside,
     ),
     sbomFormats: formats,
     signedFormats: placed.signed ? formats : null,
-    // What bears its own stamp is new.
     marks: readMarks(digest, listed, prefix),
     marksAt: Date.now(),
   });

@@ -15,7 +15,8 @@ import { renderDockerfile } from '../../domain/transform/render.js';
 import { planTransform } from '../../domain/transform/resolve.js';
 import type { LayerFile } from '../../domain/transform/step.js';
 import type { Dependencies } from '../dependencies.js';
-import { readManifest, readPlatforms } from '../repository/read-manifest.js';
+import { readPlatforms } from '../repository/read-manifest.js';
+import { repositoryAt } from '../repository/repository-at.js';
 import { step } from '../step.js';
 import { isUnsignedStatement, withSubject } from './buildkit-provenance.js';
 import { readRevision, stampFor } from './make-stamp.js';
@@ -29,17 +30,15 @@ export interface BuildInspection extends Inspection {
 
 export interface BuiltPlatform extends PlatformManifest {
   readonly mediaType: string;
-  /** Bytes. */
   readonly size: number;
 }
 
 /**
- * Rebuilds an image in BuildKit and works out the bytes to publish. Nothing is written to a registry: the base is taken
- * from the destination if its original is there, else from the source, and what is built stays on this machine.
- *
- * Throws `PreconditionFailed` when this worker's configuration is not the planner's, `PolicyInvalid` when the source lacks
- * a platform or a step cannot do its work, `NotFound` when the digest can no longer be fetched, `Unsupported`,
- * `BuilderUnavailable`, `BuildFailed`.
+ * Rebuilds an image in BuildKit and works out the bytes to publish. Nothing is written to a registry: the base is taken from the
+ * destination if its original is there, else from the source, and what is built stays on this machine.
+ * Throws `PreconditionFailed` when this worker's configuration is not the planner's, `PolicyInvalid` when the source lacks a
+ * platform or a step cannot do its work, `NotFound` when the digest can no longer be fetched, `Unsupported`, `BuilderUnavailable`,
+ * `BuildFailed`.
  */
 export function createInspectBuild(deps: Dependencies) {
   return step(async (placement: Placement, { signal, progress }): Promise<BuildInspection> => {
@@ -48,7 +47,7 @@ export function createInspectBuild(deps: Dependencies) {
     let body: Body | null = null;
     for (const base of rebuild.bases) {
       progress(base.platform);
-      const { image } = await withOutput(deps, rebuild, base, (_layout, output) => Promise.resolve(output), signal);
+      const { image } = await withOutput(deps, { rebuild, base }, async (_layout, output) => output, signal);
       built.push(builtPlatform(base, image));
       body = image;
     }
@@ -65,11 +64,10 @@ export interface BuildWriteRequest extends WriteRequest {
 }
 
 /**
- * Brings what was built to the destination, by digest: no tag exists or moves. On each platform's manifest goes what BuildKit
- * says of its build. What is there already is left alone; what is no longer on this machine is built again.
- *
- * Throws `DigestMismatch` when that comes out different, `PreconditionFailed` when the source tag has moved since it was
- * planned (L34), and what `inspectBuild` throws.
+ * Brings what was built to the destination, by digest: no tag exists or moves. On each platform's manifest goes what BuildKit says
+ * of its build. What is there already is left alone; what is no longer on this machine is built again.
+ * Throws `DigestMismatch` when that comes out different, `PreconditionFailed` when the source tag has moved since it was planned
+ * (docs/rules/plan.md#the-source-is-read-again-before-writing), and what `inspectBuild` throws.
  */
 export function createWriteBuild(deps: Dependencies) {
   return step(async ({ placement, inspection, again }: BuildWriteRequest, { signal, progress }) => {
@@ -77,13 +75,12 @@ export function createWriteBuild(deps: Dependencies) {
     const rebuild = await openRebuild(deps, placement, signal);
     for (const base of rebuild.bases) {
       progress(base.platform);
-      await writePlatform(deps, placement, rebuild, base, inspection, signal);
+      await writePlatform(deps, placement, { rebuild, base, inspection }, signal);
     }
     if (inspection.built.length > 1) await writeIndex(deps, placement, inspection, signal);
   });
 }
 
-/** Whether the source has nothing more to give. */
 function isHere({ stampedPresent, originalPresent }: Inspection): boolean {
   return stampedPresent || originalPresent;
 }
@@ -96,17 +93,20 @@ interface Body {
 
 interface Rebuild {
   readonly transform: PlannedTransform;
-  /** Where the base is to be had. */
   readonly from: Repository;
   readonly originalPresent: boolean;
   readonly revision: string | null;
   readonly bases: readonly Base[];
 }
 
-/** One platform's image at the source. */
 interface Base extends PlatformManifest {
   /** The platform as the policy writes it; what the source says is only compared with it. */
   readonly asked: string;
+}
+
+interface PlatformBuild {
+  readonly rebuild: Rebuild;
+  readonly base: Base;
 }
 
 async function openRebuild(deps: Dependencies, placement: Placement, signal: AbortSignal): Promise<Rebuild> {
@@ -115,15 +115,16 @@ async function openRebuild(deps: Dependencies, placement: Placement, signal: Abo
   refuseOtherSettings(deps, transform);
   const originalPresent = (await deps.reader.headManifest(destination, baseDigest, signal)) !== null;
   const from = originalPresent ? destination : source;
-  const { manifest } = await readManifest(deps.reader, from, baseDigest, signal);
-  const revision = await readRevision(deps.reader, from, manifest, signal);
-  const platforms = await readPlatforms(deps.reader, from, baseDigest, signal);
+  const at = repositoryAt(deps, from, signal);
+  const { manifest } = await at.manifest(baseDigest);
+  const revision = await readRevision(at, manifest);
+  const platforms = await readPlatforms(at, baseDigest);
   const asked = placement.platforms ?? [deps.settings.buildPlatform];
   const bases = chooseBases(platforms, asked, formatPinned(source, baseDigest));
   return { transform, from, originalPresent, revision, bases };
 }
 
-/** What a transform stands for is looked up on each worker; the plan says what it was where the plan was made. */
+/** Refuses a transform that stands for something else on this worker than where it was planned. */
 function refuseOtherSettings(deps: Dependencies, { steps, version }: PlannedTransform): void {
   if (planTransform(steps, deps.resources).version === version) return;
   throw new HoubaError(
@@ -149,21 +150,19 @@ function chooseBases(platforms: readonly PlatformManifest[], asked: readonly str
 /** Works with what BuildKit made of a base, which is made now unless it is still there. */
 function withOutput<Result>(
   deps: Dependencies,
-  rebuild: Rebuild,
-  base: Base,
+  { rebuild, base }: PlatformBuild,
   work: (layout: string, output: BuildOutput) => Promise<Result>,
   signal: AbortSignal,
 ): Promise<Result> {
   const key = `output ${base.digest} ${base.asked} ${rebuild.transform.version}`;
-  const fill = (folder: string, until: AbortSignal) => build(deps, rebuild, base, folder, until);
+  const fill = (folder: string, until: AbortSignal) => build(deps, { rebuild, base }, folder, until);
   return deps.scratch.use(key, fill, async (layout) => work(layout, await deps.layouts.readBuild(layout)), signal);
 }
 
-/** Variants and tags of one digest share the base; BuildKit's own cache knows it too. */
+/** Builds upon a base, which variants and tags of one digest share. */
 async function build(
   deps: Dependencies,
-  { transform, from }: Rebuild,
-  base: Base,
+  { rebuild: { transform, from }, base }: PlatformBuild,
   output: string,
   signal: AbortSignal,
 ): Promise<void> {
@@ -195,7 +194,7 @@ async function build(
   await deps.scratch.use(`base ${base.digest}`, fetchBase, buildUpon, signal);
 }
 
-/** BuildKit stores by sha256 alone. */
+/** Refuses other digests than sha256: BuildKit stores by no other. */
 function refuseOtherDigests(name: string, { digest, manifest }: LayoutManifest): void {
   const blobs = manifest.kind === 'image' ? [manifest.config, ...manifest.layers] : [];
   if ([digest, ...blobs.map((blob) => blob.digest)].every((one) => one.startsWith('sha256:'))) return;
@@ -208,17 +207,14 @@ function refuseOtherDigests(name: string, { digest, manifest }: LayoutManifest):
   );
 }
 
-/** BuildKit carries out what a base has for whoever builds upon it, `RUN` included, and takes it out of the image. */
+/** ONBUILD: BuildKit would carry it out, `RUN` included, and take it out of the image. */
 function wouldRun(name: string): HoubaError {
   return new HoubaError('Unsupported', `${name} has ONBUILD instructions, which a rebuild would carry out`, {
     hint: 'take it without a transform, or use the image that it is meant to give',
   });
 }
 
-/**
- * The latest time in what is built, in seconds since 1970. A time to come would let today's into it, and every build would
- * be another.
- */
+/** The latest time in what is built, in seconds since 1970. Not a future one: then each build would have its own time. */
 function epochOf(created: string | null): number {
   const at = Date.parse(created ?? '');
   return at > 0 && at < Date.now() ? Math.floor(at / 1000) : 0;
@@ -227,9 +223,7 @@ function epochOf(created: string | null): number {
 async function writePlatform(
   deps: Dependencies,
   placement: Placement,
-  rebuild: Rebuild,
-  base: Base,
-  inspection: BuildInspection,
+  { rebuild, base, inspection }: PlatformBuild & { readonly inspection: BuildInspection },
   signal: AbortSignal,
 ): Promise<void> {
   const { destination } = placement;
@@ -237,7 +231,9 @@ async function writePlatform(
   const alone = inspection.built.length === 1;
   const published = alone || expected === undefined ? inspection.stamped : expected.digest;
   const present = (await deps.reader.headManifest(destination, published, signal)) !== null;
-  const described = present && (await hasProvenance(deps, destination, published, signal));
+  // What BuildKit says of a build is never twice the same, so one statement is enough.
+  const described =
+    present && (await repositoryAt(deps, destination, signal).referrers(published)).some(isUnsignedStatement);
   if (described) return;
   const write = async (layout: string, { image, provenance }: BuildOutput) => {
     if (image.digest !== expected?.digest) throw different(base, expected?.digest, image.digest);
@@ -252,18 +248,7 @@ async function writePlatform(
     const artifact = { artifactType: IN_TOTO, annotations, file: { bytes, mediaType: IN_TOTO } };
     await deps.regctl.putArtifact(destination, published, artifact, signal);
   };
-  await withOutput(deps, rebuild, base, write, signal);
-}
-
-/** What BuildKit says of a build is never twice the same, so one statement is enough. */
-async function hasProvenance(
-  deps: Dependencies,
-  repository: Repository,
-  digest: Digest,
-  signal: AbortSignal,
-): Promise<boolean> {
-  const referrers = await deps.reader.listReferrers(repository, digest, {}, signal);
-  return referrers.some(isUnsignedStatement);
+  await withOutput(deps, { rebuild, base }, write, signal);
 }
 
 async function writeIndex(
@@ -293,7 +278,7 @@ function builtPlatform({ platform }: Base, { digest, mediaType, bytes }: LayoutM
   return { platform, digest, mediaType, size: bytes.length };
 }
 
-/** Our own index of what was built: BuildKit's would be another one each time. */
+/** Makes the index of what was built: BuildKit's would be another one each time. */
 function platformIndex(built: readonly BuiltPlatform[]): Body {
   const manifests = built.map(({ mediaType, digest, size, platform }) => {
     const [os, architecture, variant] = platform.split('/');

@@ -1,42 +1,38 @@
 import type { Digest } from '../../domain/digest.js';
 import { HoubaError } from '../../domain/errors.js';
 import type { ParsedManifest } from '../../domain/manifest.js';
-import { formatPinned, type Repository } from '../../domain/reference.js';
+import { formatPinned } from '../../domain/reference.js';
 import { STAMP_ARTIFACT_TYPE } from '../../domain/stamp/keys.js';
-import type { Dependencies } from '../dependencies.js';
-import { readManifest } from '../repository/read-manifest.js';
-
-/** An index of indexes is followed this deep (conventions S3). */
-const DEEPEST_INDEX = 3;
+import { DEEPEST_INDEX } from '../repository/read-manifest.js';
+import type { RepositoryAt } from '../repository/repository-at.js';
 
 /**
- * Looks at a manifest that a copy will bring, and at all that comes with it. One that names a subject becomes a referrer at the
- * destination, also when it came as the child of an index; with our marks it would count as evidence that houba made, and be
- * signed.
- *
+ * Refuses a manifest that a copy would bring, or a child of it, when it names a subject and bears our keys
+ * (docs/rules/stamp.md#upstream-cannot-forge-a-stamp): at the destination it would be a referrer, also as an index's child.
  * @param manifest what the digest stands for
- * @throws HoubaError `PreconditionFailed`, and what `readManifest` throws
+ * @throws HoubaError `PreconditionFailed`, and what `RepositoryAt` throws
  */
 export async function refuseForged(
-  deps: Pick<Dependencies, 'reader' | 'settings'>,
-  repository: Repository,
+  at: RepositoryAt,
   digest: Digest,
   manifest: ParsedManifest,
-  signal: AbortSignal,
   depth = 0,
 ): Promise<void> {
-  if (passesForOurs(manifest, deps.settings.prefix)) {
-    throw new HoubaError('PreconditionFailed', `${formatPinned(repository, digest)} would pass for evidence of ours`, {
-      hint: 'it refers to another manifest and bears our marks: use another HOUBA_LABEL_PREFIX than upstream does',
-    });
+  if (passesForOurs(manifest, at.prefix)) {
+    throw new HoubaError(
+      'PreconditionFailed',
+      `${formatPinned(at.repository, digest)} would pass for evidence of ours`,
+      {
+        hint: 'it refers to another manifest and bears our marks: use another HOUBA_LABEL_PREFIX than upstream does',
+      },
+    );
   }
   if (manifest.kind !== 'index') return;
   if (depth === DEEPEST_INDEX) {
-    throw new HoubaError('Unsupported', `${formatPinned(repository, digest)} nests indexes too deeply`);
+    throw new HoubaError('Unsupported', `${formatPinned(at.repository, digest)} nests indexes too deeply`);
   }
   for (const child of new Set(manifest.manifests.map((one) => one.digest))) {
-    const { manifest: read } = await readManifest(deps.reader, repository, child, signal);
-    await refuseForged(deps, repository, child, read, signal, depth + 1);
+    await refuseForged(at, child, (await at.manifest(child)).manifest, depth + 1);
   }
 }
 

@@ -1,31 +1,25 @@
 import type { ReferrerDescriptor } from '../../adapters/registry.js';
 import type { Digest } from '../../domain/digest.js';
-import type { Placement } from '../../domain/plan/work.js';
 import type { DestinationRepository } from '../../domain/roster.js';
-import { stampsBeside } from '../../domain/stamp/annotations.js';
 import { STAMP_ARTIFACT_TYPE } from '../../domain/stamp/keys.js';
+import { stampBeside, stampsBeside } from '../../domain/stamp/stamp-of.js';
 import { type Removal, removeManifests, type Victim } from '../deletion/remove-manifests.js';
 import type { Dependencies } from '../dependencies.js';
+import { type RepositoryAt, repositoryAt } from '../repository/repository-at.js';
 import { step } from '../step.js';
-import { stampBesideFor } from './make-stamp.js';
-
-/** A stamp that goes beside what a placement publishes (section 2.2, `stamp: referrer`). */
-export interface StampRequest {
-  readonly placement: Placement;
-  /** What the tag will resolve to. */
-  readonly digest: Digest;
-  readonly revision: string | null;
-}
+import { type StampRequest, stampBesideFor } from './make-stamp.js';
 
 /**
- * Attaches the stamp of a tag to the digest that it will resolve to, before the tag moves. One that says the same is
- * left as it is.
- *
+ * Attaches the stamp of a tag to the digest that it will resolve to, before the tag moves. One that says the same stays.
  * @returns the digest of the stamp
  */
 export function createPutStamp(deps: Dependencies) {
   return step(async (request: StampRequest, { signal }): Promise<Digest> => {
-    const { annotations, there } = await lookFor(deps, request, signal);
+    const { annotations, there } = await lookFor(
+      deps,
+      repositoryAt(deps, request.placement.destination, signal),
+      request,
+    );
     if (there !== undefined) return there.digest;
     const artifact = { artifactType: STAMP_ARTIFACT_TYPE, annotations };
     return deps.regctl.putArtifact(request.placement.destination, request.digest, artifact, signal);
@@ -36,9 +30,9 @@ export function createPutStamp(deps: Dependencies) {
 export function createRemoveStamp(deps: Dependencies) {
   return step(async (request: StampRequest, { signal }): Promise<Removal> => {
     const { destination, tag } = request.placement;
-    const shown = await deps.reader.headManifest(destination, tag, signal);
-    if (shown?.digest === request.digest) return { leftBehind: [] };
-    const { there } = await lookFor(deps, request, signal);
+    const at = repositoryAt(deps, destination, signal);
+    if ((await at.head(tag)) === request.digest) return { leftBehind: [] };
+    const { there } = await lookFor(deps, at, request);
     const victims = there === undefined ? [] : [{ digest: there.digest, subject: request.digest }];
     return removeManifests(deps, destination, victims, signal);
   });
@@ -56,10 +50,10 @@ export interface OldStampsRequest {
 /** Deletes the stamps of a tag that a newer one replaces, once the tag shows the newer one. */
 export function createDropOldStamps(deps: Dependencies) {
   return step(async ({ destination, tag, subjects, keep }: OldStampsRequest, { signal }): Promise<Removal> => {
+    const at = repositoryAt(deps, destination, signal);
     const old: Victim[] = [];
     for (const subject of new Set(subjects)) {
-      const referrers = await deps.reader.listReferrers(destination, subject, {}, signal);
-      const stamps = stampsBeside(referrers, deps.settings.prefix).filter((stamp) => stamp.tag === tag);
+      const stamps = stampsBeside(await at.referrers(subject), at.prefix).filter((stamp) => stamp.tag === tag);
       const replaced = stamps.filter(({ referrer }) => referrer.digest !== keep);
       old.push(...replaced.map(({ referrer }) => ({ digest: referrer.digest, subject })));
     }
@@ -69,12 +63,13 @@ export function createDropOldStamps(deps: Dependencies) {
 
 async function lookFor(
   deps: Dependencies,
-  { placement, digest, revision }: StampRequest,
-  signal: AbortSignal,
+  at: RepositoryAt,
+  request: StampRequest,
 ): Promise<{ annotations: Record<string, string>; there: ReferrerDescriptor | undefined }> {
-  const referrers = await deps.reader.listReferrers(placement.destination, digest, {}, signal);
-  const stamps = stampsBeside(referrers, deps.settings.prefix).filter((stamp) => stamp.tag === placement.tag);
-  const annotations = stampBesideFor(deps, placement, digest, revision, stamps.at(-1)?.stamp ?? null);
+  const { digest, placement } = request;
+  const referrers = await at.referrers(digest);
+  const stamps = stampsBeside(referrers, at.prefix).filter((stamp) => stamp.tag === placement.tag);
+  const annotations = stampBesideFor(deps, request, stampBeside(referrers, placement.tag, at.prefix)?.stamp ?? null);
   const there = stamps.find(({ referrer }) => sameEntries(referrer.annotations, annotations))?.referrer;
   return { annotations, there };
 }

@@ -1,5 +1,4 @@
 import type { Cosign, Trust } from '../../adapters/cosign.js';
-import type { RegistryReader } from '../../adapters/registry.js';
 import type { Digest } from '../../domain/digest.js';
 import { HoubaError } from '../../domain/errors.js';
 import type { UpstreamSigner } from '../../domain/evidence/facts.js';
@@ -15,10 +14,11 @@ import {
   refuseKeyService,
   upstreamKeyProblem,
 } from '../../domain/evidence/upstream/upstream-key.js';
-import { type Descriptor, parseManifest } from '../../domain/manifest.js';
+import type { Descriptor } from '../../domain/manifest.js';
 import { formatPinned, isTag, type Repository } from '../../domain/reference.js';
-import type { ActivitySettings } from '../dependencies.js';
+import type { Dependencies } from '../dependencies.js';
 import { faultOf, readBundles } from '../evidence/read-bundles.js';
+import { type RepositoryAt, repositoryAt } from '../repository/repository-at.js';
 import { step } from '../step.js';
 
 export interface UpstreamRequest {
@@ -27,19 +27,16 @@ export interface UpstreamRequest {
   readonly signer: UpstreamSigner;
 }
 
-interface VerifyUpstreamDependencies {
-  readonly reader: RegistryReader;
-  readonly cosign: Cosign;
-  readonly settings: Pick<ActivitySettings, 'verifyKms'>;
+interface VerifyUpstreamDependencies extends Pick<Dependencies, 'reader' | 'cosign'> {
+  readonly settings: Pick<Dependencies['settings'], 'verifyKms'>;
 }
 
 interface Looking {
-  readonly reader: RegistryReader;
+  /** The source; its signatures bear no keys of ours. */
+  readonly at: RepositoryAt;
   readonly cosign: Cosign;
-  readonly source: Repository;
   readonly digest: Digest;
   readonly trust: Trust;
-  readonly signal: AbortSignal;
 }
 
 /** What `cosign sign` writes into a bundle. */
@@ -51,17 +48,17 @@ const LARGEST_BUNDLE = 1024 * 1024;
 const LARGEST_PAYLOAD = 64 * 1024;
 
 /**
- * Demands a valid cosign signature of a source digest: in a Sigstore bundle that refers to it, or in the older image under
- * the tag `sha256-<hex>.sig`. cosign judges, but never meets a registry: everything is read, and hashed, by the reader.
- *
+ * Demands a valid cosign signature of a source digest: in a Sigstore bundle that refers to it, or in the older image under the tag
+ * `sha256-<hex>.sig`. cosign judges, but never meets a registry: everything is read, and hashed, by the reader.
  * @returns what `{prefix}.upstream.verified` says: the hash of the public key, or identity and issuer
- * @throws HoubaError `SignatureInvalid` when there is none, with what is wrong with those there are (S5); anything else
- * when that cannot be found out (S17)
+ * @throws HoubaError `SignatureInvalid` when there is none, with what is wrong with those there are; anything else when that cannot
+ * be found out (docs/rules/evidence.md#upstreams-signature-is-demanded-before-anything-is-read)
  */
 export function createVerifyUpstream(deps: VerifyUpstreamDependencies) {
   return step(async ({ source, digest, signer }: UpstreamRequest, { signal }): Promise<string> => {
     const { trust, name, text } = await trustIn(deps, signer, signal);
-    const looking = { reader: deps.reader, cosign: deps.cosign, source, digest, trust, signal };
+    const at = repositoryAt({ reader: deps.reader, settings: { prefix: '' } }, source, signal);
+    const looking = { at, cosign: deps.cosign, digest, trust };
     const refused = new Set<string>();
     let looked = 0;
     for await (const reason of judgements(looking)) {
@@ -103,35 +100,27 @@ async function trustIn(
   return { trust: { publicKey }, name: `the key ${fingerprint}`, text: fingerprint };
 }
 
-/** What is wrong with each signature, as they come; null: nothing, it is valid. */
+/** Judges each signature, and yields what is wrong with it; null: it is valid. */
 async function* judgements(looking: Looking): AsyncGenerator<string | null> {
   yield* judgeBundles(looking);
   yield* judgeLayers(looking);
 }
 
-async function* judgeBundles({
-  reader,
-  cosign,
-  source,
-  digest,
-  trust,
-  signal,
-}: Looking): AsyncGenerator<string | null> {
-  const referrers = await reader.listReferrers(source, digest, {}, signal);
+async function* judgeBundles({ at, cosign, digest, trust }: Looking): AsyncGenerator<string | null> {
+  const referrers = await at.referrers(digest);
   const wanted = new Set([SIGNATURE_PREDICATE_TYPE]);
-  for await (const { content } of readBundles(reader, source, referrers, wanted, LARGEST_BUNDLE, signal)) {
+  for await (const { content } of readBundles(at, referrers, wanted, LARGEST_BUNDLE)) {
     if ('fault' in content) {
       yield content.fault;
       continue;
     }
     const claim = { digest, predicateType: SIGNATURE_PREDICATE_TYPE };
-    const { reason } = await cosign.verifyBundle(content.bytes, claim, trust, signal);
+    const { reason } = await cosign.verifyBundle(content.bytes, claim, trust, at.signal);
     yield reason === undefined ? null : explainRefusal(reason);
   }
 }
 
 async function* judgeLayers(looking: Looking): AsyncGenerator<string | null> {
-  const { cosign, trust, signal } = looking;
   let layers: readonly Descriptor[];
   try {
     layers = await signatureLayers(looking);
@@ -140,31 +129,30 @@ async function* judgeLayers(looking: Looking): AsyncGenerator<string | null> {
     return;
   }
   const payloads = new Map<Digest, Payload>();
-  // Signatures are added at the end.
+  // The newest are at the end.
   for (const layer of layers.toReversed()) {
     const signature = signatureOnLayer(layer.annotations ?? {});
     if (layer.mediaType !== SIMPLE_SIGNING_MEDIA_TYPE || signature === null) continue;
     const payload = payloads.get(layer.digest) ?? (await readPayload(looking, layer.digest));
     payloads.set(layer.digest, payload);
     if ('fault' in payload) yield payload.fault;
-    else yield await judgeSignature(cosign, payload.bytes, signature, trust, signal);
+    else yield await judgeSignature(looking, payload.bytes, signature);
   }
 }
 
-/** The layers of the image `sha256-<hex>.sig`; none where there is no such image. */
-async function signatureLayers({ reader, source, digest, signal }: Looking): Promise<readonly Descriptor[]> {
+/** Reads the layers of the image `sha256-<hex>.sig`; none where there is no such image. */
+async function signatureLayers({ at, digest }: Looking): Promise<readonly Descriptor[]> {
   const tag = `${digest.replace(':', '-')}.sig`;
-  const found = isTag(tag) ? await reader.getManifest(source, tag, signal) : null;
-  const manifest = found && parseManifest(found.bytes, found.mediaType);
+  const manifest = isTag(tag) ? (await at.findManifest(tag))?.manifest : undefined;
   return manifest?.kind === 'image' ? manifest.layers : [];
 }
 
 type Payload = { readonly bytes: Uint8Array } | { readonly fault: string };
 
-/** The signature covers these bytes, and only they say which digest is meant. */
-async function readPayload({ reader, source, digest, signal }: Looking, payload: Digest): Promise<Payload> {
+/** Reads what a signature covers: only these bytes say which digest is meant. */
+async function readPayload({ at, digest }: Looking, payload: Digest): Promise<Payload> {
   try {
-    const bytes = await reader.getBlob(source, payload, LARGEST_PAYLOAD, signal);
+    const bytes = await at.blob(payload, LARGEST_PAYLOAD);
     const signed = digestInPayload(bytes);
     if (signed === digest) return { bytes };
     return { fault: signed === null ? 'a payload that names no digest' : `a signature of another digest, ${signed}` };
@@ -174,13 +162,11 @@ async function readPayload({ reader, source, digest, signal }: Looking, payload:
 }
 
 async function judgeSignature(
-  cosign: Cosign,
+  { at, cosign, trust }: Looking,
   payload: Uint8Array,
   signature: LayerSignature,
-  trust: Trust,
-  signal: AbortSignal,
 ): Promise<string | null> {
-  const { valid, reason } = await cosign.verifyBlob(payload, signature, trust, signal);
+  const { valid, reason } = await cosign.verifyBlob(payload, signature, trust, at.signal);
   return valid ? null : explainRefusal(reason);
 }
 

@@ -1,16 +1,16 @@
-import type { RegistryReader } from '../../adapters/registry.js';
 import type { Digest } from '../../domain/digest.js';
 import { HoubaError } from '../../domain/errors.js';
 import { isIndexType } from '../../domain/manifest.js';
 import type { Placement } from '../../domain/plan/work.js';
-import { formatPinned, formatTagged, isEvidenceTag, isTag, type Repository } from '../../domain/reference.js';
+import { formatPinned, formatTagged, isEvidenceTag, isTag } from '../../domain/reference.js';
 import type { DestinationRepository } from '../../domain/roster.js';
-import { readStamp, readStampBeside, stampsBeside } from '../../domain/stamp/annotations.js';
 import { stampManifest } from '../../domain/stamp/manifest.js';
+import { stampsBeside } from '../../domain/stamp/stamp-of.js';
 import { requirePlatforms, subsetIndex } from '../../domain/stamp/subset.js';
 import { type Removal, removeManifests } from '../deletion/remove-manifests.js';
 import type { Dependencies } from '../dependencies.js';
-import { readManifest, readPlatforms } from '../repository/read-manifest.js';
+import { readPlatforms } from '../repository/read-manifest.js';
+import { type RepositoryAt, repositoryAt } from '../repository/repository-at.js';
 import { step } from '../step.js';
 import { carryProvenance } from './buildkit-provenance.js';
 import { readRevision, stampFor } from './make-stamp.js';
@@ -26,7 +26,6 @@ export interface Inspection {
 
 /**
  * Reads the manifest to place, from the destination if its original is there, and works out the bytes to publish.
- *
  * Throws `NotFound` when the digest can no longer be fetched, `PolicyInvalid` when it lacks a platform, `Unsupported`,
  * `DigestMismatch`, `PreconditionFailed`.
  */
@@ -43,11 +42,11 @@ export function createInspectPlacement(deps: Dependencies) {
 }
 
 /**
- * Brings what is placed to the destination and puts the stamped manifest beside it, all by digest: no tag exists or
- * moves. What is there already is left alone. A whole image leaves its original there; of a subset come its children
- * alone, and a restamp of a subset or a rebuild brings nothing.
- *
- * Throws `PreconditionFailed` when the source tag has moved since it was planned (L34).
+ * Brings what is placed to the destination and puts the stamped manifest beside it, all by digest: no tag exists or moves. What is
+ * there already is left alone. A whole image leaves its original there; of a subset come its children alone, and a restamp of a
+ * subset or a rebuild brings nothing.
+ * Throws `PreconditionFailed` when the source tag has moved since it was planned
+ * (docs/rules/plan.md#the-source-is-read-again-before-writing).
  */
 export function createWriteImage(deps: Dependencies) {
   return step(async ({ placement, inspection, again }: WriteRequest, { signal }) => {
@@ -69,7 +68,8 @@ export function createWriteImage(deps: Dependencies) {
     if (!inspection.stampedPresent && stamped.digest !== baseDigest) {
       await deps.regctl.putManifest(destination, { digest: stamped.digest }, stamped.mediaType, stamped.bytes, signal);
     }
-    if (isRestampedInPlace(placement)) await carryProvenance(deps, placement, stamped.digest, signal);
+    if (isRestampedInPlace(placement))
+      await carryProvenance(deps, repositoryAt(deps, destination, signal), placement.current, stamped.digest);
   });
 }
 
@@ -84,12 +84,11 @@ export interface WriteRequest {
 interface Body {
   readonly bytes: Uint8Array;
   readonly mediaType: string;
-  /** Upstream's own word (section 6). */
+  /** Upstream's own; never invented (docs/rules/stamp.md#standard-keys-keep-their-meaning). */
   readonly revision: () => Promise<string | null>;
   readonly originalPresent: boolean;
   /** Throws when what will be copied would pass for ours. */
   readonly refuseForged: () => Promise<void>;
-  /** What the source has to give. */
   readonly toCopy: readonly Digest[];
 }
 
@@ -99,11 +98,11 @@ async function readBody(deps: Dependencies, placement: Placement, signal: AbortS
   const lacks = await lackingOf(deps, placement, signal);
   const originalPresent = lacks?.length === 0;
   if (isRestampedInPlace(placement)) return readCurrent(deps, placement, originalPresent, signal);
-  const from = originalPresent ? destination : source;
-  const { raw, manifest } = await readManifest(deps.reader, from, baseDigest, signal);
-  const revision = () => readRevision(deps.reader, from, manifest, signal);
+  const from = repositoryAt(deps, originalPresent ? destination : source, signal);
+  const { raw, manifest } = await from.manifest(baseDigest);
+  const revision = () => readRevision(from, manifest);
   const { mediaType } = raw;
-  const forged = () => (originalPresent ? nothingForged() : refuseForged(deps, from, baseDigest, manifest, signal));
+  const forged = () => (originalPresent ? nothingForged() : refuseForged(from, baseDigest, manifest));
   const name = formatPinned(source, baseDigest);
   if (platforms !== null && manifest.kind === 'index') {
     const { bytes, children } = subsetIndex(raw.bytes, manifest, platforms, name);
@@ -111,28 +110,26 @@ async function readBody(deps: Dependencies, placement: Placement, signal: AbortS
     return { bytes, mediaType, revision, originalPresent, refuseForged: forged, toCopy };
   }
   if (platforms !== null) {
-    const [only] = await readPlatforms(deps.reader, from, baseDigest, signal);
+    const [only] = await readPlatforms(from, baseDigest);
     requirePlatforms(only === undefined ? [] : [only.platform], platforms, name);
   }
   const toCopy = lacks ?? [baseDigest];
   return { bytes: raw.bytes, mediaType, revision, originalPresent, refuseForged: forged, toCopy };
 }
 
-/**
- * What the destination lacks of an original that is there: a deletion may have come between, and a copy would take the index
- * for whole. null: it is not there. What a tag shows is whole.
- */
+/** Lists what the destination lacks of an original that is there, after a deletion came between. null: it is not there. */
 async function lackingOf(
-  { reader }: Dependencies,
+  deps: Dependencies,
   { destination, baseDigest, kind }: Placement,
   signal: AbortSignal,
 ): Promise<readonly Digest[] | null> {
-  const raw = await reader.headManifest(destination, baseDigest, signal);
+  const at = repositoryAt(deps, destination, signal);
+  const raw = await deps.reader.headManifest(destination, baseDigest, signal);
   if (raw === null) return null;
   if (kind === 'restamped' || !isIndexType(raw.mediaType)) return [];
-  const { manifest } = await readManifest(reader, destination, baseDigest, signal);
+  const { manifest } = await at.manifest(baseDigest);
   const children = manifest.kind === 'index' ? manifest.manifests.map(({ digest }) => digest) : [];
-  const heads = await Promise.all(children.map((digest) => reader.headManifest(destination, digest, signal)));
+  const heads = await Promise.all(children.map((digest) => at.head(digest)));
   return children.filter((_, at) => heads[at] === null);
 }
 
@@ -146,7 +143,7 @@ function isRestampedInPlace(placement: Placement): boolean {
   return placement.kind === 'restamped' && !isWhole(placement);
 }
 
-/** What the tag shows now, its old stamp taken off where the new one goes beside it. */
+/** Reads what the tag shows now, its old stamp taken off where the new one goes beside it. */
 async function readCurrent(
   deps: Dependencies,
   { destination, tag, current, stampTo }: Placement,
@@ -155,23 +152,21 @@ async function readCurrent(
 ): Promise<Body> {
   const { prefix } = deps.settings;
   if (current === null) throw new HoubaError('PreconditionFailed', `${formatTagged(destination, tag)} is gone`);
-  const { raw, manifest } = await readManifest(deps.reader, destination, current, signal);
-  const onManifest = readStamp(manifest.annotations, prefix);
-  const referrers = onManifest === null ? await deps.reader.listReferrers(destination, current, {}, signal) : [];
-  const stamp = onManifest ?? readStampBeside(referrers, tag, prefix);
-  const bare = stampTo === 'referrer' && onManifest !== null;
+  const at = repositoryAt(deps, destination, signal);
+  const shown = await at.manifest(current);
+  const { raw } = shown;
+  const stamp = await at.stampOf(shown, tag);
+  const bare = stampTo === 'referrer' && stamp?.stampTo === 'annotations';
   const { bytes, mediaType } = bare ? stampManifest(raw.bytes, raw.mediaType, {}, prefix) : raw;
   const revision = async () => stamp?.revision ?? null;
   return { bytes, mediaType, revision, originalPresent, refuseForged: nothingForged, toCopy: [] };
 }
 
-/** What is here already has been looked at. */
 async function nothingForged(): Promise<void> {}
 
 /**
- * A digest that a wait has settled on is taken whatever the tag shows by now.
- *
- * @throws HoubaError `PreconditionFailed` when the source tag has moved since it was planned (L34)
+ * Refuses a source tag that has moved since it was planned; a digest that a wait settled on is taken whatever the tag shows.
+ * @throws HoubaError `PreconditionFailed`
  */
 export async function refuseMoved(deps: Dependencies, placement: Placement, signal: AbortSignal): Promise<void> {
   if (placement.settled !== undefined) return;
@@ -187,9 +182,9 @@ export async function refuseMoved(deps: Dependencies, placement: Placement, sign
 }
 
 /**
- * Undoes a placement that failed for good: the manifest that it found absent and wrote, and the referrers on it. Not
- * the original and no child, which others may share, and nothing that a tag resolves to or another tag's stamp is
- * about: an equal placement may have published, or be about to publish, the same digest.
+ * Undoes a placement that failed for good: the manifest that it found absent and wrote, and the referrers on it. Not the original
+ * and no child, which others may share, and nothing that a tag resolves to or another tag's stamp is about: an equal placement may
+ * have published, or be about to publish, the same digest.
  */
 export function createRemoveWritten(deps: Dependencies) {
   return step(
@@ -197,8 +192,9 @@ export function createRemoveWritten(deps: Dependencies) {
       { destination, digest }: { destination: DestinationRepository; digest: Digest },
       { signal },
     ): Promise<Removal> => {
-      if (await isTagged(deps.reader, destination, digest, signal)) return { leftBehind: [] };
-      const referrers = await deps.reader.listReferrers(destination, digest, {}, signal);
+      const at = repositoryAt(deps, destination, signal);
+      if (await isTagged(deps, at, digest)) return { leftBehind: [] };
+      const referrers = await at.referrers(digest);
       if (stampsBeside(referrers, deps.settings.prefix).length > 0) return { leftBehind: [] };
       const victims = [...referrers.map((referrer) => ({ digest: referrer.digest, subject: digest })), { digest }];
       return removeManifests(deps, destination, victims, signal);
@@ -206,11 +202,11 @@ export function createRemoveWritten(deps: Dependencies) {
   );
 }
 
-async function isTagged(reader: RegistryReader, repository: Repository, digest: Digest, signal: AbortSignal) {
-  const tags = (await reader.listTags(repository, signal)) ?? [];
+async function isTagged({ reader }: Dependencies, at: RepositoryAt, digest: Digest): Promise<boolean> {
+  const tags = (await reader.listTags(at.repository, at.signal)) ?? [];
   for (const tag of tags) {
     if (!isTag(tag) || isEvidenceTag(tag)) continue;
-    if ((await reader.headManifest(repository, tag, signal))?.digest === digest) return true;
+    if ((await at.head(tag)) === digest) return true;
   }
   return false;
 }

@@ -4,16 +4,19 @@ import { missingBaseKey, type PolicyPlan, type TagDecision, type Target } from '
 import type { Repository } from '../../domain/reference.js';
 import type { Dependencies } from '../dependencies.js';
 
+interface Planned {
+  readonly source: Repository;
+  readonly targets: readonly Target[];
+  readonly plan: PolicyPlan;
+}
+
 /**
- * Recorded base digests that an update needs and that nobody serves any more, by `missingBaseKey`. Only those that the source's
- * tag does not show are asked for: one HEAD at the destination, and one at the source if it is not there. A registry that
- * does not answer settles nothing; the placement will say so.
+ * Finds the recorded base digests that an update needs and that nobody serves any more, by `missingBaseKey`. Only those that the
+ * source's tag does not show are asked for. A registry that does not answer settles nothing; the placement will say so.
  */
 export async function findMissingBases(
   deps: Dependencies,
-  source: Repository,
-  targets: readonly Target[],
-  plan: PolicyPlan,
+  { source, targets, plan }: Planned,
   width: number,
   signal: AbortSignal,
 ): Promise<Set<string>> {

@@ -12,9 +12,7 @@ import { step } from '../step.js';
 
 /** A fleet that has been checked: which policies are this shard's, and the policies where the worker read them. */
 export interface OpenedFleet {
-  /** Names, in the order of the set. */
   readonly own: readonly string[];
-  /** null when they came with the input. */
   readonly policies: readonly PolicySource[] | null;
   /** The worker's folder, where the policies are all that is in it; left out: they came with the input. */
   readonly folder?: string;
@@ -24,9 +22,8 @@ export interface OpenedFleet {
 }
 
 /**
- * Loads the policy set where the worker holds it, and checks what only the whole set and the roster can tell (section
- * 2.4): unique names, known registries, one owner a repository. Nothing has been read or written by then.
- *
+ * Loads the policy set where the worker holds it, and checks what only the whole set and the roster can tell: unique names, known
+ * registries, one owner a repository (docs/rules/policy.md#a-repository-belongs-to-one-policy). No registry has been read by then.
  * Throws `ConfigInvalid`, `PolicyInvalid`.
  */
 export function createOpenFleet(deps: Dependencies) {
@@ -90,7 +87,9 @@ function checkOwnership(policies: readonly PolicySource[], roster: Roster): void
   const clashes = repositoryClashes(entries);
   if (clashes.length === 0) return;
   const told = clashes.map(({ repository, policies: names }) => `${repository} is written by ${names.join(' and ')}`);
-  throw new HoubaError('PolicyInvalid', told.join('; '), { hint: 'give every repository one owner (section 2.4)' });
+  throw new HoubaError('PolicyInvalid', told.join('; '), {
+    hint: 'let one policy write to each repository: two would remove each other’s tags',
+  });
 }
 
 function checkOnly(policies: readonly PolicySource[], only: string | null): void {

@@ -12,7 +12,6 @@ import { refuseKeyServices, refuseUnrecorded } from '../../domain/policy/refuse.
 import { type ResolvedPolicy, type ResolvedVariant, resolvePolicy } from '../../domain/policy/resolve.js';
 import { formatRepository, parseRepository, type Repository } from '../../domain/reference.js';
 import type { PlannedOperation } from '../../domain/report/run/position.js';
-import type { Operation } from '../../domain/report/run/run-report.js';
 import type { PlannedTransform } from '../../domain/transform/planned-transform.js';
 import { planTransform } from '../../domain/transform/resolve.js';
 import type { TransformResources } from '../../domain/transform/step.js';
@@ -23,17 +22,16 @@ import { findMissingBases } from './find-missing-bases.js';
 import { surveyRemovals } from './survey-removals.js';
 
 /**
- * Surveys at a time in one worker. More of them do not go faster: the requests in flight are bounded per host, and
- * registries serve a repository's requests one after another (docs/performance.md).
+ * Surveys at a time in one worker. More of them do not go faster: the requests in flight are bounded per host, and registries serve
+ * a repository's requests one after another (docs/performance.md).
  */
 const SURVEYS = 3;
 
 /**
- * Surveys source and destinations and plans, in one step whose result is small however large the repository: counts,
- * and at most a page of what must be done.
- *
- * Throws `PolicyInvalid`, `Unsupported`, `ConfigInvalid`, `NotFound`, `PreconditionFailed`, and what reading a registry
- * throws for the source. A destination that cannot be read is reported in the page; the others go on.
+ * Surveys source and destinations and plans, in one step whose result is small however large the repository: counts, and at most a
+ * page of what must be done.
+ * Throws `PolicyInvalid`, `Unsupported`, `ConfigInvalid`, `NotFound`, `PreconditionFailed`, and what reading a registry throws for
+ * the source. A destination that cannot be read is reported in the page; the others go on.
  */
 export function createPlanPolicy(deps: Dependencies) {
   const surveys = pLimit(SURVEYS);
@@ -52,19 +50,28 @@ export function createPlanPolicy(deps: Dependencies) {
     const upstream = await listSourceTags(deps.reader, source, context.signal);
     const targets = expandTargets(policy, upstream, deps.roster, deps.settings.deletionMode);
     const concurrency = request.options.concurrency ?? deps.settings.maxConcurrency;
-    const survey = await surveys(() => surveyAll(deps, policy, source, targets, request, concurrency, context));
+    const survey = await surveys(() => surveyAll(deps, { policy, source, targets, request }, concurrency, context));
     const { prefix, stability } = deps.settings;
     const settings = { prefix, stability, transforms };
     const decide = (missingBases: ReadonlySet<string>) =>
       planPolicy(policy, survey.targets, survey.source, survey.seen, { ...settings, missingBases });
     const hopeful = decide(new Set());
-    const missingBases = await findMissingBases(deps, source, targets, hopeful, concurrency, context.signal);
+    const missingBases = await findMissingBases(deps, { source, targets, plan: hopeful }, concurrency, context.signal);
     const plan = missingBases.size === 0 ? hopeful : decide(missingBases);
     const sight = { ...survey, policy, plan, from: source, listed: upstream };
-    const removals = await surveyRemovals(deps, sight, request, concurrency, context.signal);
+    const removals = await surveyRemovals(deps, sight, request, { width: concurrency, signal: context.signal });
     const { now, folder } = request;
     const { seenAt } = survey;
-    const planning = { policy, source, targets, transforms, settings: deps.settings, now, seenAt, folder };
+    const planning = {
+      policy,
+      source,
+      targets,
+      transforms,
+      settings: { ...deps.settings, ...deps.settings.attest },
+      now,
+      seenAt,
+      folder,
+    };
     const dryRun = {
       tags: request.options.dryRun || deps.settings.dryRunTags,
       deletions: request.options.dryRun || deps.settings.dryRunDeletions,
@@ -74,7 +81,7 @@ export function createPlanPolicy(deps: Dependencies) {
       return { ...planning, ...survey, document: request.policy, plan, ...all };
     };
     const journal = (reported: readonly PlannedOperation[]) => {
-      for (const { position, operation } of reported) journalPlanned(deps, policy.name, targets, position, operation);
+      for (const one of reported) journalPlanned(deps, policy.name, targets, one);
     };
     if (request.plan !== undefined) {
       const { reported, ...page } = carryPage(request.plan, whole(), dryRun);
@@ -89,7 +96,7 @@ export function createPlanPolicy(deps: Dependencies) {
   });
 }
 
-/** The transform of every variant that is rebuilt; names and parameters are checked here, before anything is read. */
+/** Plans the transform of every variant that is rebuilt; names and parameters are checked here, before anything is read. */
 function planTransforms(
   policy: ResolvedPolicy,
   resources: TransformResources,
@@ -99,6 +106,13 @@ function planTransforms(
     if (variant.transform.length > 0) transforms.set(variant, planTransform(variant.transform, resources));
   }
   return transforms;
+}
+
+interface SurveyRequest {
+  readonly policy: ResolvedPolicy;
+  readonly source: Repository;
+  readonly targets: readonly Target[];
+  readonly request: PlanRequest;
 }
 
 interface WholeSurvey {
@@ -111,13 +125,10 @@ interface WholeSurvey {
   readonly error: ReportedError | null;
 }
 
-/** Source and destinations at once. A destination that fails takes its targets out of the plan and nothing else (L7). */
+/** Surveys source and destinations at once. One that fails loses its targets alone (docs/rules/plan.md#what-fails-stays-apart). */
 async function surveyAll(
   deps: Dependencies,
-  policy: ResolvedPolicy,
-  source: Repository,
-  targets: readonly Target[],
-  request: PlanRequest,
+  { policy, source, targets, request }: SurveyRequest,
   width: number,
   context: StepContext,
 ): Promise<WholeSurvey> {
@@ -125,7 +136,7 @@ async function surveyAll(
   const looking = { signal: context.signal, width, onTag: () => context.progress({ looked: ++looked }) };
   const wanted = new Set(targets.flatMap((target) => target.variants.flatMap((variant) => variant.selected)));
   const repositories = new Map(targets.map((target) => [formatRepository(target.repository), target.repository]));
-  const needsSbom = policy.artifactType === 'image';
+  const how = { needsSbom: policy.artifactType === 'image', recheck: request.options.recheck };
   const failures = new Map<string, unknown>();
   const seen = new Map<string, SeenRepository>();
   const [{ digests, seenAt }] = await Promise.all([
@@ -134,7 +145,7 @@ async function surveyAll(
     }),
     ...[...repositories].map(async ([name, repository]) => {
       try {
-        seen.set(name, await surveyDestination(deps, repository, needsSbom, request.options.recheck, looking));
+        seen.set(name, await surveyDestination(deps, repository, how, looking));
       } catch (error) {
         context.signal.throwIfAborted();
         failures.set(name, error);
@@ -158,8 +169,7 @@ function journalPlanned(
   deps: Dependencies,
   policy: string,
   targets: readonly Target[],
-  position: PlannedOperation['position'],
-  operation: Operation,
+  { position, operation }: PlannedOperation,
 ): void {
   const target = targets[position.target];
   const variant = position.variant === null ? '' : (target?.variants[position.variant]?.variant.name ?? '');

@@ -10,50 +10,49 @@ import type { ResolvedPolicy } from '../../domain/policy/resolve.js';
 import { formatPinned, formatRepository, formatTagged, type Repository } from '../../domain/reference.js';
 import type { DestinationRepository } from '../../domain/roster.js';
 import type { Dependencies } from '../dependencies.js';
-import { readMarksOn } from '../repository/marks.js';
+import { repositoryAt } from '../repository/repository-at.js';
 
-/** What a plan of removals is made from. */
 export interface RemovalSurvey {
   readonly policy: ResolvedPolicy;
   readonly targets: readonly Target[];
   readonly seen: ReadonlyMap<string, SeenRepository>;
   readonly plan: PolicyPlan;
   readonly from: Repository;
-  /** The tags that the source lists. */
   readonly listed: readonly string[];
 }
 
+interface Looking {
+  readonly width: number;
+  readonly signal: AbortSignal;
+}
+
 /**
- * Plans deletions and marks. The marks of what would go are read again, for other workers write marks too: a tag that has its
- * mark is not told again, nor one deleted that somebody restored. What the source merely fails to list does not go.
- *
- * @param width requests in flight
+ * Plans deletions and marks. The marks of what would go are read again, for other workers write marks too: a tag that has its mark
+ * is not told again, nor one deleted that somebody restored. What the source merely fails to list does not go.
  */
 export async function surveyRemovals(
   deps: Dependencies,
   survey: RemovalSurvey,
   { options, now }: PlanRequest,
-  width: number,
-  signal: AbortSignal,
+  looking: Looking,
 ): Promise<RemovalPlan> {
   const { policy, targets, seen, plan } = survey;
   const { prefix, retention, maxDeletionShare } = deps.settings;
   const settings = { prefix, retention, now, maxDeletionShare: options.allowMassDeletion ? 1 : maxDeletionShare };
   const placed = plan.tags.filter(({ kind }) => kind === 'import' || kind === 'update' || kind === 'restamp');
   const guess = planRemovals(policy, targets, placed, seen, settings);
-  const fresh = await readMarksAgain(deps, guess, targets, seen, width, signal);
+  const fresh = await readMarksAgain(deps, survey, guess, looking);
   const removals = fresh === seen ? guess : planRemovals(policy, targets, placed, fresh, settings);
   for (const { target, digest } of removals.marks) forgetMarks(deps, destinationOf(targets, target), digest);
-  return { ...removals, unlisted: await findUnlisted(deps, survey, removals, width, signal) };
+  return { ...removals, unlisted: await findUnlisted(deps, survey, removals, looking) };
 }
 
-/** One HEAD at the source for each tag that would stay, did the source list it. */
+/** Finds tags that the source serves and does not list: one HEAD for each that would stay if it were listed. */
 async function findUnlisted(
   { reader, roster, settings }: Dependencies,
   { policy, targets, seen, from, listed }: RemovalSurvey,
   { deletions, marks }: RemovalPlan,
-  width: number,
-  signal: AbortSignal,
+  { width, signal }: Looking,
 ): Promise<Set<string>> {
   const known = new Set(listed);
   const suspects = new Map<string, string>();
@@ -78,11 +77,9 @@ async function findUnlisted(
 
 async function readMarksAgain(
   deps: Dependencies,
+  { targets, seen }: RemovalSurvey,
   { deletions, marks }: RemovalPlan,
-  targets: readonly Target[],
-  seen: ReadonlyMap<string, SeenRepository>,
-  width: number,
-  signal: AbortSignal,
+  { width, signal }: Looking,
 ): Promise<ReadonlyMap<string, SeenRepository>> {
   const doubtful = new Map<string, { name: string; target: number; digest: Digest }>();
   for (const { target, digest } of [...deletions, ...marks.filter(({ kind }) => kind === 'set')]) {
@@ -93,13 +90,13 @@ async function readMarksAgain(
   const fresh = new Map([...seen].map(([name, found]) => [name, { ...found, marks: new Map(found.marks) }]));
   const limit = pLimit(width);
   const look = async ({ name, target, digest }: { name: string; target: number; digest: Digest }) => {
-    fresh.get(name)?.marks.set(digest, await readMarksOn(deps, destinationOf(targets, target), digest, signal));
+    fresh.get(name)?.marks.set(digest, await repositoryAt(deps, destinationOf(targets, target), signal).marks(digest));
   };
   await Promise.all([...doubtful.values()].map((one) => limit(look, one)));
   return fresh;
 }
 
-/** Another worker may carry out what this one plans: the next survey looks for itself. */
+/** Drops remembered marks: another worker may carry out what this one plans. */
 function forgetMarks({ memory }: Dependencies, repository: DestinationRepository, digest: Digest): void {
   const known = memory.facts(repository, digest);
   if (known !== undefined) memory.rememberFacts(repository, digest, { ...known, marks: null });

@@ -2,12 +2,11 @@ import type { DigestFacts, StampBeside } from '../../adapters/digest-memory.js';
 import type { ReferrerDescriptor } from '../../adapters/registry.js';
 import type { Digest } from '../../domain/digest.js';
 import type { Repository } from '../../domain/reference.js';
-import { stampsBeside } from '../../domain/stamp/annotations.js';
+import { stampBeside, stampsBeside } from '../../domain/stamp/stamp-of.js';
 import type { Dependencies } from '../dependencies.js';
 
 /**
- * Notes evidence that has just been made. Nothing is noted of a digest that nobody has looked at: the next survey does.
- *
+ * Notes evidence that has just been made. A digest that no survey has looked at is left to the next.
  * @param made the formats that are complete now, or signed now
  */
 export function rememberEvidence(
@@ -20,8 +19,9 @@ export function rememberEvidence(
   if (known !== undefined) deps.memory.rememberFacts(repository, digest, { ...known, ...made });
 }
 
-/** Of several stamps of one tag, left by a placement that was cut short, the youngest; not yet known to be signed. */
+/** Lists the stamps beside an image that count, one a tag (docs/rules/stamp.md#the-stamp-of-a-tag); not yet known to be signed. */
 export function youngestStamps(referrers: readonly ReferrerDescriptor[], prefix: string): StampBeside[] {
-  const byTag = new Map(stampsBeside(referrers, prefix).map(({ tag, stamp }) => [tag, stamp]));
-  return Array.from(byTag, ([tag, stamp]) => ({ tag, stamp, signed: false }));
+  const tags = new Set(stampsBeside(referrers, prefix).map(({ tag }) => tag));
+  const youngest = [...tags].flatMap((tag) => stampBeside(referrers, tag, prefix) ?? []);
+  return youngest.map(({ tag, stamp }) => ({ tag, stamp, signed: false }));
 }

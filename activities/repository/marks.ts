@@ -1,43 +1,22 @@
-import type { ReferrerDescriptor } from '../../adapters/registry.js';
 import type { Digest } from '../../domain/digest.js';
-import {
-  MARK_ARTIFACT_TYPE,
-  type Mark,
-  markAnnotations,
-  type PlacedMark,
-  readMarks,
-} from '../../domain/lifecycle/mark.js';
+import { MARK_ARTIFACT_TYPE, type Mark, markAnnotations, type PlacedMark } from '../../domain/lifecycle/mark.js';
 import type { Repository } from '../../domain/reference.js';
 import type { Dependencies } from '../dependencies.js';
+import type { RepositoryAt } from './repository-at.js';
 
-/** Attaches a mark to a digest: look first whether there is one. */
+/** Attaches a deletion mark to a digest. The caller has looked whether there is one. */
 export async function putMark(
-  { regctl, settings }: Dependencies,
-  repository: Repository,
+  { regctl }: Dependencies,
+  { repository, prefix, signal }: RepositoryAt,
   subject: Digest,
   mark: Mark,
-  signal: AbortSignal,
 ): Promise<PlacedMark> {
-  const artifact = { artifactType: MARK_ARTIFACT_TYPE, annotations: markAnnotations(mark, settings.prefix) };
+  const artifact = { artifactType: MARK_ARTIFACT_TYPE, annotations: markAnnotations(mark, prefix) };
   const referrer = await regctl.putArtifact(repository, subject, artifact, signal);
   return { referrer, subject, mark };
 }
 
-/** The marks that hang on a digest now. */
-export async function readMarksOn(
-  { reader, settings }: Dependencies,
-  repository: Repository,
-  subject: Digest,
-  signal: AbortSignal,
-): Promise<PlacedMark[]> {
-  const referrers: ReferrerDescriptor[] = await reader.listReferrers(repository, subject, {}, signal);
-  return readMarks(subject, referrers, settings.prefix);
-}
-
-/**
- * Notes what marks hang on a digest, after changing them. Nothing is noted of a digest that nobody has looked at: the next
- * survey does.
- */
+/** Notes what marks hang on a digest, after changing them. A digest that no survey has looked at is left to the next. */
 export function rememberMarks(
   { memory }: Dependencies,
   repository: Repository,

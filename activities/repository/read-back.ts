@@ -1,6 +1,6 @@
 import { sleep } from '@temporalio/activity';
 
-/** A read that contradicts a write is asked again for this long, ms: at some registries reads lag seconds behind. */
+/** How long a read that contradicts a write is asked again, ms (docs/rules/registry-access.md#a-write-is-read-back). */
 export const READ_BACK_MS = 60_000;
 
 const FIRST_PAUSE_MS = 100;
@@ -8,8 +8,6 @@ const LONGEST_PAUSE_MS = 10_000;
 
 /**
  * Reads what was just written until it shows the write, with growing pauses. A cancelled activity ends it.
- *
- * @param patienceMs how long to ask again
  * @returns the last answer, which may still contradict the write
  */
 export async function readBack<Answer>(

@@ -1,24 +1,21 @@
-import type { ReferrerDescriptor, RegistryReader } from '../../adapters/registry.js';
+import type { ReferrerDescriptor } from '../../adapters/registry.js';
 import type { Digest } from '../../domain/digest.js';
 import type { PlatformManifest } from '../../domain/evidence/sbom.js';
-import type { Repository } from '../../domain/reference.js';
+import type { RepositoryAt } from './repository-at.js';
 
 /**
- * The referrers of a subject and of each of its platforms' manifests.
- *
+ * Lists the referrers of a subject and of each of its platforms' manifests.
  * @param known those of the subject, where they have been listed already
  */
 export async function referrersOf(
-  reader: RegistryReader,
-  repository: Repository,
+  at: RepositoryAt,
   subject: Digest,
   platforms: readonly PlatformManifest[],
-  signal: AbortSignal,
   known?: ReferrerDescriptor[],
 ): Promise<Map<Digest, ReferrerDescriptor[]>> {
   const found = new Map<Digest, ReferrerDescriptor[]>(known === undefined ? [] : [[subject, known]]);
   for (const digest of [subject, ...platforms.map((platform) => platform.digest)]) {
-    if (!found.has(digest)) found.set(digest, await reader.listReferrers(repository, digest, {}, signal));
+    if (!found.has(digest)) found.set(digest, await at.referrers(digest));
   }
   return found;
 }

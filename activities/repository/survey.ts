@@ -10,21 +10,20 @@ import { formatRepository, isEvidenceTag, isTag, type Repository } from '../../d
 import { readStamp } from '../../domain/stamp/annotations.js';
 import type { Dependencies } from '../dependencies.js';
 import { youngestStamps } from './digest-facts.js';
-import { readMarksOn, rememberMarks } from './marks.js';
-import { readManifest, readPlatforms } from './read-manifest.js';
+import { rememberMarks } from './marks.js';
+import { readPlatforms } from './read-manifest.js';
 import { referrersOf } from './referrers.js';
+import { type RepositoryAt, repositoryAt } from './repository-at.js';
 
 interface Looking {
   readonly signal: AbortSignal;
-  /** Requests in flight. */
   readonly width: number;
-  /** Called for every tag looked at. */
   readonly onTag: () => void;
 }
 
 /**
- * The source's tags.
- * @throws HoubaError `NotFound` or `PreconditionFailed`: an unknown or empty source is an error, never an empty wish (L4)
+ * Lists the source's tags.
+ * @throws HoubaError `NotFound` or `PreconditionFailed` where there are none (docs/rules/plan.md#an-empty-source-is-no-wish)
  */
 export async function listSourceTags(
   reader: RegistryReader,
@@ -45,7 +44,7 @@ export async function listSourceTags(
   return tags;
 }
 
-/** What each tag of the source resolves to: one HEAD a tag. */
+/** Resolves each tag of the source: one HEAD a tag. */
 export async function surveySource(
   reader: RegistryReader,
   source: Repository,
@@ -59,19 +58,26 @@ export async function surveySource(
   return digests;
 }
 
+/** What a digest with a stamp has to bear to be complete. */
+interface WantedEvidence {
+  readonly sboms: readonly SbomFormat[];
+  readonly signed: boolean;
+}
+
 /**
- * What a destination holds: its tag list, one HEAD a tag, and a closer look at every digest that is not remembered as
+ * Looks at what a destination holds: its tag list, one HEAD a tag, and a closer look at every digest that is not remembered as
  * complete.
- *
- * @param recheck look closer at every digest
+ * @param how `needsSbom`: whether these are images; `recheck`: look closer at every digest
  */
 export async function surveyDestination(
   deps: Dependencies,
   repository: Repository,
-  needsSbom: boolean,
-  recheck: boolean,
+  { needsSbom, recheck }: { readonly needsSbom: boolean; readonly recheck: boolean },
   looking: Looking,
 ): Promise<SeenRepository> {
+  const { sbomFormats, attest } = deps.settings;
+  const wanted: WantedEvidence = { sboms: needsSbom ? sbomFormats : [], signed: attest.signer !== '' };
+  const at = repositoryAt(deps, repository, looking.signal);
   const listed = (await deps.reader.listTags(repository, looking.signal)) ?? [];
   const tags = new Map<string, SeenTag>();
   const marks = new Map<Digest, readonly PlacedMark[]>();
@@ -80,98 +86,86 @@ export async function surveyDestination(
     listed.filter((tag) => isTag(tag) && !isEvidenceTag(tag)),
     looking,
     async (tag) => {
-      const head = await deps.reader.headManifest(repository, tag, looking.signal);
-      if (head === null) return;
-      const { digest } = head;
+      const digest = await at.head(tag);
+      if (digest === null) return;
       const facts = recheck ? undefined : deps.memory.facts(repository, digest);
-      const known = facts && seenAs(deps, facts, digest, tag, needsSbom);
+      const known = facts && seenAs(facts, digest, tag, wanted);
       if (facts?.marks && known?.sbomComplete && known.attested) {
         tags.set(tag, known);
-        marks.set(digest, await currentMarks(deps, repository, digest, facts, looking.signal));
+        marks.set(digest, await currentMarks(deps, at, digest, facts));
         return;
       }
-      const look = closer.get(digest) ?? lookCloser(deps, repository, digest, needsSbom, looking.signal);
+      const look = closer.get(digest) ?? lookCloser(deps, at, digest, wanted);
       closer.set(digest, look);
       const found = await look;
-      tags.set(tag, seenAs(deps, found, digest, tag, needsSbom));
+      tags.set(tag, seenAs(found, digest, tag, wanted));
       marks.set(digest, found.marks ?? []);
     },
   );
   return { repository, tags, marks };
 }
 
-/** Others make marks too, and one that stays unseen would let a wanted tag go when its window is over. */
+/** How long remembered marks are believed: other workers make marks too, and an unseen one lets a wanted tag go in the end. */
 const MARKS_KEEP_MS = 6 * 3_600_000;
 
 async function currentMarks(
   deps: Dependencies,
-  repository: Repository,
+  at: RepositoryAt,
   digest: Digest,
   { marks, marksAt = 0 }: DigestFacts,
-  signal: AbortSignal,
 ): Promise<readonly PlacedMark[]> {
   const age = Date.now() - marksAt;
   if (marks !== null && age >= 0 && age < MARKS_KEEP_MS) return marks;
-  const read = await readMarksOn(deps, repository, digest, signal);
-  rememberMarks(deps, repository, digest, read);
+  const read = await at.marks(digest);
+  rememberMarks(deps, at.repository, digest, read);
   return read;
 }
 
-/** A tag by what is known of its digest. A stamp beside the image is that of one tag: an alias of it has none. */
-function seenAs(
-  { settings }: Dependencies,
-  facts: DigestFacts,
-  digest: Digest,
-  tag: string,
-  needsSbom: boolean,
-): SeenTag {
+/** Tells what a tag shows by what is known of its digest (docs/rules/stamp.md#the-stamp-of-a-tag). */
+function seenAs(facts: DigestFacts, digest: Digest, tag: string, wanted: WantedEvidence): SeenTag {
   const { sbomFormats, signedFormats } = facts;
   const beside = facts.stampsBeside.find((one) => one.tag === tag);
   const stamp = facts.stamp ?? beside?.stamp ?? null;
   if (stamp === null) return { digest, stamp, sbomComplete: true, attested: true };
-  const wanted = needsSbom ? settings.sbomFormats : [];
-  const signed = signedFormats !== null && covers(signedFormats, wanted) && (beside?.signed ?? true);
-  return { digest, stamp, sbomComplete: covers(sbomFormats, wanted), attested: settings.signer === '' || signed };
+  const signed = signedFormats !== null && covers(signedFormats, wanted.sboms) && (beside?.signed ?? true);
+  return { digest, stamp, sbomComplete: covers(sbomFormats, wanted.sboms), attested: !wanted.signed || signed };
 }
 
-/** One listing of the referrers of each manifest serves stamps, inventories, signatures and marks. */
+/** Reads what a digest bears. One listing of the referrers of each manifest serves stamps, inventories, signatures and marks. */
 async function lookCloser(
-  deps: Dependencies,
-  repository: Repository,
+  { memory }: Dependencies,
+  at: RepositoryAt,
   digest: Digest,
-  needsSbom: boolean,
-  signal: AbortSignal,
+  { sboms, signed }: WantedEvidence,
 ): Promise<DigestFacts> {
-  const { prefix, sbomFormats, signer } = deps.settings;
-  const { manifest } = await readManifest(deps.reader, repository, digest, signal);
+  const { prefix } = at;
+  const { manifest } = await at.manifest(digest);
   const stamp = readStamp(manifest.annotations, prefix);
-  const evidence = needsSbom || signer !== '';
   // Without a prefix there are no stamps beside an image: then nothing of it is ours.
-  const listed = stamp !== null || prefix !== '' ? await deps.reader.listReferrers(repository, digest, {}, signal) : [];
+  const listed = stamp !== null || prefix !== '' ? await at.referrers(digest) : [];
   const stamps = stamp === null ? youngestStamps(listed, prefix) : [];
   const marks = readMarks(digest, listed, prefix);
   const marksAt = Date.now();
   let facts: DigestFacts = { stamp, stampsBeside: stamps, sbomFormats: [], signedFormats: null, marks, marksAt };
-  if (evidence && (stamp !== null || stamps.length > 0)) {
-    const wanted = needsSbom ? sbomFormats : [];
-    const platforms = await readPlatforms(deps.reader, repository, digest, signal);
-    const referrers = await referrersOf(deps.reader, repository, digest, platforms, signal, listed);
-    const inventoried = needsSbom && missingSboms(digest, platforms, wanted, referrers, prefix).length === 0;
+  if ((sboms.length > 0 || signed) && (stamp !== null || stamps.length > 0)) {
+    const platforms = await readPlatforms(at, digest);
+    const referrers = await referrersOf(at, digest, platforms, listed);
+    const isInventoried = missingSboms(digest, platforms, sboms, referrers, prefix).length === 0;
     const isSigned = (identity: StatementIdentity | null) =>
-      signer !== '' && missingAttestations(digest, platforms, wanted, referrers, prefix, identity).length === 0;
+      signed && missingAttestations(digest, platforms, sboms, referrers, prefix, identity).length === 0;
     facts = {
       stamp,
       stampsBeside: stamps.map((beside) => ({ ...beside, signed: isSigned(identityOf(beside)) })),
-      sbomFormats: inventoried ? wanted : [],
-      signedFormats: isSigned(null) ? wanted : null,
+      sbomFormats: isInventoried ? sboms : [],
+      signedFormats: isSigned(null) ? sboms : null,
       ...{ marks, marksAt },
     };
   }
-  deps.memory.rememberFacts(repository, digest, facts);
+  memory.rememberFacts(at.repository, digest, facts);
   return facts;
 }
 
-/** For whom the statements of a stamp beside an image are: several tags may show the image. */
+/** Names for which tag the statements about an image with its stamp beside it are: several may show it. */
 function identityOf({ tag, stamp }: StampBeside): StatementIdentity {
   const { policy, import: name, variant } = stamp;
   return { tag, policy: policy ?? '', import: name ?? '', variant: variant ?? '' };

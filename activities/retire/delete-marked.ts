@@ -7,11 +7,11 @@ import { formatRepository, formatTagged } from '../../domain/reference.js';
 import { createTagDeleter, type DeletionList, type DeletionRequest } from '../deletion/delete-tags.js';
 import { removeManifests } from '../deletion/remove-manifests.js';
 import type { Dependencies } from '../dependencies.js';
-import { putMark, readMarksOn, rememberMarks } from '../repository/marks.js';
+import { putMark, rememberMarks } from '../repository/marks.js';
+import { repositoryAt } from '../repository/repository-at.js';
 import { step } from '../step.js';
 import { lookAtMark } from './look-at-mark.js';
 
-/** A tag about to go, and the digest it must show. */
 export interface DoomedMark extends MarkedTag {
   readonly digest: Digest;
 }
@@ -22,14 +22,12 @@ export interface RetireRequest {
   readonly list: DeletionList;
   /** When the oracle was asked; left out: nobody knows. */
   readonly askedAtMs?: number;
-  /** How the journal tells why: the oracle's word, and who approved. */
   readonly facts: Readonly<Record<string, unknown>>;
 }
 
-/** The tag has to stay after all, or it is gone with these. */
+/** Why the tag stays after all, or what went with it. */
 export type RetireResult = { readonly judgement: Judgement } | { readonly retired: Retired };
 
-/** A run takes seconds to minutes. */
 const BUSY_RETRY_MS = 20_000;
 
 /** Reads what may go with the tag. Nothing is deleted yet. */
@@ -39,9 +37,8 @@ export function createListRetirement(deps: Dependencies) {
 }
 
 /**
- * Deletes the tag after a last look at everything but its use, of which it wants a fresh answer, and then what of the list
- * nothing needs any more, whatever happens meanwhile. May run twice: a tag that is gone counts as deleted.
- *
+ * Deletes the tag after a last look at everything but its use, of which it wants a fresh answer, and then what of the list nothing
+ * needs any more, whatever happens meanwhile. May run twice: a tag that is gone counts as deleted.
  * Throws `Unsupported` when the registry does not delete tags, and what a registry throws.
  */
 export function createDeleteMarked(deps: Dependencies) {
@@ -50,14 +47,13 @@ export function createDeleteMarked(deps: Dependencies) {
     const { judgement, subject } = await lookAtMark(deps, marked, context.signal);
     const gone = judgement.act === 'end' && judgement.gone;
     if (judgement.act !== 'delete' && !gone) return { judgement };
-    // An answer ages while the registry is away.
     if (!gone && !stillHolds(askedAtMs, Date.now())) return { judgement: later(marked.digest, STALE, 0) };
     // Whoever found the tag may have read another mark, or none.
     const policy = subject?.stamp.policy ?? marked.policy;
     const busy = await deps.whoIsAtWork(policy, marked.destination);
     if (busy !== null && !gone)
       return { judgement: later(marked.digest, `${busy} is at work in the repository`, BUSY_RETRY_MS) };
-    // The tag is gone; the rest has to wait, and must not be forgotten.
+    // The tag is gone, so that the rest must not be forgotten: the step is retried.
     if (busy !== null) throw new HoubaError('Interrupted', `${busy} is at work in the repository`);
     const { outcomes, leftBehind } = await deleter.delete(
       { ...requestFor({ ...marked, policy }, facts), list },
@@ -97,29 +93,26 @@ export interface RestoreRequest {
 }
 
 /**
- * Puts a mark in the place of the pending one that protects the tag, first the one and then the other goes. A tag that is
- * restored already stays as it is.
- *
+ * Restores a marked tag: attaches a mark that protects it, then deletes the pending one. A restored tag stays as it is.
  * Throws `PreconditionFailed` when there is nothing to restore.
- *
  * @returns the digest whose mark it was
  */
 export function createRestoreTag(deps: Dependencies) {
   return step(async ({ marked, word }: RestoreRequest, { signal }): Promise<Digest> => {
     const { destination, tag } = marked;
     const name = formatTagged(destination, tag);
-    const head = await deps.reader.headManifest(destination, tag, signal);
-    if (head === null) {
+    const at = repositoryAt(deps, destination, signal);
+    const digest = await at.head(tag);
+    if (digest === null) {
       throw new HoubaError('PreconditionFailed', `there is no ${name}`, {
         hint: 'a tag that was deleted comes back when a policy selects it: `houba reconcile`',
       });
     }
-    const { digest } = head;
     const wanted = word.digest ?? digest;
     if (wanted !== digest) {
       throw new HoubaError('PreconditionFailed', `${name} shows ${digest}, not ${wanted}`);
     }
-    const marks = await readMarksOn(deps, destination, digest, signal);
+    const marks = await at.marks(digest);
     const own = marks.filter(({ mark }) => mark.tag === tag);
     const pending = own.filter(({ mark }) => mark.state === 'pending-deletion');
     const restored = own.filter(({ mark }) => mark.state === 'restored');
@@ -132,15 +125,7 @@ export function createRestoreTag(deps: Dependencies) {
     const added =
       restored.length > 0 || placed === undefined
         ? []
-        : [
-            await putMark(
-              deps,
-              destination,
-              digest,
-              restoredMark(placed.mark, word.by, word.reason, Date.now()),
-              signal,
-            ),
-          ];
+        : [await putMark(deps, at, digest, restoredMark(placed.mark, word.by, word.reason, Date.now()))];
     const victims = pending.map(({ referrer }) => referrer);
     await removeManifests(
       deps,

@@ -3,12 +3,13 @@ import type { Digest } from '../../domain/digest.js';
 import { failedOutcome, type MarkedTag, outcomeOf } from '../../domain/durable/retire.js';
 import type { SweepCursor } from '../../domain/durable/sweeps.js';
 import { type ReportedError, reportError } from '../../domain/errors.js';
-import { type PlacedMark, readMarks } from '../../domain/lifecycle/mark.js';
+import type { PlacedMark } from '../../domain/lifecycle/mark.js';
 import { isEvidenceTag, isTag } from '../../domain/reference.js';
 import type { PurgeOutcome } from '../../domain/report/purge-report.js';
 import type { DestinationRepository } from '../../domain/roster.js';
 import { compareText } from '../../domain/text/compare-text.js';
 import type { Dependencies } from '../dependencies.js';
+import { repositoryAt } from '../repository/repository-at.js';
 import { step } from '../step.js';
 import { type FindRequest, PAGE, walkRepositories } from '../sweep/walk-registries.js';
 
@@ -16,13 +17,12 @@ export interface MarksPage {
   readonly found: readonly MarkedTag[];
   /** What needs no further look: marks that never purge, and what could not be read. */
   readonly settled: readonly PurgeOutcome[];
-  /** null: that was all. */
   readonly next: SweepCursor | null;
 }
 
 /**
- * Walks the registries for tags with a deletion mark, a page at a time: their catalogues, one HEAD a tag, and the referrers
- * of every digest. What cannot be read is an outcome and stops nothing else.
+ * Walks the registries for tags with a deletion mark, a page at a time: their catalogues, one HEAD a tag, and the referrers of
+ * every digest. What cannot be read is an outcome and stops nothing else.
  */
 export function createFindMarks(deps: Dependencies) {
   return step(async (request: FindRequest, context): Promise<MarksPage> => {
@@ -52,7 +52,7 @@ export function createFindMarks(deps: Dependencies) {
   });
 }
 
-/** The marked tags of one repository in the order of their names, and marks that never purge. */
+/** Lists the marked tags of one repository in the order of their names, and marks that never purge. */
 export async function* marksIn(
   deps: Dependencies,
   destination: DestinationRepository,
@@ -60,6 +60,7 @@ export async function* marksIn(
   signal: AbortSignal,
 ): AsyncGenerator<MarkedTag | PurgeOutcome> {
   const { reader, settings } = deps;
+  const at = repositoryAt(deps, destination, signal);
   const limit = pLimit(settings.maxConcurrency);
   const listed = ((await reader.listTags(destination, signal)) ?? [])
     .filter((tag) => isTag(tag) && !isEvidenceTag(tag))
@@ -69,21 +70,18 @@ export async function* marksIn(
   const marksOn = (digest: Digest): Promise<PlacedMark[]> => {
     const known = marks.get(digest);
     if (known !== undefined) return known;
-    const asked = reader
-      .listReferrers(destination, digest, {}, signal)
-      .then((referrers) => readMarks(digest, referrers, settings.prefix));
+    const asked = at.marks(digest);
     marks.set(digest, asked);
     return asked;
   };
   const look = async (tag: string): Promise<MarkedTag | PurgeOutcome | null> => {
-    const head = await reader.headManifest(destination, tag, signal);
-    if (head === null) return null;
-    const { digest } = head;
+    const digest = await at.head(tag);
+    if (digest === null) return null;
     const pending = (await marksOn(digest)).filter(({ mark }) => mark.state === 'pending-deletion');
     const own = pending.find(({ mark }) => mark.tag === tag);
     if (own !== undefined) return { destination, tag, digest, policy: own.mark.identity.policy };
     if (!pending.some(({ mark }) => mark.tag === null)) return null;
-    const reason = 'its mark names no tag, so nobody can tell which one was meant (L3)';
+    const reason = 'its mark names no tag, so nobody can tell which one was meant';
     return outcomeOf({ destination, tag, digest, policy: '' }, { act: 'end', digest, reason, gone: false });
   };
   for (let start = 0; start < listed.length; start += PAGE) {

@@ -11,9 +11,7 @@ import { step } from '../step.js';
 import { lookAtMark } from './look-at-mark.js';
 
 /**
- * What is to be done about a marked tag now: a look at everything that decides, and where that would let it go, the
- * question who uses it.
- *
+ * Judges a marked tag: looks at everything that decides and, where that would let it go, asks who uses it.
  * Throws `ConfigInvalid` without an idle window or an oracle, and what reading a registry throws.
  */
 export function createJudgeTag(deps: Dependencies) {

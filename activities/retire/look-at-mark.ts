@@ -3,10 +3,11 @@ import type { Judgement } from '../../domain/durable/retire.js';
 import { type PlacedMark, pendingMark, readMarks } from '../../domain/lifecycle/mark.js';
 import { lastLook } from '../../domain/lifecycle/purge.js';
 import type { DestinationRepository } from '../../domain/roster.js';
-import { type RecordedStamp, readStamp, readStampBeside } from '../../domain/stamp/annotations.js';
+import type { RecordedStamp } from '../../domain/stamp/annotations.js';
+import { stampOf } from '../../domain/stamp/stamp-of.js';
 import { purgeWindow } from '../deletion/ask-oracle.js';
 import type { Dependencies } from '../dependencies.js';
-import { readManifest } from '../repository/read-manifest.js';
+import { repositoryAt } from '../repository/repository-at.js';
 import { isWanted } from './still-wanted.js';
 
 export interface LookedAt {
@@ -16,9 +17,8 @@ export interface LookedAt {
 }
 
 /**
- * Reads everything that a deletion relies on, but for who uses the image: the tag, its stamp and its marks, and whether a
- * policy wants it now. What cannot be told keeps the tag (conventions S17).
- *
+ * Reads everything that a deletion relies on, but for who uses the image: the tag, its stamp and its marks, and whether a policy
+ * wants it now. What cannot be told keeps the tag (docs/rules/purge.md#the-last-look).
  * @param digest what was marked; null: what the tag shows
  */
 export async function lookAtMark(
@@ -27,15 +27,16 @@ export async function lookAtMark(
   signal: AbortSignal,
 ): Promise<LookedAt> {
   const windowMs = purgeWindow(deps);
-  const { reader, settings } = deps;
+  const { settings } = deps;
+  const at = repositoryAt(deps, destination, signal);
   const nowMs = Date.now();
-  const current = (await reader.headManifest(destination, tag, signal))?.digest ?? null;
+  const current = await at.head(tag);
   if (current === null) return nothing({ act: 'end', digest, reason: 'the tag is gone already', gone: true });
   const meant = digest ?? current;
-  const referrers = await reader.listReferrers(destination, current, {}, signal);
+  const referrers = await at.referrers(current);
   const marks = readMarks(current, referrers, settings.prefix);
-  const { manifest } = await readManifest(reader, destination, current, signal);
-  const stamp = readStamp(manifest.annotations, settings.prefix) ?? readStampBeside(referrers, tag, settings.prefix);
+  const { manifest } = await at.manifest(current);
+  const stamp = stampOf(manifest, referrers, tag, settings.prefix);
   const word = lastLook({ tag, digest: meant, current, stamp, marks }, nowMs, windowMs);
   if (word.act === 'end') return nothing({ ...word, digest: meant, gone: false });
   if (word.act === 'wait') {
@@ -46,7 +47,7 @@ export async function lookAtMark(
   if (settings.dryRunDeletions) {
     return nothing({ act: 'end', digest: meant, reason: 'HOUBA_DRY_RUN_DELETIONS is set', gone: false });
   }
-  const wanted = await isWanted(deps, destination, { tag, digest: meant, stamp, marks, mark: placed.mark }, signal);
+  const wanted = await isWanted(deps, at, { tag, digest: meant, stamp, marks, mark: placed.mark });
   if (wanted === true) return nothing({ act: 'end', digest: meant, reason: 'a policy wants the tag', gone: false });
   if (wanted !== false) {
     const reason = `nobody can tell whether a policy wants the tag: ${wanted.unknown}`;

@@ -6,7 +6,8 @@ import { formatRepository, formatTagged } from '../../domain/reference.js';
 import type { DestinationRepository } from '../../domain/roster.js';
 import { removeManifests } from '../deletion/remove-manifests.js';
 import type { Dependencies } from '../dependencies.js';
-import { putMark, readMarksOn, rememberMarks } from '../repository/marks.js';
+import { putMark, rememberMarks } from '../repository/marks.js';
+import { type RepositoryAt, repositoryAt } from '../repository/repository-at.js';
 import { step } from '../step.js';
 
 export interface MarkRequest {
@@ -18,25 +19,25 @@ export interface MarkRequest {
   readonly put: Mark | null;
   /** The marks to clear where none is made; left out: all of the tag's. A restored tag keeps the one that protects it. */
   readonly remove?: readonly Digest[];
-  /** How the journal tells of a mark that is made. */
   readonly journal: Readonly<Record<string, unknown>>;
 }
 
 /**
- * Gives a tag exactly the mark it deserves, as the marks are now: one for the right reason stays and keeps its time, one
- * for another reason is replaced in one step, and a tag that somebody restored is left alone (section 8.3, L28).
- *
+ * Gives a tag exactly the mark it deserves, as the marks are now
+ * (docs/rules/retention.md#a-marked-tag-is-never-unmarked-for-a-moment, docs/rules/retention.md#a-right-mark-keeps-its-time,
+ * docs/rules/retention.md#a-restored-tag-stays).
  * @returns whether a mark was made
  * Throws `PreconditionFailed` when a tag to be marked shows something else than when this was planned.
  */
 export function createSetMark(deps: Dependencies) {
   return step(async (request: MarkRequest, { signal }): Promise<boolean> => {
     const { destination, tag, digest, put } = request;
-    if (put !== null) await refuseMoved(deps, request, signal);
-    const all = await readMarksOn(deps, destination, digest, signal);
+    const at = repositoryAt(deps, destination, signal);
+    if (put !== null) await refuseMoved(at, request);
+    const all = await at.marks(digest);
     const own = all.filter(({ mark }) => mark.tag === tag);
     const change = put === null ? { put, remove: toClear(request, own) } : changeTo(put, digest, own);
-    const added = change.put === null ? [] : [await putMark(deps, destination, digest, change.put, signal)];
+    const added = change.put === null ? [] : [await putMark(deps, at, digest, change.put)];
     const over = change.remove.map((referrer) => ({ digest: referrer, subject: digest }));
     const { leftBehind } = await removeManifests(deps, destination, over, signal);
     const gone = new Set(change.remove.filter((referrer) => !leftBehind.includes(referrer)));
@@ -63,14 +64,9 @@ function isSame(mark: Mark, put: Mark): boolean {
   return mark.state === put.state && mark.reason === put.reason && mark.markedAt === put.markedAt;
 }
 
-async function refuseMoved(
-  { reader }: Dependencies,
-  { destination, tag, digest }: MarkRequest,
-  signal: AbortSignal,
-): Promise<void> {
+async function refuseMoved(at: RepositoryAt, { destination, tag, digest }: MarkRequest): Promise<void> {
   const name = tag ?? digest;
-  const now = await reader.headManifest(destination, name, signal);
-  if (now?.digest === digest) return;
+  if ((await at.head(name)) === digest) return;
   throw new HoubaError('PreconditionFailed', `${formatTagged(destination, name)} was moved during the run`, {
     hint: 'the next run plans anew',
   });

@@ -18,14 +18,12 @@ export interface StartRetirementRequest {
 
 export interface StartRetirementResult {
   readonly outcome: PurgeOutcome;
-  /** Whether a retirement was begun. */
   readonly begun: boolean;
 }
 
 /**
- * Tells the retirement of a marked tag that a sweep has met it, and begins one where there is none; answers with what it
- * has come to: a wait, or its end.
- *
+ * Tells the retirement of a marked tag that a sweep has met it, and begins one where there is none; answers with what it has come
+ * to: a wait, or its end.
  * Throws what the retirement's own steps throw only as part of the outcome.
  */
 export function createStartRetirement(_deps: Dependencies) {
@@ -49,7 +47,7 @@ export function createStartRetirement(_deps: Dependencies) {
           if (!(error instanceof WorkflowNotFoundError)) throw error;
         }
         const ended = await endedMeanwhile(client, workflowId);
-        // Whether this sweep had begun it nobody knows: it counts as begun.
+        // This sweep may have begun it.
         if (ended !== null) return { outcome: ended, begun: mayBegin };
         if (!mayBegin) return { outcome: refused(marked), begun: false };
         const startWorkflowOperation = new WithStartWorkflowOperation(WORKFLOWS.retire, {
@@ -69,7 +67,7 @@ export function createStartRetirement(_deps: Dependencies) {
   );
 }
 
-/** What came of a retirement that ended before this attempt could ask again: the answer was lost with a worker. */
+/** Fetches what came of a retirement that ended before this attempt could ask again: the answer was lost with a worker. */
 async function endedMeanwhile(
   client: ReturnType<typeof temporalClient>,
   workflowId: string,

@@ -11,6 +11,7 @@ import { formatRepository, parseRepository } from '../../domain/reference.js';
 import { type DestinationRepository, destinationRepository, rosterByName } from '../../domain/roster.js';
 import type { RecordedStamp } from '../../domain/stamp/annotations.js';
 import type { Dependencies } from '../dependencies.js';
+import type { RepositoryAt } from '../repository/repository-at.js';
 import { listSourceTags, surveyDestination } from '../repository/survey.js';
 
 interface MarkedImage {
@@ -18,30 +19,26 @@ interface MarkedImage {
   readonly digest: Digest;
   readonly stamp: RecordedStamp;
   readonly marks: readonly PlacedMark[];
-  /** The one that counts. */
   readonly mark: Mark;
 }
 
 /**
- * Whether a policy of `POLICY_DIR` wants a marked tag now: whether reconcile would clear its mark. Where a worker has no
- * policies of its own, the mark is the policy's last word: the run that wants the tag again clears it.
+ * Whether a policy of `POLICY_DIR` wants a marked tag now. Without policies the mark decides: a run that wants the tag clears it.
  */
 export async function isWanted(
   deps: Dependencies,
-  destination: DestinationRepository,
+  at: RepositoryAt<DestinationRepository>,
   image: MarkedImage,
-  signal: AbortSignal,
 ): Promise<boolean | { readonly unknown: string }> {
   const { policyDir } = deps.settings;
   if (policyDir === null) return false;
   try {
     for (const source of await deps.readPolicies(policyDir)) {
-      if (await wants(deps, source, destination, image, signal)) return true;
+      if (await wants(deps, source, at, image)) return true;
     }
     return false;
   } catch (error) {
-    signal.throwIfAborted();
-    // What may pass is tried again by the step.
+    at.signal.throwIfAborted();
     if (!(error instanceof HoubaError) || error.code === 'RateLimited' || error.code === 'RegistryUnavailable') {
       throw error;
     }
@@ -52,9 +49,8 @@ export async function isWanted(
 async function wants(
   deps: Dependencies,
   { policy: written }: PolicySource,
-  destination: DestinationRepository,
+  { repository: destination, signal }: RepositoryAt<DestinationRepository>,
   image: MarkedImage,
-  signal: AbortSignal,
 ): Promise<boolean> {
   const policy = resolvePolicy(written);
   if (!writesTo(deps, policy, destination)) return false;
@@ -71,7 +67,7 @@ async function wants(
   if (image.mark.reason !== 'retention-excess') return selected;
   if (!selected) return false;
   const looking = { signal, width: maxConcurrency, onTag: () => {} };
-  const seen = await surveyDestination(deps, destination, false, false, looking);
+  const seen = await surveyDestination(deps, destination, { needsSbom: false, recheck: false }, looking);
   // The memory of a worker may lack a mark that another one made.
   const marks = new Map([[image.digest, image.marks]]);
   const settings = { prefix, retention, maxDeletionShare: 1, now: formatInstant(Date.now()) };

@@ -11,7 +11,7 @@ import { step } from '../step.js';
 import { isUnimplemented, temporalClient, WithStartWorkflowOperation, WorkflowNotFoundError } from '../temporal.js';
 
 export interface ObserveRequest {
-  /** At most 100 (guide, section 6). */
+  /** At most 100 (docs/rules/durability.md#histories-stay-small). */
   readonly waits: readonly Wait[];
   /** Ask the waits that there are, and tell nobody anything. */
   readonly dryRun: boolean;
@@ -23,7 +23,6 @@ export interface ObserveOutcome extends Observed {
 
 const POLICY = defineSearchAttributeKey('HoubaPolicy', 'KEYWORD');
 
-/** Updates to a server at a time. */
 const IN_FLIGHT = 10;
 
 /** A wait that does not answer for so long has no worker, or a broken one. */
@@ -31,9 +30,8 @@ const ANSWERS_WITHIN_MS = 60_000;
 const ATTEMPTS = 3;
 
 /**
- * Tells each tag's wait what upstream shows now, and begins the waits that there are none of. Safe to repeat: what was
- * told already changes nothing.
- *
+ * Tells each tag's wait what upstream shows now, and begins the waits that there are none of. Safe to repeat: what was told already
+ * changes nothing.
  * @returns for each wait, in order, when the tag will be ready
  */
 export function createObserveTags(deps: Dependencies) {
@@ -54,14 +52,12 @@ export function createObserveTags(deps: Dependencies) {
 
 export interface WithdrawRequest extends Withdrawal {
   readonly policy: string;
-  /** Workflow ids of the waits that go on. */
   readonly waiting: readonly string[];
 }
 
 /**
- * Ends the waits of a policy's tags that it waits for no more. They are found by visibility, which lags: a wait that has
- * been observed since ignores it. A server without visibility has none to tell.
- *
+ * Ends the waits of a policy's tags that it waits for no more. They are found by visibility, which lags: a wait that has been
+ * observed since ignores it. A server without visibility has none to tell.
  * @returns how many were told
  */
 export function createWithdrawWaits({ settings }: Dependencies) {
@@ -85,14 +81,12 @@ export function createWithdrawWaits({ settings }: Dependencies) {
 }
 
 export interface WithdrawOrphansRequest extends Required<Withdrawal> {
-  /** Names of every policy of the folder. */
   readonly policies: readonly string[];
 }
 
 /**
- * Ends the waits of policies that are in a folder no more. A wait knows which folder's run saw it last: those of another
- * folder, or of one that nobody can tell, go on.
- *
+ * Ends the waits of policies that are in a folder no more. A wait knows which folder's run saw it last: those of another folder, or
+ * of one that nobody can tell, go on.
  * @returns how many were told
  */
 export function createWithdrawOrphans({ settings, journal }: Dependencies) {
@@ -106,8 +100,7 @@ export function createWithdrawOrphans({ settings, journal }: Dependencies) {
       for await (const { workflowId, typedSearchAttributes } of workflow.list({ query })) {
         signal.throwIfAborted();
         const policy = typedSearchAttributes.get(POLICY);
-        // Under which name it last did something; one that has only just begun may not say yet. Whether a policy of this
-        // run has seen it since, it knows itself.
+        // One that has only just begun may not say yet.
         if (policy !== undefined && !wanted.has(policy)) others.push(workflowId);
       }
     } catch (error) {
@@ -118,7 +111,7 @@ export function createWithdrawOrphans({ settings, journal }: Dependencies) {
       others.map((workflowId) =>
         limit(async () => {
           signal.throwIfAborted();
-          // Whose it is not would have to hear it every hour: better asked than told.
+          // Asked before it is told: a strange wait would hear it every hour.
           const isOurs = (await folderOf(workflowId, journal)) === folder;
           return isOurs && (await withdraw(workflowId, { at, folder }));
         }),
@@ -128,7 +121,7 @@ export function createWithdrawOrphans({ settings, journal }: Dependencies) {
   });
 }
 
-/** null: it has ended, or cannot say, and goes on. */
+/** Asks a wait which folder's run saw it last; null: it has ended, or cannot say, and goes on. */
 async function folderOf(workflowId: string, journal: Journal): Promise<string | null> {
   try {
     const { folder } = await temporalClient().workflow.getHandle(workflowId).query<WaitStatus>(QUERIES.status);
@@ -151,7 +144,7 @@ async function withdraw(workflowId: string, withdrawal: Withdrawal): Promise<boo
   }
 }
 
-/** A wait may end at the very moment it is told something; the next attempt begins another one. */
+/** Tells a wait, again where it ended at that very moment: the next attempt begins another one. */
 async function observe({ listed: _listed, reason: _reason, ...observation }: Wait): Promise<ObserveOutcome> {
   for (let attempt = 1; ; attempt++) {
     try {
@@ -188,7 +181,7 @@ async function tell(observation: Observation): Promise<Observed> {
   );
 }
 
-/** What a wait would say to the same digest; another one would start it over, at a time that a dry run cannot know. */
+/** Asks what a wait would say to the same digest; another one would start it over, at a time a dry run cannot know. */
 async function ask({ digest, placement: { destination, tag } }: Wait): Promise<ObserveOutcome> {
   try {
     const handle = temporalClient().workflow.getHandle(settleId(destination, tag));
@@ -219,7 +212,7 @@ function journalHeld(journal: Journal, wait: Wait, { readyAt, error, ...outcome 
   else journal.event('operation.failed', { ...facts, error_type: error.type, error: error.message });
 }
 
-/** A text of the visibility language. */
+/** Quotes a text for a visibility query. */
 function quoted(text: string): string {
   return `'${text.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`;
 }

@@ -1,14 +1,12 @@
 import type { Digest } from '../../domain/digest.js';
 import type { Look, LookRequest } from '../../domain/durable/settle.js';
-import { readStamp, readStampBeside } from '../../domain/stamp/annotations.js';
 import type { Dependencies } from '../dependencies.js';
-import { readManifest } from '../repository/read-manifest.js';
+import { repositoryAt } from '../repository/repository-at.js';
 import { step } from '../step.js';
 
 /**
- * Reads again, before a wait acts, everything that it relies on: the source tag, the output tag with its stamp and the
- * aliases that go with it, and which of the digests seen can still be fetched.
- *
+ * Reads again, before a wait acts, everything that it relies on: the source tag, the output tag with its stamp and the aliases that
+ * go with it, and which of the digests seen can still be fetched.
  * Throws what reading a registry throws.
  */
 export function createSurveyWaitingTag(deps: Dependencies) {
@@ -16,41 +14,21 @@ export function createSurveyWaitingTag(deps: Dependencies) {
     const { source, sourceTag, destination, tag } = request;
     // A GET, whose bytes are checked: what nobody is served has not stood still for anybody.
     const upstream = (await deps.reader.getManifest(source, sourceTag, signal))?.digest ?? null;
-    const current = (await deps.reader.headManifest(destination, tag, signal))?.digest ?? null;
-    const placed = current === null ? null : await recordedBase(deps, request, current, signal);
+    const at = repositoryAt(deps, destination, signal);
+    const from = repositoryAt(deps, source, signal);
+    const current = await at.head(tag);
+    const stamp = current === null ? null : await at.stampOf(await at.manifest(current), tag);
+    const placed = stamp?.baseDigest ?? null;
     const aliases: string[] = [];
     for (const alias of request.aliases) {
-      const shown = (await deps.reader.headManifest(destination, alias, signal))?.digest ?? null;
-      if (shown === current) aliases.push(alias);
+      if ((await at.head(alias)) === current) aliases.push(alias);
     }
     const fetchable: Digest[] = [];
     for (const digest of request.candidates) {
-      if (digest === upstream || (await isServed(deps, request, digest, signal))) fetchable.push(digest);
+      // An original stays at the destination; what never came there can only be had from the source.
+      const isServed = digest === upstream || (await from.head(digest)) !== null || (await at.head(digest)) !== null;
+      if (isServed) fetchable.push(digest);
     }
     return { upstream, current, placed, aliases, fetchable };
   });
-}
-
-async function recordedBase(
-  { reader, settings }: Dependencies,
-  { destination, tag }: LookRequest,
-  current: Digest,
-  signal: AbortSignal,
-): Promise<Digest | null> {
-  const { manifest } = await readManifest(reader, destination, current, signal);
-  const stamp = readStamp(manifest.annotations, settings.prefix);
-  if (stamp !== null || settings.prefix === '') return stamp?.baseDigest ?? null;
-  const referrers = await reader.listReferrers(destination, current, {}, signal);
-  return readStampBeside(referrers, tag, settings.prefix)?.baseDigest ?? null;
-}
-
-/** An original stays at the destination; what never came there can only be had from the source. */
-async function isServed(
-  { reader }: Dependencies,
-  { source, destination }: LookRequest,
-  digest: Digest,
-  signal: AbortSignal,
-): Promise<boolean> {
-  if ((await reader.headManifest(source, digest, signal)) !== null) return true;
-  return (await reader.headManifest(destination, digest, signal)) !== null;
 }

@@ -6,10 +6,9 @@ import { compareText } from '../../domain/text/compare-text.js';
 import type { Dependencies } from '../dependencies.js';
 
 /**
- * The repositories of one entry of the roster, in the order of their paths: those that somebody named, else the registry's
- * catalogue. Where it offers none (many do not), those that the policies of `POLICY_DIR` write to, and those that this
- * worker remembers from its runs.
- *
+ * Lists the repositories of one entry of the roster, in the order of their paths: those that somebody named, else the registry's
+ * catalogue. Where it offers none (many do not), those that the policies of `POLICY_DIR` write to, and those that this worker
+ * remembers from its runs.
  * @param named `host/path`; null: all there are
  * @throws HoubaError what asking for the catalogue throws, where nothing else is known
  */
@@ -40,7 +39,6 @@ export async function findRepositories(
   }
 }
 
-/** @throws HoubaError `ReferenceInvalid` */
 export function parseName(name: string): Repository {
   const slash = name.indexOf('/');
   return parseRepository(slash < 0 ? '' : name.slice(0, slash), name.slice(slash + 1));
@@ -50,12 +48,12 @@ export function isInside({ host, namespace }: RosterEntry, repository: Repositor
   return repository.host === host && (namespace === null || repository.path.startsWith(`${namespace}/`));
 }
 
-/** Not offered, or not to us. */
+/** Whether a registry offers no catalogue, or not to us. */
 function isWithoutCatalogue({ code }: HoubaError): boolean {
   return code === 'Unsupported' || code === 'Denied' || code === 'Unauthorized' || code === 'NotFound';
 }
 
-/** What a registry lists becomes part of a URL. */
+/** Leaves out a path that cannot become part of a URL. */
 function usablePath(host: string): (path: string) => Repository[] {
   return (path) => {
     try {
@@ -72,7 +70,7 @@ function inside(entry: RosterEntry, repositories: readonly Repository[]): Reposi
   return [...found.values()].sort((a, b) => compareText(a.path, b.path));
 }
 
-/** Where the worker's own policies write to at this registry. */
+/** Lists where the worker's own policies write to at this registry. */
 async function written(deps: Dependencies, entry: RosterEntry): Promise<Repository[]> {
   if (deps.settings.policyDir === null) return [];
   const policies = await deps.readPolicies(deps.settings.policyDir);

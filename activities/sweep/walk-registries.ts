@@ -20,15 +20,13 @@ export interface SweepRequest {
 
 export interface OpenedSweep {
   readonly mode: 'apply' | 'dry-run';
-  /** Names of the roster, each place once. */
   readonly registries: readonly string[];
   readonly concurrency: number;
 }
 
 /**
- * Checks what a sweep needs before anything is read: the registry's name and, where it asks, the idle window and the
- * oracle. `HOUBA_DRY_RUN_DELETIONS` wins over everything.
- *
+ * Checks what a sweep needs before anything is read: the registry's name and, where it asks, the idle window and the oracle.
+ * `HOUBA_DRY_RUN_DELETIONS` wins over everything.
  * Throws `ConfigInvalid`.
  */
 export function createOpenSweep(deps: Dependencies) {
@@ -48,8 +46,7 @@ export function createOpenSweep(deps: Dependencies) {
 }
 
 /**
- * The entries of the roster that a sweep walks through, each place once.
- *
+ * Lists the entries of the roster that a sweep walks through, each place once.
  * @param names null: all
  * @param repositories `host/path`: each must be in one of them; null: all there are
  * @throws HoubaError `ConfigInvalid`
@@ -76,11 +73,9 @@ export interface FindRequest {
   readonly registries: readonly string[];
   /** `host/path`: these alone; null: all there are. */
   readonly repositories: readonly string[] | null;
-  /** null: from the beginning. */
   readonly cursor: SweepCursor | null;
 }
 
-/** Marked tags in a page. */
 export const PAGE = 100;
 
 interface Unread {
@@ -96,7 +91,7 @@ export interface RepositoriesPage {
   readonly next: SweepCursor | null;
 }
 
-/** The repositories of the registries, a page at a time. */
+/** Lists the repositories of the registries, a page at a time. */
 export function createListRepositories(deps: Dependencies) {
   return step(async (request: FindRequest, context): Promise<RepositoriesPage> => {
     const repositories: DestinationRepository[] = [];
@@ -123,11 +118,11 @@ type Place =
   | {
       readonly name: string;
       readonly error: ReportedError;
-      /** false: one of several registries, which has no catalogue and, as far as anybody knows, nothing of houba's. */
+      /** false: it has no catalogue and, as far as anybody knows, nothing of houba's; there are other registries. */
       readonly known: boolean;
     };
 
-/** Every repository of the registries, in the order of their names, from the cursor on. */
+/** Walks the repositories of the registries, in the order of their names, from the cursor on. */
 export async function* walkRepositories(
   deps: Dependencies,
   { registries, repositories, cursor }: FindRequest,

@@ -1,8 +1,9 @@
 import { z } from 'zod';
 import type { Digest } from '../digest.js';
 import { formatDuration } from '../duration.js';
-import { type RecordedStamp, readStamp, type StampReferrer, stampsBeside } from '../stamp/annotations.js';
+import { type RecordedStamp, readStamp } from '../stamp/annotations.js';
 import { prefixedKeys } from '../stamp/keys.js';
+import { type StampReferrer, stampBeside } from '../stamp/stamp-of.js';
 import { TRANSFORM_PREDICATE_TYPE } from './predicates.js';
 import { BUILD_TYPE, PROVENANCE_PREDICATE_TYPE } from './provenance.js';
 import { SBOM_MEDIA_TYPES, SBOM_PREDICATE_TYPES, type SbomFormat } from './sbom.js';
@@ -119,9 +120,8 @@ function judgeStamp({ manifest, referrers }: FoundEvidence, { prefix, tag }: Exp
   if ('unusable' in manifest) return fail(manifest.unusable);
   const stamp = readStamp(manifest.annotations, prefix);
   if (stamp !== null) return pass(stamped(stamp));
-  const beside = stampsBeside(referrers, prefix);
-  const found = beside.findLast((one) => one.tag === tag) ?? beside.at(-1);
-  if (found === undefined) return fail(`no stamp of ${prefix} is on the manifest, and none beside it`);
+  const found = stampBeside(referrers, tag, prefix) ?? stampBeside(referrers, null, prefix);
+  if (found === null) return fail(`no stamp of ${prefix} is on the manifest, and none beside it`);
   const whose = found.tag === tag ? '' : `, of the tag ${found.tag}`;
   return pass(`${stamped(found.stamp)} (beside the image${whose})`);
 }

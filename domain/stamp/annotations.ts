@@ -1,10 +1,9 @@
 import { type Digest, isDigest } from '../digest.js';
 import type { HumanWord } from '../human-word.js';
 import { formatRepository, formatTagged, type Repository } from '../reference.js';
-import { compareText } from '../text/compare-text.js';
-import { OCI_KEYS, prefixedKeys, STAMP_ARTIFACT_TYPE } from './keys.js';
+import { OCI_KEYS, prefixedKeys } from './keys.js';
 
-/** Everything a stamp says. It names no location: the same image in two places carries the same label (section 6). */
+/** Everything a stamp says. It names no location: the same image in two places carries the same label. */
 export interface Stamp {
   readonly source: Repository;
   readonly sourceTag: string;
@@ -31,7 +30,7 @@ export interface Stamp {
   readonly promoted?: HumanWord | null;
 }
 
-/** The annotations of section 6, sorted by key. An empty prefix leaves the OCI keys alone. */
+/** The annotations of a stamp, sorted by key. With an empty prefix they are OCI's keys alone. */
 export function stampAnnotations(stamp: Stamp, prefix: string): Record<string, string> {
   const path = stamp.source.path;
   const pairs: [string, string | null][] = [
@@ -88,58 +87,15 @@ export interface RecordedStamp {
 }
 
 /**
- * Reads the stamp on a manifest; null when there is none of houba's. There is one test (L5): `{prefix}.policy`, and with
- * an empty prefix the base digest. A stamp whose base digest is missing or malformed is no stamp: such a tag is
- * never deleted.
+ * Reads a stamp from annotations; null when there is none of houba's (docs/rules/stamp.md#there-is-one-test-for-a-stamp). One whose
+ * base digest is missing or malformed is no stamp: such a tag is never deleted.
+ *
+ * @param stampTo whose annotations they are: the manifest's, or those of an artifact beside it
  */
-export function readStamp(annotations: Readonly<Record<string, string>>, prefix: string): RecordedStamp | null {
-  return recorded(annotations, prefix, 'annotations');
-}
-
-/** As much of a referrer as tells whether it is a stamp. */
-export interface StampReferrer {
-  readonly digest: Digest;
-  readonly artifactType: string;
-  readonly annotations: Readonly<Record<string, string>>;
-}
-
-/**
- * The stamp of one tag among the referrers of what the tag resolves to. Look on the manifest first. Of several, left by a
- * placement that was cut short, the youngest counts.
- */
-export function readStampBeside(
-  referrers: readonly StampReferrer[],
-  tag: string,
-  prefix: string,
-): RecordedStamp | null {
-  const stamps = stampsBeside(referrers, prefix).filter((stamp) => stamp.tag === tag);
-  return stamps.at(-1)?.stamp ?? null;
-}
-
-/** All stamps beside an image, each with the tag it is about, oldest first. An alias has none. */
-export function stampsBeside<Referrer extends StampReferrer>(
-  referrers: readonly Referrer[],
-  prefix: string,
-): { readonly tag: string; readonly stamp: RecordedStamp; readonly referrer: Referrer }[] {
-  const tagKey = prefixedKeys(prefix)?.tag;
-  if (tagKey === undefined) return [];
-  return referrers
-    .flatMap((referrer) => {
-      if (referrer.artifactType !== STAMP_ARTIFACT_TYPE || !Object.hasOwn(referrer.annotations, tagKey)) return [];
-      const stamp = recorded(referrer.annotations, prefix, 'referrer');
-      return stamp === null ? [] : [{ tag: referrer.annotations[tagKey] as string, stamp, referrer }];
-    })
-    .sort((a, b) => compareText(ageKey(a), ageKey(b)));
-}
-
-function ageKey({ stamp, referrer }: { stamp: RecordedStamp; referrer: StampReferrer }): string {
-  return `${stamp.created} ${referrer.digest}`;
-}
-
-function recorded(
+export function readStamp(
   annotations: Readonly<Record<string, string>>,
   prefix: string,
-  stampTo: RecordedStamp['stampTo'],
+  stampTo: RecordedStamp['stampTo'] = 'annotations',
 ): RecordedStamp | null {
   const read = (key: string | undefined): string | null =>
     key !== undefined && Object.hasOwn(annotations, key) ? (annotations[key] ?? null) : null;

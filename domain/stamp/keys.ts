@@ -1,4 +1,4 @@
-/** The annotation keys houba writes (section 6). Built here and typed nowhere else. */
+/** The annotation keys that houba writes (docs/rules/stamp.md#keys-are-written-in-one-module). */
 const OCI = 'org.opencontainers.image';
 
 export const OCI_KEYS = {
@@ -11,7 +11,7 @@ export const OCI_KEYS = {
   vendor: `${OCI}.vendor`,
 } as const;
 
-/** The artifact that carries a stamp beside an image whose bytes stay as they are (section 2.2, `stamp: referrer`). */
+/** The artifact that carries a stamp beside an image (docs/rules/stamp.md#a-stamp-beside-the-image). */
 export const STAMP_ARTIFACT_TYPE = 'application/vnd.houba.stamp.v1+json';
 
 /** Keys under the organisation's own prefix; null when the prefix is empty (`HOUBA_LABEL_PREFIX=`). */

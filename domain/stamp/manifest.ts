@@ -10,7 +10,7 @@ export interface StampedManifest {
   readonly digest: Digest;
 }
 
-/** Docker schema 2 becomes OCI by these names alone; no blob is rewritten (architecture, "Stamping is pure"). */
+/** Docker schema 2 becomes OCI by these names alone; no blob is rewritten. */
 const OCI_MEDIA_TYPES: Readonly<Record<string, string>> = {
   'application/vnd.docker.distribution.manifest.v2+json': 'application/vnd.oci.image.manifest.v1+json',
   'application/vnd.docker.distribution.manifest.list.v2+json': 'application/vnd.oci.image.index.v1+json',
@@ -26,9 +26,9 @@ const OCI_MEDIA_TYPES: Readonly<Record<string, string>> = {
 type Json = Record<string, unknown>;
 
 /**
- * Puts a stamp on a manifest or index. The same bytes and annotations always give the same digest, so a repeated
- * placement converges. Upstream's other annotations stay; the keys houba manages, and any key under its prefix,
- * are houba's alone, so that nobody upstream can forge a stamp. Children of an index are not touched.
+ * Puts a stamp on a manifest or index; the same input gives the same bytes (docs/rules/stamp.md#equal-input-gives-equal-bytes).
+ * Upstream's other annotations stay; keys that houba manages are replaced or taken off
+ * (docs/rules/stamp.md#upstream-cannot-forge-a-stamp). Children of an index are not touched.
  *
  * @param bytes a manifest that has been checked (`parseManifest`)
  * @param mediaType its media type, Docker's or OCI's

@@ -3,15 +3,14 @@ import { HoubaError } from '../errors.js';
 import type { Descriptor, ParsedIndex } from '../manifest.js';
 import { isPlatform, platformText } from '../platform.js';
 
-/** An index of some of another one's children. */
 export interface Subset {
   readonly bytes: Uint8Array;
   readonly children: readonly Descriptor[];
 }
 
 /**
- * The index of exactly the children of these platforms: their descriptors as upstream wrote them and in its order, and
- * upstream's annotations (conventions C16). Pure: the same index and platforms give the same bytes.
+ * Makes the index of exactly the children of these platforms: their descriptors as upstream wrote them and in its order, and
+ * upstream's annotations (docs/rules/stamp.md#a-subset-is-upstreams-own).
  *
  * @param bytes what `index` was parsed from
  * @param name of the index, for the message

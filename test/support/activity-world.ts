@@ -1,13 +1,14 @@
 import type { Info } from '@temporalio/activity';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
-import type { ActivitySettings, Dependencies } from '../../activities/dependencies.js';
+import type { Dependencies } from '../../activities/dependencies.js';
 import { createBuildActivities, createRegistryActivities, createSignActivities } from '../../activities/index.js';
 import type { DigestFacts, DigestMemory, DocumentPlace } from '../../adapters/digest-memory.js';
 import type { PolicySource } from '../../domain/durable/messages.js';
 import { HoubaError } from '../../domain/errors.js';
 import { formatPinned, formatRepository, parseReference, type Repository } from '../../domain/reference.js';
 import type { RosterEntry } from '../../domain/roster.js';
+import type { FleetSettings } from '../../domain/settings/fleet-settings.js';
 import type { Steps } from './fake-steps.js';
 import { createMemoryRegistries, type MemoryRegistries } from './memory-registries.js';
 
@@ -17,12 +18,12 @@ export interface ActivityWorld {
   readonly steps: Steps;
   readonly memory: DigestMemory;
   /** The worker's, which a test may change. */
-  readonly settings: ActivitySettings;
+  readonly settings: FleetSettings;
   readonly journal: { readonly event: string; readonly fields: Readonly<Record<string, unknown>> }[];
 }
 
 export interface WorldFacts {
-  readonly settings?: Partial<ActivitySettings>;
+  readonly settings?: Partial<FleetSettings>;
   /** Roster entries by name; the host is the name and `.example` unless it says otherwise. Default: `main`. */
   readonly roster?: Readonly<Record<string, Partial<RosterEntry>>>;
   readonly readPolicies?: (path: string) => Promise<PolicySource[]>;
@@ -57,15 +58,14 @@ export function createWorld(facts: WorldFacts = {}): ActivityWorld {
       purgeRequireApproval: false,
       stability: { windowMs: 7 * 86_400_000, maxWaitMs: 28 * 86_400_000, newTags: false },
       maxConcurrency: 4,
-      hasOracle: facts.openOracle !== undefined,
-      signer: '',
-      builderId: '',
+      attest: { signer: '', builderId: '' },
       verifyKms: [],
       buildPlatform: 'linux/amd64',
-      version: '0.0.0',
       policyDir: null,
       ...facts.settings,
     },
+    version: '1.2.3',
+    hasOracle: facts.openOracle !== undefined,
     roster: new Map(
       Object.entries(facts.roster ?? { main: {} }).map(([name, entry]) => [name, rosterEntry(name, entry)]),
     ),

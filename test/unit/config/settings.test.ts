@@ -38,7 +38,7 @@ describe('defaults', () => {
   it('are those of the specification', () => {
     const { settings, origins, warnings } = loadSettings(HOME);
     expect(settings).toMatchObject({
-      labelPrefix: 'io.houba',
+      prefix: 'io.houba',
       registries: new Map(),
       logFormat: 'text',
       logLevel: 'info',
@@ -72,7 +72,7 @@ describe('defaults', () => {
       maxConcurrency: 4,
       retention: null,
     });
-    expect(settingsOf({ HOUBA_LABEL_PREFIX: '' }).labelPrefix).toBe('');
+    expect(settingsOf({ HOUBA_LABEL_PREFIX: '' }).prefix).toBe('');
   });
 });
 

@@ -40,7 +40,7 @@ const cosign = {
 
 let world: ActivityWorld;
 const open = (settings: WorldFacts['settings'] = {}) => {
-  world = createWorld({ settings: { signer: 'key', version: '1.2.3', ...settings }, tools: { cosign } });
+  world = createWorld({ settings: { attest: { signer: 'key', builderId: '' }, ...settings }, tools: { cosign } });
 };
 beforeEach(() => {
   signed = [];

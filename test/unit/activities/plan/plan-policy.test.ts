@@ -804,8 +804,12 @@ describe('a stamp beside the image', () => {
 describe('signing', () => {
   const cosign = { signStatement: async (statement: Uint8Array) => statement } as unknown as Cosign;
   const recheck = { options: { ...OPTIONS, recheck: true } };
-  const signer = (name: string, settings: object = {}) =>
-    createWorld({ roster: ROSTER, settings: { signer: name, ...settings }, tools: { cosign } });
+  const signer = (name: 'key' | 'keyless' | '', settings: object = {}) =>
+    createWorld({
+      roster: ROSTER,
+      settings: { attest: { signer: name, builderId: '' }, ...settings },
+      tools: { cosign },
+    });
 
   beforeEach(() => {
     world = signer('key');

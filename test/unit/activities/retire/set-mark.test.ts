@@ -66,7 +66,7 @@ describe('a tag that is to go', () => {
     expect(verbs()).toEqual(['ATTACH']);
   });
 
-  it('has a mark at every moment while its reason changes (L28)', async () => {
+  it('has a mark at every moment while its reason changes', async () => {
     await attach({ reason: 'retention-excess' });
     expect(await set(mark())).toBe(true);
     expect(verbs()).toEqual(['ATTACH', 'DELETE']);

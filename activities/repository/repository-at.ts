@@ -1,0 +1,69 @@
+import type { Manifest, ReferrerDescriptor, RegistryReader } from '../../adapters/registry.js';
+import type { Digest } from '../../domain/digest.js';
+import { HoubaError } from '../../domain/errors.js';
+import { type PlacedMark, readMarks } from '../../domain/lifecycle/mark.js';
+import { type ParsedManifest, parseManifest } from '../../domain/manifest.js';
+import { formatPinned, type Repository } from '../../domain/reference.js';
+import { type RecordedStamp, readStamp } from '../../domain/stamp/annotations.js';
+import { stampBeside } from '../../domain/stamp/stamp-of.js';
+
+/** A repository as one step reads it: every request ends when the step is cancelled. */
+export interface RepositoryAt<Where extends Repository = Repository> {
+  readonly repository: Where;
+  readonly prefix: string;
+  readonly signal: AbortSignal;
+  /** What a tag or a digest resolves to, in one HEAD; null: it is not there. */
+  head(reference: string): Promise<Digest | null>;
+  /** @throws HoubaError `NotFound` when it is not there, and what `parseManifest` throws */
+  manifest(digest: Digest): Promise<ReadManifest>;
+  /** Of a tag or a digest, as `manifest`; null: it is not there. */
+  findManifest(reference: string): Promise<ReadManifest | null>;
+  /** @throws HoubaError `NotFound`; `Unsupported` when it is larger than so many bytes */
+  blob(digest: Digest, largest: number): Promise<Uint8Array>;
+  referrers(subject: Digest): Promise<ReferrerDescriptor[]>;
+  /** The deletion marks on a digest. */
+  marks(subject: Digest): Promise<PlacedMark[]>;
+  /**
+   * The stamp of a tag that shows this; referrers are asked for only where they decide (docs/rules/stamp.md#the-stamp-of-a-tag).
+   */
+  stampOf(shown: ReadManifest, tag: string | null): Promise<RecordedStamp | null>;
+}
+
+export interface ReadManifest {
+  readonly raw: Manifest;
+  readonly manifest: ParsedManifest;
+}
+
+/** What reading a repository takes of the dependencies. */
+export interface ReadingDependencies {
+  readonly reader: RegistryReader;
+  readonly settings: { readonly prefix: string };
+}
+
+export function repositoryAt<Where extends Repository>(
+  { reader, settings: { prefix } }: ReadingDependencies,
+  repository: Where,
+  signal: AbortSignal,
+): RepositoryAt<Where> {
+  async function findManifest(reference: string): Promise<ReadManifest | null> {
+    const raw = await reader.getManifest(repository, reference, signal);
+    return raw && { raw, manifest: parseManifest(raw.bytes, raw.mediaType) };
+  }
+  const referrers = (subject: Digest) => reader.listReferrers(repository, subject, {}, signal);
+  return {
+    ...{ repository, prefix, signal, findManifest, referrers },
+    head: async (reference) => (await reader.headManifest(repository, reference, signal))?.digest ?? null,
+    async manifest(digest) {
+      const found = await findManifest(digest);
+      if (found !== null) return found;
+      throw new HoubaError('NotFound', `there is no ${formatPinned(repository, digest)}`);
+    },
+    blob: (digest, largest) => reader.getBlob(repository, digest, largest, signal),
+    marks: async (subject) => readMarks(subject, await referrers(subject), prefix),
+    async stampOf({ raw, manifest }, tag) {
+      const own = readStamp(manifest.annotations, prefix);
+      if (own !== null || prefix === '') return own;
+      return stampBeside(await referrers(raw.digest), tag, prefix)?.stamp ?? null;
+    },
+  };
+}
