@@ -1,5 +1,6 @@
 import { condition, log, setCurrentDetails, upsertSearchAttributes } from '@temporalio/workflow';
 import type { Digest } from '../domain/digest.js';
+import { TRY_AGAIN } from '../domain/durable/retry.js';
 import type {
   Look,
   LookRequest,
@@ -46,9 +47,6 @@ export interface CarriedWait {
 }
 
 type Taken = NonNullable<WaitStatus['taken']> & { readonly because: string };
-
-/** A placement that failed is tried again after this long, or when somebody promotes the tag. */
-const RETRY_AFTER_MS = 3_600_000;
 
 /** The state of one tag's wait, beside the process of `settleTag`. What it means is decided in the domain. */
 export class TagWait {
@@ -209,7 +207,7 @@ export class TagWait {
   failed(message: string): null {
     this.tried += 1;
     this.lastError = message;
-    this.retryAtMs = Date.now() + RETRY_AFTER_MS;
+    this.retryAtMs = Date.now() + TRY_AGAIN.placementMs;
     this.log('wait.failed', { error: message });
     return null;
   }

@@ -1,6 +1,7 @@
 import type { ReferrerDescriptor } from '../../adapters/registry.js';
 import type { Digest } from '../../domain/digest.js';
-import { ERROR_TABLE, HoubaError, type ReportedError, reportError } from '../../domain/errors.js';
+import { isRetried } from '../../domain/durable/retry.js';
+import { HoubaError, type ReportedError, reportError } from '../../domain/errors.js';
 import { unneededManifests } from '../../domain/lifecycle/manifest-graph.js';
 import { isRestored, readMarks } from '../../domain/lifecycle/mark.js';
 import { parseManifest } from '../../domain/manifest.js';
@@ -132,7 +133,7 @@ async function refuseUnlisted(
 
 /** Once a tag is gone there is only forward: what may pass is waited for longer than elsewhere. */
 function goOn(error: unknown): unknown {
-  if (!(error instanceof HoubaError) || !ERROR_TABLE[error.code].retryable) return error;
+  if (!(error instanceof HoubaError) || !isRetried(error.code)) return error;
   return new HoubaError('Interrupted', error.message, { cause: error, facts: error.facts });
 }
 
@@ -163,7 +164,7 @@ async function deleteOne(
   } catch (error) {
     signal.throwIfAborted();
     // What may pass is tried again as a whole: what is gone by then is found gone.
-    if (!(error instanceof HoubaError) || ERROR_TABLE[error.code].retryable) throw error;
+    if (!(error instanceof HoubaError) || isRetried(error.code)) throw error;
     return { tag, deleted: false, kept: null, error: reportError(error) };
   }
 }

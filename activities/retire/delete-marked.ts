@@ -1,5 +1,6 @@
 import type { Digest } from '../../domain/digest.js';
 import type { Judgement, MarkedTag, RetireDecision, Retired } from '../../domain/durable/retire.js';
+import { TRY_AGAIN } from '../../domain/durable/retry.js';
 import { HoubaError } from '../../domain/errors.js';
 import { pendingMark, restoredMark } from '../../domain/lifecycle/mark.js';
 import { stillHolds } from '../../domain/lifecycle/purge.js';
@@ -29,9 +30,6 @@ export interface RetireRequest {
 /** The tag has to stay after all, or it is gone with these. */
 export type RetireResult = { readonly judgement: Judgement } | { readonly retired: Retired };
 
-/** A run takes seconds to minutes. */
-const BUSY_RETRY_MS = 20_000;
-
 /** Reads what may go with the tag. Nothing is deleted yet. */
 export function createListRetirement(deps: Dependencies) {
   const deleter = createTagDeleter(deps);
@@ -56,7 +54,7 @@ export function createDeleteMarked(deps: Dependencies) {
     const policy = subject?.stamp.policy ?? marked.policy;
     const busy = await deps.whoIsAtWork(policy, marked.destination);
     if (busy !== null && !gone)
-      return { judgement: later(marked.digest, `${busy} is at work in the repository`, BUSY_RETRY_MS) };
+      return { judgement: later(marked.digest, `${busy} is at work in the repository`, TRY_AGAIN.busyMs) };
     // The tag is gone; the rest has to wait, and must not be forgotten.
     if (busy !== null) throw new HoubaError('Interrupted', `${busy} is at work in the repository`);
     const { outcomes, leftBehind } = await deleter.delete(

@@ -30,10 +30,7 @@ export const RETIRE_UPDATES = { sweep: 'sweep', approve: 'approve', restore: 're
 /** To the note that something is being deleted in a repository, from who deletes. */
 export const DELETION_SIGNALS = { begun: 'begun', ended: 'ended' } as const;
 
-/** A deletion that is not heard of for so long, in milliseconds, has been given up. */
-export const DELETION_LEASE_MS = 900_000;
-
-/** Name and type of each search attribute, as a server must know them (guide, section 8). */
+/** Type of each search attribute, by its name: as a server must know them, and keys are made from them. */
 export const SEARCH_ATTRIBUTES = {
   HoubaPolicy: 'Keyword',
   HoubaRepository: 'Keyword',

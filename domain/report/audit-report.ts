@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { ERROR_TABLE, type ReportedError } from '../errors.js';
+import { EXIT_CODES, type ReportedError } from '../errors.js';
 import { compareText } from '../text/compare-text.js';
 import { escapeControls } from '../text/escape.js';
 import { NO_PALETTE, type Palette } from './palette.js';
@@ -97,12 +97,12 @@ export interface AuditGates {
 export function auditExitCode({ outcomes, counts }: AuditReport, gates: AuditGates): number {
   const worst = Math.max(0, ...outcomes.map(({ error }) => error?.exit_code ?? 0));
   if (worst > 0) return worst;
-  if (counts.errored > 0) return ERROR_TABLE.Internal.exit;
+  if (counts.errored > 0) return EXIT_CODES.Internal;
   const breached =
     (gates.uncovered && counts.uncovered > 0) ||
     (gates.unsigned && counts.unsigned > 0) ||
     (gates.noSbom && counts.without_sbom > 0);
-  return breached ? ERROR_TABLE.GateBreached.exit : 0;
+  return breached ? EXIT_CODES.GateBreached : 0;
 }
 
 /** One line a gap, and the counts, without those of what no image was probed for. Ends with a line break. */

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { ERROR_TABLE, type ReportedError } from '../errors.js';
+import { EXIT_CODES, type ReportedError } from '../errors.js';
 import { escapeControls } from '../text/escape.js';
 import { NO_PALETTE, type Palette } from './palette.js';
 
@@ -55,7 +55,7 @@ export function addRepository(report: GcReport, more: readonly GcOutcome[]): GcR
 /** The worst exit code of its errors. */
 export function gcExitCode(report: GcReport): number {
   const worst = Math.max(0, ...report.outcomes.map(({ error }) => error?.exit_code ?? 0));
-  return worst === 0 && report.counts.failed > 0 ? ERROR_TABLE.Internal.exit : worst;
+  return worst === 0 && report.counts.failed > 0 ? EXIT_CODES.Internal : worst;
 }
 
 /** An outcome a line, with the digests below it, and the counts. Ends with a line break. */

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { ERROR_TABLE, type ReportedError } from '../errors.js';
+import { EXIT_CODES, type ReportedError } from '../errors.js';
 import { escapeControls } from '../text/escape.js';
 import { NO_PALETTE, type Palette } from './palette.js';
 
@@ -59,7 +59,7 @@ export function addOutcomes(report: PurgeReport, more: readonly PurgeOutcome[]):
 /** The worst exit code of its errors; an image about which nobody could say is none (section 10). */
 export function purgeExitCode(report: PurgeReport): number {
   const worst = Math.max(0, ...report.outcomes.map(({ error }) => error?.exit_code ?? 0));
-  return worst === 0 && report.counts.failed > 0 ? ERROR_TABLE.Internal.exit : worst;
+  return worst === 0 && report.counts.failed > 0 ? EXIT_CODES.Internal : worst;
 }
 
 /** One line an outcome, and the counts. Ends with a line break. */

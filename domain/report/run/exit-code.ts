@@ -1,4 +1,4 @@
-import { ERROR_TABLE, type ReportedError } from '../../errors.js';
+import { EXIT_CODES, type ReportedError } from '../../errors.js';
 import type { PolicyNode, RunReport } from './run-report.js';
 
 /** The worst exit code over all policy and operation errors, 0 when there is none (section 10). */
@@ -8,7 +8,7 @@ export function exitCodeOf(report: RunReport): number {
     for (const error of errorsOf(policy)) worst = Math.max(worst, error.exit_code);
   }
   // A failure that nobody explains is a fault of ours, never a success.
-  return worst === 0 && report.status !== 'ok' ? ERROR_TABLE.Internal.exit : worst;
+  return worst === 0 && report.status !== 'ok' ? EXIT_CODES.Internal : worst;
 }
 
 /** The code of `plan --detailed-exitcode` when there is something to do and no error (architecture, section 4). */

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { ERROR_TABLE } from '../../errors.js';
+import { EXIT_CODES } from '../../errors.js';
 import { OPERATION_KINDS } from './run-report.js';
 
 /** Where the published schema lives; also its `$id`. */
@@ -32,7 +32,7 @@ const Counts = z
 
 const ReportedError = z
   .strictObject({
-    type: z.string().describe(`One of ${Object.keys(ERROR_TABLE).join(', ')}`),
+    type: z.string().describe(`One of ${Object.keys(EXIT_CODES).join(', ')}`),
     message: z.string(),
     exit_code: z.int().min(0).max(255),
   })
