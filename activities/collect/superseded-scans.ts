@@ -1,7 +1,7 @@
 import type { Trust } from '../../adapters/cosign.js';
 import type { ReferrerDescriptor } from '../../adapters/registry.js';
 import type { Digest } from '../../domain/digest.js';
-import { readScanPredicate, SCAN_PREDICATE_TYPE } from '../../domain/evidence/scan.js';
+import { readScanBundle, SCAN_PREDICATE_TYPE } from '../../domain/evidence/scan.js';
 import { readScanReports, type ScanReport, type SignedScan, supersededScans } from '../../domain/lifecycle/gc.js';
 import { parseManifest } from '../../domain/manifest.js';
 import { formatPinned, type Repository } from '../../domain/reference.js';
@@ -104,7 +104,7 @@ async function readSignedScans(
     signal,
   )) {
     if ('fault' in content) continue;
-    const { report: name, attestedAt } = readScanPredicate(content.bytes);
+    const { report: name, attestedAt } = readScanBundle(content.bytes);
     const report = name === null ? null : (names.get(name) ?? null);
     if (report === null) continue;
     const claim = { digest, predicateType: SCAN_PREDICATE_TYPE };

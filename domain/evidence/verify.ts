@@ -6,6 +6,7 @@ import { prefixedKeys } from '../stamp/keys.js';
 import { TRANSFORM_PREDICATE_TYPE } from './predicates.js';
 import { BUILD_TYPE, PROVENANCE_PREDICATE_TYPE } from './provenance.js';
 import { SBOM_MEDIA_TYPES, SBOM_PREDICATE_TYPES, type SbomFormat } from './sbom.js';
+import { readScanPredicate, SCAN_PREDICATE_TYPE } from './scan.js';
 
 /** What can be asked of an image, in the order of the outcomes (section 7.5). */
 export const REQUIREMENTS = ['stamp', 'scan-pass', 'sbom', 'signature', 'provenance'] as const;
@@ -67,7 +68,6 @@ export interface Expectations {
   readonly now: number;
 }
 
-const SCAN_PREDICATE_TYPE = 'https://houba.dev/predicate/scan/v1';
 const SBOM_TYPES: readonly string[] = Object.values(SBOM_PREDICATE_TYPES);
 
 /** The predicate types that must be verified to judge a requirement; empty: it needs no signature. */
@@ -176,29 +176,23 @@ function judgeProvenance({ attestations }: FoundEvidence, { builderId }: Expecta
   return fail([...problems].join('; '));
 }
 
-const Scan = z.object({
-  scanner: z.object({ name: z.string() }).optional(),
-  attested_at: z.string(),
-  summary: z.record(z.string(), z.string()),
-});
-type Scan = z.infer<typeof Scan>;
-
 /** The freshest verified scan: severity first, then age. An annotation nobody signed is never believed (section 7.5). */
 function judgeScan({ attestations }: FoundEvidence, { maxSeverity, maxAgeMs, now }: Expectations): Judgement {
   const candidates = ofType(attestations, SCAN_PREDICATE_TYPE);
   const verified = candidates.filter(verifies);
   if (verified.length === 0) return fail(missing('scan', candidates));
-  let freshest: { scan: Scan; at: number } | null = null;
+  const read: { readonly scanner: string; readonly summary: Annotations; readonly at: number }[] = [];
   for (const { predicate, referrer } of verified) {
-    const { data: scan } = Scan.safeParse(predicate);
-    if (scan === undefined) return fail(`the scan attestation ${referrer} is not of the documented shape`);
-    const at = timeOf(scan.attested_at);
-    if (at === null) return fail(`the scan attestation ${referrer} gives no time: ${JSON.stringify(scan.attested_at)}`);
-    if (freshest === null || at > freshest.at) freshest = { scan, at };
+    const { scanner, attestedAt, summary } = readScanPredicate(predicate);
+    if (scanner === null || attestedAt === null || summary === null)
+      return fail(`the scan attestation ${referrer} is not of the documented shape`);
+    const at = timeOf(attestedAt);
+    if (at === null) return fail(`the scan attestation ${referrer} gives no time: ${JSON.stringify(attestedAt)}`);
+    read.push({ scanner, summary, at });
   }
-  const { scan, at } = freshest as { scan: Scan; at: number };
-  const told = `${scan.scanner?.name ?? 'scan'}, ${new Date(at).toISOString()}`;
-  const breach = maxSeverity === null ? null : breachOf(scan.summary, maxSeverity);
+  const { scanner, summary, at } = read.reduce((freshest, one) => (one.at > freshest.at ? one : freshest));
+  const told = `${scanner}, ${new Date(at).toISOString()}`;
+  const breach = maxSeverity === null ? null : breachOf(summary, maxSeverity);
   if (breach !== null) return fail(`${told}: ${breach}`);
   if (maxAgeMs !== null && now - at > maxAgeMs) {
     const minutes = Math.floor((now - at) / 60_000);
