@@ -30,17 +30,17 @@ export const RETIRE_UPDATES = { sweep: 'sweep', approve: 'approve', restore: 're
 /** To the note that something is being deleted in a repository, from who deletes. */
 export const DELETION_SIGNALS = { begun: 'begun', ended: 'ended' } as const;
 
-/** Type of each search attribute, by its name: as a server must know them, and keys are made from them. */
+/** Name and type of each search attribute, as the server and the keys of the SDK need them. */
 export const SEARCH_ATTRIBUTES = {
-  HoubaPolicy: 'Keyword',
-  HoubaRepository: 'Keyword',
-  HoubaTag: 'Keyword',
-  HoubaDigest: 'Keyword',
-  HoubaPhase: 'Keyword',
-  HoubaOutcome: 'Keyword',
-  HoubaDueAt: 'Datetime',
-  HoubaNeedsHuman: 'Bool',
-} as const;
+  policy: ['HoubaPolicy', 'KEYWORD'],
+  repository: ['HoubaRepository', 'KEYWORD'],
+  tag: ['HoubaTag', 'KEYWORD'],
+  digest: ['HoubaDigest', 'KEYWORD'],
+  phase: ['HoubaPhase', 'KEYWORD'],
+  outcome: ['HoubaOutcome', 'KEYWORD'],
+  dueAt: ['HoubaDueAt', 'DATETIME'],
+  needsHuman: ['HoubaNeedsHuman', 'BOOL'],
+} as const satisfies Record<string, readonly [name: string, type: 'KEYWORD' | 'DATETIME' | 'BOOL']>;
 
 /** The memo field that says which input a running workflow works on; equal inputs may be joined. */
 export const MEMO_INPUT_DIGEST = 'houbaInputDigest';
