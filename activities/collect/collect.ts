@@ -1,4 +1,5 @@
 import type { Digest } from '../../domain/digest.js';
+import { DAY_MS } from '../../domain/duration.js';
 import { HoubaError } from '../../domain/errors.js';
 import {
   type Superseded,
@@ -34,7 +35,6 @@ export interface CollectionRequest {
   readonly apply: boolean;
 }
 
-const DAY_MS = 86_400_000;
 /** Superseded digests, and scan reports, of one repository that go at once: a history has to carry their lists. */
 const MOST_LINKS = 200;
 /**

@@ -4,10 +4,7 @@ import type { ParsedManifest } from '../../domain/manifest.js';
 import { formatPinned, type Repository } from '../../domain/reference.js';
 import { STAMP_ARTIFACT_TYPE } from '../../domain/stamp/keys.js';
 import type { Dependencies } from '../dependencies.js';
-import { readManifest } from '../repository/read-manifest.js';
-
-/** An index of indexes is followed this deep (conventions S3). */
-const DEEPEST_INDEX = 3;
+import { DEEPEST_INDEX, readManifest } from '../repository/read-manifest.js';
 
 /**
  * Looks at a manifest that a copy will bring, and at all that comes with it. One that names a subject becomes a referrer at the

@@ -11,8 +11,8 @@ import { asObject } from '../../domain/text/json.js';
 /** An image's configuration may be this large, in bytes. */
 const LARGEST_CONFIG = 8 * 1024 * 1024;
 
-/** An index of indexes is followed this deep (conventions S3). */
-const DEEPEST_INDEX = 3;
+/** An index of indexes is followed this deep (docs/rules/registry-access.md#everything-read-is-bounded). */
+export const DEEPEST_INDEX = 3;
 
 /** @throws HoubaError `NotFound` when the registry does not have it, and what `parseManifest` throws */
 export async function readManifest(

@@ -1,6 +1,13 @@
 import type { Digest } from '../digest.js';
 import { parseInstant } from '../instant.js';
-import { isRestored, type Mark, type MarkIdentity, type MarkReason, type PlacedMark } from './mark.js';
+import {
+  FASTEST_CLOCK_MS,
+  isRestored,
+  type Mark,
+  type MarkIdentity,
+  type MarkReason,
+  type PlacedMark,
+} from './mark.js';
 
 /** Where a managed tag of a repository stands with the policy. */
 export interface TagStanding {
@@ -56,9 +63,6 @@ export function markChanges(
   for (const [digest, placed] of marks) changes.push(...clearOver(digest, placed, byDigest.get(digest) ?? []));
   return changes;
 }
-
-/** Other workers' clocks may be ahead by so much; a mark from later on would keep its tag for ever. */
-const FASTEST_CLOCK_MS = 86_400_000;
 
 function changeFor(standing: TagStanding, own: readonly PlacedMark[], now: string): MarkChange | null {
   const { tag, digest, reason, identity } = standing;

@@ -1,4 +1,5 @@
 import type { Digest } from '../digest.js';
+import { DAY_MS } from '../duration.js';
 import { formatInstant, parseInstant } from '../instant.js';
 import { prefixedKeys } from '../stamp/keys.js';
 
@@ -35,6 +36,9 @@ export interface PlacedMark {
   readonly subject: Digest;
   readonly mark: Mark;
 }
+
+/** Workers' clocks may differ by so much. A mark from later on would keep its tag for ever. */
+export const FASTEST_CLOCK_MS = DAY_MS;
 
 const PENDING = 'pending-deletion';
 const RESTORED = 'restored';

@@ -1,7 +1,8 @@
 import type { Digest } from '../digest.js';
+import { DAY_MS } from '../duration.js';
 import { formatInstant, parseInstant } from '../instant.js';
 import type { RecordedStamp } from '../stamp/annotations.js';
-import { isRestored, type PlacedMark, pendingMark } from './mark.js';
+import { FASTEST_CLOCK_MS, isRestored, type PlacedMark, pendingMark } from './mark.js';
 import type { UsageAnswer } from './usage.js';
 
 /** What an answer of the usage oracle means for a marked tag (section 8.4). */
@@ -16,11 +17,8 @@ export interface PurgeDecision {
 /** So that no window, however short, makes a loop of it. */
 const SHORTEST_WAIT_MS = 1_000;
 
-/** The clock of whoever made the mark may be ahead by so much. */
-const FASTEST_CLOCK_MS = 86_400_000;
-
 /** An oracle that could not answer is asked again on the next day, or sooner when the window is shorter. */
-const LONGEST_RETRY_MS = 86_400_000;
+const LONGEST_RETRY_MS = DAY_MS;
 
 /** Marked at, plus the idle window, whatever the reason of the mark. */
 export function purgeDueMs(placed: PlacedMark, windowMs: number): number {

@@ -1,3 +1,4 @@
+import { DAY_MS } from '../duration.js';
 import { parseInstant } from '../instant.js';
 import { compareTags, sortTags } from '../selection/version.js';
 
@@ -15,7 +16,6 @@ export interface RetentionLevel {
 }
 
 const DEFAULTS: Retention = { keep: 2, olderThanDays: 30 };
-const DAY_MS = 86_400_000;
 
 /**
  * Each field by itself: the import's, else the fleet's, else the default. null: neither level exists, retention is off.

@@ -14,10 +14,7 @@ import {
 import { pageRemovals } from './removal-page.js';
 import type { RemovalPlan } from './removals.js';
 import type { PlanRequest } from './request.js';
-import type { PlannedWork, PlanPage } from './work.js';
-
-/** What one page of work may hold, in placements, backfills and alias moves together (architecture, section 3). */
-const PAGE = 200;
+import { PAGE_SIZES, type PlannedWork, type PlanPage } from './work.js';
 
 /** Waits of one page: their placements are alike, so that a page of them is well below what a payload may hold. */
 const MOST_WAITS = 5_000;
@@ -61,7 +58,7 @@ export function fillPage(
   const reported = [...settled, ...removed];
   const { listed, rest } = listSome(reported);
 
-  let room = PAGE;
+  let room = PAGE_SIZES.work;
   const take = <Item>(items: readonly Item[]): readonly Item[] => {
     const taken = items.slice(0, room);
     room -= taken.length;

@@ -11,6 +11,25 @@ import type { PlannedTransform } from '../transform/planned-transform.js';
 import type { AliasMove, EvidenceKind } from './plan.js';
 import type { ItemPage } from './plan-item.js';
 
+/**
+ * How much one step or one run of a workflow takes before it goes on with the next page: a payload and a history are bounded
+ * (docs/rules/durability.md#histories-stay-small).
+ */
+export const PAGE_SIZES = {
+  /** Placements, backfills and alias moves together, of a plan that is made anew or held. */
+  work: 200,
+  /** Policies of a fleet: each is a child workflow. */
+  policies: 200,
+  /** Waits that one step observes: an update each, and it has to answer. */
+  waits: 100,
+  /** Tags that one step deletes: the list of what goes with them travels. */
+  deletions: 10,
+  /** Repositories or marked tags of a sweep. */
+  sweep: 100,
+  /** Tags of a repository that an audit has in memory. */
+  audit: 1000,
+} as const;
+
 /** The input of `placeImage`: one image to bring to one tag. Equal inputs give equal bytes. */
 export interface Placement {
   readonly kind: 'imported' | 'updated' | 'restamped';
