@@ -5,6 +5,7 @@ import type { ReportedError } from '../domain/errors.js';
 import type { ItemPage } from '../domain/plan/plan-item.js';
 import type { PlanRequest, PolicyInput } from '../domain/plan/request.js';
 import type { PlanPage } from '../domain/plan/work.js';
+import { failedLine, operationLine } from '../domain/report/run/journal.js';
 import {
   addCounted,
   addOperation,
@@ -143,13 +144,8 @@ export class PolicyRun implements RemovalRecord {
     this.ended.push({ index, position, operation });
     if (failureKey === null || operation.error === null) return;
     this.failed.push(failureKey);
-    const { type, message, exit_code } = operation.error;
-    const { kind, out_tag, src_tag, digest } = operation;
-    const { policy } = this;
-    log.error('operation.failed', {
-      ...{ policy, dest: this.repositoryAt(position), variant: this.variantAt(position) },
-      ...{ kind, out_tag, src_tag, digest, applied: false, error_type: type, error: message, exit_code },
-    });
+    const whose = { policy: this.policy, dest: this.repositoryAt(position), variant: this.variantAt(position) };
+    log.error('operation.failed', failedLine(operationLine(whose, operation, { applied: false }), operation.error));
   }
 
   giveUp(failureKey: string): void {

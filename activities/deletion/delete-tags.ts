@@ -6,6 +6,7 @@ import { unneededManifests } from '../../domain/lifecycle/manifest-graph.js';
 import { isRestored, readMarks } from '../../domain/lifecycle/mark.js';
 import { parseManifest } from '../../domain/manifest.js';
 import { formatTagged, type Repository } from '../../domain/reference.js';
+import type { OperationLine } from '../../domain/report/run/journal.js';
 import type { DestinationRepository } from '../../domain/roster.js';
 import { readStamp, readStampBeside, stampsBeside } from '../../domain/stamp/annotations.js';
 import type { Dependencies } from '../dependencies.js';
@@ -19,7 +20,7 @@ export interface DoomedTag {
   readonly tag: string;
   readonly digest: Digest;
   /** How the journal tells of it. */
-  readonly journal: Readonly<Record<string, unknown>>;
+  readonly journal: Partial<OperationLine>;
 }
 
 export interface DeletionRequest {

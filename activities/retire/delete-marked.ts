@@ -5,6 +5,7 @@ import { HoubaError } from '../../domain/errors.js';
 import { pendingMark, restoredMark } from '../../domain/lifecycle/mark.js';
 import { stillHolds } from '../../domain/lifecycle/purge.js';
 import { formatRepository, formatTagged } from '../../domain/reference.js';
+import { operationLine } from '../../domain/report/run/journal.js';
 import { createTagDeleter, type DeletionList, type DeletionRequest } from '../deletion/delete-tags.js';
 import { removeManifests } from '../deletion/remove-manifests.js';
 import type { Dependencies } from '../dependencies.js';
@@ -81,11 +82,9 @@ function failureOf({ type, message }: { readonly type: string; readonly message:
 
 function requestFor(marked: DoomedMark, facts: Readonly<Record<string, unknown>>): DeletionRequest {
   const { destination, tag, digest, policy } = marked;
-  const journal = {
-    ...{ policy, dest: formatRepository(destination), variant: '', kind: 'deleted', out_tag: tag, src_tag: null },
-    ...{ digest, applied: true, out_digest: digest },
-    ...facts,
-  };
+  const whose = { policy, dest: formatRepository(destination), variant: '' };
+  const operation = { kind: 'deleted', out_tag: tag, src_tag: null, digest } as const;
+  const journal = { ...operationLine(whose, operation, { applied: true, out_digest: digest }), ...facts };
   return { destination, policy, tags: [{ tag, digest, journal }] };
 }
 
