@@ -61,14 +61,14 @@ export function isErrorCode(text: unknown): text is ErrorCode {
   return typeof text === 'string' && Object.hasOwn(EXIT_CODES, text);
 }
 
-/** How an error stands in a report (section 10). */
+/** How an error stands in a report. */
 export interface ReportedError {
   readonly type: string;
   readonly message: string;
   readonly exit_code: number;
 }
 
-/** Anything not in the taxonomy is `Internal`, exit 4 (L31). */
+/** Anything not in the taxonomy is `Internal`, exit 4 (docs/rules/errors.md#what-nobody-classified-is-internal). */
 export function reportError(error: unknown): ReportedError {
   if (error instanceof HoubaError) {
     const message = error.hint === undefined ? error.message : `${error.message} (${error.hint})`;

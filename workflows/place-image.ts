@@ -92,7 +92,10 @@ async function bring(placement: Placement, again: boolean, enter: Enter): Promis
   }
 }
 
-/** Demands upstream's signature where the policy does; without it nothing is read further, and nothing written (S5). */
+/**
+ * Demands upstream's signature where the policy does; without it nothing is read further, and nothing written
+ * (docs/rules/evidence.md#upstreams-signature-is-demanded-before-anything-is-read).
+ */
 async function admit(placement: Placement, enter: Enter): Promise<Placement> {
   const { source, baseDigest, verifyUpstream: signer } = placement;
   if (signer === undefined || signer === null) return placement;
@@ -191,8 +194,10 @@ async function moveAliases(
 }
 
 /**
- * Last in, first out, and not to be cancelled. What cannot be undone is said loudly and waits for a person (guide, section
- * 5). @returns what is left behind because the registry does not delete
+ * Undoes what was written, last in, first out, and not to be cancelled. What cannot be undone waits for a person
+ * (docs/rules/durability.md#compensation-comes-last-in-first-out).
+ *
+ * @returns what is left behind because the registry does not delete
  */
 async function compensate(undo: readonly (() => Promise<Removal>)[], cause: unknown): Promise<Digest[]> {
   const failed: string[] = [];

@@ -26,7 +26,7 @@ export interface PolicyProgress {
   readonly failed: readonly string[];
   readonly done: number;
   readonly total: number;
-  /** Pages that may still follow: a plan that does not shrink has to end (architecture, "A plan is small"). */
+  /** Pages that may still follow: a plan that does not shrink has to end. */
   readonly pagesLeft: number;
   /** Repositories of which this run deletes and newly marks nothing. Left out by a run from before. */
   readonly refused?: readonly string[];

@@ -116,7 +116,7 @@ async function reconcileOne(
       workflowId,
       taskQueue: QUEUES.flow,
       workflowRunTimeout: '24 hours',
-      // A parent that ends must not cut short what its children have to undo (guide, section 2).
+      // A parent that ends must not cut short what its children have to undo.
       parentClosePolicy: 'ABANDON',
       staticSummary: `${input.options.dryRun ? 'plan' : 'reconcile'} ${name}`,
       typedSearchAttributes: policyAttributes(name),

@@ -97,7 +97,10 @@ async function withdrawOthers(run: PolicyRun, policy: string, at: string): Promi
   }
 }
 
-/** The last stages of section 5: what left the selection, what is in surplus, and the clearing of what is over. */
+/**
+ * The last stages (docs/rules/plan.md#stages-follow-each-other): what left the selection, what is in surplus, and the clearing
+ * of what is over.
+ */
 async function remove(run: PolicyRun, { deletions = [], marks = [], concurrency }: PlanPage): Promise<void> {
   if (deletions.length + marks.length === 0) return;
   run.enter('removals');

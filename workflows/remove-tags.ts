@@ -90,7 +90,7 @@ export async function setMarks(run: RemovalRecord, marks: readonly PlannedMark[]
   });
 }
 
-/** Clearing is best effort, and no operation of the report (section 5, stage 7). */
+/** Clearing is best effort, and no operation of the report (docs/rules/retention.md#clearing-is-quiet). */
 async function setMark(run: RemovalRecord, planned: PlannedMark, index: number): Promise<void> {
   const { destination, tag, digest, put, remove, position } = planned;
   const some = remove === undefined ? {} : { remove };

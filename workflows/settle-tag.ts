@@ -89,7 +89,7 @@ async function close(wait: TagWait, outcome: SettleResult['outcome']): Promise<S
   return result;
 }
 
-/** Events of one run, of which a day of hourly runs makes 120 (guide, section 6). */
+/** Events of one run, of which a day of hourly runs makes 120 (docs/rules/durability.md#histories-stay-small). */
 const LONGEST_HISTORY = 1_500;
 
 function isLong(): boolean {

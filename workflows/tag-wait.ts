@@ -120,7 +120,10 @@ export class TagWait {
     return () => this.tried > before || this.state.promoted === null;
   }
 
-  /** A wait without an end would never be noticed; the SDK takes a missing timeout for one (guide, section 2). */
+  /**
+   * A wait without an end would never be noticed; the SDK takes a missing timeout for one
+   * (docs/rules/stability.md#a-wait-has-an-end).
+   */
   refuseBoundless({ windowMs, maxWaitMs, at }: Observation): void {
     if ([windowMs, maxWaitMs, Date.parse(at)].every((ms) => Number.isFinite(ms) && ms >= 0)) return;
     throw failure('PolicyInvalid', 'an observation needs a time, a window and a maximum wait');

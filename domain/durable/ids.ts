@@ -2,7 +2,7 @@ import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex, utf8ToBytes } from '@noble/hashes/utils.js';
 import { formatRepository, formatTagged, type Repository } from '../reference.js';
 
-/** Workflow ids are the locks of the product (Temporal guide, rule 1); every one is built here. */
+/** Workflow ids are the locks of the product (docs/rules/durability.md#the-id-is-the-lock); every one is built here. */
 const LONGEST = 200;
 
 export function fleetId(at: Date): string {
@@ -44,7 +44,7 @@ export function sweepId(verb: 'purge' | 'gc' | 'audit', dryRunAt: Date | null): 
   return dryRunAt === null ? verb : `${verb}-plan-${compactTime(dryRunAt)}`;
 }
 
-/** Cuts what some servers would refuse, and keeps it unique with a hash (guide, section 2). */
+/** Cuts what some servers would refuse, and keeps it unique with a hash (docs/rules/durability.md#the-id-is-the-lock). */
 function bounded(id: string): string {
   if (id.length <= LONGEST) return id;
   const hash = bytesToHex(sha256(utf8ToBytes(id))).slice(0, 16);

@@ -20,7 +20,7 @@ export const WORKFLOWS = {
 
 export const QUERIES = { status: 'status', progress: 'progress' } as const;
 
-/** Of waits (guide, section 8). */
+/** Of waits of tags that settle. */
 export const WAIT_UPDATES = { observe: 'observe', promote: 'promote', hold: 'hold', release: 'release' } as const;
 export const WAIT_SIGNALS = { withdrawn: 'withdrawn' } as const;
 
@@ -30,7 +30,10 @@ export const RETIRE_UPDATES = { sweep: 'sweep', approve: 'approve', restore: 're
 /** To the note that something is being deleted in a repository, from who deletes. */
 export const DELETION_SIGNALS = { begun: 'begun', ended: 'ended' } as const;
 
-/** Name and type of each search attribute, as the server and the keys of the SDK need them. */
+/**
+ * Name and type of each search attribute, as the server and the keys of the SDK need them
+ * (docs/rules/durability.md#names-of-the-wire-do-not-change).
+ */
 export const SEARCH_ATTRIBUTES = {
   policy: ['HoubaPolicy', 'KEYWORD'],
   repository: ['HoubaRepository', 'KEYWORD'],

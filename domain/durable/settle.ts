@@ -12,7 +12,7 @@ export interface Observed {
   readonly reason: string | null;
 }
 
-/** What a person decides about a wait, looking at this digest (conventions S4). */
+/** What a person decides about a wait, looking at this digest (docs/rules/stability.md#a-persons-decision-names-its-digest). */
 export interface WaitDecision extends HumanWord {
   readonly digest: Digest;
 }

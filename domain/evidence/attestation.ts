@@ -7,7 +7,7 @@ import { type PlatformManifest, SBOM_PREDICATE_TYPES, type SbomFormat, type Sbom
 /** How the media types of all versions of a Sigstore bundle begin. */
 export const ANY_BUNDLE = 'application/vnd.dev.sigstore.bundle';
 
-/** Artifact type and layer type of a signed statement (conventions C19). */
+/** Artifact type and layer type of a signed statement (docs/rules/evidence.md#media-types-are-the-standards). */
 export const BUNDLE_MEDIA_TYPE = `${ANY_BUNDLE}.v0.3+json`;
 
 /** By these annotations cosign and others find a bundle without reading it. */
@@ -38,7 +38,7 @@ type Attestation = Omit<MissingAttestation, 'lacking'>;
 
 /**
  * What must still be signed, each kind of statement by itself, so that whatever failed half-way is made good by the next
- * run (L15; architecture, "Evidence for an index"): where the image comes from, its provenance, and each SBOM.
+ * run (docs/rules/evidence.md#each-kind-is-tracked-by-itself): where the image comes from, its provenance, and each SBOM.
  *
  * Only what bears our mark counts: upstream's own bundles may hang on the same manifests. With an empty prefix nothing
  * does, so any bundle of the kind counts.

@@ -15,7 +15,7 @@ export const StepShape = z
   })
   .meta({ id: 'Step' });
 
-/** The body of `transform/v1`. No fields are ever added: /v1 is frozen (section 7.3). */
+/** The body of `transform/v1`. No fields are ever added: /v1 is frozen (docs/rules/evidence.md#a-frozen-predicate-stays). */
 export const TransformPredicate = z
   .strictObject({
     policy: z.string().describe('metadata.name of the policy'),

@@ -10,7 +10,7 @@ export const PROVENANCE_PREDICATE_TYPE = 'https://slsa.dev/provenance/v1';
 /** Says how to read the parameters; docs/reference/provenance.md is what it stands for. */
 export const BUILD_TYPE = 'https://houba.dev/buildtypes/placement/v1';
 
-/** Everything that a policy author decides about a placement (conventions C20). */
+/** Everything that a policy author decides about a placement (docs/rules/evidence.md#provenance-lists-every-input). */
 export const ExternalParameters = z
   .strictObject({
     policy: z.string().describe('metadata.name of the policy'),
@@ -33,7 +33,7 @@ export interface ProvenancePredicate {
     readonly buildType: typeof BUILD_TYPE;
     readonly externalParameters: z.infer<typeof ExternalParameters>;
     readonly internalParameters: {
-      /** Section 3; null for a copy. */
+      /** The transform version; null for a copy. */
       readonly transform_version: string | null;
       /** Whose signature of the source digest was found valid before the import. */
       readonly upstream_verified: string | null;

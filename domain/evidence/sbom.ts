@@ -5,7 +5,9 @@ import { prefixedKeys } from '../stamp/keys.js';
 
 export type SbomFormat = 'spdx-json' | 'cyclonedx-json';
 
-/** Each format's media type is also the artifact type of its referrer (section 7.1). */
+/**
+ * Each format's media type is also the artifact type of its referrer (docs/rules/evidence.md#media-types-are-the-standards).
+ */
 export const SBOM_MEDIA_TYPES: Readonly<Record<SbomFormat, string>> = {
   'spdx-json': 'application/spdx+json',
   'cyclonedx-json': 'application/vnd.cyclonedx+json',
@@ -40,9 +42,9 @@ export interface MissingSbom {
 }
 
 /**
- * What is missing so that a reader finds every platform's inventory both from the tag and from the digest that a
- * runtime reports (L13; architecture, "Evidence for an index"). Upstream's own, which bears no mark of ours, does not count.
- * With an empty prefix a referrer names no platform, so any one of the format counts for all.
+ * What is missing so that a reader finds every platform's inventory both from the tag and from the digest that a runtime
+ * reports (docs/rules/evidence.md#evidence-goes-where-readers-look). Upstream's own, which bears no mark of ours, does not
+ * count. With an empty prefix a referrer names no platform, so any one of the format counts for all.
  *
  * @param subject what the tag resolves to
  * @param platforms its platforms; for a single image, the image itself
@@ -78,7 +80,7 @@ function isOf(annotations: SbomReferrer['annotations'], key: string | undefined,
   return platform === null ? Object.hasOwn(annotations, key) : annotations[key] === platform;
 }
 
-/** What is written on an SBOM's referrer; nothing when the prefix is empty (section 7.1). */
+/** What is written on an SBOM's referrer; nothing when the prefix is empty. */
 export function sbomAnnotations(
   document: {
     readonly format: SbomFormat;
@@ -103,7 +105,10 @@ export function sbomAnnotations(
   };
 }
 
-/** Names an effect by everything that decides its outcome, so that a repetition can be recognised (guide, section 4). */
+/**
+ * Names an effect by everything that decides its outcome, so that a repetition can be recognised
+ * (docs/rules/evidence.md#repeated-evidence-is-recognised).
+ */
 function operationKey(...parts: (string | null)[]): string {
   return `sha256:${bytesToHex(sha256(utf8ToBytes(JSON.stringify(parts))))}`;
 }

@@ -1,6 +1,6 @@
 import { HoubaError } from '../errors.js';
 
-/** How evidence is signed, as configured; texts may be empty (section 3, `HOUBA_ATTEST_*`). */
+/** How evidence is signed (`HOUBA_ATTEST_*`), as configured; texts may be empty. */
 export interface SigningSettings {
   readonly signer: '' | 'keyless' | 'kms' | 'key';
   readonly fulcioUrl: string;
@@ -29,8 +29,8 @@ const PUBLIC_FULCIO = 'https://fulcio.sigstore.dev';
 const PUBLIC_REKOR = 'https://rekor.sigstore.dev';
 
 /**
- * The services of section 7.2. With a key and no addresses nothing is contacted (air-gapped); keyless without any
- * address means the public ones (L22).
+ * The services that a signature goes through (docs/rules/evidence.md#services-are-named-or-public). With a key and no addresses
+ * nothing is contacted (air-gapped); keyless without any address means the public ones.
  *
  * @throws HoubaError `ConfigInvalid` when the settings cannot give a signature that anybody could verify
  */

@@ -3,7 +3,9 @@ import { HoubaError } from '../errors.js';
 
 const STATEMENT_TYPE = 'https://in-toto.io/Statement/v1';
 
-/** Artifact type and layer type of a statement that nobody has signed (conventions C19). */
+/**
+ * Artifact type and layer type of a statement that nobody has signed (docs/rules/evidence.md#media-types-are-the-standards).
+ */
 export const IN_TOTO = 'application/vnd.in-toto+json';
 /** The annotation that tells what it is about. */
 export const IN_TOTO_PREDICATE_TYPE = 'in-toto.io/predicate-type';
@@ -16,7 +18,7 @@ export interface StatementSubject {
 }
 
 /**
- * A complete in-toto Statement v1 as JSON, ready to be signed (section 7.3, L21).
+ * A complete in-toto Statement v1 as JSON, ready to be signed (docs/rules/evidence.md#statements-are-whole).
  *
  * @param predicate a value, or the bytes of a JSON document, which go in as they are: an SBOM may have many megabytes
  * @throws HoubaError `Unsupported` when the bytes are not exactly one JSON object

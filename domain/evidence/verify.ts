@@ -8,7 +8,7 @@ import { BUILD_TYPE, PROVENANCE_PREDICATE_TYPE } from './provenance.js';
 import { SBOM_MEDIA_TYPES, SBOM_PREDICATE_TYPES, type SbomFormat } from './sbom.js';
 import { readScanPredicate, SCAN_PREDICATE_TYPE } from './scan.js';
 
-/** What can be asked of an image, in the order of the outcomes (section 7.5). */
+/** What can be asked of an image, in the order of the outcomes. */
 export const REQUIREMENTS = ['stamp', 'scan-pass', 'sbom', 'signature', 'provenance'] as const;
 export type Requirement = (typeof REQUIREMENTS)[number];
 
@@ -86,7 +86,10 @@ export function isPredicateRead(predicateType: string): boolean {
   return predicateType === SCAN_PREDICATE_TYPE || predicateType === PROVENANCE_PREDICATE_TYPE;
 }
 
-/** One outcome for each requirement asked for, in their order. What cannot be judged has not passed (S17). */
+/**
+ * One outcome for each requirement asked for, in their order. What cannot be judged has not passed
+ * (docs/rules/evidence.md#presence-is-not-verification).
+ */
 export function judgeEvidence(
   asked: readonly Requirement[],
   found: FoundEvidence,
@@ -111,8 +114,8 @@ const pass = (detail: string): Judgement => ({ passed: true, detail });
 const fail = (detail: string): Judgement => ({ passed: false, detail });
 
 /**
- * The stamp that planning goes by (L5): on the manifest, else beside it (section 6, `stamp: referrer`). An alias has none of
- * its own; it shows an image that bears that of another tag.
+ * The stamp that planning goes by (docs/rules/stamp.md#the-stamp-of-a-tag): on the manifest, else beside it (`stamp:
+ * referrer`). An alias has none of its own; it shows an image that bears that of another tag.
  */
 function judgeStamp({ manifest, referrers }: FoundEvidence, { prefix, tag }: Expectations): Judgement {
   if (prefix === '') return fail('HOUBA_LABEL_PREFIX is empty, so a stamp cannot be told from upstream annotations');
@@ -176,7 +179,10 @@ function judgeProvenance({ attestations }: FoundEvidence, { builderId }: Expecta
   return fail([...problems].join('; '));
 }
 
-/** The freshest verified scan: severity first, then age. An annotation nobody signed is never believed (section 7.5). */
+/**
+ * The freshest verified scan: severity first, then age. An annotation nobody signed is never believed
+ * (docs/rules/evidence.md#the-freshest-scan-decides).
+ */
 function judgeScan({ attestations }: FoundEvidence, { maxSeverity, maxAgeMs, now }: Expectations): Judgement {
   const candidates = ofType(attestations, SCAN_PREDICATE_TYPE);
   const verified = candidates.filter(verifies);
@@ -201,7 +207,7 @@ function judgeScan({ attestations }: FoundEvidence, { maxSeverity, maxAgeMs, now
   return pass(told);
 }
 
-/** As `--fail-on` of section 7.4; null: not breached. A count that is missing or none at all cannot be judged. */
+/** Which counts reach the limit; null: none. A count that is missing or no number cannot be judged, and is told as well. */
 function breachOf(summary: Readonly<Record<string, string>>, limit: Severity): string | null {
   // What nobody has rated counts as low, the least that is rated.
   const buckets = limit === 'low' ? SEVERITIES : SEVERITIES.slice(0, SEVERITIES.indexOf(limit) + 1);

@@ -4,7 +4,7 @@ import { compareText } from '../text/compare-text.js';
 import { type ManifestGraph, unneededManifests } from './manifest-graph.js';
 import { MARK_ARTIFACT_TYPE, markKeys } from './mark.js';
 
-/** The raw report of a scan, attached to an image (section 7.4). */
+/** The raw report of a scan, attached to an image (docs/rules/evidence.md#scan-reports-are-data). */
 const SCAN_ARTIFACT_TYPE = 'application/vnd.houba.scan.result.v1';
 
 export interface ScanReport {
@@ -16,7 +16,7 @@ export interface ScanReport {
   readonly timestamp: string | null;
 }
 
-/** A signed statement about a scan: the report's twin (L20). */
+/** A signed statement about a scan: the report's twin (docs/rules/collect.md#old-reports-go-in-pairs). */
 export interface SignedScan {
   /** Of the referrer that holds the bundle. */
   readonly digest: Digest;
@@ -52,10 +52,10 @@ export function readScanReports(
 }
 
 /**
- * The scan reports of one image that newer ones have superseded: all but the `keep` newest of each tool and format,
- * once they are older than the grace time, each with its signed twin. The newest signed one stays with its report,
- * whatever came after it unsigned: an admission rule may need it (L20). So does the newest that claims to be signed:
- * others may trust whom we do not.
+ * The scan reports of one image that newer ones have superseded: all but the `keep` newest of each tool and format, once they
+ * are older than the grace time, each with its signed twin. The newest signed one stays with its report, whatever came after it
+ * unsigned: an admission rule may need it (docs/rules/collect.md#the-newest-signed-report-stays). So does the newest that
+ * claims to be signed: others may trust whom we do not.
  *
  * @returns in the order of deletion: a twin before its report, by which it is found
  */
@@ -204,9 +204,10 @@ export function supersededManifests(
 }
 
 /**
- * Since when, at the latest, each manifest of a thread has been superseded; null where that cannot be told. The
- * successor was placed then, unless it is a restamp: that keeps the time of what it restamps (section 5), so that only
- * its own successor, or a note, bounds the time. A successor that says to be older tells nothing.
+ * Since when, at the latest, each manifest of a thread has been superseded; null where that cannot be told. The successor was
+ * placed then, unless it is a restamp: that keeps the time of what it restamps
+ * (docs/rules/collect.md#grace-counts-from-the-successor), so that only its own successor, or a note, bounds the time. A
+ * successor that says to be older tells nothing.
  */
 function supersededSince(thread: readonly ThreadLink[]): (number | null)[] {
   const since: (number | null)[] = [];

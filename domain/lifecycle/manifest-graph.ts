@@ -21,7 +21,7 @@ export type ManifestGraph = ReadonlyMap<Digest, StoredManifest>;
 /**
  * What goes when `unwanted` goes: everything reached from it (children, evidence, originals, what it superseded) that
  * nothing kept needs, be it as a tag, as a child of an index, as a subject, as the original or, unless the threads are
- * cut, as the predecessor of a stamp (architecture, "The original stays beside it").
+ * cut, as the predecessor of a stamp (docs/rules/purge.md#a-tag-goes-before-its-manifests).
  *
  * @param kept what every other tag resolves to, houba's or not. Evidence tags (`sha256-<hex>`) are no tags here
  * @param threads `cut`: what is superseded is not held by its successor, only by being in `kept`

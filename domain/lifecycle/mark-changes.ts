@@ -20,7 +20,8 @@ export interface TagStanding {
 }
 
 /**
- * One step: `put` is attached first and `remove` deleted then, so that a marked tag is never without its mark (L28).
+ * One step: `put` is attached first and `remove` deleted then, so that a marked tag is never without its mark
+ * (docs/rules/retention.md#a-marked-tag-is-never-unmarked-for-a-moment).
  */
 export interface MarkChange {
   readonly kind: 'set' | 'replace' | 'clear';
@@ -33,13 +34,13 @@ export interface MarkChange {
 }
 
 /**
- * What to change so that every tag has exactly the mark it deserves. A mark for the right reason stays as it is and
- * keeps its time; one for another reason is replaced in one step, by one made now; a tag without a reason has none
- * (section 8.3, "per axis"). A restored tag is not marked again until it would not be marked anyway (guide,
- * `retireTag`). A mark that names a tag which shows something else now is over.
+ * What to change so that every tag has exactly the mark it deserves. A mark for the right reason stays as it is and keeps its
+ * time; one for another reason is replaced in one step, by one made now; a tag without a reason has none
+ * (docs/rules/retention.md#a-right-mark-keeps-its-time). A restored tag is not marked again until it would not be marked anyway
+ * (docs/rules/retention.md#a-restored-tag-stays). A mark that names a tag which shows something else now is over.
  *
- * @param standings every managed tag of one repository, wanted or not. A tag that mode `purge` deletes at once is left
- * out, unless it was restored, which forbids that (`isRestored`)
+ * @param standings every managed tag of one repository, wanted or not. A tag that mode `purge` deletes at once is left out,
+ * unless it was restored, which forbids that (`isRestored`)
  * @param marks the marks found there, by the digest they hang on
  * @param now the run's, ISO 8601
  */
@@ -84,7 +85,10 @@ function changeFor(standing: TagStanding, own: readonly PlacedMark[], now: strin
   return { kind: own.length === 0 ? 'set' : 'replace', tag, digest, put, remove: referrers };
 }
 
-/** Marks on a digest whose tag is not there, and those that name none on a digest that a wanted tag shows (L3). */
+/**
+ * Marks on a digest whose tag is not there, and those that name none on a digest that a wanted tag shows
+ * (docs/rules/retention.md#a-mark-speaks-of-one-tag).
+ */
 function clearOver(digest: Digest, placed: readonly PlacedMark[], here: readonly TagStanding[]): MarkChange[] {
   const wanted = here.some(({ reason }) => reason === null);
   return placed.flatMap(({ mark: { tag }, referrer }) => {

@@ -3,7 +3,10 @@ import { DAY_MS } from '../duration.js';
 import { formatInstant, parseInstant } from '../instant.js';
 import { prefixedKeys } from '../stamp/keys.js';
 
-/** A deletion mark is a referrer of this type without content; all it says is in its annotations (section 8.2). */
+/**
+ * A deletion mark is a referrer of this type without content; all it says is in its annotations
+ * (docs/rules/retention.md#a-mark-says-it-all).
+ */
 export const MARK_ARTIFACT_TYPE = 'application/vnd.houba.lifecycle.pending+json';
 
 /** Why a tag is to go: it left the selection, or it is a valid tag in surplus. */
@@ -17,7 +20,10 @@ export interface MarkIdentity {
 }
 
 export interface Mark {
-  /** The only tag it speaks of; null: it names none, as the earlier implementation's do, and never purges (L3). */
+  /**
+   * The only tag it speaks of; null: it names none, as the earlier implementation's do, and never purges
+   * (docs/rules/retention.md#a-mark-speaks-of-one-tag).
+   */
   readonly tag: string | null;
   /** `restored` protects the tag for as long as there would be a reason to mark it. */
   readonly state: 'pending-deletion' | 'restored';

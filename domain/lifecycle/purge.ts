@@ -5,7 +5,7 @@ import type { RecordedStamp } from '../stamp/annotations.js';
 import { FASTEST_CLOCK_MS, isRestored, type PlacedMark, pendingMark } from './mark.js';
 import type { UsageAnswer } from './usage.js';
 
-/** What an answer of the usage oracle means for a marked tag (section 8.4). */
+/** What an answer of the usage oracle means for a marked tag (docs/rules/purge.md#unknown-use-is-in-use). */
 export interface PurgeDecision {
   readonly decision: 'purge' | 'protect' | 'uncertain';
   /** A sentence for the report. */
@@ -51,7 +51,9 @@ export function stillHolds(askedAtMs: number | undefined, nowMs: number): boolea
   return askedAtMs !== undefined && nowMs - askedAtMs < ANSWER_HOLDS_MS;
 }
 
-/** What of the registry a deletion relies on, read again immediately before it (guide, `retireTag`). */
+/**
+ * What of the registry a deletion relies on, read again immediately before it (docs/rules/purge.md#the-last-look, `retireTag`).
+ */
 export interface LastLook {
   readonly tag: string;
   /** The digest whose deletion was decided. */

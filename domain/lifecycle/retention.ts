@@ -2,7 +2,7 @@ import { DAY_MS } from '../duration.js';
 import { parseInstant } from '../instant.js';
 import { compareTags, sortTags } from '../selection/version.js';
 
-/** How much of a stream is surplus (section 8.3). */
+/** How much of a stream is surplus (docs/rules/retention.md#surplus-is-counted-by-stream). */
 export interface Retention {
   /** The newest of a stream that are never surplus. */
   readonly keep: number;
@@ -38,10 +38,10 @@ export interface StreamTag {
 /**
  * The surplus of one stream: the tags of one variant of one import at one destination. What an alias shows is kept and
  * not counted; a tag that does not say when it was placed is left alone. Of tags placed at the same time the higher
- * version is the newer (L27).
+ * version is the newer (docs/rules/retention.md#surplus-is-counted-by-stream).
  *
  * @param aliasTargets output tags that an alias of the stream points to
- * @returns in the order of section 4
+ * @returns in the order of tags, lowest first
  */
 export function surplusTags(
   stream: readonly StreamTag[],

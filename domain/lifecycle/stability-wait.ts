@@ -63,7 +63,10 @@ export function waitSettings(
   };
 }
 
-/** @param firstSeenMs when houba first saw the tag at this digest; never a date of the publisher's (L2) */
+/**
+ * @param firstSeenMs when houba first saw the tag at this digest; never a date of the publisher's
+ * (docs/rules/stability.md#age-counts-from-first-seen)
+ */
 export function beginWait(digest: Digest, firstSeenMs: number, placed: Digest | null): WaitState {
   return {
     placed,
@@ -136,7 +139,7 @@ export function afterTaking(state: WaitState, taken: Digest): WaitState | null {
 
 /**
  * What to do at a time. Before `take` is carried out without a promotion, the tag is to be resolved once more and the
- * answer to go through `observed`: a timer is a hint (guide, rule 2).
+ * answer to go through `observed`: a timer is a hint (docs/rules/stability.md#a-timer-is-a-hint).
  *
  * @param settings those of the latest observation: a wait never acts on last week's policy
  */
@@ -148,7 +151,7 @@ export function nextStep(state: WaitState, settings: WaitSettings, nowMs: number
   }
   if (state.digest === state.placed) return { kind: 'end', because: 'returned' };
   if (state.held !== null) return { kind: 'wait', untilMs: null };
-  // Exactly the window is enough (section 4).
+  // Exactly the window is enough.
   if (nowMs - state.sinceMs >= settings.windowMs) return { kind: 'take', digest: state.digest, promoted: null };
   if (nowMs - state.startedMs >= settings.maxWaitMs) return { kind: 'choose', among: candidates(state, nowMs) };
   return { kind: 'wait', untilMs: readyAtMs(state, settings) };

@@ -4,7 +4,7 @@ import { escapeControls } from '../text/escape.js';
 import { namesIn } from '../text/json-names.js';
 import type { MarkIdentity } from './mark.js';
 
-/** What the usage oracle is asked: was this digest seen in production since? Sent as JSON (section 8.4). */
+/** What the usage oracle is asked, as JSON: was this digest seen in production since (docs/oracles.md)? */
 export interface UsageQuestion {
   readonly digest: Digest;
   readonly image_ref: string;
@@ -13,7 +13,7 @@ export interface UsageQuestion {
   readonly since: string;
 }
 
-/** `unknown` means in use: only an oracle that answered may let something go (conventions S13). */
+/** `unknown` means in use: only an oracle that answered may let something go (docs/rules/purge.md#unknown-use-is-in-use). */
 export type UsageAnswer =
   | { readonly kind: 'seen'; readonly atMs: number; readonly detail: string }
   | { readonly kind: 'unseen'; readonly detail: string }
@@ -33,8 +33,9 @@ export function usageQuestion(
 }
 
 /**
- * Reads what an oracle printed: one JSON object with the key `last_seen`, which must be there (L17), null or an ISO
- * 8601 time. Anything else is no answer, nor is what speaks of something else than was asked for, or twice.
+ * Reads what an oracle printed: one JSON object with the key `last_seen`, which must be there
+ * (docs/rules/purge.md#unknown-use-is-in-use), null or an ISO 8601 time. Anything else is no answer, nor is what speaks of
+ * something else than was asked for, or twice.
  */
 export function parseUsageAnswer(stdout: string, asked: Pick<UsageQuestion, 'digest' | 'image_ref'>): UsageAnswer {
   let answer: unknown;
@@ -68,8 +69,8 @@ export function unknownUse(why: string): UsageAnswer {
 }
 
 /**
- * One answer for everything a runtime may report of one tag: what it resolves to, and each platform's manifest (L13).
- * One sighting is use, and one question without an answer leaves the whole open.
+ * One answer for everything a runtime may report of one tag: what it resolves to, and each platform's manifest
+ * (docs/rules/purge.md#use-is-asked-at-the-end). One sighting is use, and one question without an answer leaves the whole open.
  */
 export function combineAnswers(answers: readonly UsageAnswer[]): UsageAnswer {
   let latest: UsageAnswer | null = null;

@@ -14,12 +14,15 @@ export interface DesiredFacts {
   readonly stampTo: 'annotations' | 'referrer';
 }
 
-/** `moved` says only that upstream's tag resolves to something else now; when to take it over is the stability window's business. */
+/**
+ * `moved` says only that upstream's tag resolves to something else now; when to take it over is the stability window's
+ * business.
+ */
 export type Decision = 'import' | 'update' | 'restamp' | 'moved' | 'keep';
 
 /**
- * The table of section 5: the first condition that holds decides. Recorded facts are compared with the source,
- * never the mirror's own digest, which stamping changes.
+ * What becomes of a tag: the first condition that holds decides (docs/rules/plan.md#the-first-condition-decides). Recorded
+ * facts are compared with the source, never the mirror's own digest, which stamping changes.
  *
  * @param recorded null when the tag is absent or not houba's
  */

@@ -101,7 +101,10 @@ export function aliasPlacementOf({ targets }: Planning, alias: AliasDecision): A
   return { ...move, position: { target, variant }, destination: destinationOf(targets, target) };
 }
 
-/** What a placed image says of itself; only `created` is the run's time, for that is when the statement is made (section 7.3). */
+/**
+ * What a placed image says of itself; only `created` is the run's time, for that is when the statement is made
+ * (docs/rules/evidence.md#recorded-facts-in-a-backfill).
+ */
 function recordedFacts(planning: Planning, tag: TagDecision): StatementFacts {
   const { policy, targets, now } = planning;
   const { recorded } = tag;

@@ -33,7 +33,10 @@ export interface FilledPage extends Omit<PlanPage, 'error' | 'concurrency'> {
   readonly reported: readonly PlannedOperation[];
 }
 
-/** The stages of section 5 in their order, removals last; what does not fit waits for the next page. */
+/**
+ * The stages in their order (docs/rules/plan.md#stages-follow-each-other), removals last; what does not fit waits for the next
+ * page.
+ */
 export function fillPage(
   planning: Planning,
   plan: PolicyPlan,

@@ -18,13 +18,13 @@ export interface Target {
 
 export interface TargetVariant {
   readonly variant: ResolvedVariant;
-  /** Source tags, in the order of section 4. */
+  /** Source tags, lowest first. */
   readonly selected: readonly string[];
   /** Alias to source tag, both without the suffix. */
   readonly aliases: ReadonlyMap<string, string>;
 }
 
-/** Evidence that a tag may lack although it stays as it is (section 5). */
+/** Evidence that a tag may lack although it stays as it is (docs/rules/plan.md#kept-tags-may-lack-evidence). */
 export type EvidenceKind = 'sbom' | 'attested';
 
 /** What is to be done, or was found, about one output tag. */
@@ -75,7 +75,7 @@ export interface PlanSettings {
   readonly prefix: string;
   /** The fleet's (`HOUBA_STABILITY`), for what an import does not say. */
   readonly stability: WaitSettings & { readonly newTags: boolean };
-  /** The transform's version (section 3) of every variant that is rebuilt. */
+  /** The transform's version of every variant that is rebuilt. */
   readonly transforms: ReadonlyMap<ResolvedVariant, { readonly version: string }>;
   /** Recorded base digests that nobody serves any more, by `missingBaseKey`. */
   readonly missingBases: ReadonlySet<string>;
@@ -87,8 +87,9 @@ export function missingBaseKey(destination: Repository, baseDigest: Digest): str
 }
 
 /**
- * Compares what a policy wants with what was seen (section 5). Pure: the same survey gives the same plan. What is
- * wanted is computed per repository, over all imports that write there (L1).
+ * Compares what a policy wants with what was seen (docs/rules/plan.md#a-plan-is-pure). Pure: the same survey gives the same
+ * plan. What is wanted is computed per repository, over all imports that write there
+ * (docs/rules/plan.md#wanted-is-asked-of-a-whole-repository).
  *
  * @param seen by `formatRepository`; every target's repository is there
  */
@@ -203,7 +204,10 @@ function waitFor(
   return waits ? settings : null;
 }
 
-/** A changed transform or platform is applied to the recorded digest, never to one that may still be waiting (section 5). */
+/**
+ * A changed transform or platform is applied to the recorded digest, never to one that may still be waiting
+ * (docs/rules/plan.md#a-changed-transform-takes-the-recorded-digest).
+ */
 function missingBaseReason(baseDigest: Digest | null): string {
   return `its base digest ${baseDigest} can no longer be fetched, neither here nor from the source`;
 }

@@ -69,7 +69,7 @@ function tagOperation(tag: TagDecision, kind: OperationKind): PlannedOperation {
   };
 }
 
-/** Tags that stay as they are are only counted (section 10). */
+/** Tags that stay as they are are only counted (docs/rules/reports.md#planned-operations-count). */
 export function countKept(plan: PolicyPlan): PlanPage['counted'] {
   return count(
     plan.tags

@@ -70,13 +70,15 @@ export function pageRemovals(
   };
 }
 
-/** The stages of section 5: what left the selection before what is in surplus. */
+/**
+ * The stages in their order (docs/rules/plan.md#stages-follow-each-other): what left the selection before what is in surplus.
+ */
 function bySelectionFirst(marks: readonly PlannedMark[]): PlannedMark[] {
   const isSelection = ({ put }: PlannedMark) => put?.reason === 'dropped-from-selection';
   return [...marks.filter(isSelection), ...marks.filter((mark) => !isSelection(mark))];
 }
 
-/** A list that breaks off early is no wish to let the rest go (L4). */
+/** A list that breaks off early is no wish to let the rest go (docs/rules/plan.md#an-empty-source-is-no-wish). */
 function unlistedError(one: PlannedDeletion | PlannedMark): ReportedError {
   return reportError(
     new HoubaError('PreconditionFailed', `${removalKey(one)} stays: the source does not list its tag, but serves it`, {
@@ -85,7 +87,7 @@ function unlistedError(one: PlannedDeletion | PlannedMark): ReportedError {
   );
 }
 
-/** More than the cap allows is an error, and nothing of it is done (L4). */
+/** More than the cap allows is an error, and nothing of it is done (docs/rules/plan.md#one-run-takes-away-a-share-at-most). */
 function massError({ repository, unwanted, managed }: MassDeletion): ReportedError {
   return reportError(
     new HoubaError(

@@ -33,7 +33,10 @@ export interface MarkDecision {
   readonly baseDigest: Digest | null;
 }
 
-/** A repository of which one run would take away more than it may: nothing of it is deleted or newly marked (L4). */
+/**
+ * A repository of which one run would take away more than it may: nothing of it is deleted or newly marked
+ * (docs/rules/plan.md#one-run-takes-away-a-share-at-most).
+ */
 export interface MassDeletion {
   readonly repository: string;
   /** Tags that would be deleted, or marked and were not. */
@@ -71,8 +74,9 @@ interface ManagedTag {
 }
 
 /**
- * What becomes of the tags whose stamp names this policy (sections 8.2 and 8.3). Which of them are wanted is asked of all
- * imports that write to a repository (L1). Somebody else's tag is never touched.
+ * What becomes of the tags whose stamp names this policy (docs/rules/plan.md#wanted-is-asked-of-a-whole-repository). Which of
+ * them are wanted is asked of all imports that write to a repository
+ * (docs/rules/plan.md#wanted-is-asked-of-a-whole-repository). Somebody else's tag is never touched.
  *
  * @param placed the output tags that this run places anew: what they show now, and how old it is, is over
  */
@@ -156,7 +160,7 @@ function surplusOf(
   });
 }
 
-/** Retention only ever marks, and what somebody restored stays (section 8.3, `isRestored`). */
+/** Retention only ever marks, and what somebody restored stays (docs/rules/retention.md#retention-only-marks, `isRestored`). */
 function isDeleted({ tag, digest, target, reason }: ManagedTag, targets: readonly Target[], found: SeenRepository) {
   if (reason !== 'dropped-from-selection' || targets[target]?.deletionMode !== 'purge') return false;
   return !isRestored(found.marks.get(digest) ?? [], tag);

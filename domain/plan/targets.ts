@@ -11,9 +11,9 @@ import type { Target, TargetVariant } from './plan.js';
  * Expands a policy over the source's tags: which tags and aliases each import writes to each of its destinations.
  *
  * @param upstream the source's tags, in any order
- * @param fallbackMode the last level of the deletion mode's cascade (section 8.2)
- * @throws HoubaError `PolicyInvalid` when two writers want one tag (section 2.4, L8, L10) or the source is a destination,
- * `ConfigInvalid` for an unknown registry
+ * @param fallbackMode the last level of the deletion mode's cascade (docs/rules/retention.md#levels-of-the-deletion-mode)
+ * @throws HoubaError `PolicyInvalid` when two writers want one tag (docs/rules/policy.md#a-tag-has-one-writer) or the source is
+ * a destination, `ConfigInvalid` for an unknown registry
  */
 export function expandTargets(
   policy: ResolvedPolicy,

@@ -107,7 +107,7 @@ export function placementFacts(placement: Placement): StatementFacts {
   };
 }
 
-/** Evidence to add to a tag that is kept: SBOMs, signatures, or both (section 5). */
+/** Evidence to add to a tag that is kept: SBOMs, signatures, or both (docs/rules/plan.md#kept-tags-may-lack-evidence). */
 export interface Backfill {
   readonly position: Position;
   readonly destination: DestinationRepository;
@@ -172,7 +172,10 @@ export interface PlanPage {
   readonly deletions?: readonly PlannedDeletion[];
   /** Those that are made first, then those that are cleared, of which nobody is told. */
   readonly marks?: readonly PlannedMark[];
-  /** Repositories of which this run deletes and newly marks nothing, because it would be too much (L4). */
+  /**
+   * Repositories of which this run deletes and newly marks nothing, because it would be too much
+   * (docs/rules/plan.md#one-run-takes-away-a-share-at-most).
+   */
   readonly refused?: readonly string[];
   /** Tags whose digest has to stand still first. Left out by a plan from before there were waits. */
   readonly waits?: readonly Wait[];
@@ -184,7 +187,7 @@ export interface PlanPage {
   readonly pending: number;
   /** How many operations are only counted for want of room; the journal has them. */
   readonly cut: number;
-  /** A target that could not be read; the others are planned all the same (L7). */
+  /** A target that could not be read; the others are planned all the same (docs/rules/plan.md#what-fails-stays-apart). */
   readonly error: ReportedError | null;
   /** Placements in flight, from the run's options or the worker's setting. */
   readonly concurrency: number;

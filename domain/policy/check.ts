@@ -22,7 +22,7 @@ export function checkPolicy(document: unknown): CheckedPolicy {
 }
 
 /**
- * The rules that look at several fields: unique names and suffixes, destinations, transforms (section 14, L10 and L30).
+ * The rules that look at several fields: unique names and suffixes, destinations, transforms.
  * Works on a document that is wrong elsewhere, so that one mistake does not hide another.
  */
 function crossIssues(document: unknown): DocumentIssue[] {
@@ -76,7 +76,10 @@ function importIssues(entry: Loose | null, defaults: Loose | null, path: Path): 
   return issues;
 }
 
-/** A key that no worker may read, or can verify with, is told before a run (S8). */
+/**
+ * A key that no worker may read, or can verify with, is told before a run
+ * (docs/rules/evidence.md#a-policy-cannot-choose-where-keys-are-read).
+ */
 function upstreamKeyIssues(holder: Loose | null, path: Path): DocumentIssue[] {
   const key = asMap(holder?.verifyUpstream)?.key;
   const problem = typeof key === 'string' && key !== '' ? upstreamKeyProblem(key) : null;
@@ -84,8 +87,8 @@ function upstreamKeyIssues(holder: Loose | null, path: Path): DocumentIssue[] {
 }
 
 /**
- * The transforms of the defaults or of an import and its variants: only images can be rebuilt (L10), and every step has
- * a name and parameters that exist.
+ * The transforms of the defaults or of an import and its variants: only images can be rebuilt
+ * (docs/rules/policy.md#only-images-are-transformed), and every step has a name and parameters that exist.
  */
 function transformIssues(artifactType: unknown, holder: unknown, path: Path): DocumentIssue[] {
   const map = asMap(holder);
@@ -123,7 +126,9 @@ function stepIssues(written: readonly unknown[], path: Path): DocumentIssue[] {
   return [];
 }
 
-/** Equal names or suffixes would overwrite each other's output (L9, L10). */
+/**
+ * Equal names or suffixes would overwrite each other's output (docs/rules/policy.md#names-and-suffixes-of-variants-are-unique).
+ */
 function duplicates(list: readonly unknown[], key: string, path: Path, what: string, absent?: string): DocumentIssue[] {
   const seen = new Map<unknown, number>();
   const issues: DocumentIssue[] = [];

@@ -5,11 +5,14 @@ import { type RejectionRule, rejectionRule, selectTags } from '../selection/sele
 import { sortTags } from '../selection/version.js';
 import type { ResolvedImport } from './resolve.js';
 
-/** What an import makes of a tag list, and why (conventions C10). Tags and aliases are before suffixes. */
+/**
+ * What an import makes of a tag list, and why (docs/rules/selection.md#rules-apply-in-one-order). Tags and aliases are before
+ * suffixes.
+ */
 export interface ImportExplanation {
   readonly name: string;
   readonly variants: readonly { readonly name: string; readonly suffix: string }[];
-  /** In the order of section 4. */
+  /** Lowest first. */
   readonly selected: readonly string[];
   readonly rejected: readonly { readonly tag: string; readonly rule: RejectionRule }[];
   readonly aliases: Readonly<Record<string, string>>;

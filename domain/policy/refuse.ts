@@ -4,7 +4,7 @@ import type { ResolvedImport, ResolvedPolicy } from './resolve.js';
 
 /**
  * Refuses, before anything is read or written, what could not be recognised again in the next run: it would be done
- * over and over (L14), or what has no meaning for the artifact.
+ * over and over (docs/rules/policy.md#what-cannot-be-recorded-is-refused), or what has no meaning for the artifact.
  *
  * @throws HoubaError `PolicyInvalid`
  */

@@ -37,7 +37,7 @@ export interface ResolvedImport {
   readonly verifyUpstream: { readonly key: string } | { readonly identity: string; readonly issuer: string } | null;
 }
 
-/** A policy with its defaults merged in (section 2.3): every field decided. */
+/** A policy with its defaults merged in: every field decided. */
 export interface ResolvedPolicy {
   readonly name: string;
   readonly labels: Readonly<Record<string, string>>;
@@ -48,8 +48,8 @@ export interface ResolvedPolicy {
 }
 
 /**
- * Merges the defaults into every import (section 2.3). What is *present in the document* decides: a key that the import writes
- * wins, also when it is null or empty.
+ * Merges the defaults into every import (docs/rules/policy.md#presence-decides-the-merge). What is *present in the document*
+ * decides: a key that the import writes wins, also when it is null or empty.
  */
 export function resolvePolicy(policy: MirrorPolicy): ResolvedPolicy {
   const { artifactType, source, deletionMode, defaults, imports } = policy.spec;

@@ -4,7 +4,10 @@ import { compareText } from '../text/compare-text.js';
 import { escapeControls } from '../text/escape.js';
 import { NO_PALETTE, type Palette } from './palette.js';
 
-/** What is wrong with an image, the worst first: an outcome has the first that applies (section 9). */
+/**
+ * What is wrong with an image, the worst first: an outcome has the first that applies
+ * (docs/rules/reports.md#an-audit-names-the-worst-gap-first).
+ */
 const GAPS = ['ERROR', 'UNCOVERED', 'UNSIGNED', 'NO-SBOM'] as const;
 type Gap = (typeof GAPS)[number];
 
@@ -93,7 +96,10 @@ export interface AuditGates {
   readonly noSbom: boolean;
 }
 
-/** The worst exit code of its errors; else 1 when a gap is there that fails a run (section 9). */
+/**
+ * The worst exit code of its errors; else 1 when a gap is there that fails a run
+ * (docs/rules/reports.md#an-audit-names-the-worst-gap-first).
+ */
 export function auditExitCode({ outcomes, counts }: AuditReport, gates: AuditGates): number {
   const worst = Math.max(0, ...outcomes.map(({ error }) => error?.exit_code ?? 0));
   if (worst > 0) return worst;

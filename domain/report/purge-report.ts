@@ -56,7 +56,10 @@ export function addOutcomes(report: PurgeReport, more: readonly PurgeOutcome[]):
   return { ...report, counts, outcomes: outcomes.slice(0, MOST_LISTED), outcomes_cut: report.outcomes_cut + cut };
 }
 
-/** The worst exit code of its errors; an image about which nobody could say is none (section 10). */
+/**
+ * The worst exit code of its errors; an image about which nobody could say is none
+ * (docs/rules/errors.md#the-worst-code-ends-a-command).
+ */
 export function purgeExitCode(report: PurgeReport): number {
   const worst = Math.max(0, ...report.outcomes.map(({ error }) => error?.exit_code ?? 0));
   return worst === 0 && report.counts.failed > 0 ? EXIT_CODES.Internal : worst;

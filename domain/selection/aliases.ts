@@ -14,7 +14,9 @@ export interface AliasExpansion {
   readonly unusable: string[];
 }
 
-/** Alias → target of each rendered template (section 4), before suffixes. */
+/**
+ * Alias → target of each rendered template (docs/rules/selection.md#an-alias-shows-the-highest-of-its-group), before suffixes.
+ */
 export function expandAliases(
   templates: readonly string[],
   selected: Iterable<string>,
@@ -53,7 +55,10 @@ export function expandAliasTemplates(
   return { aliases, unfilled, unusable: [...unusable] };
 }
 
-/** Aliases that are also concrete tags (L8): both would be written, so the caller refuses them. */
+/**
+ * Aliases that are also concrete tags (docs/rules/policy.md#a-tag-has-one-writer): both would be written, so the caller refuses
+ * them.
+ */
 export function aliasClashes(tags: Iterable<string>, aliases: Iterable<string>): string[] {
   const concrete = new Set(tags);
   return sortTags(new Set(aliases)).filter((alias) => concrete.has(alias));

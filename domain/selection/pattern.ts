@@ -1,7 +1,10 @@
 import { RE2JS } from 're2js';
 import { HoubaError } from '../errors.js';
 
-/** A policy's regular expression: searched, not anchored, in linear time (section 4, conventions S10). */
+/**
+ * A policy's regular expression: searched, not anchored, in linear time
+ * (docs/rules/selection.md#patterns-are-searched-in-linear-time).
+ */
 export interface Pattern {
   readonly source: string;
   matches(text: string): boolean;

@@ -6,13 +6,16 @@ import { parseVersion, sortTags } from './version.js';
 export type RejectionRule = 'evidence-tag' | 'includeRegex' | `excludeRegex[${number}]` | 'semverOnly';
 
 export interface SelectedTags {
-  /** In the order of section 4, lowest first, each once. */
+  /** Lowest first, each once. */
   readonly selected: string[];
-  /** Entries of `names` that the upstream does not have (D5). */
+  /** Entries of `names` that the upstream does not have. */
   readonly missingNames: string[];
 }
 
-/** The concrete tags of an import (section 4): a pure function of what exists and of what the policy says. */
+/**
+ * The concrete tags of an import (docs/rules/selection.md#selection-is-pure): a pure function of what exists and of what the
+ * policy says.
+ */
 export function selectTags(upstream: Iterable<string>, selection: TagSelection): SelectedTags {
   const existing = new Set(upstream);
   const reject = rejectionRule(selection);
@@ -23,8 +26,8 @@ export function selectTags(upstream: Iterable<string>, selection: TagSelection):
 }
 
 /**
- * The first rule that leaves a tag out, or null for a selected one. Evidence stored under a tag name is never selected (L24);
- * `names` come before every other rule.
+ * The first rule that leaves a tag out, or null for a selected one. Evidence stored under a tag name is never selected
+ * (docs/rules/selection.md#evidence-tags-are-no-images); `names` come before every other rule.
  * @throws HoubaError `PolicyInvalid` for a pattern that does not compile
  */
 export function rejectionRule(selection: TagSelection): (tag: string) => RejectionRule | null {

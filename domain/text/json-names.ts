@@ -12,7 +12,7 @@ const COLON = /\s*:/y;
 
 /**
  * All names of a JSON text in their order, each as often as it stands there. Of equal names `JSON.parse` tells the last, Go
- * programs put some together of all (conventions S3).
+ * programs put some together of all (docs/rules/registry-access.md#no-double-meaning).
  *
  * @param json which `JSON.parse` accepts
  */

@@ -57,7 +57,7 @@ function toPem(base64: string): string {
   return ['-----BEGIN CERTIFICATE-----', ...lines, '-----END CERTIFICATE-----', ''].join('\n');
 }
 
-/** null: not a certificate (RFC 5280, section 4.1). */
+/** null: not a certificate (RFC 5280, 4.1). */
 function hashSubject(base64: string): string | null {
   if (!BASE64.test(base64) || base64.length % 4 !== 0) return null;
   const bytes = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
@@ -78,7 +78,9 @@ type Block = Sequence['valueBlock']['value'][number];
 const UNIVERSAL = 1;
 const TAG = { utf8: 0x0c, sequence: 0x30, set: 0x31 };
 
-/** UTF8String, PrintableString, TeletexString, IA5String, VisibleString, UniversalString, BMPString: those that OpenSSL folds. */
+/**
+ * UTF8String, PrintableString, TeletexString, IA5String, VisibleString, UniversalString, BMPString: those that OpenSSL folds.
+ */
 const FOLDED: ReadonlySet<number> = new Set([12, 19, 20, 22, 26, 28, 30]);
 
 /**

@@ -16,7 +16,10 @@ const SYSTEMS = [
 
 type System = (typeof SYSTEMS)[number];
 
-/** Scheme and host, not the path (D12). `file:`, `cdrom:` and the like name no host, and stay. */
+/**
+ * Scheme and host, not the path (docs/rules/transform.md#a-mirror-is-a-scheme-and-a-host). `file:`, `cdrom:` and the like name
+ * no host, and stay.
+ */
 const ORIGIN = /https?:\/\/[^/\s]+/g;
 
 const MIRROR = /^https?:\/\/(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9a-fA-F:.]+\])(?::[0-9]{1,5})?$/;

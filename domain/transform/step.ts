@@ -10,9 +10,9 @@ export interface TransformStep {
 export type { LayerFile } from './image-files.js';
 
 /**
- * A kind of transform step (section 3). It runs nothing in the image: it looks at what the base has and says which files
- * and variables to add. So it works where there is no shell, for every architecture, and no parameter meets one.
- * A new kind is one file like those beside this, and one line in kinds.ts.
+ * A kind of transform step (docs/rules/transform.md#steps-add-files-and-run-nothing). It runs nothing in the image: it looks at
+ * what the base has and says which files and variables to add. So it works where there is no shell, for every architecture, and
+ * no parameter meets one. A new kind is one file like those beside this, and one line in kinds.ts.
  */
 export interface StepKind<Params = unknown> {
   /** As policies write it, and as the stamp tells it. */
@@ -52,7 +52,10 @@ export interface PackageMirror {
   readonly apk: string | null;
 }
 
-/** A resource as the transform version counts it (section 3): always these six keys. */
+/**
+ * A resource as the transform version counts it (docs/rules/transform.md#the-version-covers-all-that-decides): always these six
+ * keys.
+ */
 export interface Resource extends PackageMirror {
   readonly kind: 'caCert' | 'packageMirror';
   readonly name: string;

@@ -12,7 +12,8 @@ export interface ResolvedStep {
 
 /**
  * What a transform is, in one value: it changes with the order of steps, their parameters, the text of a certificate and the
- * address of a mirror (section 3). The form is that of the original, so that what it built is not built again.
+ * address of a mirror (docs/rules/transform.md#the-version-covers-all-that-decides). The form never changes: every rebuilt
+ * image would be built again.
  */
 export function transformVersion(steps: readonly ResolvedStep[]): Digest {
   const entries = steps.map(({ name, params, resources }) => [name, params, resources]);

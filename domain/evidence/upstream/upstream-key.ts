@@ -1,7 +1,10 @@
 import { type Digest, digestOf } from '../../digest.js';
 import { HoubaError } from '../../errors.js';
 
-/** Where cosign would read a key from besides files and key services; a policy must not send the worker there (S8). */
+/**
+ * Where cosign would read a key from besides files and key services; a policy must not send the worker there
+ * (docs/rules/evidence.md#a-policy-cannot-choose-where-keys-are-read).
+ */
 const ELSEWHERE: ReadonlySet<string> = new Set(['http', 'https', 'env', 'file', 'k8s', 'gitlab', 'github']);
 
 const PEM = /^\s*-----BEGIN PUBLIC KEY-----([A-Za-z0-9+/=\s]+)-----END PUBLIC KEY-----\s*$/;

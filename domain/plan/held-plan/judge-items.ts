@@ -51,7 +51,7 @@ export function judgeItems(saved: PlannedItems, fresh: FreshPlan): JudgedItems {
       (found === undefined ? null : differences(item, found, sight));
     if (why === null && found !== undefined) agreed.push(item);
     else if (why === null && isDone(item, sight)) done.push(item);
-    // What clears a mark is not told in any report (section 5, stage 7).
+    // What clears a mark is not told in any report (docs/rules/retention.md#clearing-is-quiet).
     else if (item.kind === 'unmarked') done.push(item);
     else refused.push({ item, why: why ?? whyGone(item, byTag.get(tagOf(item)), sight) });
   }

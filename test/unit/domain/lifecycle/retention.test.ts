@@ -46,7 +46,7 @@ describe('surplusTags', () => {
       ['1.1'],
     ],
     [
-      'of tags placed at one time the higher version is the newer (L27)',
+      'of tags placed at one time the higher version is the newer',
       { '7.2.9': 40, '7.2.10': 40 },
       1,
       30,
