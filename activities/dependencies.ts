@@ -11,7 +11,7 @@ import type { UsageOracle } from '../adapters/usage-oracle.js';
 import type { PolicySource } from '../domain/durable/messages.js';
 import type { SbomFormat } from '../domain/evidence/sbom.js';
 import type { RetentionLevel } from '../domain/lifecycle/retention.js';
-import type { WaitSettings } from '../domain/lifecycle/stability-wait.js';
+import type { WaitSettings } from '../domain/lifecycle/settle.js';
 import type { Repository } from '../domain/reference.js';
 import type { Roster } from '../domain/roster.js';
 import type { TransformResources } from '../domain/transform/step.js';

@@ -17,7 +17,7 @@ import {
 import type { Position } from '../domain/report/run/position.js';
 import type { Operation } from '../domain/report/run/run-report.js';
 import { reportFailure } from './failures.js';
-import type { RemovalRecord } from './remove-tags.js';
+import type { RemovalRecord } from './mark-or-delete-tags.js';
 
 /** What a run that continues as new carries along. */
 export interface PolicyProgress {

@@ -19,11 +19,11 @@ import type { Position } from '../domain/report/run/position.js';
 import { newOperation, type Operation } from '../domain/report/run/run-report.js';
 import { reportFailure } from './failures.js';
 import { inParallel } from './in-parallel.js';
-import { observeWaits } from './observe-waits.js';
+import { deleteTags, setMarks } from './mark-or-delete-tags.js';
+import { observeWaits } from './observe-settling.js';
 import { placeChild } from './place-child.js';
 import type { PlacementResult } from './place-image.js';
 import { type PolicyProgress, PolicyRun, takenBy } from './policy-run.js';
-import { deleteTags, setMarks } from './remove-tags.js';
 import { outcomeAttributes } from './search-attributes.js';
 import { steps } from './steps.js';
 

@@ -7,11 +7,11 @@ import {
   supersededManifests,
   supersededNote,
   type ThreadLink,
-} from '../../domain/lifecycle/gc.js';
+} from '../../domain/lifecycle/collect.js';
 import { type ManifestGraph, unneededManifests } from '../../domain/lifecycle/manifest-graph.js';
 import { MARK_ARTIFACT_TYPE } from '../../domain/lifecycle/mark.js';
 import { formatRepository, type Repository } from '../../domain/reference.js';
-import type { GcOutcome } from '../../domain/report/gc-report.js';
+import type { GcOutcome } from '../../domain/report/collect-report.js';
 import type { DestinationRepository } from '../../domain/roster.js';
 import { askAboutPlaced } from '../deletion/ask-oracle.js';
 import { dropEvidenceTags } from '../deletion/delete-tags.js';

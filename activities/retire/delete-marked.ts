@@ -3,7 +3,7 @@ import type { Judgement, MarkedTag, RetireDecision, Retired } from '../../domain
 import { TRY_AGAIN } from '../../domain/durable/retry.js';
 import { HoubaError } from '../../domain/errors.js';
 import { pendingMark, restoredMark } from '../../domain/lifecycle/mark.js';
-import { stillHolds } from '../../domain/lifecycle/purge.js';
+import { isFresh } from '../../domain/lifecycle/retire.js';
 import { formatRepository, formatTagged } from '../../domain/reference.js';
 import { operationLine } from '../../domain/report/run/journal.js';
 import { createTagDeleter, type DeletionList, type DeletionRequest } from '../deletion/delete-tags.js';
@@ -50,7 +50,7 @@ export function createDeleteMarked(deps: Dependencies) {
     const gone = judgement.act === 'end' && judgement.gone;
     if (judgement.act !== 'delete' && !gone) return { judgement };
     // An answer ages while the registry is away.
-    if (!gone && !stillHolds(askedAtMs, Date.now())) return { judgement: later(marked.digest, STALE, 0) };
+    if (!gone && !isFresh(askedAtMs, Date.now())) return { judgement: later(marked.digest, STALE, 0) };
     // Whoever found the tag may have read another mark, or none.
     const policy = subject?.stamp.policy ?? marked.policy;
     const busy = await deps.whoIsAtWork(policy, marked.destination);

@@ -2,7 +2,7 @@ import type { Digest } from '../../domain/digest.js';
 import type { Judgement } from '../../domain/durable/retire.js';
 import { TRY_AGAIN } from '../../domain/durable/retry.js';
 import { type PlacedMark, pendingMark, readMarks } from '../../domain/lifecycle/mark.js';
-import { lastLook } from '../../domain/lifecycle/purge.js';
+import { lastLook } from '../../domain/lifecycle/retire.js';
 import type { DestinationRepository } from '../../domain/roster.js';
 import { type RecordedStamp, readStamp, readStampBeside } from '../../domain/stamp/annotations.js';
 import { purgeWindow } from '../deletion/ask-oracle.js';

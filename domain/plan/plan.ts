@@ -1,5 +1,5 @@
 import type { Digest } from '../digest.js';
-import { type WaitSettings, waitSettings } from '../lifecycle/stability-wait.js';
+import { type WaitSettings, waitSettings } from '../lifecycle/settle.js';
 import type { ResolvedImport, ResolvedPolicy, ResolvedVariant } from '../policy/resolve.js';
 import { formatPinned, formatRepository, type Repository } from '../reference.js';
 import type { RecordedStamp } from '../stamp/annotations.js';

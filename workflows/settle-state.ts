@@ -26,7 +26,7 @@ import {
   type WaitState,
   type WaitStep,
   withdrawn,
-} from '../domain/lifecycle/stability-wait.js';
+} from '../domain/lifecycle/settle.js';
 import type { Observation, Placement } from '../domain/plan/work.js';
 import { formatRepository, formatTagged } from '../domain/reference.js';
 import { failure } from './failures.js';
@@ -49,7 +49,7 @@ export interface CarriedWait {
 type Taken = NonNullable<WaitStatus['taken']> & { readonly because: string };
 
 /** The state of one tag's wait, beside the process of `settleTag`. What it means is decided in the domain. */
-export class TagWait {
+export class SettleState {
   private state: WaitState;
   private latest: Observation;
   private attempt: number;

@@ -34,7 +34,7 @@ export interface CarriedRetirement {
 }
 
 /** The state of one marked tag, beside the process of `retireTag`. */
-export class TagRetirement {
+export class RetireState {
   private marked: MarkedTag;
   private requireApproval: boolean;
   private approved: CarriedRetirement['approved'];

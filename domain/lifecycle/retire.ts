@@ -47,7 +47,7 @@ export function judgeUse(answer: UsageAnswer, nowMs: number, windowMs: number): 
 const ANSWER_HOLDS_MS = 2_700_000;
 
 /** Whether a tag may go by an answer of this time; undefined: nobody knows when it was given. */
-export function stillHolds(askedAtMs: number | undefined, nowMs: number): boolean {
+export function isFresh(askedAtMs: number | undefined, nowMs: number): boolean {
   return askedAtMs !== undefined && nowMs - askedAtMs < ANSWER_HOLDS_MS;
 }
 

@@ -10,7 +10,7 @@ import {
   supersededNote,
   supersededScans,
   type ThreadLink,
-} from '../../../../domain/lifecycle/gc.js';
+} from '../../../../domain/lifecycle/collect.js';
 import type { StoredManifest } from '../../../../domain/lifecycle/manifest-graph.js';
 import { MARK_ARTIFACT_TYPE, pendingMark, readMarks } from '../../../../domain/lifecycle/mark.js';
 import { DAY, daysAgo, digest, NOW, SUBJECT } from './samples.js';
