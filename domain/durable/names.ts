@@ -20,20 +20,15 @@ export const WORKFLOWS = {
 
 export const QUERIES = { status: 'status', progress: 'progress' } as const;
 
-/** Of waits of tags that settle. */
 export const WAIT_UPDATES = { observe: 'observe', promote: 'promote', hold: 'hold', release: 'release' } as const;
 export const WAIT_SIGNALS = { withdrawn: 'withdrawn' } as const;
 
-/** Of retirements. */
 export const RETIRE_UPDATES = { sweep: 'sweep', approve: 'approve', restore: 'restore' } as const;
 
-/** To the note that something is being deleted in a repository, from who deletes. */
+/** Of `noteDeletions`. */
 export const DELETION_SIGNALS = { begun: 'begun', ended: 'ended' } as const;
 
-/**
- * Name and type of each search attribute, as the server and the keys of the SDK need them
- * (docs/rules/durability.md#names-of-the-wire-do-not-change).
- */
+/** Search attributes by name and type (docs/rules/durability.md#names-of-the-wire-do-not-change). */
 export const SEARCH_ATTRIBUTES = {
   policy: ['HoubaPolicy', 'KEYWORD'],
   repository: ['HoubaRepository', 'KEYWORD'],

@@ -1,11 +1,7 @@
 import type { ErrorCode } from '../errors.js';
 
-/**
- * How long a kind of step may take and how it is repeated, in milliseconds (docs/rules/durability.md#options-stand-in-one-place).
- * Whether an error is repeated at all, its code decides: `ATTEMPTS`.
- */
+/** Times of a kind of step, in milliseconds (docs/rules/durability.md#options-stand-in-one-place). */
 export interface StepTimes {
-  /** One attempt. */
   readonly attemptMs: number;
   /** All attempts, with the waits between them. */
   readonly wholeMs: number;
@@ -21,17 +17,15 @@ const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
 
 export const STEP_TIMES = {
-  /** A walk over whole repositories. */
   plan: { attemptMs: 2 * HOUR, wholeMs: 12 * HOUR, firstWaitMs: 5 * SECOND, longestWaitMs: 5 * MINUTE },
   read: { attemptMs: 2 * MINUTE, wholeMs: 30 * MINUTE, firstWaitMs: 2 * SECOND, longestWaitMs: MINUTE },
   copy: { attemptMs: 30 * MINUTE, wholeMs: 6 * HOUR, firstWaitMs: 5 * SECOND, longestWaitMs: 5 * MINUTE },
-  /** A small write: a tag, a mark, a stamp. */
   move: { attemptMs: 2 * MINUTE, wholeMs: HOUR, firstWaitMs: 2 * SECOND, longestWaitMs: MINUTE },
   inventory: {
     ...{ attemptMs: 30 * MINUTE, wholeMs: 2 * HOUR, firstWaitMs: 10 * SECOND, longestWaitMs: 5 * MINUTE },
     attempts: 5,
   },
-  /** A person may wait for it: the first wait is short, and the hourly run comes back where there is no builder. */
+  /** A person may wait for it, and the hourly run comes back where there is no builder. */
   build: {
     ...{ attemptMs: 2 * HOUR, wholeMs: 8 * HOUR, firstWaitMs: 5 * SECOND, longestWaitMs: 10 * MINUTE },
     attempts: 5,
@@ -39,20 +33,16 @@ export const STEP_TIMES = {
   verify: { attemptMs: 5 * MINUTE, wholeMs: HOUR, firstWaitMs: 5 * SECOND, longestWaitMs: MINUTE },
   sign: { attemptMs: 5 * MINUTE, wholeMs: HOUR, firstWaitMs: 5 * SECOND, longestWaitMs: MINUTE },
   control: { attemptMs: MINUTE, wholeMs: 15 * MINUTE, firstWaitMs: SECOND, longestWaitMs: 30 * SECOND },
-  /** A deletion goes on once it has begun. */
   removal: { attemptMs: 15 * MINUTE, wholeMs: 2 * HOUR, firstWaitMs: 2 * SECOND, longestWaitMs: 5 * MINUTE },
   /** Waits for a retirement that may be busy: its own steps are bounded. */
   starting: { attemptMs: 4 * HOUR, wholeMs: 12 * HOUR, firstWaitMs: 5 * SECOND, longestWaitMs: 5 * MINUTE },
   /** Each answer of the oracle has a timeout of its own. */
   asking: { attemptMs: 30 * MINUTE, wholeMs: 2 * HOUR, firstWaitMs: 5 * SECOND, longestWaitMs: 5 * MINUTE },
-  /** What is left behind needs a person: it is tried for a day. */
+  /** For a day: what is left behind needs a person. */
   compensation: { attemptMs: 2 * MINUTE, wholeMs: 24 * HOUR, firstWaitMs: 5 * SECOND, longestWaitMs: 10 * MINUTE },
 } as const satisfies Record<string, StepTimes>;
 
-/**
- * How often a step is tried by the code of its error (docs/rules/errors.md#the-code-decides-whether-to-try-again): once where
- * time mends nothing, for ever where the other side says how long to wait or will come back.
- */
+/** Attempts by the code of the error (docs/rules/errors.md#the-code-decides-whether-to-try-again). */
 export const ATTEMPTS: Readonly<Record<ErrorCode, number>> = {
   PolicyInvalid: 1,
   ReferenceInvalid: 1,
@@ -77,7 +67,6 @@ export const ATTEMPTS: Readonly<Record<ErrorCode, number>> = {
   Interrupted: Number.POSITIVE_INFINITY,
 };
 
-/** Whether trying again can help. */
 export function isRetried(code: ErrorCode): boolean {
   return ATTEMPTS[code] > 1;
 }
@@ -86,10 +75,7 @@ export function isRetried(code: ErrorCode): boolean {
 export const LIFE_SIGNS = {
   /** A step heartbeats this often at least; a cancellation travels back on the answer. */
   beatMs: 3 * SECOND,
-  /**
-   * Another worker takes a step over after this much silence: more than three beats. A worker that only stalled runs on, and a
-   * step bears being run twice.
-   */
+  /** Of more than three beats. A worker that only stalled runs on: a step bears being run twice. */
   silenceMs: 10 * SECOND,
   /** A deletion that is not heard of for so long has been given up. */
   deletionLeaseMs: 15 * MINUTE,
@@ -97,11 +83,9 @@ export const LIFE_SIGNS = {
 
 /** When a waiting workflow tries again what failed, unless somebody wakes it; in milliseconds. */
 export const TRY_AGAIN = {
-  /** A placement that a settling tag came to. */
   placementMs: HOUR,
-  /** A step of a retirement. */
   retirementMs: HOUR,
-  /** A deletion while a run is busy in the repository: such a run takes seconds to minutes. */
+  /** A deletion in a repository where a run is busy. */
   busyMs: 20 * SECOND,
   /** A question that nobody could answer, where the idle window is not shorter. */
   unknownMs: 24 * HOUR,

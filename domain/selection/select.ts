@@ -2,7 +2,6 @@ import { isEvidenceTag } from '../reference.js';
 import { compilePattern } from './pattern.js';
 import { parseVersion, sortTags } from './version.js';
 
-/** The rule that leaves a tag out, as `policy test` names it. */
 export type RejectionRule = 'evidence-tag' | 'includeRegex' | `excludeRegex[${number}]` | 'semverOnly';
 
 export interface SelectedTags {
@@ -12,10 +11,7 @@ export interface SelectedTags {
   readonly missingNames: string[];
 }
 
-/**
- * The concrete tags of an import (docs/rules/selection.md#selection-is-pure): a pure function of what exists and of what the
- * policy says.
- */
+/** Selects the concrete tags of an import (docs/rules/selection.md#selection-is-pure). */
 export function selectTags(upstream: Iterable<string>, selection: TagSelection): SelectedTags {
   const existing = new Set(upstream);
   const reject = rejectionRule(selection);
@@ -26,8 +22,7 @@ export function selectTags(upstream: Iterable<string>, selection: TagSelection):
 }
 
 /**
- * The first rule that leaves a tag out, or null for a selected one. Evidence stored under a tag name is never selected
- * (docs/rules/selection.md#evidence-tags-are-no-images); `names` come before every other rule.
+ * The rule that leaves a tag out (docs/rules/selection.md#rules-apply-in-one-order); null: it is selected.
  * @throws HoubaError `PolicyInvalid` for a pattern that does not compile
  */
 export function rejectionRule(selection: TagSelection): (tag: string) => RejectionRule | null {

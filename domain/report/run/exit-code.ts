@@ -1,10 +1,7 @@
 import { EXIT_CODES, type ReportedError } from '../../errors.js';
 import type { PolicyNode, RunReport } from './run-report.js';
 
-/**
- * The worst exit code over all policy and operation errors, 0 when there is none
- * (docs/rules/errors.md#the-worst-code-ends-a-command).
- */
+/** See docs/rules/errors.md#the-worst-code-ends-a-command. */
 export function exitCodeOf(report: RunReport): number {
   let worst = 0;
   for (const policy of report.policies) {
@@ -14,10 +11,7 @@ export function exitCodeOf(report: RunReport): number {
   return worst === 0 && report.status !== 'ok' ? EXIT_CODES.Internal : worst;
 }
 
-/**
- * The code of `plan --detailed-exitcode` when there is something to do and no error
- * (docs/rules/errors.md#the-worst-code-ends-a-command).
- */
+/** Of `plan --detailed-exitcode`. */
 export const CHANGES_PENDING = 10;
 
 /** Whether a run would write, or has written: held tags wait and skipped ones were not wanted. */
