@@ -1,5 +1,6 @@
 import { ApplicationFailure, Context } from '@temporalio/activity';
-import { ERROR_TABLE, type ErrorCode, HoubaError } from '../domain/errors.js';
+import { ATTEMPTS, LIFE_SIGNS } from '../domain/durable/retry.js';
+import { HoubaError } from '../domain/errors.js';
 
 export interface StepContext {
   /** Aborts when the activity is cancelled or its worker shuts down; tools are killed by it. */
@@ -11,21 +12,8 @@ export interface StepContext {
 }
 
 /**
- * A server or a tool that stays away this often is reported instead of waited for: the run is hourly and comes back. Rate limits
- * are waited for as long as the server asks.
- */
-const MOST_ATTEMPTS: Partial<Record<ErrorCode, number>> = {
-  RegistryUnavailable: 4,
-  ToolFailed: 4,
-  Internal: 4,
-};
-
-/** How often a step tells that it lives, at most; a cancellation travels back on the answer. Milliseconds. */
-export const HEARTBEAT_MS = 3_000;
-
-/**
- * Makes an activity of a function: it heartbeats at once and then at least every third of its heartbeat timeout, hands on the
- * cancellation, and turns every error into a failure whose type is the error's code (docs/rules/errors.md#an-error-has-one-class).
+ * Makes an activity of a function. It heartbeats at once and then at least every third of its heartbeat timeout, hands on the
+ * cancellation (docs/rules/durability.md#cancelling-waits-for-the-step), and fails with the code of the error as its type.
  */
 export function step<Input, Output>(
   run: (input: Input, context: StepContext) => Promise<Output>,
@@ -37,7 +25,7 @@ export function step<Input, Output>(
     beat();
     const timer = setInterval(
       beat,
-      Math.min(HEARTBEAT_MS, (context.info.heartbeatTimeoutMs ?? Number.POSITIVE_INFINITY) / 3),
+      Math.min(LIFE_SIGNS.beatMs, (context.info.heartbeatTimeoutMs ?? Number.POSITIVE_INFINITY) / 3),
     );
     const progress = (next: unknown) => {
       details = next;
@@ -59,11 +47,10 @@ function asFailure(error: unknown, attempt: number): ApplicationFailure {
     error instanceof HoubaError
       ? error
       : new HoubaError('Internal', error instanceof Error ? error.message : String(error), { cause: error });
-  const most = MOST_ATTEMPTS[known.code] ?? Number.POSITIVE_INFINITY;
   return ApplicationFailure.create({
     type: known.code,
     message: known.hint === undefined ? known.message : `${known.message} (${known.hint})`,
-    nonRetryable: !ERROR_TABLE[known.code].retryable || attempt >= most,
+    nonRetryable: attempt >= ATTEMPTS[known.code],
     details: [known.facts],
     ...(known.retryAfterMs === undefined ? {} : { nextRetryDelay: known.retryAfterMs }),
   });

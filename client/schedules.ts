@@ -12,7 +12,7 @@ import {
   type ScheduleUpdateOptions,
 } from '@temporalio/client';
 import { MEMO_INPUT_DIGEST, QUEUES } from '../domain/durable/names.js';
-import { formatDuration } from '../domain/duration.js';
+import { DAY_MS, formatDuration } from '../domain/duration.js';
 import { HoubaError } from '../domain/errors.js';
 import { type CronTimes, formatCron } from '../domain/schedule/cron.js';
 import { formatWhen, SCHEDULES, type Schedule, type ScheduleSettings } from '../domain/schedule/schedules.js';
@@ -66,7 +66,7 @@ export interface Applied extends Standing {
 }
 
 /** A run that is stuck must not hold its schedule for ever (Temporal guide, section 2). */
-const RUN_TIMEOUT_MS = 24 * 3_600_000;
+const RUN_TIMEOUT_MS = DAY_MS;
 const TRIGGERED_WITHIN_MS = 15_000;
 
 /**

@@ -4,7 +4,7 @@ import pLimit from 'p-limit';
 import type { Digest } from '../domain/digest.js';
 import { settleId } from '../domain/durable/ids.js';
 import type { Status } from '../domain/durable/messages.js';
-import { QUERIES, WAIT_UPDATES, WORKFLOWS } from '../domain/durable/names.js';
+import { QUERIES, SEARCH_ATTRIBUTES, WAIT_UPDATES, WORKFLOWS } from '../domain/durable/names.js';
 import type { RetireStatus } from '../domain/durable/retire.js';
 import type { SettleResult, WaitDecision, WaitStatus } from '../domain/durable/settle.js';
 import { HoubaError } from '../domain/errors.js';
@@ -49,13 +49,13 @@ export interface HumanDecision extends HumanWord {
   readonly digest: Digest | null;
 }
 
-const POLICY = defineSearchAttributeKey('HoubaPolicy', 'KEYWORD');
-const REPOSITORY = defineSearchAttributeKey('HoubaRepository', 'KEYWORD');
-const TAG = defineSearchAttributeKey('HoubaTag', 'KEYWORD');
-const DIGEST = defineSearchAttributeKey('HoubaDigest', 'KEYWORD');
-const PHASE = defineSearchAttributeKey('HoubaPhase', 'KEYWORD');
-const DUE_AT = defineSearchAttributeKey('HoubaDueAt', 'DATETIME');
-const NEEDS_HUMAN = defineSearchAttributeKey('HoubaNeedsHuman', 'BOOL');
+const POLICY = defineSearchAttributeKey(...SEARCH_ATTRIBUTES.policy);
+const REPOSITORY = defineSearchAttributeKey(...SEARCH_ATTRIBUTES.repository);
+const TAG = defineSearchAttributeKey(...SEARCH_ATTRIBUTES.tag);
+const DIGEST = defineSearchAttributeKey(...SEARCH_ATTRIBUTES.digest);
+const PHASE = defineSearchAttributeKey(...SEARCH_ATTRIBUTES.phase);
+const DUE_AT = defineSearchAttributeKey(...SEARCH_ATTRIBUTES.dueAt);
+const NEEDS_HUMAN = defineSearchAttributeKey(...SEARCH_ATTRIBUTES.needsHuman);
 
 /** A worker that is there answers far sooner. */
 const ANSWERS_WITHIN_MS = 5_000;

@@ -1,7 +1,7 @@
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import envPaths from 'env-paths';
-import { formatDuration } from '../domain/duration.js';
+import { DAY_MS, formatDuration } from '../domain/duration.js';
 import { HoubaError } from '../domain/errors.js';
 import type { FleetSettings } from '../domain/settings/fleet-settings.js';
 import { nearest } from '../domain/text/nearest.js';
@@ -102,7 +102,7 @@ export function loadSettings(
     maxDeletionShare: values.maxDeletionShare,
     stability: values.stability,
     retention: values.retention,
-    purgeMinIdleMs: values.purgeMinIdleDays === null ? values.purgeMinIdleMs : values.purgeMinIdleDays * 86_400_000,
+    purgeMinIdleMs: values.purgeMinIdleDays === null ? values.purgeMinIdleMs : values.purgeMinIdleDays * DAY_MS,
     purgeRequireApproval: values.purgeRequireApproval,
     usageOracle: {
       command: values.usageOracleCommand,
@@ -224,8 +224,6 @@ function checkTogether(values: Values, problems: string[]): void {
     problems.push(`HOUBA_ATTEST_KEY_REF: is needed with HOUBA_ATTEST_SIGNER=${values.attestSigner}`);
   }
 }
-
-const DAY_MS = 86_400_000;
 
 /** What is allowed, and seldom meant. */
 function hasty(purgeMinIdleMs: number | null): string[] {

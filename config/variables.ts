@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
-import { formatDuration } from '../domain/duration.js';
+import { DAY_MS, formatDuration } from '../domain/duration.js';
 import type { SbomFormat } from '../domain/evidence/sbom.js';
 import { SBOM_MEDIA_TYPES } from '../domain/evidence/sbom.js';
 import { type RegistryAccess, Roster } from './roster.js';
@@ -24,8 +24,6 @@ export interface Variable<Value> {
   /** It concerns one command only, so a running stack may have another value. */
   readonly local?: true;
 }
-
-const DAY_MS = 86_400_000;
 
 const text = z.string();
 

@@ -2,7 +2,10 @@ import { sha256, sha512 } from '@noble/hashes/sha2.js';
 import { bytesToHex } from '@noble/hashes/utils.js';
 import { HoubaError } from './errors.js';
 
-/** A content digest, checked once where it enters (conventions S2) and carried as its own type from there. */
+/**
+ * A content digest, checked once where it enters (docs/rules/registry-access.md#bytes-are-hashed-where-they-are-read) and
+ * carried as its own type from there.
+ */
 export type Digest = string & { readonly __brand: 'Digest' };
 
 const SHAPE = /^(?:sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})$/;

@@ -3,10 +3,12 @@ import { HoubaError } from './errors.js';
 /** The shape of a duration in policies, configuration and options: `7d`, `36h`, `30m`, `20s`, or a bare `0`. */
 export const DURATION = /^(?:0|(\d{1,10})([dhms]))$/;
 
-const UNIT_MS: Readonly<Record<string, number>> = { d: 86_400_000, h: 3_600_000, m: 60_000, s: 1_000 };
+export const DAY_MS = 86_400_000;
+
+const UNIT_MS: Readonly<Record<string, number>> = { d: DAY_MS, h: 3_600_000, m: 60_000, s: 1_000 };
 
 /** A hundred years: longer is a typing error, and no timer takes it. */
-const LONGEST_MS = 36_500 * 86_400_000;
+const LONGEST_MS = 36_500 * DAY_MS;
 
 /**
  * Reads a whole number and its unit.

@@ -1,31 +1,31 @@
 /**
- * Every way houba fails, classified once where it is seen (architecture, section 3). `retryable` tells the durable
- * part whether trying again can help; `exit` is the code of section 4.
+ * Exit code of each way houba fails (docs/operate.md#exit-codes). An error gets its code once, where it is seen
+ * (docs/rules/errors.md#an-error-has-one-class); which codes are tried again: `domain/durable/retry.ts`.
  */
-export const ERROR_TABLE = {
-  PolicyInvalid: { retryable: false, exit: 1 },
-  ReferenceInvalid: { retryable: false, exit: 1 },
-  SignatureInvalid: { retryable: false, exit: 1 },
-  PreconditionFailed: { retryable: false, exit: 1 },
-  GateBreached: { retryable: false, exit: 1 },
-  Unsupported: { retryable: false, exit: 1 },
-  NotFound: { retryable: false, exit: 2 },
-  Unauthorized: { retryable: false, exit: 2 },
-  Denied: { retryable: false, exit: 2 },
-  DigestMismatch: { retryable: false, exit: 2 },
-  BuildFailed: { retryable: false, exit: 2 },
-  ToolMissing: { retryable: false, exit: 2 },
-  CompensationFailed: { retryable: false, exit: 2 },
-  RateLimited: { retryable: true, exit: 2 },
-  RegistryUnavailable: { retryable: true, exit: 2 },
-  BuilderUnavailable: { retryable: true, exit: 2 },
-  Interrupted: { retryable: true, exit: 2 },
-  ToolFailed: { retryable: true, exit: 2 },
-  ConfigInvalid: { retryable: false, exit: 3 },
-  Internal: { retryable: true, exit: 4 },
-} as const satisfies Record<string, { retryable: boolean; exit: number }>;
+export const EXIT_CODES = {
+  PolicyInvalid: 1,
+  ReferenceInvalid: 1,
+  SignatureInvalid: 1,
+  PreconditionFailed: 1,
+  GateBreached: 1,
+  Unsupported: 1,
+  NotFound: 2,
+  Unauthorized: 2,
+  Denied: 2,
+  DigestMismatch: 2,
+  BuildFailed: 2,
+  ToolMissing: 2,
+  CompensationFailed: 2,
+  RateLimited: 2,
+  RegistryUnavailable: 2,
+  BuilderUnavailable: 2,
+  Interrupted: 2,
+  ToolFailed: 2,
+  ConfigInvalid: 3,
+  Internal: 4,
+} as const satisfies Record<string, number>;
 
-export type ErrorCode = keyof typeof ERROR_TABLE;
+export type ErrorCode = keyof typeof EXIT_CODES;
 
 export interface ErrorDetail {
   /** What to do next, one sentence. */
@@ -58,22 +58,22 @@ export class HoubaError extends Error {
 }
 
 export function isErrorCode(text: unknown): text is ErrorCode {
-  return typeof text === 'string' && Object.hasOwn(ERROR_TABLE, text);
+  return typeof text === 'string' && Object.hasOwn(EXIT_CODES, text);
 }
 
-/** How an error stands in a report (section 10). */
+/** How an error stands in a report. */
 export interface ReportedError {
   readonly type: string;
   readonly message: string;
   readonly exit_code: number;
 }
 
-/** Anything not in the taxonomy is `Internal`, exit 4 (L31). */
+/** Anything not in the taxonomy is `Internal`, exit 4 (docs/rules/errors.md#what-nobody-classified-is-internal). */
 export function reportError(error: unknown): ReportedError {
   if (error instanceof HoubaError) {
     const message = error.hint === undefined ? error.message : `${error.message} (${error.hint})`;
-    return { type: error.code, message, exit_code: ERROR_TABLE[error.code].exit };
+    return { type: error.code, message, exit_code: EXIT_CODES[error.code] };
   }
   const message = error instanceof Error ? error.message : String(error);
-  return { type: 'Internal', message, exit_code: ERROR_TABLE.Internal.exit };
+  return { type: 'Internal', message, exit_code: EXIT_CODES.Internal };
 }

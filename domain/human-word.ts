@@ -1,4 +1,4 @@
-/** Who decided something by hand, and why (conventions S4). */
+/** Who decided something by hand, and why (docs/rules/security.md#a-persons-decision-has-a-name). */
 export interface HumanWord {
   readonly by: string;
   readonly reason: string;

@@ -4,7 +4,8 @@ import { foldName, repeatedName } from './text/json-names.js';
 
 /**
  * The configuration of an image, as far as it is a JSON object; null: it is none.
- * @throws HoubaError `Unsupported` when two programs could read it differently (conventions S3)
+ * @throws HoubaError `Unsupported` when two programs could read it differently
+ * (docs/rules/registry-access.md#no-double-meaning)
  */
 export function parseConfig(bytes: Uint8Array): Readonly<Record<string, unknown>> | null {
   const json = new TextDecoder().decode(bytes);

@@ -43,10 +43,10 @@ export interface Platform {
   readonly variant?: string | undefined;
 }
 
-/** The largest manifest that is read (conventions S3). */
+/** The largest manifest that is read (docs/rules/registry-access.md#everything-read-is-bounded). */
 export const MAX_MANIFEST_BYTES = 4 * 1024 * 1024;
 
-/** Children of an index, or layers of an image (conventions S3). */
+/** Children of an index, or layers of an image (docs/rules/registry-access.md#everything-read-is-bounded). */
 const MAX_DESCRIPTORS = 1000;
 
 export const OCI_INDEX = 'application/vnd.oci.image.index.v1+json';
@@ -67,8 +67,9 @@ export function isIndexType(mediaType: string): boolean {
 export const MANIFEST_MEDIA_TYPES: readonly string[] = [...INDEX_TYPES, ...IMAGE_TYPES];
 
 /**
- * Reads an OCI or Docker schema-2 manifest or index. Fields that houba does not use may hold anything; those it does
- * are checked, and a document that two readers could understand differently is refused (conventions S3).
+ * Reads an OCI or Docker schema-2 manifest or index. Fields that houba does not use may hold anything; those it does are
+ * checked, and a document that two readers could understand differently is refused
+ * (docs/rules/registry-access.md#no-double-meaning).
  *
  * @param contentType the `Content-Type` it was served with, or the type its descriptor gives
  * @throws HoubaError `Unsupported`
@@ -90,8 +91,8 @@ export function parseManifest(bytes: Uint8Array, contentType: string): ParsedMan
 }
 
 /**
- * Whoever reads such a layer would fetch it from any address that the manifest names (conventions S7), and a mirror does not
- * hold it.
+ * Whoever reads such a layer would fetch it from any address that the manifest names
+ * (docs/rules/registry-access.md#foreign-layers-are-refused), and a mirror does not hold it.
  * @param name of the image, for the message
  * @throws HoubaError `Unsupported`
  */
@@ -146,7 +147,7 @@ function refuseDoubleMeaning(document: Record<string, unknown>, mediaType: strin
   }
 }
 
-// Not `z.record`: it would copy, and `__proto__` is a key like any other here (conventions S11).
+// Not `z.record`: it would copy, and `__proto__` is a key like any other here (docs/rules/policy.md#yaml-is-data).
 const StringMap = z.custom<Readonly<Record<string, string>>>(isStringMap, 'not a map of strings');
 const Annotations = StringMap.nullish().transform((map) => map ?? {});
 const MediaType = z.string().min(1).max(255);

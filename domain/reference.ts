@@ -17,10 +17,13 @@ const HOST = /^(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9a-fA-F:]+\])(?
 const PATH = /^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:\/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*$/;
 const TAG = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/;
 
-/** Tags that hold evidence by name where a registry has no referrers API, `sha256-<hex>[.sig|.att|.sbom]` (L24). */
+/**
+ * Tags that hold evidence by name where a registry has no referrers API, `sha256-<hex>[.sig|.att|.sbom]`
+ * (docs/rules/selection.md#evidence-tags-are-no-images).
+ */
 const EVIDENCE_TAG = /^sha256-[0-9a-f]{64}(?:\.(?:sig|att|sbom))?$/;
 
-/** Whether the text is a tag by the grammar of the distribution specification (conventions C12). */
+/** Whether the text is a tag by the grammar of the distribution specification. */
 export function isTag(text: string): boolean {
   return TAG.test(text);
 }
@@ -29,7 +32,10 @@ export function isEvidenceTag(tag: string): boolean {
   return EVIDENCE_TAG.test(tag);
 }
 
-/** Whether the first part of a reference names a registry rather than a folder (section 3, lookups). */
+/**
+ * Whether the first part of a reference names a registry rather than a folder
+ * (docs/rules/registry-access.md#the-roster-names-registries).
+ */
 export function isHost(text: string): boolean {
   return (text.includes('.') || text.includes(':') || text === 'localhost') && HOST.test(text);
 }

@@ -8,7 +8,7 @@ export interface RosterEntry {
   readonly host: string;
   /** The path every repository lives under (`ghcr.io/acme` → `acme`), or null. */
   readonly namespace: string | null;
-  /** false: plain HTTP (section 3). */
+  /** false: plain HTTP. */
   readonly tlsVerify: boolean;
   readonly deletionMode: 'purge' | 'mark' | null;
 }
@@ -16,7 +16,8 @@ export interface RosterEntry {
 export type Roster = ReadonlyMap<string, RosterEntry>;
 
 /**
- * The entry a destination names; a name may be left out only when the roster has one entry (section 3, lookups).
+ * The entry a destination names; a name may be left out only when the roster has one entry
+ * (docs/rules/registry-access.md#the-roster-names-registries).
  * @throws HoubaError `ConfigInvalid`
  */
 export function rosterByName<Entry extends RosterEntry>(
@@ -51,13 +52,16 @@ export function rosterByHost<Entry extends RosterEntry>(
   return null;
 }
 
-/** `{host}[/{namespace}]/{project}/{repository}` of section 2.2. */
+/** `{host}[/{namespace}]/{project}/{repository}`, where a destination lies. */
 export function destinationRepository(entry: RosterEntry, project: string, repository: string): Repository {
   const path = [entry.namespace, project, repository].filter((part) => part !== null && part !== '').join('/');
   return parseRepository(entry.host, path);
 }
 
-/** A destination repository: where it is, and the roster name under which the worker finds how to reach it (S6). */
+/**
+ * A destination repository: where it is, and the roster name under which the worker finds how to reach it
+ * (docs/rules/security.md#credentials-go-to-one-place).
+ */
 export interface DestinationRepository extends Repository {
   readonly registry: string;
 }

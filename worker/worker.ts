@@ -9,12 +9,12 @@ import {
   type WorkerOptions,
 } from '@temporalio/worker';
 import { createBuildActivities, createRegistryActivities, createSignActivities } from '../activities/index.js';
-import { HEARTBEAT_MS } from '../activities/step.js';
 import { killLiveCommands } from '../adapters/command.js';
 import { dataConverter } from '../config/connection.js';
 import { packageRoot } from '../config/programs.js';
 import type { Settings } from '../config/settings.js';
 import { QUEUES } from '../domain/durable/names.js';
+import { LIFE_SIGNS } from '../domain/durable/retry.js';
 import { openDependencies } from './dependencies.js';
 import type { Logger } from './journal.js';
 
@@ -52,8 +52,8 @@ export async function startWorker(options: HoubaWorkerOptions): Promise<HoubaWor
     namespace: options.namespace,
     dataConverter,
     // The SDK would hold heartbeats back, and with them the news that a step was cancelled, for most of its timeout.
-    maxHeartbeatThrottleInterval: HEARTBEAT_MS,
-    defaultHeartbeatThrottleInterval: HEARTBEAT_MS,
+    maxHeartbeatThrottleInterval: LIFE_SIGNS.beatMs,
+    defaultHeartbeatThrottleInterval: LIFE_SIGNS.beatMs,
   } satisfies Partial<WorkerOptions>;
   const all: Record<string, () => WorkerOptions> = {
     [QUEUES.flow]: () => ({

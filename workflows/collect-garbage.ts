@@ -13,7 +13,7 @@ import { QUERIES } from '../domain/durable/names.js';
 import type { GcInput, SweepCursor } from '../domain/durable/sweeps.js';
 import { HoubaError, type ReportedError, reportError } from '../domain/errors.js';
 import { formatRepository } from '../domain/reference.js';
-import { addRepository, emptyGcReport, type GcOutcome, type GcReport } from '../domain/report/gc-report.js';
+import { addRepository, emptyGcReport, type GcOutcome, type GcReport } from '../domain/report/collect-report.js';
 import type { DestinationRepository } from '../domain/roster.js';
 import { reportFailure } from './failures.js';
 import { inParallel } from './in-parallel.js';

@@ -9,7 +9,7 @@ import {
   TerminatedFailure,
   TimeoutFailure,
 } from '@temporalio/workflow';
-import { ERROR_TABLE, type ErrorCode, isErrorCode, type ReportedError } from '../domain/errors.js';
+import { type ErrorCode, EXIT_CODES, isErrorCode, type ReportedError } from '../domain/errors.js';
 
 /**
  * How a failed step stands in the report: the code that the activity gave it. Our own cancellation is nobody's failure
@@ -47,7 +47,7 @@ export function failure(code: ErrorCode, message: string): ApplicationFailure {
 }
 
 function reported(code: ErrorCode, message: string): CodedError {
-  return { type: code, message, exit_code: ERROR_TABLE[code].exit };
+  return { type: code, message, exit_code: EXIT_CODES[code] };
 }
 
 function rootOf(error: unknown): unknown {

@@ -1,5 +1,6 @@
 import { condition, continueAsNew, defineSignal, setHandler, workflowInfo } from '@temporalio/workflow';
-import { DELETION_LEASE_MS, DELETION_SIGNALS } from '../domain/durable/names.js';
+import { DELETION_SIGNALS } from '../domain/durable/names.js';
+import { LIFE_SIGNS } from '../domain/durable/retry.js';
 
 export const begunSignal = defineSignal<[string, number]>(DELETION_SIGNALS.begun);
 export const endedSignal = defineSignal<[string, number]>(DELETION_SIGNALS.ended);
@@ -14,7 +15,7 @@ export const endedSignal = defineSignal<[string, number]>(DELETION_SIGNALS.ended
 export async function noteDeletions(deleters: readonly string[]): Promise<void> {
   const heardOf = new Map(deleters.map((deleter) => [deleter, { attempt: 0, at: Date.now() }]));
   const isLatest = (deleter: string, attempt: number) => attempt >= (heardOf.get(deleter)?.attempt ?? 0);
-  const nextEndMs = () => Math.min(...[...heardOf.values()].map(({ at }) => at)) + DELETION_LEASE_MS;
+  const nextEndMs = () => Math.min(...[...heardOf.values()].map(({ at }) => at)) + LIFE_SIGNS.deletionLeaseMs;
   setHandler(begunSignal, (deleter, attempt = 1) => {
     if (isLatest(deleter, attempt)) heardOf.set(deleter, { attempt, at: Date.now() });
   });
@@ -25,6 +26,6 @@ export async function noteDeletions(deleters: readonly string[]): Promise<void> 
     if (workflowInfo().continueAsNewSuggested) await continueAsNew<typeof noteDeletions>([...heardOf.keys()]);
     const untilMs = nextEndMs();
     await condition(() => nextEndMs() !== untilMs, Math.max(1, untilMs - Date.now()));
-    for (const [deleter, { at }] of heardOf) if (at + DELETION_LEASE_MS <= Date.now()) heardOf.delete(deleter);
+    for (const [deleter, { at }] of heardOf) if (at + LIFE_SIGNS.deletionLeaseMs <= Date.now()) heardOf.delete(deleter);
   }
 }

@@ -13,7 +13,7 @@ export async function placeChild(placement: Placement): Promise<PlacementResult>
     args: [placement],
     workflowId: placementId(destination, tag),
     taskQueue: QUEUES.flow,
-    // A parent that ends must not cut short a child's compensation (guide, section 2).
+    // A parent that ends must not cut short a child's compensation.
     parentClosePolicy: 'ABANDON',
     staticSummary: `${placement.kind} ${tag}`,
     typedSearchAttributes: placementAttributes({

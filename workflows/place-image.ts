@@ -17,6 +17,7 @@ import type { ReportedError } from '../domain/errors.js';
 import { NOTHING_SENT } from '../domain/errors.js';
 import { type Placement, placementFacts } from '../domain/plan/work.js';
 import { formatRepository } from '../domain/reference.js';
+import { type OperationLine, operationLine } from '../domain/report/run/journal.js';
 import { failure, hasFact, reportFailure } from './failures.js';
 import { needsHumanAttributes } from './search-attributes.js';
 import { steps } from './steps.js';
@@ -91,7 +92,10 @@ async function bring(placement: Placement, again: boolean, enter: Enter): Promis
   }
 }
 
-/** Demands upstream's signature where the policy does; without it nothing is read further, and nothing written (S5). */
+/**
+ * Demands upstream's signature where the policy does; without it nothing is read further, and nothing written
+ * (docs/rules/evidence.md#upstreams-signature-is-demanded-before-anything-is-read).
+ */
 async function admit(placement: Placement, enter: Enter): Promise<Placement> {
   const { source, baseDigest, verifyUpstream: signer } = placement;
   if (signer === undefined || signer === null) return placement;
@@ -178,7 +182,7 @@ async function moveAliases(
   const { destination, tag, aliases } = placement;
   const outcomes: PlacementResult['aliases'][number][] = [];
   for (const { alias, current } of aliases) {
-    const journal = { ...journalOf(placement), kind: 'aliased', out_tag: alias, src_tag: tag };
+    const journal = { ...journalOf(placement), kind: 'aliased', out_tag: alias, src_tag: tag } as const;
     try {
       const moved = await steps.publishTag({ destination, tag: alias, digest, expected: current, journal });
       outcomes.push({ alias, moved: moved === true, error: null });
@@ -190,8 +194,10 @@ async function moveAliases(
 }
 
 /**
- * Last in, first out, and not to be cancelled. What cannot be undone is said loudly and waits for a person (guide, section
- * 5). @returns what is left behind because the registry does not delete
+ * Undoes what was written, last in, first out, and not to be cancelled. What cannot be undone waits for a person
+ * (docs/rules/durability.md#compensation-comes-last-in-first-out).
+ *
+ * @returns what is left behind because the registry does not delete
  */
 async function compensate(undo: readonly (() => Promise<Removal>)[], cause: unknown): Promise<Digest[]> {
   const failed: string[] = [];
@@ -218,23 +224,19 @@ function tellRemains(error: unknown, remains: string): unknown {
   return failure(type, `${message}; ${remains}`);
 }
 
-/** The fields of the journal's `operation` line (section 10). */
-function journalOf(placement: Placement): Record<string, unknown> {
+/** The operation as the journal tells of it; the step that publishes adds what came of it. */
+function journalOf(placement: Placement): OperationLine {
   const { label, destination, kind, tag, sourceTag, baseDigest, transform, settled, promoted } = placement;
-  return {
-    policy: label.policy,
-    dest: formatRepository(destination),
-    variant: label.variant,
-    kind,
-    out_tag: tag,
-    src_tag: sourceTag,
-    digest: baseDigest,
-    ...(transform == null ? {} : { transform_steps: transform.steps.map((one) => one.name) }),
-    ...(settled === undefined ? {} : { reason: settled }),
-    ...(settled === undefined || promoted == null
-      ? {}
-      : { promoted_by: promoted.by, promoted_reason: promoted.reason }),
-  };
+  const whose = { policy: label.policy, dest: formatRepository(destination), variant: label.variant };
+  const word = settled === undefined ? null : promoted;
+  return operationLine(
+    whose,
+    { kind, out_tag: tag, src_tag: sourceTag, digest: baseDigest },
+    {
+      transform_steps: transform?.steps.map((one) => one.name),
+      ...{ reason: settled, promoted_by: word?.by, promoted_reason: word?.reason },
+    },
+  );
 }
 
 /** What `placeImage` returns; the aliases it moved and those it could not. */

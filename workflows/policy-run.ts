@@ -5,6 +5,7 @@ import type { ReportedError } from '../domain/errors.js';
 import type { ItemPage } from '../domain/plan/plan-item.js';
 import type { PlanRequest, PolicyInput } from '../domain/plan/request.js';
 import type { PlanPage } from '../domain/plan/work.js';
+import { failedLine, operationLine } from '../domain/report/run/journal.js';
 import {
   addCounted,
   addOperation,
@@ -16,7 +17,7 @@ import {
 import type { Position } from '../domain/report/run/position.js';
 import type { Operation } from '../domain/report/run/run-report.js';
 import { reportFailure } from './failures.js';
-import type { RemovalRecord } from './remove-tags.js';
+import type { RemovalRecord } from './mark-or-delete-tags.js';
 
 /** What a run that continues as new carries along. */
 export interface PolicyProgress {
@@ -25,7 +26,7 @@ export interface PolicyProgress {
   readonly failed: readonly string[];
   readonly done: number;
   readonly total: number;
-  /** Pages that may still follow: a plan that does not shrink has to end (architecture, "A plan is small"). */
+  /** Pages that may still follow: a plan that does not shrink has to end. */
   readonly pagesLeft: number;
   /** Repositories of which this run deletes and newly marks nothing. Left out by a run from before. */
   readonly refused?: readonly string[];
@@ -143,13 +144,8 @@ export class PolicyRun implements RemovalRecord {
     this.ended.push({ index, position, operation });
     if (failureKey === null || operation.error === null) return;
     this.failed.push(failureKey);
-    const { type, message, exit_code } = operation.error;
-    const { kind, out_tag, src_tag, digest } = operation;
-    const { policy } = this;
-    log.error('operation.failed', {
-      ...{ policy, dest: this.repositoryAt(position), variant: this.variantAt(position) },
-      ...{ kind, out_tag, src_tag, digest, applied: false, error_type: type, error: message, exit_code },
-    });
+    const whose = { policy: this.policy, dest: this.repositoryAt(position), variant: this.variantAt(position) };
+    log.error('operation.failed', failedLine(operationLine(whose, operation, { applied: false }), operation.error));
   }
 
   giveUp(failureKey: string): void {

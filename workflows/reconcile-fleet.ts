@@ -19,15 +19,13 @@ import type {
 } from '../domain/durable/messages.js';
 import { QUERIES, QUEUES } from '../domain/durable/names.js';
 import type { PolicyInput } from '../domain/plan/request.js';
+import { PAGE_SIZES } from '../domain/plan/work.js';
 import { addCounts, noCounts, worstOf } from '../domain/report/run/run-report.js';
 import { failure, reportFailure } from './failures.js';
 import { inParallel } from './in-parallel.js';
 import { reconcilePolicy } from './reconcile-policy.js';
 import { outcomeAttributes, policyAttributes } from './search-attributes.js';
 import { steps } from './steps.js';
-
-/** Children of one run; more of them continue as new (guide, section 6). */
-const PAGE = 200;
 
 export const progressQuery = defineQuery<Progress>(QUERIES.progress);
 export const statusQuery = defineQuery<Status>(QUERIES.status);
@@ -58,7 +56,7 @@ export async function reconcileFleet(input: FleetInput, carried?: FleetProgress)
   status = { phase: 'reconciling', since: new Date().toISOString() };
   setCurrentDetails(`${fleet.rest.length} policies`);
 
-  const page = fleet.rest.slice(0, PAGE);
+  const page = fleet.rest.slice(0, PAGE_SIZES.policies);
   const outcomes: FleetPolicy[] = [];
   await inParallel(page, fleet.concurrency, async (source, index) => {
     const { name } = source.policy.metadata;
@@ -71,8 +69,8 @@ export async function reconcileFleet(input: FleetInput, carried?: FleetProgress)
     }
   });
   const all = [...(carried?.done ?? []), ...outcomes];
-  if (fleet.rest.length > PAGE) {
-    const next: FleetProgress = { ...fleet, rest: fleet.rest.slice(PAGE), done: all };
+  if (fleet.rest.length > PAGE_SIZES.policies) {
+    const next: FleetProgress = { ...fleet, rest: fleet.rest.slice(PAGE_SIZES.policies), done: all };
     return continueAsNew<typeof reconcileFleet>({ ...input, policies: [] }, next);
   }
   await withdrawOrphans(input, fleet, all);
@@ -118,7 +116,7 @@ async function reconcileOne(
       workflowId,
       taskQueue: QUEUES.flow,
       workflowRunTimeout: '24 hours',
-      // A parent that ends must not cut short what its children have to undo (guide, section 2).
+      // A parent that ends must not cut short what its children have to undo.
       parentClosePolicy: 'ABANDON',
       staticSummary: `${input.options.dryRun ? 'plan' : 'reconcile'} ${name}`,
       typedSearchAttributes: policyAttributes(name),

@@ -4,23 +4,28 @@ import { QUERIES } from '../domain/durable/names.js';
 import { takeItems } from '../domain/plan/held-plan/item-pages.js';
 import type { PlannedItems } from '../domain/plan/plan-item.js';
 import type { PolicyInput } from '../domain/plan/request.js';
-import type { AliasPlacement, Backfill, Placement, PlanPage, Wait } from '../domain/plan/work.js';
-import { formatRepository, formatTagged } from '../domain/reference.js';
+import {
+  type AliasPlacement,
+  type Backfill,
+  PAGE_SIZES,
+  type Placement,
+  type PlanPage,
+  type Wait,
+} from '../domain/plan/work.js';
+import { formatRepository, formatTagged, type Repository } from '../domain/reference.js';
+import { type OperationLine, operationLine } from '../domain/report/run/journal.js';
 import { addOperation, finishReport, setError } from '../domain/report/run/policy-report.js';
 import type { Position } from '../domain/report/run/position.js';
 import { newOperation, type Operation } from '../domain/report/run/run-report.js';
 import { reportFailure } from './failures.js';
 import { inParallel } from './in-parallel.js';
-import { observeWaits } from './observe-waits.js';
+import { deleteTags, setMarks } from './mark-or-delete-tags.js';
+import { observeWaits } from './observe-settling.js';
 import { placeChild } from './place-child.js';
 import type { PlacementResult } from './place-image.js';
 import { type PolicyProgress, PolicyRun, takenBy } from './policy-run.js';
-import { deleteTags, setMarks } from './remove-tags.js';
 import { outcomeAttributes } from './search-attributes.js';
 import { steps } from './steps.js';
-
-/** Items of a plan in hand that one run carries out (architecture, "A plan is small"). */
-const PAGE = 200;
 
 export const progressQuery = defineQuery<Progress>(QUERIES.progress);
 export const statusQuery = defineQuery<Status>(QUERIES.status);
@@ -71,7 +76,7 @@ function nextOfPlan(input: PolicyInput): {
 } {
   const { plan } = input;
   if (plan === undefined) return { planned: {}, rest: null };
-  const { page, rest } = takeItems(plan.items, PAGE);
+  const { page, rest } = takeItems(plan.items, PAGE_SIZES.work);
   return { planned: { plan: { ...plan, items: page } }, rest: { ...input, plan: { ...plan, items: rest } } };
 }
 
@@ -92,7 +97,10 @@ async function withdrawOthers(run: PolicyRun, policy: string, at: string): Promi
   }
 }
 
-/** The last stages of section 5: what left the selection, what is in surplus, and the clearing of what is over. */
+/**
+ * The last stages (docs/rules/plan.md#stages-follow-each-other): what left the selection, what is in surplus, and the clearing
+ * of what is over.
+ */
 async function remove(run: PolicyRun, { deletions = [], marks = [], concurrency }: PlanPage): Promise<void> {
   if (deletions.length + marks.length === 0) return;
   run.enter('removals');
@@ -173,17 +181,9 @@ function finish(policy: string, run: PolicyRun): PolicyResult {
 function journalOf(
   run: PolicyRun,
   policy: string,
-  destination: { host: string; path: string },
+  destination: Repository,
   position: Position,
-  { kind, out_tag, src_tag, digest }: Operation,
-): Record<string, unknown> {
-  return {
-    policy,
-    dest: formatRepository(destination),
-    variant: run.variantAt(position),
-    kind,
-    out_tag,
-    src_tag,
-    digest,
-  };
+  operation: Operation,
+): OperationLine {
+  return operationLine({ policy, dest: formatRepository(destination), variant: run.variantAt(position) }, operation);
 }

@@ -13,8 +13,8 @@ import { QUERIES, RETIRE_UPDATES } from '../domain/durable/names.js';
 import type { RetireDecision, RetireOrder, RetireStatus } from '../domain/durable/retire.js';
 import type { PurgeOutcome } from '../domain/report/purge-report.js';
 import { failure, reportFailure } from './failures.js';
+import { type CarriedRetirement, RetireState } from './retire-state.js';
 import { steps } from './steps.js';
-import { type CarriedRetirement, TagRetirement } from './tag-retirement.js';
 
 export const statusQuery = defineQuery<RetireStatus>(QUERIES.status);
 export const sweepUpdate = defineUpdate<PurgeOutcome, [RetireOrder]>(RETIRE_UPDATES.sweep);
@@ -26,7 +26,7 @@ export const restoreUpdate = defineUpdate<RetireStatus, [RetireDecision]>(RETIRE
  * an approval where one is asked for, and deletes it after a last look. Until then anybody may restore it.
  */
 export async function retireTag(first: RetireOrder, carried?: CarriedRetirement): Promise<PurgeOutcome> {
-  const run = new TagRetirement(first, carried);
+  const run = new RetireState(first, carried);
   setHandler(statusQuery, () => run.status());
   setHandler(sweepUpdate, (order) => sweep(run, order));
   setHandler(approveUpdate, (word) => run.approve(word), { validator: (word) => run.refuseApproval(word) });
@@ -45,14 +45,14 @@ export async function retireTag(first: RetireOrder, carried?: CarriedRetirement)
 }
 
 /** Whoever sweeps learns what came of it. */
-async function sweep(run: TagRetirement, order: RetireOrder): Promise<PurgeOutcome> {
+async function sweep(run: RetireState, order: RetireOrder): Promise<PurgeOutcome> {
   run.order(order);
   // A cancellation that comes during a deletion does not end it, nor the answer.
   await CancellationScope.nonCancellable(() => condition(() => run.isSettled()));
   return run.outcome();
 }
 
-async function restore(run: TagRetirement, word: RetireDecision): Promise<RetireStatus> {
+async function restore(run: RetireState, word: RetireDecision): Promise<RetireStatus> {
   try {
     return await run.restore(word, (marked) => steps.restoreTag({ marked, word }));
   } catch (error) {
@@ -61,7 +61,7 @@ async function restore(run: TagRetirement, word: RetireDecision): Promise<Retire
   }
 }
 
-async function judge(run: TagRetirement): Promise<void> {
+async function judge(run: RetireState): Promise<void> {
   run.enter('judging');
   const asked = run.orderNumber();
   try {
@@ -72,7 +72,7 @@ async function judge(run: TagRetirement): Promise<void> {
 }
 
 /** Finds out what goes with the tag, before anything is deleted. */
-async function list(run: TagRetirement): Promise<void> {
+async function list(run: RetireState): Promise<void> {
   run.enter('listing');
   try {
     const { manifests, witnesses } = await steps.listRetirement(run.doomed());
@@ -83,7 +83,7 @@ async function list(run: TagRetirement): Promise<void> {
 }
 
 /** The point of no return: neither a cancellation nor a restore comes in between, and what has begun is brought to its end. */
-async function remove(run: TagRetirement, manifests: readonly Digest[]): Promise<void> {
+async function remove(run: RetireState, manifests: readonly Digest[]): Promise<void> {
   run.enter('deleting');
   await CancellationScope.nonCancellable(async () => {
     try {
@@ -101,7 +101,7 @@ async function remove(run: TagRetirement, manifests: readonly Digest[]): Promise
   });
 }
 
-async function close(run: TagRetirement): Promise<PurgeOutcome> {
+async function close(run: RetireState): Promise<PurgeOutcome> {
   const outcome = run.close();
   // A cancellation that came during the deletion came too late.
   await CancellationScope.nonCancellable(() => condition(allHandlersFinished));

@@ -4,15 +4,16 @@ import {
   type SearchAttributeUpdatePair,
   TypedSearchAttributes,
 } from '@temporalio/common';
+import { SEARCH_ATTRIBUTES } from '../domain/durable/names.js';
 
-const POLICY = defineSearchAttributeKey('HoubaPolicy', 'KEYWORD');
-const REPOSITORY = defineSearchAttributeKey('HoubaRepository', 'KEYWORD');
-const TAG = defineSearchAttributeKey('HoubaTag', 'KEYWORD');
-const DIGEST = defineSearchAttributeKey('HoubaDigest', 'KEYWORD');
-const OUTCOME = defineSearchAttributeKey('HoubaOutcome', 'KEYWORD');
-const PHASE = defineSearchAttributeKey('HoubaPhase', 'KEYWORD');
-const DUE_AT = defineSearchAttributeKey('HoubaDueAt', 'DATETIME');
-const NEEDS_HUMAN = defineSearchAttributeKey('HoubaNeedsHuman', 'BOOL');
+const POLICY = defineSearchAttributeKey(...SEARCH_ATTRIBUTES.policy);
+const REPOSITORY = defineSearchAttributeKey(...SEARCH_ATTRIBUTES.repository);
+const TAG = defineSearchAttributeKey(...SEARCH_ATTRIBUTES.tag);
+const DIGEST = defineSearchAttributeKey(...SEARCH_ATTRIBUTES.digest);
+const OUTCOME = defineSearchAttributeKey(...SEARCH_ATTRIBUTES.outcome);
+const PHASE = defineSearchAttributeKey(...SEARCH_ATTRIBUTES.phase);
+const DUE_AT = defineSearchAttributeKey(...SEARCH_ATTRIBUTES.dueAt);
+const NEEDS_HUMAN = defineSearchAttributeKey(...SEARCH_ATTRIBUTES.needsHuman);
 
 /** What a workflow can be found by in the Temporal UI. No decision reads these. */
 export function policyAttributes(policy: string): TypedSearchAttributes {

@@ -15,8 +15,8 @@ import type { Observation, Placement } from '../domain/plan/work.js';
 import { reportFailure } from './failures.js';
 import { placeChild } from './place-child.js';
 import type { PlacementResult } from './place-image.js';
+import { type CarriedWait, SettleState } from './settle-state.js';
 import { steps } from './steps.js';
-import { type CarriedWait, TagWait } from './tag-wait.js';
 
 export const statusQuery = defineQuery<WaitStatus>(QUERIES.status);
 export const observeUpdate = defineUpdate<Observed, [Observation]>(WAIT_UPDATES.observe);
@@ -27,11 +27,11 @@ export const withdrawnSignal = defineSignal<[Withdrawal]>(WAIT_SIGNALS.withdrawn
 
 /**
  * Waits until a tag's moved digest has stood still for the window, and takes it over. Runs tell it what upstream shows;
- * what to do when is decided in `domain/lifecycle/stability-wait`. Without them, it acts on the last they said.
+ * what to do when is decided in `domain/lifecycle/settle`. Without them, it acts on the last they said.
  */
 export async function settleTag(first: Observation, carried?: CarriedWait): Promise<SettleResult> {
   // One that began before this goes on as it did: it never acts while the source tag is gone.
-  const wait = new TagWait(first, carried, patched('houba-001-source-tag-gone'));
+  const wait = new SettleState(first, carried, patched('houba-001-source-tag-gone'));
   setHandler(statusQuery, () => wait.status());
   setHandler(observeUpdate, (seen) => wait.observe(seen), { validator: (seen) => wait.refuseBoundless(seen) });
   setHandler(withdrawnSignal, (withdrawal) => wait.withdraw(withdrawal));
@@ -56,13 +56,13 @@ export async function settleTag(first: Observation, carried?: CarriedWait): Prom
 }
 
 /** Whoever promotes learns what came of it. */
-async function promote(wait: TagWait, word: WaitDecision): Promise<WaitStatus> {
+async function promote(wait: SettleState, word: WaitDecision): Promise<WaitStatus> {
   await condition(wait.promote(word));
   return wait.status();
 }
 
 /** What to place after another look at the world; null: it has changed, or did not answer. */
-async function lookAndChoose(wait: TagWait): Promise<Placement | null> {
+async function lookAndChoose(wait: SettleState): Promise<Placement | null> {
   let look: Look;
   try {
     look = await steps.lookAgain(wait.question());
@@ -73,7 +73,7 @@ async function lookAndChoose(wait: TagWait): Promise<Placement | null> {
   return wait.choose(look);
 }
 
-async function take(wait: TagWait, placement: Placement): Promise<PlacementResult | null> {
+async function take(wait: SettleState, placement: Placement): Promise<PlacementResult | null> {
   wait.enter('placing');
   try {
     return await placeChild(placement);
@@ -83,13 +83,13 @@ async function take(wait: TagWait, placement: Placement): Promise<PlacementResul
   }
 }
 
-async function close(wait: TagWait, outcome: SettleResult['outcome']): Promise<SettleResult> {
+async function close(wait: SettleState, outcome: SettleResult['outcome']): Promise<SettleResult> {
   const result = wait.close(outcome);
   await condition(allHandlersFinished);
   return result;
 }
 
-/** Events of one run, of which a day of hourly runs makes 120 (guide, section 6). */
+/** Events of one run, of which a day of hourly runs makes 120 (docs/rules/durability.md#histories-stay-small). */
 const LONGEST_HISTORY = 1_500;
 
 function isLong(): boolean {

@@ -1,136 +1,49 @@
 import { type ActivityOptions, proxyActivities } from '@temporalio/workflow';
 import type { BuildActivities, RegistryActivities, SignActivities } from '../activities/index.js';
 import { QUEUES } from '../domain/durable/names.js';
+import { LIFE_SIGNS, STEP_TIMES, type StepTimes } from '../domain/durable/retry.js';
 
-/**
- * What a step whose worker was killed waits before another worker takes it over. Every step beats three times as often
- * (`step`), and bears being run twice if a stalled worker misses it.
- */
-const HEARTBEAT = '10 seconds';
+type Kind = keyof typeof STEP_TIMES;
 
-/** Timeouts and retries by kind of step (guide, section 4); workflows name no other. */
-const REGISTRY = {
-  taskQueue: QUEUES.registry,
-  // The default lets a workflow go on while its tool still writes (guide, "Cancellation").
-  cancellationType: 'WAIT_CANCELLATION_COMPLETED',
-  heartbeatTimeout: HEARTBEAT,
-} satisfies ActivityOptions;
-const TOO_LARGE = ['PayloadsTooLarge'];
+/** Options of a kind of step. The SDK's default would let a workflow go on while its tool still writes (docs/rules/durability.md#cancelling-waits-for-the-step). */
+function optionsOf(kind: Kind, more: ActivityOptions['retry'] = {}): ActivityOptions {
+  const times: StepTimes = STEP_TIMES[kind];
+  return {
+    cancellationType: 'WAIT_CANCELLATION_COMPLETED',
+    heartbeatTimeout: LIFE_SIGNS.silenceMs,
+    startToCloseTimeout: times.attemptMs,
+    scheduleToCloseTimeout: times.wholeMs,
+    retry: {
+      initialInterval: times.firstWaitMs,
+      backoffCoefficient: 2,
+      maximumInterval: times.longestWaitMs,
+      ...(times.attempts !== undefined && { maximumAttempts: times.attempts }),
+      ...more,
+    },
+  };
+}
 
-const plan = proxyActivities<RegistryActivities>({
-  ...REGISTRY,
-  startToCloseTimeout: '2 hours',
-  scheduleToCloseTimeout: '12 hours',
-  retry: {
-    initialInterval: '5 seconds',
-    backoffCoefficient: 2,
-    maximumInterval: '5 minutes',
-    nonRetryableErrorTypes: TOO_LARGE,
-  },
-});
+function registrySteps(kind: Kind, more?: ActivityOptions['retry']) {
+  return proxyActivities<RegistryActivities>({ taskQueue: QUEUES.registry, ...optionsOf(kind, more) });
+}
 
-const read = proxyActivities<RegistryActivities>({
-  ...REGISTRY,
-  startToCloseTimeout: '2 minutes',
-  scheduleToCloseTimeout: '30 minutes',
-  retry: { initialInterval: '2 seconds', backoffCoefficient: 2, maximumInterval: '1 minute' },
-});
+function buildSteps(kind: Kind) {
+  return proxyActivities<BuildActivities>({ taskQueue: QUEUES.build, ...optionsOf(kind) });
+}
 
-const copy = proxyActivities<RegistryActivities>({
-  ...REGISTRY,
-  startToCloseTimeout: '30 minutes',
-  scheduleToCloseTimeout: '6 hours',
-  retry: { initialInterval: '5 seconds', backoffCoefficient: 2, maximumInterval: '5 minutes' },
-});
-
-const move = proxyActivities<RegistryActivities>({
-  ...REGISTRY,
-  startToCloseTimeout: '2 minutes',
-  scheduleToCloseTimeout: '1 hour',
-  retry: { initialInterval: '2 seconds', backoffCoefficient: 2, maximumInterval: '1 minute' },
-});
-
-const inventory = proxyActivities<BuildActivities>({
-  taskQueue: QUEUES.build,
-  cancellationType: 'WAIT_CANCELLATION_COMPLETED',
-  heartbeatTimeout: HEARTBEAT,
-  startToCloseTimeout: '30 minutes',
-  scheduleToCloseTimeout: '2 hours',
-  retry: {
-    initialInterval: '10 seconds',
-    backoffCoefficient: 2,
-    maximumInterval: '5 minutes',
-    maximumAttempts: 5,
-  },
-});
-
-const build = proxyActivities<BuildActivities>({
-  taskQueue: QUEUES.build,
-  cancellationType: 'WAIT_CANCELLATION_COMPLETED',
-  heartbeatTimeout: HEARTBEAT,
-  startToCloseTimeout: '2 hours',
-  scheduleToCloseTimeout: '8 hours',
-  retry: {
-    // Shorter than the guide's: a person may wait for it, and without a daemon the hourly run comes back anyway.
-    initialInterval: '5 seconds',
-    backoffCoefficient: 2,
-    maximumInterval: '10 minutes',
-    maximumAttempts: 5,
-  },
-});
-
-const verify = proxyActivities<RegistryActivities>({
-  ...REGISTRY,
-  startToCloseTimeout: '5 minutes',
-  scheduleToCloseTimeout: '1 hour',
-  retry: { initialInterval: '5 seconds', backoffCoefficient: 2, maximumInterval: '1 minute' },
-});
-
-const sign = proxyActivities<SignActivities>({
-  ...REGISTRY,
-  taskQueue: QUEUES.sign,
-  startToCloseTimeout: '5 minutes',
-  scheduleToCloseTimeout: '1 hour',
-  retry: { initialInterval: '5 seconds', backoffCoefficient: 2, maximumInterval: '1 minute' },
-});
-
-const control = proxyActivities<RegistryActivities>({
-  ...REGISTRY,
-  startToCloseTimeout: '1 minute',
-  scheduleToCloseTimeout: '15 minutes',
-  retry: { initialInterval: '1 second', backoffCoefficient: 2, maximumInterval: '30 seconds' },
-});
-
-/** A deletion goes on once it has begun. */
-const removal = proxyActivities<RegistryActivities>({
-  ...REGISTRY,
-  startToCloseTimeout: '15 minutes',
-  scheduleToCloseTimeout: '2 hours',
-  retry: { initialInterval: '2 seconds', backoffCoefficient: 2, maximumInterval: '5 minutes' },
-});
-
-/** Waits for a retirement that may be at work: its own steps are bounded. */
-const starting = proxyActivities<RegistryActivities>({
-  ...REGISTRY,
-  startToCloseTimeout: '4 hours',
-  scheduleToCloseTimeout: '12 hours',
-  retry: { initialInterval: '5 seconds', backoffCoefficient: 2, maximumInterval: '5 minutes' },
-});
-
-/** Each answer of the oracle has a timeout of its own. */
-const asking = proxyActivities<RegistryActivities>({
-  ...REGISTRY,
-  startToCloseTimeout: '30 minutes',
-  scheduleToCloseTimeout: '2 hours',
-  retry: { initialInterval: '5 seconds', backoffCoefficient: 2, maximumInterval: '5 minutes' },
-});
-
-const compensation = proxyActivities<RegistryActivities>({
-  ...REGISTRY,
-  startToCloseTimeout: '2 minutes',
-  scheduleToCloseTimeout: '1 day',
-  retry: { initialInterval: '5 seconds', backoffCoefficient: 2, maximumInterval: '10 minutes' },
-});
+const plan = registrySteps('plan', { nonRetryableErrorTypes: ['PayloadsTooLarge'] });
+const read = registrySteps('read');
+const copy = registrySteps('copy');
+const move = registrySteps('move');
+const verify = registrySteps('verify');
+const control = registrySteps('control');
+const removal = registrySteps('removal');
+const starting = registrySteps('starting');
+const asking = registrySteps('asking');
+const compensation = registrySteps('compensation');
+const inventory = buildSteps('inventory');
+const build = buildSteps('build');
+const sign = proxyActivities<SignActivities>({ taskQueue: QUEUES.sign, ...optionsOf('sign') });
 
 /** Every step a workflow can ask for, each under the options of its kind. */
 export const steps = {

@@ -8,6 +8,7 @@ import { ANY_BUNDLE } from '../../domain/evidence/attestation.js';
 import { TRANSFORM_PREDICATE_TYPE } from '../../domain/evidence/predicates.js';
 import { PROVENANCE_PREDICATE_TYPE } from '../../domain/evidence/provenance.js';
 import { SBOM_MEDIA_TYPES } from '../../domain/evidence/sbom.js';
+import { PAGE_SIZES } from '../../domain/plan/work.js';
 import { formatTagged, isEvidenceTag, isTag } from '../../domain/reference.js';
 import { type AuditOutcome, type AuditPart, auditPart } from '../../domain/report/audit-report.js';
 import type { DestinationRepository } from '../../domain/roster.js';
@@ -54,8 +55,6 @@ const LARGEST_BUNDLE = 8 * 1024 * 1024;
 const ABOUT_THE_IMAGE: ReadonlySet<string> = new Set([TRANSFORM_PREDICATE_TYPE, PROVENANCE_PREDICATE_TYPE]);
 const SBOM_TYPES: ReadonlySet<string> = new Set(Object.values(SBOM_MEDIA_TYPES));
 
-const PAGE = 1000;
-
 /**
  * Looks at every image of one repository: one HEAD a tag, and each digest once. Evidence under tags (`sha256-<hex>`) is nobody's
  * image. An image that cannot be read is an outcome and stops nothing else
@@ -75,8 +74,10 @@ export function createAuditRepository(deps: Dependencies) {
     const outcomes: AuditOutcome[] = [];
     const width = pLimit(deps.settings.maxConcurrency);
     const tags = limit === null ? listed : listed.slice(0, limit);
-    for (let start = 0; start < tags.length; start += PAGE) {
-      const looked = tags.slice(start, start + PAGE).map((tag) => width(() => outcomeOf(at, probe, tag, context)));
+    for (let start = 0; start < tags.length; start += PAGE_SIZES.audit) {
+      const looked = tags
+        .slice(start, start + PAGE_SIZES.audit)
+        .map((tag) => width(() => outcomeOf(at, probe, tag, context)));
       for (const one of await Promise.all(looked)) if (one !== null) outcomes.push(one);
     }
     return auditPart(outcomes);

@@ -1,4 +1,5 @@
 import type { Digest } from '../../domain/digest.js';
+import { DAY_MS } from '../../domain/duration.js';
 import { HoubaError } from '../../domain/errors.js';
 import {
   type Superseded,
@@ -6,11 +7,11 @@ import {
   supersededManifests,
   supersededNote,
   type ThreadLink,
-} from '../../domain/lifecycle/gc.js';
+} from '../../domain/lifecycle/collect.js';
 import { type ManifestGraph, unneededManifests } from '../../domain/lifecycle/manifest-graph.js';
 import { MARK_ARTIFACT_TYPE } from '../../domain/lifecycle/mark.js';
 import { formatRepository, type Repository } from '../../domain/reference.js';
-import type { GcOutcome } from '../../domain/report/gc-report.js';
+import type { GcOutcome } from '../../domain/report/collect-report.js';
 import type { DestinationRepository } from '../../domain/roster.js';
 import { askAboutPlaced } from '../deletion/ask-oracle.js';
 import { dropEvidenceTags } from '../deletion/delete-tags.js';
@@ -32,7 +33,6 @@ export interface CollectionRequest {
   readonly apply: boolean;
 }
 
-const DAY_MS = 86_400_000;
 /** Digests of one repository that go at once: a history has to carry their lists. */
 const MOST_LINKS = 200;
 /**

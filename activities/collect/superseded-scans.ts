@@ -1,10 +1,10 @@
 import type { Trust } from '../../adapters/cosign.js';
 import type { ReferrerDescriptor } from '../../adapters/registry.js';
 import type { Digest } from '../../domain/digest.js';
-import { readScanPredicate, SCAN_PREDICATE_TYPE } from '../../domain/evidence/scan.js';
-import { readScanReports, type ScanReport, type SignedScan, supersededScans } from '../../domain/lifecycle/gc.js';
+import { readScanBundle, SCAN_PREDICATE_TYPE } from '../../domain/evidence/scan.js';
+import { readScanReports, type ScanReport, type SignedScan, supersededScans } from '../../domain/lifecycle/collect.js';
 import { formatPinned } from '../../domain/reference.js';
-import type { GcOutcome } from '../../domain/report/gc-report.js';
+import type { GcOutcome } from '../../domain/report/collect-report.js';
 import type { Victim } from '../deletion/remove-manifests.js';
 import type { Dependencies } from '../dependencies.js';
 import { readBundles } from '../evidence/read-bundles.js';
@@ -92,7 +92,7 @@ async function readSignedScans(
   const wanted = new Set([SCAN_PREDICATE_TYPE]);
   for await (const { referrer, content } of readBundles(at, referrers, wanted, LARGEST_BUNDLE)) {
     if ('fault' in content) continue;
-    const { report: name, attestedAt } = readScanPredicate(content.bytes);
+    const { report: name, attestedAt } = readScanBundle(content.bytes);
     const report = name === null ? null : (names.get(name) ?? null);
     if (report === null) continue;
     const claim = { digest, predicateType: SCAN_PREDICATE_TYPE };

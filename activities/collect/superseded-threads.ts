@@ -1,6 +1,6 @@
 import type { Digest } from '../../domain/digest.js';
 import { HoubaError } from '../../domain/errors.js';
-import { readNotes, type ThreadLink } from '../../domain/lifecycle/gc.js';
+import { readNotes, type ThreadLink } from '../../domain/lifecycle/collect.js';
 import type { ManifestGraph } from '../../domain/lifecycle/manifest-graph.js';
 import { readMarks } from '../../domain/lifecycle/mark.js';
 import { stampOf } from '../../domain/stamp/stamp-of.js';

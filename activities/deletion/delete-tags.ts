@@ -1,8 +1,10 @@
 import type { Digest } from '../../domain/digest.js';
-import { ERROR_TABLE, HoubaError, type ReportedError, reportError } from '../../domain/errors.js';
+import { isRetried } from '../../domain/durable/retry.js';
+import { HoubaError, type ReportedError, reportError } from '../../domain/errors.js';
 import { unneededManifests } from '../../domain/lifecycle/manifest-graph.js';
 import { isRestored, readMarks } from '../../domain/lifecycle/mark.js';
 import { formatTagged } from '../../domain/reference.js';
+import type { OperationLine } from '../../domain/report/run/journal.js';
 import type { DestinationRepository } from '../../domain/roster.js';
 import { stampOf, stampsBeside } from '../../domain/stamp/stamp-of.js';
 import type { Dependencies } from '../dependencies.js';
@@ -16,7 +18,7 @@ import { isPlaceholder, removeTag } from './remove-tag.js';
 export interface DoomedTag {
   readonly tag: string;
   readonly digest: Digest;
-  readonly journal: Readonly<Record<string, unknown>>;
+  readonly journal: Partial<OperationLine>;
 }
 
 export interface DeletionRequest {
@@ -121,7 +123,7 @@ async function refuseUnlisted(at: RepositoryAt, tag: string): Promise<void> {
 
 /** Makes what may pass retry for longer: once a tag is gone there is only forward. */
 function goOn(error: unknown): unknown {
-  if (!(error instanceof HoubaError) || !ERROR_TABLE[error.code].retryable) return error;
+  if (!(error instanceof HoubaError) || !isRetried(error.code)) return error;
   return new HoubaError('Interrupted', error.message, { cause: error, facts: error.facts });
 }
 
@@ -152,7 +154,8 @@ async function deleteOne(
     return { tag, deleted: true, kept: null, error: null };
   } catch (error) {
     signal.throwIfAborted();
-    if (!(error instanceof HoubaError) || ERROR_TABLE[error.code].retryable) throw error;
+    // What may pass is tried again as a whole: what is gone by then is found gone.
+    if (!(error instanceof HoubaError) || isRetried(error.code)) throw error;
     return { tag, deleted: false, kept: null, error: reportError(error) };
   }
 }

@@ -1,6 +1,7 @@
 import { Context } from '@temporalio/activity';
 import { deletionsId } from '../../domain/durable/ids.js';
-import { DELETION_LEASE_MS, DELETION_SIGNALS, QUEUES, WORKFLOWS } from '../../domain/durable/names.js';
+import { DELETION_SIGNALS, QUEUES, WORKFLOWS } from '../../domain/durable/names.js';
+import { LIFE_SIGNS } from '../../domain/durable/retry.js';
 import type { DeletionNotes } from '../dependencies.js';
 import { temporalClient, WorkflowNotFoundError } from '../temporal.js';
 
@@ -21,7 +22,7 @@ export const deletionNotes: DeletionNotes = {
     let told: Promise<unknown> = Promise.resolve();
     const timer = setInterval(() => {
       told = begin().catch(() => undefined);
-    }, DELETION_LEASE_MS / 3);
+    }, LIFE_SIGNS.deletionLeaseMs / 3);
     try {
       return await work();
     } finally {

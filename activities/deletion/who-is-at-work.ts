@@ -1,5 +1,5 @@
 import { policyId } from '../../domain/durable/ids.js';
-import { WORKFLOWS } from '../../domain/durable/names.js';
+import { SEARCH_ATTRIBUTES, WORKFLOWS } from '../../domain/durable/names.js';
 import { formatRepository, type Repository } from '../../domain/reference.js';
 import { isUnimplemented, temporalClient, WorkflowNotFoundError } from '../temporal.js';
 
@@ -11,7 +11,7 @@ export async function whoIsAtWork(policy: string, repository: Repository): Promi
   const { workflow } = temporalClient();
   if (policy !== '' && (await isRunning(policyId(policy)))) return `a run of the policy ${policy}`;
   const name = formatRepository(repository);
-  const query = `WorkflowType = '${WORKFLOWS.placement}' AND ExecutionStatus = 'Running' AND HoubaRepository = '${name}'`;
+  const query = `WorkflowType = '${WORKFLOWS.placement}' AND ExecutionStatus = 'Running' AND ${SEARCH_ATTRIBUTES.repository[0]} = '${name}'`;
   try {
     for await (const { workflowId } of workflow.list({ query, pageSize: 1 })) return workflowId;
   } catch (error) {

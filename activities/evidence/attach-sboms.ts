@@ -13,6 +13,7 @@ import {
 import { refuseForeignLayers } from '../../domain/manifest.js';
 import { oneAtATime } from '../../domain/one-at-a-time.js';
 import { formatPinned, type Repository } from '../../domain/reference.js';
+import type { OperationLine } from '../../domain/report/run/journal.js';
 import type { DestinationRepository } from '../../domain/roster.js';
 import { prefixedKeys } from '../../domain/stamp/keys.js';
 import type { Dependencies } from '../dependencies.js';
@@ -30,7 +31,7 @@ export interface SbomRequest {
   /** ISO 8601; an input, so that a repetition writes the same referrer. */
   readonly timestamp: string;
   /** How the journal tells of a back-fill; null inside a placement. */
-  readonly journal: Readonly<Record<string, unknown>> | null;
+  readonly journal: Partial<OperationLine> | null;
 }
 
 /**

@@ -19,6 +19,7 @@ import {
 import { buildStatement, type StatementSubject } from '../../domain/evidence/statement.js';
 import { oneAtATime } from '../../domain/one-at-a-time.js';
 import { formatPinned, formatTagged } from '../../domain/reference.js';
+import type { OperationLine } from '../../domain/report/run/journal.js';
 import type { DestinationRepository } from '../../domain/roster.js';
 import { prefixedKeys } from '../../domain/stamp/keys.js';
 import type { Dependencies } from '../dependencies.js';
@@ -142,5 +143,5 @@ export interface SignRequest {
   readonly artifactType: 'image' | 'helmChart' | 'generic';
   readonly facts: StatementFacts;
   /** How the journal tells of a back-fill; null inside a placement. */
-  readonly journal: Readonly<Record<string, unknown>> | null;
+  readonly journal: Partial<OperationLine> | null;
 }

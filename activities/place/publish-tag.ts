@@ -5,6 +5,7 @@ import { readMarks } from '../../domain/lifecycle/mark.js';
 import type { ParsedManifest } from '../../domain/manifest.js';
 import type { Placement } from '../../domain/plan/work.js';
 import { formatRepository, formatTagged, type Repository } from '../../domain/reference.js';
+import type { OperationLine } from '../../domain/report/run/journal.js';
 import type { DestinationRepository } from '../../domain/roster.js';
 import { readStamp } from '../../domain/stamp/annotations.js';
 import { stampsBeside } from '../../domain/stamp/stamp-of.js';
@@ -20,7 +21,7 @@ export interface PublishRequest {
   readonly digest: Digest;
   /** What the tag resolved to when this was planned; null: it did not exist. */
   readonly expected: Digest | null;
-  readonly journal: Readonly<Record<string, unknown>>;
+  readonly journal: Partial<OperationLine>;
   /** What the tag of a placement carries now. Left out for an alias, which carries what its tag does. */
   readonly placed?: PlacedEvidence;
   /** When the placement began to look at what is there, ms since 1970. */

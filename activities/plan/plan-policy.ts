@@ -11,6 +11,7 @@ import type { PlanPage } from '../../domain/plan/work.js';
 import { refuseKeyServices, refuseUnrecorded } from '../../domain/policy/refuse.js';
 import { type ResolvedPolicy, type ResolvedVariant, resolvePolicy } from '../../domain/policy/resolve.js';
 import { formatRepository, parseRepository, type Repository } from '../../domain/reference.js';
+import { failedLine, operationLine } from '../../domain/report/run/journal.js';
 import type { PlannedOperation } from '../../domain/report/run/position.js';
 import type { PlannedTransform } from '../../domain/transform/planned-transform.js';
 import { planTransform } from '../../domain/transform/resolve.js';
@@ -174,18 +175,9 @@ function journalPlanned(
   const target = targets[position.target];
   const variant = position.variant === null ? '' : (target?.variants[position.variant]?.variant.name ?? '');
   const dest = target === undefined ? '' : formatRepository(target.repository);
-  const { kind, out_tag, src_tag, digest, applied, error, reason, transform_steps } = operation;
-  const facts = {
-    ...{ policy, dest, variant, kind, out_tag, src_tag, digest, applied },
-    ...(transform_steps === null ? {} : { transform_steps }),
-    ...(reason === undefined ? {} : { reason }),
-  };
-  if (error === null) deps.journal.event('operation', facts);
-  else
-    deps.journal.event('operation.failed', {
-      ...facts,
-      error_type: error.type,
-      error: error.message,
-      exit_code: error.exit_code,
-    });
+  const { applied, error, reason, transform_steps } = operation;
+  const details = { applied, transform_steps: transform_steps ?? undefined, reason };
+  const line = operationLine({ policy, dest, variant }, operation, details);
+  if (error === null) deps.journal.event('operation', { ...line });
+  else deps.journal.event('operation.failed', failedLine(line, error));
 }

@@ -1,9 +1,11 @@
 import type { Digest } from '../../domain/digest.js';
 import type { Judgement, MarkedTag, RetireDecision, Retired } from '../../domain/durable/retire.js';
+import { TRY_AGAIN } from '../../domain/durable/retry.js';
 import { HoubaError } from '../../domain/errors.js';
 import { pendingMark, restoredMark } from '../../domain/lifecycle/mark.js';
-import { stillHolds } from '../../domain/lifecycle/purge.js';
+import { isFresh } from '../../domain/lifecycle/retire.js';
 import { formatRepository, formatTagged } from '../../domain/reference.js';
+import { operationLine } from '../../domain/report/run/journal.js';
 import { createTagDeleter, type DeletionList, type DeletionRequest } from '../deletion/delete-tags.js';
 import { removeManifests } from '../deletion/remove-manifests.js';
 import type { Dependencies } from '../dependencies.js';
@@ -28,8 +30,6 @@ export interface RetireRequest {
 /** Why the tag stays after all, or what went with it. */
 export type RetireResult = { readonly judgement: Judgement } | { readonly retired: Retired };
 
-const BUSY_RETRY_MS = 20_000;
-
 /** Reads what may go with the tag. Nothing is deleted yet. */
 export function createListRetirement(deps: Dependencies) {
   const deleter = createTagDeleter(deps);
@@ -47,12 +47,12 @@ export function createDeleteMarked(deps: Dependencies) {
     const { judgement, subject } = await lookAtMark(deps, marked, context.signal);
     const gone = judgement.act === 'end' && judgement.gone;
     if (judgement.act !== 'delete' && !gone) return { judgement };
-    if (!gone && !stillHolds(askedAtMs, Date.now())) return { judgement: later(marked.digest, STALE, 0) };
+    if (!gone && !isFresh(askedAtMs, Date.now())) return { judgement: later(marked.digest, STALE, 0) };
     // Whoever found the tag may have read another mark, or none.
     const policy = subject?.stamp.policy ?? marked.policy;
     const busy = await deps.whoIsAtWork(policy, marked.destination);
     if (busy !== null && !gone)
-      return { judgement: later(marked.digest, `${busy} is at work in the repository`, BUSY_RETRY_MS) };
+      return { judgement: later(marked.digest, `${busy} is at work in the repository`, TRY_AGAIN.busyMs) };
     // The tag is gone, so that the rest must not be forgotten: the step is retried.
     if (busy !== null) throw new HoubaError('Interrupted', `${busy} is at work in the repository`);
     const { outcomes, leftBehind } = await deleter.delete(
@@ -79,11 +79,9 @@ function failureOf({ type, message }: { readonly type: string; readonly message:
 
 function requestFor(marked: DoomedMark, facts: Readonly<Record<string, unknown>>): DeletionRequest {
   const { destination, tag, digest, policy } = marked;
-  const journal = {
-    ...{ policy, dest: formatRepository(destination), variant: '', kind: 'deleted', out_tag: tag, src_tag: null },
-    ...{ digest, applied: true, out_digest: digest },
-    ...facts,
-  };
+  const whose = { policy, dest: formatRepository(destination), variant: '' };
+  const operation = { kind: 'deleted', out_tag: tag, src_tag: null, digest } as const;
+  const journal = { ...operationLine(whose, operation, { applied: true, out_digest: digest }), ...facts };
   return { destination, policy, tags: [{ tag, digest, journal }] };
 }
 

@@ -4,6 +4,7 @@ import { failedOutcome, type MarkedTag, outcomeOf } from '../../domain/durable/r
 import type { SweepCursor } from '../../domain/durable/sweeps.js';
 import { type ReportedError, reportError } from '../../domain/errors.js';
 import type { PlacedMark } from '../../domain/lifecycle/mark.js';
+import { PAGE_SIZES } from '../../domain/plan/work.js';
 import { isEvidenceTag, isTag } from '../../domain/reference.js';
 import type { PurgeOutcome } from '../../domain/report/purge-report.js';
 import type { DestinationRepository } from '../../domain/roster.js';
@@ -11,7 +12,7 @@ import { compareText } from '../../domain/text/compare-text.js';
 import type { Dependencies } from '../dependencies.js';
 import { repositoryAt } from '../repository/repository-at.js';
 import { step } from '../step.js';
-import { type FindRequest, PAGE, walkRepositories } from '../sweep/walk-registries.js';
+import { type FindRequest, walkRepositories } from '../sweep/walk-registries.js';
 
 export interface MarksPage {
   readonly found: readonly MarkedTag[];
@@ -38,14 +39,14 @@ export function createFindMarks(deps: Dependencies) {
         for await (const one of marksIn(deps, repository, after, context.signal)) {
           if ('decision' in one) settled.push(one);
           else found.push(one);
-          if (found.length < PAGE || !('tag' in one)) continue;
+          if (found.length < PAGE_SIZES.sweep || !('tag' in one)) continue;
           return { found, settled, next: { registry: repository.registry, path: repository.path, tag: one.tag } };
         }
       } catch (error) {
         context.signal.throwIfAborted();
         settled.push(unread(`${repository.host}/${repository.path}`, reportError(error)));
       }
-      if (settled.length < PAGE) continue;
+      if (settled.length < PAGE_SIZES.sweep) continue;
       return { found, settled, next: { registry: repository.registry, path: repository.path, tag: null } };
     }
     return { found, settled, next: null };
@@ -84,8 +85,8 @@ export async function* marksIn(
     const reason = 'its mark names no tag, so nobody can tell which one was meant';
     return outcomeOf({ destination, tag, digest, policy: '' }, { act: 'end', digest, reason, gone: false });
   };
-  for (let start = 0; start < listed.length; start += PAGE) {
-    const looked = listed.slice(start, start + PAGE).map((tag) => limit(() => look(tag)));
+  for (let start = 0; start < listed.length; start += PAGE_SIZES.sweep) {
+    const looked = listed.slice(start, start + PAGE_SIZES.sweep).map((tag) => limit(() => look(tag)));
     for (const one of await Promise.all(looked)) if (one !== null) yield one;
   }
 }

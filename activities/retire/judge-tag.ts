@@ -1,7 +1,7 @@
 import type { Judgement, MarkedTag } from '../../domain/durable/retire.js';
 import { imagesOf } from '../../domain/lifecycle/manifest-graph.js';
 import { pendingMark } from '../../domain/lifecycle/mark.js';
-import { judgeUse } from '../../domain/lifecycle/purge.js';
+import { judgeUse } from '../../domain/lifecycle/retire.js';
 import { usageQuestion } from '../../domain/lifecycle/usage.js';
 import { formatTagged } from '../../domain/reference.js';
 import { askAll, purgeWindow } from '../deletion/ask-oracle.js';

@@ -1,7 +1,8 @@
 import type { Digest } from '../../domain/digest.js';
 import type { Judgement } from '../../domain/durable/retire.js';
+import { TRY_AGAIN } from '../../domain/durable/retry.js';
 import { type PlacedMark, pendingMark, readMarks } from '../../domain/lifecycle/mark.js';
-import { lastLook } from '../../domain/lifecycle/purge.js';
+import { lastLook } from '../../domain/lifecycle/retire.js';
 import type { DestinationRepository } from '../../domain/roster.js';
 import type { RecordedStamp } from '../../domain/stamp/annotations.js';
 import { stampOf } from '../../domain/stamp/stamp-of.js';
@@ -51,15 +52,13 @@ export async function lookAtMark(
   if (wanted === true) return nothing({ act: 'end', digest: meant, reason: 'a policy wants the tag', gone: false });
   if (wanted !== false) {
     const reason = `nobody can tell whether a policy wants the tag: ${wanted.unknown}`;
-    const untilMs = nowMs + Math.min(windowMs, UNKNOWN_RETRY_MS);
+    const untilMs = nowMs + Math.min(windowMs, TRY_AGAIN.unknownMs);
     return nothing({ act: 'wait', why: 'unknown', digest: meant, untilMs, reason });
   }
   const needsApproval = settings.purgeRequireApproval;
   const judgement = { act: 'delete', digest: meant, reason: 'its idle window is over', needsApproval } as const;
   return { judgement, subject: { digest: meant, stamp, marks } };
 }
-
-const UNKNOWN_RETRY_MS = 86_400_000;
 
 function nothing(judgement: Judgement): LookedAt {
   return { judgement, subject: null };

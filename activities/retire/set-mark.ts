@@ -3,6 +3,7 @@ import { HoubaError } from '../../domain/errors.js';
 import type { Mark, PlacedMark } from '../../domain/lifecycle/mark.js';
 import { markChanges } from '../../domain/lifecycle/mark-changes.js';
 import { formatRepository, formatTagged } from '../../domain/reference.js';
+import type { OperationLine } from '../../domain/report/run/journal.js';
 import type { DestinationRepository } from '../../domain/roster.js';
 import { removeManifests } from '../deletion/remove-manifests.js';
 import type { Dependencies } from '../dependencies.js';
@@ -19,7 +20,7 @@ export interface MarkRequest {
   readonly put: Mark | null;
   /** The marks to clear where none is made; left out: all of the tag's. A restored tag keeps the one that protects it. */
   readonly remove?: readonly Digest[];
-  readonly journal: Readonly<Record<string, unknown>>;
+  readonly journal: Partial<OperationLine>;
 }
 
 /**

@@ -1,17 +1,25 @@
 import { defineSearchAttributeKey, type Workflow } from '@temporalio/common';
 import pLimit from 'p-limit';
 import { settleId } from '../../domain/durable/ids.js';
-import { QUERIES, QUEUES, WAIT_SIGNALS, WAIT_UPDATES, WORKFLOWS } from '../../domain/durable/names.js';
+import {
+  QUERIES,
+  QUEUES,
+  SEARCH_ATTRIBUTES,
+  WAIT_SIGNALS,
+  WAIT_UPDATES,
+  WORKFLOWS,
+} from '../../domain/durable/names.js';
 import type { Observed, WaitStatus, Withdrawal } from '../../domain/durable/settle.js';
 import { HoubaError, type ReportedError, reportError } from '../../domain/errors.js';
 import type { Observation, Wait } from '../../domain/plan/work.js';
 import { formatRepository, formatTagged } from '../../domain/reference.js';
+import { failedLine, operationLine } from '../../domain/report/run/journal.js';
 import type { Dependencies, Journal } from '../dependencies.js';
 import { step } from '../step.js';
 import { isUnimplemented, temporalClient, WithStartWorkflowOperation, WorkflowNotFoundError } from '../temporal.js';
 
 export interface ObserveRequest {
-  /** At most 100 (docs/rules/durability.md#histories-stay-small). */
+  /** At most `PAGE_SIZES.waits`. */
   readonly waits: readonly Wait[];
   /** Ask the waits that there are, and tell nobody anything. */
   readonly dryRun: boolean;
@@ -21,7 +29,7 @@ export interface ObserveOutcome extends Observed {
   readonly error: ReportedError | null;
 }
 
-const POLICY = defineSearchAttributeKey('HoubaPolicy', 'KEYWORD');
+const POLICY = defineSearchAttributeKey(...SEARCH_ATTRIBUTES.policy);
 
 const IN_FLIGHT = 10;
 
@@ -65,7 +73,7 @@ export function createWithdrawWaits({ settings }: Dependencies) {
     if (settings.dryRunTags) return 0;
     const goOn = new Set(waiting);
     const { workflow } = temporalClient();
-    const query = `WorkflowType = '${WORKFLOWS.settle}' AND ExecutionStatus = 'Running' AND HoubaPolicy = ${quoted(policy)}`;
+    const query = `WorkflowType = '${WORKFLOWS.settle}' AND ExecutionStatus = 'Running' AND ${SEARCH_ATTRIBUTES.policy[0]} = ${quoted(policy)}`;
     let told = 0;
     try {
       for await (const { workflowId } of workflow.list({ query })) {
@@ -201,15 +209,13 @@ function journalHeld(journal: Journal, wait: Wait, { readyAt, error, ...outcome 
   const { digest, placement } = wait;
   const reason = outcome.reason ?? wait.reason;
   const { label, destination, tag, sourceTag } = placement;
-  const facts = {
-    policy: label.policy,
-    dest: formatRepository(destination),
-    variant: label.variant,
-    ...{ kind: 'held', out_tag: tag, src_tag: sourceTag, digest, applied: false, ready_at: readyAt },
-    ...(reason === null ? {} : { reason }),
-  };
-  if (error === null) journal.event('operation', facts);
-  else journal.event('operation.failed', { ...facts, error_type: error.type, error: error.message });
+  const line = operationLine(
+    { policy: label.policy, dest: formatRepository(destination), variant: label.variant },
+    { kind: 'held', out_tag: tag, src_tag: sourceTag, digest },
+    { applied: false, ready_at: readyAt, reason: reason ?? undefined },
+  );
+  if (error === null) journal.event('operation', { ...line });
+  else journal.event('operation.failed', failedLine(line, { type: error.type, message: error.message }));
 }
 
 /** Quotes a text for a visibility query. */

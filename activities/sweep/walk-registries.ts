@@ -1,5 +1,6 @@
 import type { SweepCursor } from '../../domain/durable/sweeps.js';
 import { HoubaError, type ReportedError, reportError } from '../../domain/errors.js';
+import { PAGE_SIZES } from '../../domain/plan/work.js';
 import type { Repository } from '../../domain/reference.js';
 import { type DestinationRepository, type RosterEntry, rosterByName } from '../../domain/roster.js';
 import { compareText } from '../../domain/text/compare-text.js';
@@ -76,8 +77,6 @@ export interface FindRequest {
   readonly cursor: SweepCursor | null;
 }
 
-export const PAGE = 100;
-
 interface Unread {
   readonly name: string;
   readonly error: ReportedError;
@@ -101,7 +100,7 @@ export function createListRepositories(deps: Dependencies) {
       if ('repository' in place) repositories.push(place.repository);
       else (place.known ? unreadable : passedOver).push({ name: place.name, error: place.error });
       const last = repositories.at(-1);
-      if (repositories.length < PAGE || last === undefined) continue;
+      if (repositories.length < PAGE_SIZES.sweep || last === undefined) continue;
       return {
         repositories,
         unread: unreadable,

@@ -1,5 +1,5 @@
 import { CommanderError } from 'commander';
-import { ERROR_TABLE, HoubaError } from '../../domain/errors.js';
+import { EXIT_CODES, HoubaError } from '../../domain/errors.js';
 import { escapeControls } from '../../domain/text/escape.js';
 import { TemporalUnreachable } from '../unreachable.js';
 
@@ -10,15 +10,15 @@ export const INTERRUPTED = 130;
 /** The exit code of an error that ends a command (architecture, section 4). */
 export function exitCodeOfError(error: unknown): number {
   if (error instanceof CommanderError) return exitCodeOfUsage(error);
-  if (error instanceof HoubaError) return ERROR_TABLE[error.code].exit;
+  if (error instanceof HoubaError) return EXIT_CODES[error.code];
   if (error instanceof TemporalUnreachable) return UNREACHABLE;
-  return ERROR_TABLE.Internal.exit;
+  return EXIT_CODES.Internal;
 }
 
 /** A command line that cannot be parsed is 64; one that can, with a value that is not allowed, is 3. */
 function exitCodeOfUsage(error: CommanderError): number {
   if (error.exitCode === 0) return 0;
-  return error.code === 'commander.invalidArgument' ? ERROR_TABLE.ConfigInvalid.exit : USAGE;
+  return error.code === 'commander.invalidArgument' ? EXIT_CODES.ConfigInvalid : USAGE;
 }
 
 /** What a person reads of it: what and where, then what to do next; the stack only when asked for (conventions C7). */

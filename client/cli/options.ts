@@ -1,5 +1,5 @@
 import { InvalidArgumentError, Option } from 'commander';
-import { durationMs } from '../../domain/duration.js';
+import { DAY_MS, durationMs } from '../../domain/duration.js';
 
 /** A parser of whole numbers from `least` up; anything else is an invalid value (exit 3). */
 export function wholeNumber(least: number): (text: string) => number {
@@ -18,7 +18,7 @@ export function portNumber(text: string): number {
 }
 
 /** The longest a timer of Node's can take. */
-const LONGEST_MS = 24 * 86_400_000;
+const LONGEST_MS = 24 * DAY_MS;
 
 /** A duration such as `90s`, in milliseconds. */
 export function duration(text: string): number {

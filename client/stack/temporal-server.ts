@@ -48,9 +48,10 @@ export function spawnServer(options: ServerOptions, environment: Record<string, 
 
 function serverArguments({ database, port, uiPort }: ServerOptions): string[] {
   const loopback = '127.0.0.1';
-  const attributes = Object.entries(SEARCH_ATTRIBUTES).flatMap(([name, type]) => [
+  // The command line takes the types as Keyword, Datetime and Bool.
+  const attributes = Object.values(SEARCH_ATTRIBUTES).flatMap(([name, type]) => [
     '--search-attribute',
-    `${name}=${type}`,
+    `${name}=${type.charAt(0)}${type.slice(1).toLowerCase()}`,
   ]);
   return [
     ...['server', 'start-dev', '--log-level', 'error'],

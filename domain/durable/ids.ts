@@ -2,7 +2,7 @@ import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex, utf8ToBytes } from '@noble/hashes/utils.js';
 import { formatRepository, formatTagged, type Repository } from '../reference.js';
 
-/** Workflow ids are the locks of the product (Temporal guide, rule 1); every one is built here. */
+/** Length that servers take. Ids are built here alone: they are the locks (docs/rules/durability.md#the-id-is-the-lock). */
 const LONGEST = 200;
 
 export function fleetId(at: Date): string {
@@ -17,7 +17,7 @@ export function policyId(policy: string): string {
   return bounded(`reconcile/${policy}`);
 }
 
-/** A dry run takes no lock, hence a name of its own for every run. */
+/** A dry run takes no lock: every one has a name of its own. */
 export function planId(policy: string, at: Date): string {
   return bounded(`plan/${policy}-${compactTime(at)}`);
 }
@@ -34,7 +34,6 @@ export function retireId(repository: Repository, tag: string): string {
   return bounded(`retire/${formatTagged(repository, tag)}`);
 }
 
-/** Runs while something is being deleted in the repository. */
 export function deletionsId(repository: Repository): string {
   return bounded(`deletions/${formatRepository(repository)}`);
 }
@@ -44,7 +43,7 @@ export function sweepId(verb: 'purge' | 'gc' | 'audit', dryRunAt: Date | null): 
   return dryRunAt === null ? verb : `${verb}-plan-${compactTime(dryRunAt)}`;
 }
 
-/** Cuts what some servers would refuse, and keeps it unique with a hash (guide, section 2). */
+/** Cuts what some servers would refuse; a hash keeps it unique. */
 function bounded(id: string): string {
   if (id.length <= LONGEST) return id;
   const hash = bytesToHex(sha256(utf8ToBytes(id))).slice(0, 16);

@@ -4,7 +4,6 @@ import type { RunOptions } from '../plan/request.js';
 import type { MirrorPolicy } from '../policy/schema.js';
 import type { Counts, NodeStatus, PolicyNode } from '../report/run/run-report.js';
 
-/** A policy as written, and the file it came from. */
 export interface PolicySource {
   readonly file: string;
   readonly policy: MirrorPolicy;
@@ -14,18 +13,15 @@ export interface PolicySource {
 export interface FleetInput {
   /** null: read `POLICY_DIR` on the worker (a scheduled run). */
   readonly policies: readonly PolicySource[] | null;
-  /**
-   * Where they all are, as a path of the machine on which Temporal runs too; left out: nobody can tell, or the worker reads
-   * them and knows.
-   */
+  /** A path of the machine that runs Temporal too; left out: unknown, or the worker reads them. */
   readonly folder?: string;
   readonly shard: { readonly index: number; readonly count: number };
-  /** Work on this policy alone; the whole set is still checked. null: all. */
+  /** null: all. The whole set is checked in any case. */
   readonly only: string | null;
   readonly options: RunOptions;
-  /** Carry out these and nothing else, by policy. Left out: whatever there is to do. */
+  /** Held plans by policy; left out: whatever there is to do. */
   readonly plans?: Readonly<Record<string, PlannedItems>>;
-  /** Of a dry run: give back what the plan holds. */
+  /** Give the items of the plan back (dry run). */
   readonly save?: true;
 }
 
@@ -34,7 +30,6 @@ export interface FleetPolicy {
   readonly name: string;
   readonly source: string;
   readonly workflowId: string;
-  /** null when no child was started. */
   readonly runId: string | null;
   readonly status: NodeStatus;
   readonly totals: Counts;

@@ -20,30 +20,25 @@ export const WORKFLOWS = {
 
 export const QUERIES = { status: 'status', progress: 'progress' } as const;
 
-/** Of waits (guide, section 8). */
 export const WAIT_UPDATES = { observe: 'observe', promote: 'promote', hold: 'hold', release: 'release' } as const;
 export const WAIT_SIGNALS = { withdrawn: 'withdrawn' } as const;
 
-/** Of retirements. */
 export const RETIRE_UPDATES = { sweep: 'sweep', approve: 'approve', restore: 'restore' } as const;
 
-/** To the note that something is being deleted in a repository, from who deletes. */
+/** Of `noteDeletions`. */
 export const DELETION_SIGNALS = { begun: 'begun', ended: 'ended' } as const;
 
-/** A deletion that is not heard of for so long, in milliseconds, has been given up. */
-export const DELETION_LEASE_MS = 900_000;
-
-/** Name and type of each search attribute, as a server must know them (guide, section 8). */
+/** Search attributes by name and type (docs/rules/durability.md#names-of-the-wire-do-not-change). */
 export const SEARCH_ATTRIBUTES = {
-  HoubaPolicy: 'Keyword',
-  HoubaRepository: 'Keyword',
-  HoubaTag: 'Keyword',
-  HoubaDigest: 'Keyword',
-  HoubaPhase: 'Keyword',
-  HoubaOutcome: 'Keyword',
-  HoubaDueAt: 'Datetime',
-  HoubaNeedsHuman: 'Bool',
-} as const;
+  policy: ['HoubaPolicy', 'KEYWORD'],
+  repository: ['HoubaRepository', 'KEYWORD'],
+  tag: ['HoubaTag', 'KEYWORD'],
+  digest: ['HoubaDigest', 'KEYWORD'],
+  phase: ['HoubaPhase', 'KEYWORD'],
+  outcome: ['HoubaOutcome', 'KEYWORD'],
+  dueAt: ['HoubaDueAt', 'DATETIME'],
+  needsHuman: ['HoubaNeedsHuman', 'BOOL'],
+} as const satisfies Record<string, readonly [name: string, type: 'KEYWORD' | 'DATETIME' | 'BOOL']>;
 
 /** The memo field that says which input a running workflow works on; equal inputs may be joined. */
 export const MEMO_INPUT_DIGEST = 'houbaInputDigest';

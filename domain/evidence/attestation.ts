@@ -4,29 +4,26 @@ import { TRANSFORM_PREDICATE_TYPE } from './predicates.js';
 import { PROVENANCE_PREDICATE_TYPE } from './provenance.js';
 import { type PlatformManifest, SBOM_PREDICATE_TYPES, type SbomFormat, type SbomReferrer } from './sbom.js';
 
-/** How the media types of all versions of a Sigstore bundle begin. */
+/** Begins the media type of every version of a Sigstore bundle. */
 export const ANY_BUNDLE = 'application/vnd.dev.sigstore.bundle';
 
-/** Artifact type and layer type of a signed statement (conventions C19). */
+/** Artifact and layer type of a signed statement (docs/rules/evidence.md#media-types-are-the-standards). */
 export const BUNDLE_MEDIA_TYPE = `${ANY_BUNDLE}.v0.3+json`;
 
-/** By these annotations cosign and others find a bundle without reading it. */
+/** Annotations by which cosign and others find a bundle. */
 const CONTENT_KEY = 'dev.sigstore.bundle.content';
 export const BUNDLE_PREDICATE_TYPE = 'dev.sigstore.bundle.predicateType';
 
-/** One statement that lacks on at least one of the manifests that it is about. */
 export interface MissingAttestation {
   readonly predicateType: string;
-  /** Whose inventory it is; null: the statement is about the whole image. */
+  /** null: the statement is about the whole image. */
   readonly platform: PlatformManifest | null;
   readonly format: SbomFormat | null;
-  /** All that the statement names. */
   readonly subjects: readonly Digest[];
-  /** Those of the subjects that do not have it. */
   readonly lacking: readonly Digest[];
 }
 
-/** For whom a statement about a whole image was made: two tags may show the same bytes. */
+/** Two tags may show the same bytes. */
 export interface StatementIdentity {
   readonly tag: string;
   readonly policy: string;
@@ -37,17 +34,12 @@ export interface StatementIdentity {
 type Attestation = Omit<MissingAttestation, 'lacking'>;
 
 /**
- * What must still be signed, each kind of statement by itself, so that whatever failed half-way is made good by the next
- * run (L15; architecture, "Evidence for an index"): where the image comes from, its provenance, and each SBOM.
- *
- * Only what bears our mark counts: upstream's own bundles may hang on the same manifests. With an empty prefix nothing
- * does, so any bundle of the kind counts.
- *
- * @param subject what the tag resolves to
- * @param platforms its platforms; for a single image, the image itself; none for other artifacts
- * @param formats the SBOMs to sign; none for other artifacts
- * @param referrersOf the referrers of the subject and of each platform's manifest
- * @param identity counts only statements made for this one; left out: for anybody
+ * Finds the statements that are not signed yet, each kind by itself (docs/rules/evidence.md#each-kind-is-tracked-by-itself).
+ * Only bundles with our mark count; with an empty prefix any of the kind does.
+ * @param platforms for a single image, the image itself; none for other artifacts
+ * @param formats SBOMs to sign; none for other artifacts
+ * @param referrersOf of the subject and of each platform's manifest
+ * @param identity left out: statements made for any tag count
  */
 export function missingAttestations(
   subject: Digest,
@@ -68,12 +60,7 @@ export function missingAttestations(
   return missing;
 }
 
-/**
- * What is written on the bundle of a statement.
- *
- * @param target the manifest that it is attached to
- * @param identity for whom; it stands on statements about the whole image
- */
+/** @param identity stands on statements about the whole image */
 export function bundleAnnotations(
   attestation: Attestation,
   target: Digest,
@@ -102,7 +89,7 @@ export function bundleAnnotations(
   return annotations;
 }
 
-/** Everything that must be signed about an image; the subject comes first among the subjects of what is about all of it. */
+/** The subject comes first among the subjects of a whole image. */
 function wantedAttestations(
   subject: Digest,
   platforms: readonly PlatformManifest[],

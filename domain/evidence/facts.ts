@@ -2,10 +2,10 @@ import type { Digest } from '../digest.js';
 import type { Repository } from '../reference.js';
 import type { PlannedTransform } from '../transform/planned-transform.js';
 
-/** Whose signature of the source digest a policy demands before anything is imported (section 2.2, `verifyUpstream`). */
+/** `verifyUpstream` (docs/rules/evidence.md#upstreams-signature-is-demanded-before-anything-is-read). */
 export type UpstreamSigner = { readonly key: string } | { readonly identity: string; readonly issuer: string };
 
-/** What the statements about a placed image say; nothing that only the registry knows, and no secret. */
+/** Facts of statements: no secret, and nothing that only the registry knows. */
 export interface StatementFacts {
   readonly policy: string;
   readonly import: string;
@@ -13,9 +13,9 @@ export interface StatementFacts {
   readonly source: Repository;
   readonly sourceTag: string;
   readonly baseDigest: Digest;
-  /** ISO 8601: of the placement; in a back-fill, of the run (section 7.3). */
+  /** ISO 8601 (docs/rules/evidence.md#recorded-facts-in-a-backfill). */
   readonly created: string;
-  /** null: all that the source has; of a rebuild, those that the image turns out to have. */
+  /** null: all; of a rebuild, those of the image. */
   readonly platforms: readonly string[] | null;
   readonly transform: PlannedTransform | null;
   readonly stampTo: 'annotations' | 'referrer';

@@ -4,10 +4,9 @@ import type { StatementFacts } from './facts.js';
 
 export const TRANSFORM_PREDICATE_TYPE = 'https://houba.dev/predicate/transform/v1';
 
-/** Who made a statement, where `HOUBA_ATTEST_BUILDER_ID` does not say. */
 const DEFAULT_BUILDER_ID = 'https://houba.dev/builder';
 
-/** A transform step as a policy author wrote it; parameters name certificates and mirrors, they do not hold them. */
+/** Parameters name certificates and mirrors, they do not hold them. */
 export const StepShape = z
   .strictObject({
     name: z.string().describe('The step, such as injectCA'),
@@ -15,7 +14,7 @@ export const StepShape = z
   })
   .meta({ id: 'Step' });
 
-/** The body of `transform/v1`. No fields are ever added: /v1 is frozen (section 7.3). */
+/** The body of `transform/v1`, which is frozen (docs/rules/evidence.md#a-frozen-predicate-stays). */
 export const TransformPredicate = z
   .strictObject({
     policy: z.string().describe('metadata.name of the policy'),
@@ -56,7 +55,6 @@ export function builderIdOf(configured: string): string {
   return configured || DEFAULT_BUILDER_ID;
 }
 
-/** The published JSON Schema (2020-12) of the predicate's body. */
 export function transformJsonSchema(): Record<string, unknown> {
   const { $schema, description, ...body } = z.toJSONSchema(TransformPredicate, { target: 'draft-2020-12' });
   return { $schema, $id: TRANSFORM_PREDICATE_TYPE, title: 'houba transform predicate', description, ...body };

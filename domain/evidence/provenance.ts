@@ -7,10 +7,10 @@ import { digestSet } from './statement.js';
 
 export const PROVENANCE_PREDICATE_TYPE = 'https://slsa.dev/provenance/v1';
 
-/** Says how to read the parameters; docs/reference/provenance.md is what it stands for. */
+/** Described in docs/reference/provenance.md. */
 export const BUILD_TYPE = 'https://houba.dev/buildtypes/placement/v1';
 
-/** Everything that a policy author decides about a placement (conventions C20). */
+/** What a policy decides (docs/rules/evidence.md#provenance-lists-every-input). */
 export const ExternalParameters = z
   .strictObject({
     policy: z.string().describe('metadata.name of the policy'),
@@ -27,15 +27,14 @@ export const ExternalParameters = z
   })
   .describe('externalParameters of a placement by houba');
 
-/** The body of an SLSA v1 provenance about a placement: of a rebuild as well as of a copy. */
+/** The body of SLSA v1 provenance, of rebuilds and copies. */
 export interface ProvenancePredicate {
   readonly buildDefinition: {
     readonly buildType: typeof BUILD_TYPE;
     readonly externalParameters: z.infer<typeof ExternalParameters>;
     readonly internalParameters: {
-      /** Section 3; null for a copy. */
+      /** null: a copy. */
       readonly transform_version: string | null;
-      /** Whose signature of the source digest was found valid before the import. */
       readonly upstream_verified: string | null;
     };
     readonly resolvedDependencies: readonly ResourceDescriptor[];
@@ -88,13 +87,12 @@ export function provenancePredicate(
   };
 }
 
-/** The published JSON Schema (2020-12) of our `externalParameters`. */
 export function externalParametersJsonSchema(): Record<string, unknown> {
   const { $schema, description, ...body } = z.toJSONSchema(ExternalParameters, { target: 'draft-2020-12' });
   return { $schema, $id: `${BUILD_TYPE}/external-parameters`, title: 'houba placement', description, ...body };
 }
 
-/** A package URL of the type `oci`: named by the last part of the path, the digest as version, the place as a qualifier. */
+/** A package URL of the type `oci`. */
 function packageUrl(repository: Repository, digest: Digest): string {
   const name = repository.path.slice(repository.path.lastIndexOf('/') + 1);
   const place = encodeURIComponent(formatRepository(repository)).replaceAll('%2F', '/');

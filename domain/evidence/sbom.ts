@@ -5,13 +5,12 @@ import { prefixedKeys } from '../stamp/keys.js';
 
 export type SbomFormat = 'spdx-json' | 'cyclonedx-json';
 
-/** Each format's media type is also the artifact type of its referrer (section 7.1). */
+/** Media types, which are the artifact types of the referrers too (docs/rules/evidence.md#media-types-are-the-standards). */
 export const SBOM_MEDIA_TYPES: Readonly<Record<SbomFormat, string>> = {
   'spdx-json': 'application/spdx+json',
   'cyclonedx-json': 'application/vnd.cyclonedx+json',
 };
 
-/** The largest document that is read or signed. */
 export const MAX_SBOM_BYTES = 128 * 1024 * 1024;
 
 export const SBOM_PREDICATE_TYPES: Readonly<Record<SbomFormat, string>> = {
@@ -19,20 +18,18 @@ export const SBOM_PREDICATE_TYPES: Readonly<Record<SbomFormat, string>> = {
   'cyclonedx-json': 'https://cyclonedx.org/bom',
 };
 
-/** A runnable image inside what a tag resolves to: the image itself, or a child of an index. */
+/** The image itself, or a child of an index. */
 export interface PlatformManifest {
   readonly digest: Digest;
   /** `os/architecture[/variant]`. */
   readonly platform: string;
 }
 
-/** As much of a referrer as decides whether a document is there. */
 export interface SbomReferrer {
   readonly artifactType: string;
   readonly annotations: Readonly<Record<string, string>>;
 }
 
-/** One document that has to be attached: whose inventory, and to which manifest. */
 export interface MissingSbom {
   readonly of: PlatformManifest;
   readonly subject: Digest;
@@ -40,13 +37,11 @@ export interface MissingSbom {
 }
 
 /**
- * What is missing so that a reader finds every platform's inventory both from the tag and from the digest that a
- * runtime reports (L13; architecture, "Evidence for an index"). Upstream's own, which bears no mark of ours, does not count.
- * With an empty prefix a referrer names no platform, so any one of the format counts for all.
- *
- * @param subject what the tag resolves to
- * @param platforms its platforms; for a single image, the image itself
- * @param referrersOf the referrers of the subject and of each platform's manifest
+ * Finds the SBOMs to attach: each platform's on its own manifest and on the index
+ * (docs/rules/evidence.md#evidence-goes-where-readers-look). Only those with our mark count; with an empty prefix any of the
+ * format does.
+ * @param platforms for a single image, the image itself
+ * @param referrersOf of the subject and of each platform's manifest
  */
 export function missingSboms(
   subject: Digest,
@@ -72,20 +67,20 @@ export function missingSboms(
   return missing;
 }
 
-/** @param platform null: any, for on its own manifest an inventory can be of nothing else */
+/** @param platform null: any; on its own manifest an inventory is of nothing else */
 function isOf(annotations: SbomReferrer['annotations'], key: string | undefined, platform: string | null): boolean {
   if (key === undefined) return true;
   return platform === null ? Object.hasOwn(annotations, key) : annotations[key] === platform;
 }
 
-/** What is written on an SBOM's referrer; nothing when the prefix is empty (section 7.1). */
+/** The annotations of an SBOM; none when the prefix is empty. */
 export function sbomAnnotations(
   document: {
     readonly format: SbomFormat;
     readonly platform: string;
     readonly subject: Digest;
     readonly toolVersion: string | null;
-    /** ISO 8601 with `+00:00`; an input, so that a repeated step writes the same referrer. */
+    /** ISO 8601; an input, so that a repeated step writes the same referrer. */
     readonly timestamp: string;
   },
   prefix: string,
@@ -103,7 +98,7 @@ export function sbomAnnotations(
   };
 }
 
-/** Names an effect by everything that decides its outcome, so that a repetition can be recognised (guide, section 4). */
+/** See docs/rules/evidence.md#repeated-evidence-is-recognised. */
 function operationKey(...parts: (string | null)[]): string {
   return `sha256:${bytesToHex(sha256(utf8ToBytes(JSON.stringify(parts))))}`;
 }

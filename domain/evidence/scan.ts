@@ -1,16 +1,38 @@
+import { z } from 'zod';
 import { type Digest, isDigest } from '../digest.js';
 import { asObject, jsonOrNull } from '../text/json.js';
 
 export const SCAN_PREDICATE_TYPE = 'https://houba.dev/predicate/scan/v1';
 
-/** What a signed scan says. */
-export function readScanPredicate(bytes: Uint8Array): { report: Digest | null; attestedAt: string | null } {
-  const bundle = asObject(jsonOrNull(bytes));
-  const { payload } = asObject(bundle.dsseEnvelope);
-  const statement = typeof payload === 'string' ? asObject(jsonOrNull(Buffer.from(payload, 'base64'))) : {};
-  const { report_digest: report, attested_at: attestedAt } = asObject(statement.predicate);
+/** What a scan statement says. A field is null where the statement lacks it or has it in another shape. */
+export interface ScanPredicate {
+  /** `scan` where the statement names none. */
+  readonly scanner: string | null;
+  /** The raw report that it vouches for. */
+  readonly report: Digest | null;
+  /** ISO 8601, not checked. */
+  readonly attestedAt: string | null;
+  /** Findings in decimal by `vuln.<severity>`. */
+  readonly summary: Readonly<Record<string, string>> | null;
+}
+
+const Scanner = z.object({ name: z.string() }).default({ name: 'scan' });
+const Summary = z.record(z.string(), z.string());
+
+/** Reads the body of a scan statement; it throws nothing, whatever the body is. */
+export function readScanPredicate(predicate: unknown): ScanPredicate {
+  const { scanner, report_digest: report, attested_at: attestedAt, summary } = asObject(predicate);
   return {
+    scanner: Scanner.safeParse(scanner).data?.name ?? null,
     report: typeof report === 'string' && isDigest(report) ? report : null,
     attestedAt: typeof attestedAt === 'string' ? attestedAt : null,
+    summary: Summary.safeParse(summary).data ?? null,
   };
+}
+
+/** Reads the scan statement in a Sigstore bundle, without a look at its signature. */
+export function readScanBundle(bundle: Uint8Array): ScanPredicate {
+  const { payload } = asObject(asObject(jsonOrNull(bundle)).dsseEnvelope);
+  const statement = typeof payload === 'string' ? asObject(jsonOrNull(Buffer.from(payload, 'base64'))) : {};
+  return readScanPredicate(statement.predicate);
 }

@@ -1,24 +1,20 @@
 import { HoubaError } from '../errors.js';
 
-/** How evidence is signed, as configured; texts may be empty (section 3, `HOUBA_ATTEST_*`). */
+/** How evidence is signed (`HOUBA_ATTEST_*`), as configured; texts may be empty. */
 export interface SigningSettings {
   readonly signer: '' | 'keyless' | 'kms' | 'key';
   readonly fulcioUrl: string;
   readonly rekorUrl: string;
   readonly tsaUrl: string;
-  /** Path of a Sigstore trusted root. */
   readonly trustedRoot: string;
   readonly builderId: string;
 }
 
-/** What cosign is told for one signature: which services to ask, and whom to believe what they answer. */
+/** Which services cosign asks for a signature, and which answers it believes. */
 export interface SigningPlan {
-  /** The signing configuration file of cosign v3. */
+  /** A signing configuration of cosign v3. */
   readonly config: Readonly<Record<string, unknown>>;
-  /**
-   * A path; `public`: that of the public Sigstore services; `none`: nothing but the key decides, and cosign must not go
-   * and fetch one.
-   */
+  /** `public`: the public Sigstore's; `none`: only the key decides, and nothing is fetched. */
   readonly trustedRoot: 'public' | 'none' | { readonly path: string };
 }
 
@@ -29,10 +25,8 @@ const PUBLIC_FULCIO = 'https://fulcio.sigstore.dev';
 const PUBLIC_REKOR = 'https://rekor.sigstore.dev';
 
 /**
- * The services of section 7.2. With a key and no addresses nothing is contacted (air-gapped); keyless without any
- * address means the public ones (L22).
- *
- * @throws HoubaError `ConfigInvalid` when the settings cannot give a signature that anybody could verify
+ * Chooses the services of a signature (docs/rules/evidence.md#services-are-named-or-public).
+ * @throws HoubaError `ConfigInvalid` when the settings give no signature that anybody could verify
  */
 export function planSigning(settings: SigningSettings): SigningPlan {
   const { signer, tsaUrl } = settings;
@@ -61,7 +55,7 @@ export function planSigning(settings: SigningSettings): SigningPlan {
   return { config, trustedRoot: trustedRootFor(asked, settings.trustedRoot) };
 }
 
-/** cosign verifies what it has just signed, and would fetch the public root for it, whatever the services. */
+/** cosign verifies what it has signed, and would fetch the public root for that. */
 function trustedRootFor(asked: readonly string[], path: string): SigningPlan['trustedRoot'] {
   if (asked.length === 0) return 'none';
   if (path !== '') return { path };

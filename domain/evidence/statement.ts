@@ -3,11 +3,9 @@ import { HoubaError } from '../errors.js';
 
 const STATEMENT_TYPE = 'https://in-toto.io/Statement/v1';
 
-/** Artifact type and layer type of a statement that nobody has signed (conventions C19). */
+/** Artifact and layer type of an unsigned statement (docs/rules/evidence.md#media-types-are-the-standards). */
 export const IN_TOTO = 'application/vnd.in-toto+json';
-/** The annotation that tells what it is about. */
 export const IN_TOTO_PREDICATE_TYPE = 'in-toto.io/predicate-type';
-/** The largest that is read. */
 export const MAX_STATEMENT_BYTES = 16 * 1024 * 1024;
 
 export interface StatementSubject {
@@ -16,8 +14,7 @@ export interface StatementSubject {
 }
 
 /**
- * A complete in-toto Statement v1 as JSON, ready to be signed (section 7.3, L21).
- *
+ * Builds an in-toto Statement v1 as JSON (docs/rules/evidence.md#statements-are-whole).
  * @param predicate a value, or the bytes of a JSON document, which go in as they are: an SBOM may have many megabytes
  * @throws HoubaError `Unsupported` when the bytes are not exactly one JSON object
  */
@@ -39,13 +36,13 @@ export function buildStatement(
   return statement;
 }
 
-/** How in-toto writes a digest: the hexadecimal digits by algorithm. */
+/** A digest as in-toto writes it. */
 export function digestSet(digest: Digest): Record<string, string> {
   const colon = digest.indexOf(':');
   return { [digest.slice(0, colon)]: digest.slice(colon + 1) };
 }
 
-/** Anything after the object's end would be read as a part of the statement, and be signed as such. */
+/** Whatever follows the object would be signed as a part of the statement. */
 function refuseOtherThanObject(bytes: Uint8Array): void {
   let value: unknown;
   try {

@@ -3,7 +3,6 @@ import { NO_PALETTE, type Palette } from '../report/palette.js';
 import { escapeControls } from '../text/escape.js';
 import { REQUIREMENTS, type VerifyReport } from './verify.js';
 
-/** A line for each requirement, and a last one with the verdict. Ends with a line break. */
 export function renderVerifyReport(report: VerifyReport, palette: Palette = NO_PALETTE): string {
   const lines = report.requirements.map(({ requirement, passed, detail }) => {
     const mark = passed ? palette.good('✓') : palette.bad('✗');
@@ -18,14 +17,12 @@ export function renderVerifyReport(report: VerifyReport, palette: Palette = NO_P
 
 const WIDTH = Math.max(...REQUIREMENTS.map((name) => name.length));
 
-/** The published JSON Schema (2020-12) of `houba verify --output json`, generated so that it cannot drift from the types. */
 export function verifyReportJsonSchema(): Record<string, unknown> {
   const { $schema, ...body } = z.toJSONSchema(VerifyReportShape, { target: 'draft-2020-12' });
   const $id = 'https://houba.io/schemas/verify-report.schema.json';
   return { $schema, $id, title: 'houba verify report', ...body };
 }
 
-/** The report as a schema; a test holds it equal to its type. */
 export const VerifyReportShape = z.strictObject({
   schema_version: z.literal(1),
   ref: z.string().describe('The reference as it was asked for'),

@@ -7,8 +7,9 @@ import { type StampReferrer, stampBeside } from '../stamp/stamp-of.js';
 import { TRANSFORM_PREDICATE_TYPE } from './predicates.js';
 import { BUILD_TYPE, PROVENANCE_PREDICATE_TYPE } from './provenance.js';
 import { SBOM_MEDIA_TYPES, SBOM_PREDICATE_TYPES, type SbomFormat } from './sbom.js';
+import { readScanPredicate, SCAN_PREDICATE_TYPE } from './scan.js';
 
-/** What can be asked of an image, in the order of the outcomes (section 7.5). */
+/** What can be asked of an image, in the order of the outcomes. */
 export const REQUIREMENTS = ['stamp', 'scan-pass', 'sbom', 'signature', 'provenance'] as const;
 export type Requirement = (typeof REQUIREMENTS)[number];
 
@@ -19,39 +20,36 @@ export type Severity = (typeof SEVERITIES)[number];
 export interface RequirementOutcome {
   readonly requirement: Requirement;
   readonly passed: boolean;
-  /** What was found, or what is wrong with it. */
   readonly detail: string;
 }
 
 export interface VerifyReport {
   readonly schema_version: 1;
-  /** As it was asked for. */
   readonly ref: string;
-  /** What it resolved to, once; everything was asked of this. */
+  /** Resolved once (docs/rules/registry-access.md#one-resolution). */
   readonly digest: string;
   readonly passed: boolean;
   readonly requirements: readonly RequirementOutcome[];
 }
 
-/** What hangs on a manifest, and what it says itself. */
 export interface FoundEvidence {
-  /** Of the manifest; `unusable` says why it cannot be read. */
+  /** `unusable`: why it cannot be read. */
   readonly manifest: { readonly annotations: Annotations } | { readonly unusable: string };
   readonly referrers: readonly StampReferrer[];
-  /** Those of the predicate types that `attestationTypes` names. */
+  /** Of the types of `attestationTypes`. */
   readonly attestations: readonly CheckedAttestation[];
 }
 
 type Annotations = Readonly<Record<string, string>>;
 
-/** An attestation about the digest, after its signature has been checked. */
+/** Its signature has been checked. */
 export interface CheckedAttestation {
   readonly predicateType: string;
   readonly referrer: Digest;
   readonly annotations: Annotations;
-  /** null: it verifies; else what is wrong. */
+  /** null: it verifies. */
   readonly reason: string | null;
-  /** Only of one that verifies, and where the judgement needs it. */
+  /** Only where it verifies and is needed. */
   readonly predicate?: unknown;
 }
 
@@ -59,19 +57,16 @@ export interface Expectations {
   readonly prefix: string;
   /** null: the image was named by its digest alone. */
   readonly tag: string | null;
-  /** Empty: any. */
   readonly builderId: string;
   /** Findings at or above it fail; null: no finding does. */
   readonly maxSeverity: Severity | null;
   readonly maxAgeMs: number | null;
-  /** Milliseconds since 1970. */
   readonly now: number;
 }
 
-const SCAN_PREDICATE_TYPE = 'https://houba.dev/predicate/scan/v1';
 const SBOM_TYPES: readonly string[] = Object.values(SBOM_PREDICATE_TYPES);
 
-/** The predicate types that must be verified to judge a requirement; empty: it needs no signature. */
+/** Predicate types that must verify; empty: the requirement needs no signature. */
 export function attestationTypes(requirement: Requirement): readonly string[] {
   return {
     stamp: [],
@@ -82,12 +77,15 @@ export function attestationTypes(requirement: Requirement): readonly string[] {
   }[requirement];
 }
 
-/** Whether the judgement reads the predicate; an SBOM may be large, and only its signature matters. */
+/** An SBOM may be large, and only its signature matters. */
 export function isPredicateRead(predicateType: string): boolean {
   return predicateType === SCAN_PREDICATE_TYPE || predicateType === PROVENANCE_PREDICATE_TYPE;
 }
 
-/** One outcome for each requirement asked for, in their order. What cannot be judged has not passed (S17). */
+/**
+ * Judges each requirement asked for; what cannot be judged has not passed
+ * (docs/rules/evidence.md#presence-is-not-verification).
+ */
 export function judgeEvidence(
   asked: readonly Requirement[],
   found: FoundEvidence,
@@ -111,10 +109,7 @@ type Judgement = Pick<RequirementOutcome, 'passed' | 'detail'>;
 const pass = (detail: string): Judgement => ({ passed: true, detail });
 const fail = (detail: string): Judgement => ({ passed: false, detail });
 
-/**
- * The stamp that planning goes by (L5): on the manifest, else beside it (section 6, `stamp: referrer`). An alias has none of
- * its own; it shows an image that bears that of another tag.
- */
+/** See docs/rules/stamp.md#the-stamp-of-a-tag. An alias shows an image with the stamp of another tag. */
 function judgeStamp({ manifest, referrers }: FoundEvidence, { prefix, tag }: Expectations): Judgement {
   if (prefix === '') return fail('HOUBA_LABEL_PREFIX is empty, so a stamp cannot be told from upstream annotations');
   if ('unusable' in manifest) return fail(manifest.unusable);
@@ -137,10 +132,7 @@ function judgeSboms({ referrers }: FoundEvidence): Judgement {
   return formats.length === 0 ? fail('no SBOM is attached') : pass(formats.join(', '));
 }
 
-/**
- * The transform statement, and every inventory that bears our mark: one that does not verify is worse than none. Upstream's
- * own may hang on the same manifest when it keeps its digest; they are upstream's word, and nobody's here.
- */
+/** The transform statement and every SBOM with our mark have to verify; upstream's own are not asked. */
 function judgeSignature({ attestations }: FoundEvidence, { prefix }: Expectations): Judgement {
   const transforms = ofType(attestations, TRANSFORM_PREDICATE_TYPE);
   if (!transforms.some(verifies)) return fail(missing('transform', transforms));
@@ -176,29 +168,23 @@ function judgeProvenance({ attestations }: FoundEvidence, { builderId }: Expecta
   return fail([...problems].join('; '));
 }
 
-const Scan = z.object({
-  scanner: z.object({ name: z.string() }).optional(),
-  attested_at: z.string(),
-  summary: z.record(z.string(), z.string()),
-});
-type Scan = z.infer<typeof Scan>;
-
-/** The freshest verified scan: severity first, then age. An annotation nobody signed is never believed (section 7.5). */
+/** See docs/rules/evidence.md#the-freshest-scan-decides: severity first, then age. */
 function judgeScan({ attestations }: FoundEvidence, { maxSeverity, maxAgeMs, now }: Expectations): Judgement {
   const candidates = ofType(attestations, SCAN_PREDICATE_TYPE);
   const verified = candidates.filter(verifies);
   if (verified.length === 0) return fail(missing('scan', candidates));
-  let freshest: { scan: Scan; at: number } | null = null;
+  const read: { readonly scanner: string; readonly summary: Annotations; readonly at: number }[] = [];
   for (const { predicate, referrer } of verified) {
-    const { data: scan } = Scan.safeParse(predicate);
-    if (scan === undefined) return fail(`the scan attestation ${referrer} is not of the documented shape`);
-    const at = timeOf(scan.attested_at);
-    if (at === null) return fail(`the scan attestation ${referrer} gives no time: ${JSON.stringify(scan.attested_at)}`);
-    if (freshest === null || at > freshest.at) freshest = { scan, at };
+    const { scanner, attestedAt, summary } = readScanPredicate(predicate);
+    if (scanner === null || attestedAt === null || summary === null)
+      return fail(`the scan attestation ${referrer} is not of the documented shape`);
+    const at = timeOf(attestedAt);
+    if (at === null) return fail(`the scan attestation ${referrer} gives no time: ${JSON.stringify(attestedAt)}`);
+    read.push({ scanner, summary, at });
   }
-  const { scan, at } = freshest as { scan: Scan; at: number };
-  const told = `${scan.scanner?.name ?? 'scan'}, ${new Date(at).toISOString()}`;
-  const breach = maxSeverity === null ? null : breachOf(scan.summary, maxSeverity);
+  const { scanner, summary, at } = read.reduce((freshest, one) => (one.at > freshest.at ? one : freshest));
+  const told = `${scanner}, ${new Date(at).toISOString()}`;
+  const breach = maxSeverity === null ? null : breachOf(summary, maxSeverity);
   if (breach !== null) return fail(`${told}: ${breach}`);
   if (maxAgeMs !== null && now - at > maxAgeMs) {
     const minutes = Math.floor((now - at) / 60_000);
@@ -207,9 +193,9 @@ function judgeScan({ attestations }: FoundEvidence, { maxSeverity, maxAgeMs, now
   return pass(told);
 }
 
-/** As `--fail-on` of section 7.4; null: not breached. A count that is missing or none at all cannot be judged. */
+/** null: no count reaches the limit. A count that is missing or no number is told too. */
 function breachOf(summary: Readonly<Record<string, string>>, limit: Severity): string | null {
-  // What nobody has rated counts as low, the least that is rated.
+  // `unknown` counts as low.
   const buckets = limit === 'low' ? SEVERITIES : SEVERITIES.slice(0, SEVERITIES.indexOf(limit) + 1);
   const found: string[] = [];
   for (const bucket of buckets) {
@@ -222,7 +208,7 @@ function breachOf(summary: Readonly<Record<string, string>>, limit: Severity): s
 
 const TIME = /^(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?)(Z|[+-]\d{2}:\d{2})?$/;
 
-/** Milliseconds since 1970 of an ISO 8601 time, without a zone in UTC; null: it is none. */
+/** Of an ISO 8601 time, UTC without a zone; null: it is none. */
 function timeOf(text: string): number | null {
   const [, time, zone = 'Z'] = TIME.exec(text) ?? [];
   const ms = time === undefined ? Number.NaN : Date.parse(time + zone);

@@ -1,17 +1,14 @@
 import type { Digest } from '../digest.js';
 
-/** What one manifest of a repository holds on to, as it was read. */
+/** The links of one manifest of a repository. */
 export interface StoredManifest {
   readonly digest: Digest;
-  /** Of an index. */
   readonly children: readonly Digest[];
-  /** Evidence, marks, and whatever else is attached to it. */
   readonly referrers: readonly Digest[];
-  /** Of a referrer. */
   readonly subject: Digest | null;
-  /** The originals that its stamps name, where they are here. */
+  /** From its stamps, where they are in the repository. */
   readonly originals: readonly Digest[];
-  /** What its stamps say it superseded, and bears a stamp as well. */
+  /** From its stamps, where it bears a stamp as well. */
   readonly supersedes: readonly Digest[];
 }
 
@@ -19,14 +16,12 @@ export interface StoredManifest {
 export type ManifestGraph = ReadonlyMap<Digest, StoredManifest>;
 
 /**
- * What goes when `unwanted` goes: everything reached from it (children, evidence, originals, what it superseded) that
- * nothing kept needs, be it as a tag, as a child of an index, as a subject, as the original or, unless the threads are
- * cut, as the predecessor of a stamp (architecture, "The original stays beside it").
- *
- * @param kept what every other tag resolves to, houba's or not. Evidence tags (`sha256-<hex>`) are no tags here
- * @param threads `cut`: what is superseded is not held by its successor, only by being in `kept`
- * @returns in the order of deletion: what is found only through another goes first, but an index before its children
- * (some registries refuse anything else). So keep the list until all of it is gone: nobody finds them without the index
+ * Finds what goes with `unwanted`: all that it leads to and that nothing kept needs
+ * (docs/rules/purge.md#a-tag-goes-before-its-manifests).
+ * @param kept what every other tag resolves to, whosever; evidence tags (`sha256-<hex>`) do not count
+ * @param threads `cut`: a successor does not hold what it superseded
+ * @returns in the order of deletion: what is found through another goes first, but an index before its children, which some
+ * registries demand. So the list is needed until all of it is gone
  */
 export function unneededManifests(
   graph: ManifestGraph,
@@ -43,8 +38,8 @@ export function unneededManifests(
 }
 
 /**
- * Every digest by which a runtime may know an image and what goes with it: itself, its platforms, its originals, and the
- * same of what it superseded, unless the threads are cut. Only what is there, which is what can be pulled.
+ * Finds the digests by which a runtime may know an image: its own, those of its platforms and originals and, unless the threads
+ * are cut, the same of what it superseded.
  */
 export function imagesOf(graph: ManifestGraph, image: Digest, threads: 'followed' | 'cut' = 'followed'): Digest[] {
   const reached = reach(graph, [image], ({ children, originals, supersedes }) => [
@@ -66,7 +61,7 @@ function reach(
   follow: (manifest: StoredManifest) => readonly Digest[],
 ): Set<Digest> {
   const reached = new Set(from);
-  // A set that grows while it is walked is walked to its end.
+  // A set that grows while it is iterated is iterated to its end.
   for (const digest of reached) {
     const manifest = graph.get(digest);
     if (manifest === undefined) continue;
@@ -75,9 +70,7 @@ function reach(
   return reached;
 }
 
-/**
- * Each after everything that has to go before it. Stamps beside an image can go round in a circle: it is cut anywhere.
- */
+/** Sorts each after everything that goes before it. Stamps beside an image can form a circle, which is cut anywhere. */
 function inOrder(graph: ManifestGraph, doomed: ReadonlySet<Digest>): Digest[] {
   const indexesOf = new Map<Digest, Digest[]>();
   for (const digest of doomed) {

@@ -1,11 +1,16 @@
 import type { Digest } from '../digest.js';
 import { parseInstant } from '../instant.js';
-import { isRestored, type Mark, type MarkIdentity, type MarkReason, type PlacedMark } from './mark.js';
+import {
+  FASTEST_CLOCK_MS,
+  isRestored,
+  type Mark,
+  type MarkIdentity,
+  type MarkReason,
+  type PlacedMark,
+} from './mark.js';
 
-/** Where a managed tag of a repository stands with the policy. */
 export interface TagStanding {
   readonly tag: string;
-  /** What it resolves to now. */
   readonly digest: Digest;
   /** Why it is to go; null: it is wanted. */
   readonly reason: MarkReason | null;
@@ -13,27 +18,22 @@ export interface TagStanding {
 }
 
 /**
- * One step: `put` is attached first and `remove` deleted then, so that a marked tag is never without its mark (L28).
+ * One change of marks. `put` is attached before `remove` is deleted
+ * (docs/rules/retention.md#a-marked-tag-is-never-unmarked-for-a-moment).
  */
 export interface MarkChange {
   readonly kind: 'set' | 'replace' | 'clear';
-  /** null: of a mark that names no tag. */
+  /** null: the mark names no tag. */
   readonly tag: string | null;
   readonly digest: Digest;
   readonly put: Mark | null;
-  /** Digests of marks. */
   readonly remove: readonly Digest[];
 }
 
 /**
- * What to change so that every tag has exactly the mark it deserves. A mark for the right reason stays as it is and
- * keeps its time; one for another reason is replaced in one step, by one made now; a tag without a reason has none
- * (section 8.3, "per axis"). A restored tag is not marked again until it would not be marked anyway (guide,
- * `retireTag`). A mark that names a tag which shows something else now is over.
- *
- * @param standings every managed tag of one repository, wanted or not. A tag that mode `purge` deletes at once is left
- * out, unless it was restored, which forbids that (`isRestored`)
- * @param marks the marks found there, by the digest they hang on
+ * Plans the changes after which every tag has the mark it deserves (docs/rules/retention.md#a-right-mark-keeps-its-time); a
+ * restored tag is not marked (docs/rules/retention.md#a-restored-tag-stays).
+ * @param standings every managed tag of one repository, wanted or not, but for those that mode `purge` deletes at once
  * @param now the run's, ISO 8601
  */
 export function markChanges(
@@ -57,9 +57,6 @@ export function markChanges(
   return changes;
 }
 
-/** Other workers' clocks may be ahead by so much; a mark from later on would keep its tag for ever. */
-const FASTEST_CLOCK_MS = 86_400_000;
-
 function changeFor(standing: TagStanding, own: readonly PlacedMark[], now: string): MarkChange | null {
   const { tag, digest, reason, identity } = standing;
   const referrers = own.map(({ referrer }) => referrer);
@@ -72,15 +69,18 @@ function changeFor(standing: TagStanding, own: readonly PlacedMark[], now: strin
     .filter(({ mark }) => mark.reason === reason)
     .map((placed) => ({ placed, at: parseInstant(placed.mark.markedAt) ?? Number.POSITIVE_INFINITY }))
     .filter(({ at }) => at <= latest);
-  // The one made last, as purge takes it: a mark that somebody backdates gains no time.
+  // The newest, as for purge: a mark that somebody backdates gains no time.
   const kept = right.sort((a, b) => b.at - a.at)[0]?.placed;
-  // Left by a replacement that did not come to its end.
+  // Others are left by a replacement that was interrupted.
   if (kept !== undefined) return clear(tag, digest, referrersOf(own.filter((placed) => placed !== kept)));
   const put: Mark = { tag, state: 'pending-deletion', markedAt: now, reason, identity, restored: null };
   return { kind: own.length === 0 ? 'set' : 'replace', tag, digest, put, remove: referrers };
 }
 
-/** Marks on a digest whose tag is not there, and those that name none on a digest that a wanted tag shows (L3). */
+/**
+ * Clears marks whose tag shows something else, and those without a tag on a wanted digest
+ * (docs/rules/retention.md#a-mark-speaks-of-one-tag).
+ */
 function clearOver(digest: Digest, placed: readonly PlacedMark[], here: readonly TagStanding[]): MarkChange[] {
   const wanted = here.some(({ reason }) => reason === null);
   return placed.flatMap(({ mark: { tag }, referrer }) => {

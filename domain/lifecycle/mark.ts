@@ -1,14 +1,14 @@
 import type { Digest } from '../digest.js';
+import { DAY_MS } from '../duration.js';
 import { formatInstant, parseInstant } from '../instant.js';
 import { prefixedKeys } from '../stamp/keys.js';
 
-/** A deletion mark is a referrer of this type without content; all it says is in its annotations (section 8.2). */
+/** Artifact type of a deletion mark (docs/rules/retention.md#a-mark-says-it-all). */
 export const MARK_ARTIFACT_TYPE = 'application/vnd.houba.lifecycle.pending+json';
 
-/** Why a tag is to go: it left the selection, or it is a valid tag in surplus. */
 export type MarkReason = 'dropped-from-selection' | 'retention-excess';
 
-/** Whose tag it is, as its stamp says; empty where nobody says. */
+/** From the stamp; empty where it does not say. */
 export interface MarkIdentity {
   readonly policy: string;
   readonly import: string;
@@ -16,30 +16,32 @@ export interface MarkIdentity {
 }
 
 export interface Mark {
-  /** The only tag it speaks of; null: it names none, as the earlier implementation's do, and never purges (L3). */
+  /**
+   * null: as an earlier implementation wrote it; nothing is deleted by it (docs/rules/retention.md#a-mark-speaks-of-one-tag).
+   */
   readonly tag: string | null;
-  /** `restored` protects the tag for as long as there would be a reason to mark it. */
   readonly state: 'pending-deletion' | 'restored';
-  /** When this mark was made, ISO 8601. Empty, or anything else, when somebody else made it. */
+  /** ISO 8601 as houba writes it; anything, when somebody else made it. */
   readonly markedAt: string;
   readonly reason: MarkReason;
   readonly identity: MarkIdentity;
-  /** Who took the deletion back and why; null while it is pending. */
   readonly restored: { readonly by: string; readonly reason: string } | null;
 }
 
-/** A mark as it hangs on a digest. */
 export interface PlacedMark {
-  /** The mark's own digest: what is deleted to clear it. */
+  /** Digest of the mark. */
   readonly referrer: Digest;
   readonly subject: Digest;
   readonly mark: Mark;
 }
 
+/** Workers' clocks may differ by so much. A mark from later on would keep its tag for ever. */
+export const FASTEST_CLOCK_MS = DAY_MS;
+
 const PENDING = 'pending-deletion';
 const RESTORED = 'restored';
 
-/** The annotations of a mark. An empty prefix leaves the bare lifecycle keys and no identity. */
+/** Writes a mark as annotations. An empty prefix leaves the bare lifecycle keys and no identity. */
 export function markAnnotations(mark: Mark, prefix: string): Record<string, string> {
   const keys = markKeys(prefix);
   const pairs: [string | null, string | null][] = [
@@ -57,10 +59,7 @@ export function markAnnotations(mark: Mark, prefix: string): Record<string, stri
   return Object.fromEntries(written.sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-/**
- * The marks among a digest's referrers. Missing keys read as empty, and any reason but surplus is of the selection
- * axis.
- */
+/** Reads the marks among a digest's referrers. Missing keys read as empty. */
 export function readMarks(
   subject: Digest,
   referrers: readonly {
@@ -79,7 +78,7 @@ function readMark(annotations: Readonly<Record<string, string>>, prefix: string)
   const keys = markKeys(prefix);
   const read = (key: string | null) =>
     key !== null && Object.hasOwn(annotations, key) ? (annotations[key] ?? '') : '';
-  // A state that is not known here cannot be a wish to delete.
+  // An unknown state is no wish to delete.
   const pending = read(keys.state) === PENDING;
   return {
     tag: read(keys.tag) || null,
@@ -91,21 +90,18 @@ function readMark(annotations: Readonly<Record<string, string>>, prefix: string)
   };
 }
 
-/** The mark that takes this one's place when somebody restores the tag. */
 export function restoredMark(mark: Mark, by: string, reason: string, nowMs: number): Mark {
   return { ...mark, state: RESTORED, markedAt: formatInstant(nowMs), restored: { by, reason } };
 }
 
-/**
- * Whether somebody has taken the deletion of this tag back: it is neither marked again, nor deleted in mode `purge`.
- */
+/** Whether somebody restored the tag (docs/rules/retention.md#a-restored-tag-stays). */
 export function isRestored(marks: readonly PlacedMark[], tag: string): boolean {
   return marks.some(({ mark }) => mark.tag === tag && mark.state === RESTORED);
 }
 
 /**
- * The mark that counts for a tag: of several, the one made last, so that a doubt costs waiting time only. null: there
- * is none, the tag was restored, or a mark does not say when it was made.
+ * The mark that counts for a tag: the newest, so that a doubt costs waiting time only. null: there is none, the tag was
+ * restored, or a mark has no time.
  */
 export function pendingMark(marks: readonly PlacedMark[], tag: string): PlacedMark | null {
   if (isRestored(marks, tag)) return null;
@@ -119,7 +115,7 @@ export function pendingMark(marks: readonly PlacedMark[], tag: string): PlacedMa
   return last?.placed ?? null;
 }
 
-/** Lifecycle keys are bare without a prefix; identity keys exist under one only. */
+/** The keys of marks: bare lifecycle keys without a prefix, identity keys only with one. */
 export function markKeys(prefix: string) {
   const lifecycle = prefix === '' ? 'lifecycle' : `${prefix}.lifecycle`;
   const stamp = prefixedKeys(prefix);
@@ -128,7 +124,7 @@ export function markKeys(prefix: string) {
     markedAt: `${lifecycle}.marked-at`,
     reason: `${lifecycle}.reason`,
     tag: `${lifecycle}.tag`,
-    /** Of a note that gc leaves on what it finds superseded. */
+    /** Of the note on a superseded manifest. */
     supersededBy: `${lifecycle}.superseded-by`,
     restoredBy: `${lifecycle}.restored.by`,
     restoredReason: `${lifecycle}.restored.reason`,

@@ -1,25 +1,23 @@
+import { DAY_MS } from '../duration.js';
 import { parseInstant } from '../instant.js';
 import { compareTags, sortTags } from '../selection/version.js';
 
-/** How much of a stream is surplus (section 8.3). */
+/** How much of a stream is surplus (docs/rules/retention.md#surplus-is-counted-by-stream). */
 export interface Retention {
-  /** The newest of a stream that are never surplus. */
+  /** How many stay, whatever their age. */
   readonly keep: number;
   readonly olderThanDays: number;
 }
 
-/** A level of the cascade: the import's `archive`, or `HOUBA_RETENTION`. */
+/** The import's `archive`, or `HOUBA_RETENTION`. */
 export interface RetentionLevel {
   readonly keep: number | null;
   readonly olderThanDays: number | null;
 }
 
 const DEFAULTS: Retention = { keep: 2, olderThanDays: 30 };
-const DAY_MS = 86_400_000;
 
-/**
- * Each field by itself: the import's, else the fleet's, else the default. null: neither level exists, retention is off.
- */
+/** Resolves each field by itself (docs/rules/retention.md#levels-of-retention). null: retention is off. */
 export function resolveRetention(ofImport: RetentionLevel | null, ofFleet: RetentionLevel | null): Retention | null {
   if (ofImport === null && ofFleet === null) return null;
   return {
@@ -28,20 +26,16 @@ export function resolveRetention(ofImport: RetentionLevel | null, ofFleet: Reten
   };
 }
 
-/** A tag that the selection wants and the mirror has. */
 export interface StreamTag {
   readonly tag: string;
-  /** When it was placed, as its stamp says. */
+  /** From its stamp. */
   readonly created: string | null;
 }
 
 /**
- * The surplus of one stream: the tags of one variant of one import at one destination. What an alias shows is kept and
- * not counted; a tag that does not say when it was placed is left alone. Of tags placed at the same time the higher
- * version is the newer (L27).
- *
- * @param aliasTargets output tags that an alias of the stream points to
- * @returns in the order of section 4
+ * Finds the surplus of one stream (docs/rules/retention.md#surplus-is-counted-by-stream).
+ * @param aliasTargets output tags that an alias of the stream shows
+ * @returns lowest first
  */
 export function surplusTags(
   stream: readonly StreamTag[],

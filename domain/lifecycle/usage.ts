@@ -4,16 +4,16 @@ import { escapeControls } from '../text/escape.js';
 import { namesIn } from '../text/json-names.js';
 import type { MarkIdentity } from './mark.js';
 
-/** What the usage oracle is asked: was this digest seen in production since? Sent as JSON (section 8.4). */
+/** What the usage oracle is asked, as JSON: was this digest seen in production since (docs/oracles.md)? */
 export interface UsageQuestion {
   readonly digest: Digest;
   readonly image_ref: string;
   readonly identity: MarkIdentity;
-  /** ISO 8601: where the idle window begins. */
+  /** ISO 8601: the begin of the idle window. */
   readonly since: string;
 }
 
-/** `unknown` means in use: only an oracle that answered may let something go (conventions S13). */
+/** `unknown` counts as in use (docs/rules/purge.md#unknown-use-is-in-use). */
 export type UsageAnswer =
   | { readonly kind: 'seen'; readonly atMs: number; readonly detail: string }
   | { readonly kind: 'unseen'; readonly detail: string }
@@ -33,8 +33,8 @@ export function usageQuestion(
 }
 
 /**
- * Reads what an oracle printed: one JSON object with the key `last_seen`, which must be there (L17), null or an ISO
- * 8601 time. Anything else is no answer, nor is what speaks of something else than was asked for, or twice.
+ * Reads an answer of the oracle (docs/oracles.md): one JSON object with `last_seen`, null or an ISO 8601 time. Anything else,
+ * also about another image, is `unknown`.
  */
 export function parseUsageAnswer(stdout: string, asked: Pick<UsageQuestion, 'digest' | 'image_ref'>): UsageAnswer {
   let answer: unknown;
@@ -47,7 +47,7 @@ export function parseUsageAnswer(stdout: string, asked: Pick<UsageQuestion, 'dig
     return unknownUse('it did not print a JSON object');
   }
   if (!Object.hasOwn(answer, 'last_seen')) return unknownUse('its answer has no key last_seen');
-  // Of two values of a key JSON.parse keeps the last, others the first.
+  // JSON.parse keeps the last of two values of a key, other readers the first.
   const said = [...namesIn(stdout)].filter(({ name }) => name === 'last_seen');
   if (said.length > 1) return unknownUse('it has last_seen twice');
   for (const key of ['digest', 'image_ref'] as const) {
@@ -62,14 +62,13 @@ export function parseUsageAnswer(stdout: string, asked: Pick<UsageQuestion, 'dig
   return { kind: 'seen', atMs, detail };
 }
 
-/** An answer that is none; `why` is for people. */
 export function unknownUse(why: string): UsageAnswer {
   return { kind: 'unknown', detail: quote(why) };
 }
 
 /**
- * One answer for everything a runtime may report of one tag: what it resolves to, and each platform's manifest (L13).
- * One sighting is use, and one question without an answer leaves the whole open.
+ * Combines the answers about the digests of one tag (docs/rules/purge.md#use-is-asked-at-the-end): one sighting is use, one
+ * unknown leaves the whole unknown.
  */
 export function combineAnswers(answers: readonly UsageAnswer[]): UsageAnswer {
   let latest: UsageAnswer | null = null;

@@ -1,7 +1,7 @@
 import type { Digest } from '../digest.js';
 import type { RecordedStamp } from '../stamp/annotations.js';
 
-/** What a policy wants a tag's stamp to say, as far as a difference calls for action. */
+/** What the stamp of a tag should say, where a difference calls for action. */
 export interface DesiredFacts {
   readonly policy: string;
   readonly import: string;
@@ -10,18 +10,15 @@ export interface DesiredFacts {
   readonly vendor: string | null;
   readonly transformVersion: string | null;
   readonly platforms: readonly string[] | null;
-  /** Another place for the stamp is a restamp. */
   readonly stampTo: 'annotations' | 'referrer';
 }
 
-/** `moved` says only that upstream's tag resolves to something else now; when to take it over is the stability window's business. */
+/** `moved`: upstream shows another digest; when it is taken, settling decides. */
 export type Decision = 'import' | 'update' | 'restamp' | 'moved' | 'keep';
 
 /**
- * The table of section 5: the first condition that holds decides. Recorded facts are compared with the source,
- * never the mirror's own digest, which stamping changes.
- *
- * @param recorded null when the tag is absent or not houba's
+ * Decides what becomes of a tag; the first condition that holds decides (docs/rules/plan.md#the-first-condition-decides).
+ * @param recorded null: the tag is absent or not houba's
  */
 export function classify(
   desired: DesiredFacts,

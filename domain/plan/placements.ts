@@ -7,7 +7,6 @@ import type { AliasDecision, TagDecision, Target } from './plan.js';
 import { OPERATION_OF } from './planned-operations.js';
 import type { AliasPlacement, Backfill, Placement, Wait } from './work.js';
 
-/** What decisions are turned into work with. */
 export interface Planning {
   readonly policy: ResolvedPolicy;
   readonly source: Repository;
@@ -25,14 +24,13 @@ export interface Planning {
   readonly folder: string | undefined;
 }
 
-/** How a decided tag is brought to where the policy wants it. */
 export function placementOf(planning: Planning, tag: TagDecision): Placement {
   const { policy, targets, settings } = planning;
   const target = targets[tag.target] as Target;
   const { platforms, stamp, keepUpstreamEvidence, verifyUpstream, owners, vendor } = target.import;
   const restamp = tag.kind === 'restamp';
   const transform = transformOf(planning, tag);
-  // A restamp changes no bytes but the stamp's: it keeps what is recorded.
+  // A restamp keeps the recorded platforms.
   const named = restamp ? recordedPlatforms(tag) : platforms;
   return {
     kind: OPERATION_OF[tag.kind] as Placement['kind'],
@@ -63,7 +61,6 @@ export function placementOf(planning: Planning, tag: TagDecision): Placement {
   };
 }
 
-/** How long the tag's digest has to stand still, and how it would be placed then. */
 export function waitOf(planning: Planning, tag: TagDecision): Wait {
   const digest = tag.sourceDigest as Wait['digest'];
   const asImport = placementOf(planning, { ...tag, kind: 'import', baseDigest: digest });
@@ -79,7 +76,6 @@ export function waitOf(planning: Planning, tag: TagDecision): Wait {
   };
 }
 
-/** What a tag that stays as it is lacks. */
 export function backfillOf(planning: Planning, tag: TagDecision): Backfill {
   const { policy, targets, now } = planning;
   return {
@@ -101,7 +97,7 @@ export function aliasPlacementOf({ targets }: Planning, alias: AliasDecision): A
   return { ...move, position: { target, variant }, destination: destinationOf(targets, target) };
 }
 
-/** What a placed image says of itself; only `created` is the run's time, for that is when the statement is made (section 7.3). */
+/** Of the recorded stamp, but for `created` (docs/rules/evidence.md#recorded-facts-in-a-backfill). */
 function recordedFacts(planning: Planning, tag: TagDecision): StatementFacts {
   const { policy, targets, now } = planning;
   const { recorded } = tag;
@@ -118,12 +114,12 @@ function recordedFacts(planning: Planning, tag: TagDecision): StatementFacts {
   };
 }
 
-/** What was placed before is placed anew, and not another digest. */
+/** Whether the recorded digest is placed anew. */
 function isRecorded({ kind, recorded, baseDigest }: TagDecision): boolean {
   return kind !== 'import' && recorded?.baseDigest === baseDigest;
 }
 
-/** What is placed anew keeps the recorded source: the policy's may be another one by now. */
+/** The recorded source, where the recorded digest is placed: the policy's may be another one by now. */
 function originOf(planning: Planning, tag: TagDecision): Pick<Placement, 'source' | 'sourceTag' | 'baseDigest'> {
   const recorded = isRecorded(tag) ? recordedSource(tag) : null;
   return {
@@ -133,7 +129,7 @@ function originOf(planning: Planning, tag: TagDecision): Pick<Placement, 'source
   };
 }
 
-/** Where a placed image came from, by its own stamp; null when that cannot be read, and the policy's source is taken. */
+/** From the stamp; null: unreadable. */
 export function recordedSource({ recorded }: Pick<TagDecision, 'recorded'>): Reference | null {
   try {
     return recorded === null || recorded.baseName === null ? null : parseReference(recorded.baseName);
@@ -155,7 +151,6 @@ export function transformOf({ targets, transforms }: Planning, tag: TagDecision)
   return (variant && transforms.get(variant)) ?? null;
 }
 
-/** Where a target writes. */
 export function destinationOf(targets: readonly Target[], index: number): DestinationRepository {
   const target = targets[index] as Target;
   return { registry: target.registry, host: target.repository.host, path: target.repository.path };

@@ -14,29 +14,25 @@ import {
 import { pageRemovals } from './removal-page.js';
 import type { RemovalPlan } from './removals.js';
 import type { PlanRequest } from './request.js';
-import type { PlannedWork, PlanPage } from './work.js';
+import { PAGE_SIZES, type PlannedWork, type PlanPage } from './work.js';
 
-/** What one page of work may hold, in placements, backfills and alias moves together (architecture, section 3). */
-const PAGE = 200;
-
-/** Waits of one page: their placements are alike, so that a page of them is well below what a payload may hold. */
+/** Waits are alike and compress well: a page stays far below what a payload may hold. */
 const MOST_WAITS = 5_000;
 
-/** A page lists this many operations that it only reports, and counts the rest. */
+/** Further operations are counted. */
 const MOST_LISTED = 5_000;
 
-/** What of a run is only told. */
 export interface DryRun {
   readonly tags: boolean;
   readonly deletions: boolean;
 }
 
-/** A page of a plan, and `reported`: every operation that it tells of, for the journal. */
+/** `reported`: every operation of the page, for the journal. */
 export interface FilledPage extends Omit<PlanPage, 'error' | 'concurrency'> {
   readonly reported: readonly PlannedOperation[];
 }
 
-/** The stages of section 5 in their order, removals last; what does not fit waits for the next page. */
+/** Fills a page with the stages in their order (docs/rules/plan.md#stages-follow-each-other). */
 export function fillPage(
   planning: Planning,
   plan: PolicyPlan,
@@ -61,7 +57,7 @@ export function fillPage(
   const reported = [...settled, ...removed];
   const { listed, rest } = listSome(reported);
 
-  let room = PAGE;
+  let room = PAGE_SIZES.work;
   const take = <Item>(items: readonly Item[]): readonly Item[] => {
     const taken = items.slice(0, room);
     room -= taken.length;
@@ -86,7 +82,7 @@ export function fillPage(
   };
 }
 
-/** Everything there is to do, whatever page has room for it, and what may not be done. */
+/** All work of a policy, and what may not be done. */
 export function allWork(planning: Planning, plan: PolicyPlan, removals: RemovalPlan, request: PlanRequest) {
   const { deletions, marks, reported: forbidden } = pageRemovals(removals, planning.targets, request, false);
   const work: PlannedWork = {
@@ -99,7 +95,6 @@ export function allWork(planning: Planning, plan: PolicyPlan, removals: RemovalP
   return { work, forbidden };
 }
 
-/** How the report names the targets. */
 export function reportTargets(targets: readonly Target[]): PlanPage['targets'] {
   return targets.map((target) => ({
     dest_repo: formatRepository(target.repository),
@@ -107,7 +102,7 @@ export function reportTargets(targets: readonly Target[]): PlanPage['targets'] {
   }));
 }
 
-/** The tags whose digest has to stand still first, from where the page before ended; in the order of the plan. */
+/** The waits after those of the page before. */
 function pageWaits(planning: Planning, plan: PolicyPlan, request: PlanRequest): Pick<PlanPage, 'waits' | 'waitsAfter'> {
   const { waitsAfter: after } = request;
   if (after === undefined) return {};
@@ -121,13 +116,12 @@ function pageWaits(planning: Planning, plan: PolicyPlan, request: PlanRequest): 
   return { waits: page.map(({ tag }) => waitOf(planning, tag)), waitsAfter: last };
 }
 
-/** How a tag that failed is remembered within a run: it is not tried again. */
 function failureKey(targets: readonly Target[], target: number, tag: string): string {
   const repository = targets[target]?.repository;
   return repository === undefined ? tag : formatTagged(repository, tag);
 }
 
-/** What a page has room to list; failures go first, for they decide the exit code. */
+/** Failures go first: they decide the exit code. */
 function listSome(reported: readonly PlannedOperation[]): { listed: PlannedOperation[]; rest: PlannedOperation[] } {
   if (reported.length <= MOST_LISTED) return { listed: [...reported], rest: [] };
   const failed = reported.filter(({ operation }) => operation.error !== null);

@@ -1,15 +1,15 @@
 import type { Digest } from '../digest.js';
-import { type WaitSettings, waitSettings } from '../lifecycle/stability-wait.js';
+import { type WaitSettings, waitSettings } from '../lifecycle/settle.js';
 import type { ResolvedImport, ResolvedPolicy, ResolvedVariant } from '../policy/resolve.js';
 import { formatPinned, formatRepository, type Repository } from '../reference.js';
 import type { RecordedStamp } from '../stamp/annotations.js';
 import { classify } from './classify.js';
 import type { SeenRepository, SeenTag, SourceDigests } from './survey.js';
 
-/** One import at one destination repository: the unit that is planned and reported (glossary, "target"). */
+/** One import at one destination: the unit that is planned and reported. */
 export interface Target {
   readonly repository: Repository;
-  /** Roster name, so that no host has to be looked up again. */
+  /** Its name in the roster. */
   readonly registry: string;
   readonly import: ResolvedImport;
   readonly deletionMode: 'purge' | 'mark';
@@ -18,51 +18,45 @@ export interface Target {
 
 export interface TargetVariant {
   readonly variant: ResolvedVariant;
-  /** Source tags, in the order of section 4. */
+  /** Source tags, lowest first. */
   readonly selected: readonly string[];
-  /** Alias to source tag, both without the suffix. */
+  /** By alias; both without suffix. */
   readonly aliases: ReadonlyMap<string, string>;
 }
 
-/** Evidence that a tag may lack although it stays as it is (section 5). */
+/** Evidence that a tag may lack although it stays as it is (docs/rules/plan.md#kept-tags-may-lack-evidence). */
 export type EvidenceKind = 'sbom' | 'attested';
 
-/** What is to be done, or was found, about one output tag. */
 export interface TagDecision {
   readonly kind: 'import' | 'update' | 'restamp' | 'held' | 'keep' | 'gone';
   readonly target: number;
   readonly variant: number;
   readonly sourceTag: string;
   readonly outTag: string;
-  /** What the source tag resolves to now; null when it is gone although listed. */
+  /** null: listed, and not served. */
   readonly sourceDigest: Digest | null;
-  /** The digest to place: the source's on an import, else the recorded one, so that nothing waiting is smuggled in. */
+  /** The source's on an import, else the recorded one: nothing that waits is smuggled in. */
   readonly baseDigest: Digest | null;
-  /** What the output tag resolves to now. */
   readonly current: Digest | null;
   readonly recorded: RecordedStamp | null;
-  /** Output aliases to point here once the tag is published. */
+  /** Output aliases that move once the tag is published. */
   readonly aliases: readonly AliasMove[];
-  /** What a tag that is kept lacks. */
   readonly needs: readonly EvidenceKind[];
-  /** Why it is held, where that is not the stability window. */
+  /** null: the window, or it is not held. */
   readonly reason: string | null;
-  /** How long the source's digest has to stand still, whatever else is done to the tag now; null: nothing is waited for. */
+  /** null: nothing is waited for. */
   readonly wait: WaitSettings | null;
 }
 
-/** An alias to point at a tag; `current` is what it resolves to now. */
 export interface AliasMove {
   readonly alias: string;
   readonly current: Digest | null;
 }
 
-/** An alias of a tag that stays as it is. */
 export interface AliasDecision extends AliasMove {
   readonly target: number;
   readonly variant: number;
   readonly outTag: string;
-  /** What the alias shall resolve to. */
   readonly digest: Digest;
 }
 
@@ -73,23 +67,20 @@ export interface PolicyPlan {
 
 export interface PlanSettings {
   readonly prefix: string;
-  /** The fleet's (`HOUBA_STABILITY`), for what an import does not say. */
+  /** The fleet's `HOUBA_STABILITY`. */
   readonly stability: WaitSettings & { readonly newTags: boolean };
-  /** The transform's version (section 3) of every variant that is rebuilt. */
   readonly transforms: ReadonlyMap<ResolvedVariant, { readonly version: string }>;
-  /** Recorded base digests that nobody serves any more, by `missingBaseKey`. */
+  /** Base digests that cannot be fetched, by `missingBaseKey`. */
   readonly missingBases: ReadonlySet<string>;
 }
 
-/** How a base digest of a destination's tag is named among the missing ones. */
 export function missingBaseKey(destination: Repository, baseDigest: Digest): string {
   return formatPinned(destination, baseDigest);
 }
 
 /**
- * Compares what a policy wants with what was seen (section 5). Pure: the same survey gives the same plan. What is
- * wanted is computed per repository, over all imports that write there (L1).
- *
+ * Compares what a policy wants with a survey (docs/rules/plan.md#a-plan-is-pure), by repository
+ * (docs/rules/plan.md#wanted-is-asked-of-a-whole-repository).
  * @param seen by `formatRepository`; every target's repository is there
  */
 export function planPolicy(
@@ -109,7 +100,6 @@ export function planPolicy(
       const moves = aliasMoves(wish, found);
       for (const sourceTag of wish.selected) {
         const decision = decide(policy, target, wish, at, sourceTag, source.get(sourceTag) ?? null, found, settings);
-        // A tag that waits takes its aliases along when it is taken over.
         const moving = isPlaced(decision) || decision.wait !== null;
         const whole = moving ? { ...decision, aliases: moves.get(sourceTag) ?? [] } : decision;
         decided.set(sourceTag, whole);
@@ -127,12 +117,11 @@ export function planPolicy(
   return { tags, aliases };
 }
 
-/** Whether something is placed now. */
 export function isPlaced({ kind }: TagDecision): boolean {
   return kind === 'import' || kind === 'update' || kind === 'restamp';
 }
 
-/** The tags and aliases that a target writes, suffixes applied. */
+/** With suffixes. */
 export function wantedTags(target: Target): string[] {
   return target.variants.flatMap(({ variant, selected, aliases }) =>
     [...selected, ...aliases.keys()].map((tag) => tag + variant.suffix),
@@ -186,10 +175,7 @@ function decide(
   return { ...facts, kind: decision };
 }
 
-/**
- * What the source's digest waits for: a moved one always, a new tag's only when asked for, and nothing without a window.
- * A restamp or a hardening change does not end the wait.
- */
+/** A moved digest always waits, a new tag only when asked for, and nothing without a window. A restamp does not end a wait. */
 function waitFor(
   target: Target,
   recorded: RecordedStamp | null,
@@ -203,7 +189,7 @@ function waitFor(
   return waits ? settings : null;
 }
 
-/** A changed transform or platform is applied to the recorded digest, never to one that may still be waiting (section 5). */
+/** A changed transform needs the recorded digest (docs/rules/plan.md#a-changed-transform-takes-the-recorded-digest). */
 function missingBaseReason(baseDigest: Digest | null): string {
   return `its base digest ${baseDigest} can no longer be fetched, neither here nor from the source`;
 }
@@ -212,7 +198,6 @@ function lacking({ sbomComplete, attested }: SeenTag): EvidenceKind[] {
   return [...(sbomComplete ? [] : (['sbom'] as const)), ...(attested ? [] : (['attested'] as const))];
 }
 
-/** The output aliases of a variant by the source tag they point to. */
 function aliasMoves(wish: TargetVariant, found: SeenRepository): Map<string, AliasMove[]> {
   const moves = new Map<string, AliasMove[]>();
   for (const [alias, sourceTag] of wish.aliases) {

@@ -6,7 +6,6 @@ import type { PlannedTransform } from '../transform/planned-transform.js';
 import type { AliasDecision, PolicyPlan, TagDecision } from './plan.js';
 import type { PlannedDeletion, PlannedMark, PlanPage } from './work.js';
 
-/** What the report calls a decision that is carried out. */
 export const OPERATION_OF: Readonly<Record<TagDecision['kind'], OperationKind>> = {
   import: 'imported',
   update: 'updated',
@@ -16,7 +15,7 @@ export const OPERATION_OF: Readonly<Record<TagDecision['kind'], OperationKind>> 
   gone: 'imported',
 };
 
-/** What the first page reports although nothing is done about it: waiting and gone tags. */
+/** Of waiting and gone tags: nothing is done about them. */
 export function settledOperations(plan: PolicyPlan): PlannedOperation[] {
   const operations: PlannedOperation[] = [];
   for (const tag of plan.tags) {
@@ -35,7 +34,7 @@ function goneError(tag: TagDecision): ReportedError {
   return reportError(new HoubaError('NotFound', `the source lists the tag ${tag.sourceTag} but does not serve it`));
 }
 
-/** A placement that a dry run only tells of, with its aliases. */
+/** With its aliases, for a dry run. */
 export function plannedPlacement(tag: TagDecision, transform: PlannedTransform | null): PlannedOperation[] {
   const { position, operation } = tagOperation(tag, OPERATION_OF[tag.kind]);
   const aliases = tag.aliases.map(({ alias }) => ({
@@ -69,7 +68,7 @@ function tagOperation(tag: TagDecision, kind: OperationKind): PlannedOperation {
   };
 }
 
-/** Tags that stay as they are are only counted (section 10). */
+/** They are only counted (docs/rules/reports.md#planned-operations-count). */
 export function countKept(plan: PolicyPlan): PlanPage['counted'] {
   return count(
     plan.tags
@@ -78,7 +77,6 @@ export function countKept(plan: PolicyPlan): PlanPage['counted'] {
   );
 }
 
-/** Operations by place and kind. */
 export function countOperations(operations: readonly PlannedOperation[]): PlanPage['counted'] {
   return count(
     operations.map(({ position, operation: { kind, error } }) => ({
@@ -99,12 +97,11 @@ function count(entries: readonly Pick<Counted, 'position' | 'kind'>[]): Counted[
 
 type Counted = PlanPage['counted'][number];
 
-/** How a removal that failed is remembered within a run: it is not tried again. */
+/** The key of a failed removal: it is not tried again in the run. */
 export function removalKey({ destination, tag, digest }: PlannedDeletion | PlannedMark): string {
   return tag === null ? formatPinned(destination, digest) : formatTagged(destination, tag);
 }
 
-/** A removal in the report, not yet carried out. */
 export function removalOperation(removal: PlannedDeletion | PlannedMark): Operation {
   const { tag, digest, baseDigest } = removal;
   const isMark = 'put' in removal;

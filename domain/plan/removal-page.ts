@@ -8,17 +8,14 @@ import type { MassDeletion, RemovalPlan } from './removals.js';
 import type { PlanRequest } from './request.js';
 import type { PlannedDeletion, PlannedMark } from './work.js';
 
-/** The removals of one page, and what it merely says of them. */
 export interface RemovalPage {
   readonly reported: readonly PlannedOperation[];
   readonly deletions: readonly PlannedDeletion[];
-  /** Those that are made first, then those that are cleared. */
   readonly marks: readonly PlannedMark[];
-  /** Repositories of which nothing is deleted or newly marked in this run. */
   readonly refused: readonly string[];
 }
 
-/** @param dryRun says what would be deleted and marked, on the first page */
+/** @param dryRun only report what would be deleted and marked */
 export function pageRemovals(
   plan: RemovalPlan,
   targets: readonly Target[],
@@ -70,13 +67,13 @@ export function pageRemovals(
   };
 }
 
-/** The stages of section 5: what left the selection before what is in surplus. */
+/** What left the selection goes before surplus (docs/rules/plan.md#stages-follow-each-other). */
 function bySelectionFirst(marks: readonly PlannedMark[]): PlannedMark[] {
   const isSelection = ({ put }: PlannedMark) => put?.reason === 'dropped-from-selection';
   return [...marks.filter(isSelection), ...marks.filter((mark) => !isSelection(mark))];
 }
 
-/** A list that breaks off early is no wish to let the rest go (L4). */
+/** See docs/rules/plan.md#an-empty-source-is-no-wish. */
 function unlistedError(one: PlannedDeletion | PlannedMark): ReportedError {
   return reportError(
     new HoubaError('PreconditionFailed', `${removalKey(one)} stays: the source does not list its tag, but serves it`, {
@@ -85,7 +82,7 @@ function unlistedError(one: PlannedDeletion | PlannedMark): ReportedError {
   );
 }
 
-/** More than the cap allows is an error, and nothing of it is done (L4). */
+/** See docs/rules/plan.md#one-run-takes-away-a-share-at-most. */
 function massError({ repository, unwanted, managed }: MassDeletion): ReportedError {
   return reportError(
     new HoubaError(

@@ -10,7 +10,7 @@ import { compareText } from '../text/compare-text.js';
 import { type Target, wantedTags } from './plan.js';
 import type { SeenRepository } from './survey.js';
 
-/** A tag that goes at once: no import wants it, and the deletion mode is `purge`. */
+/** Unwanted, in deletion mode `purge`. */
 export interface TagDeletion {
   readonly target: number;
   readonly tag: string;
@@ -18,25 +18,25 @@ export interface TagDeletion {
   readonly baseDigest: Digest;
 }
 
-/** What to do so that a tag has exactly the mark it deserves. */
 export interface MarkDecision {
   readonly kind: MarkChange['kind'];
   readonly target: number;
-  /** null: of marks that name no tag. */
+  /** null: marks that name no tag. */
   readonly tag: string | null;
   readonly digest: Digest;
-  /** The tag's mark; null: it has none. */
   readonly put: Mark | null;
-  /** The marks that go where none is put; left out: all of a tag that is wanted, or gone. */
+  /** Marks to clear where none is put; left out: all of the tag. */
   readonly remove?: readonly Digest[];
-  /** As the tag's stamp says; null for marks of a tag that shows something else. */
+  /** From the stamp; null: the marked tag shows something else. */
   readonly baseDigest: Digest | null;
 }
 
-/** A repository of which one run would take away more than it may: nothing of it is deleted or newly marked (L4). */
+/**
+ * A repository that would lose too much: nothing of it is deleted or newly marked
+ * (docs/rules/plan.md#one-run-takes-away-a-share-at-most).
+ */
 export interface MassDeletion {
   readonly repository: string;
-  /** Tags that would be deleted, or marked and were not. */
   readonly unwanted: number;
   readonly managed: number;
 }
@@ -45,36 +45,34 @@ export interface RemovalPlan {
   readonly deletions: readonly TagDeletion[];
   readonly marks: readonly MarkDecision[];
   readonly massDeletions: readonly MassDeletion[];
-  /** `repository:tag` of what the source serves, although it does not list it: none of it goes. Left out: none. */
+  /** `repository:tag` of what the source serves without listing it: it stays. */
   readonly unlisted?: ReadonlySet<string>;
 }
 
 export interface RemovalSettings {
   readonly prefix: string;
-  /** 0 to 1; 1 lifts the cap. */
+  /** 0 to 1. */
   readonly maxDeletionShare: number;
-  /** The fleet's (`HOUBA_RETENTION`); null: there is none. */
+  /** `HOUBA_RETENTION`; null: unset. */
   readonly retention: RetentionLevel | null;
-  /** The run's, ISO 8601. */
+  /** ISO 8601. */
   readonly now: string;
 }
 
-/** A tag whose stamp names the policy. */
 interface ManagedTag {
   readonly tag: string;
   readonly digest: Digest;
   readonly stamp: RecordedStamp;
-  /** Where it is reported and whose deletion mode counts: the target that wants it, else that of the import it names. */
+  /** The target that wants it, else that of the import in its stamp. */
   readonly target: number;
-  /** Why it is to go; null: it is wanted. */
+  /** null: it is wanted. */
   readonly reason: MarkReason | null;
 }
 
 /**
- * What becomes of the tags whose stamp names this policy (sections 8.2 and 8.3). Which of them are wanted is asked of all
- * imports that write to a repository (L1). Somebody else's tag is never touched.
- *
- * @param placed the output tags that this run places anew: what they show now, and how old it is, is over
+ * Decides on every tag whose stamp names the policy, by all imports that write to its repository
+ * (docs/rules/plan.md#wanted-is-asked-of-a-whole-repository).
+ * @param placed output tags that this run places: their age starts over
  */
 export function planRemovals(
   policy: ResolvedPolicy,
@@ -137,7 +135,6 @@ function isOurs(stamp: RecordedStamp, policy: string, prefix: string): boolean {
   return prefix === '' || stamp.policy === policy;
 }
 
-/** The surplus output tags of each of a target's streams. */
 function surplusOf(
   { import: { archive }, variants }: Target,
   stamps: ReadonlyMap<string, RecordedStamp>,
@@ -156,7 +153,7 @@ function surplusOf(
   });
 }
 
-/** Retention only ever marks, and what somebody restored stays (section 8.3, `isRestored`). */
+/** See docs/rules/retention.md#retention-only-marks and docs/rules/retention.md#a-restored-tag-stays. */
 function isDeleted({ tag, digest, target, reason }: ManagedTag, targets: readonly Target[], found: SeenRepository) {
   if (reason !== 'dropped-from-selection' || targets[target]?.deletionMode !== 'purge') return false;
   return !isRestored(found.marks.get(digest) ?? [], tag);
@@ -176,7 +173,7 @@ function markDecisions(
     .map(({ tag, digest, reason, stamp }) => ({ tag, digest, reason, identity: identityOf(stamp) }));
   const marks = new Map<Digest, PlacedMark[]>();
   for (const [digest, placed] of found.marks) {
-    // The mark of a tag that is deleted goes with it, and not before: the deletion may yet be refused.
+    // A mark goes with its tag and not before: the deletion may yet be refused.
     const ours = placed.filter(({ mark: { tag, identity } }) => {
       const known = tag === null ? undefined : byTag.get(tag);
       if (known !== undefined) return !deleted.has(known);

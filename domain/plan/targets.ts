@@ -8,12 +8,10 @@ import { selectTags } from '../selection/select.js';
 import type { Target, TargetVariant } from './plan.js';
 
 /**
- * Expands a policy over the source's tags: which tags and aliases each import writes to each of its destinations.
- *
- * @param upstream the source's tags, in any order
- * @param fallbackMode the last level of the deletion mode's cascade (section 8.2)
- * @throws HoubaError `PolicyInvalid` when two writers want one tag (section 2.4, L8, L10) or the source is a destination,
- * `ConfigInvalid` for an unknown registry
+ * Expands a policy over the tags of its source.
+ * @param fallbackMode see docs/rules/retention.md#levels-of-the-deletion-mode
+ * @throws HoubaError `PolicyInvalid` for two writers of a tag (docs/rules/policy.md#a-tag-has-one-writer) or a source that is a
+ * destination, `ConfigInvalid` for an unknown registry
  */
 export function expandTargets(
   policy: ResolvedPolicy,
@@ -39,7 +37,7 @@ export function expandTargets(
   return targets;
 }
 
-/** A repository that is its own source would be stamped over, and every stamped tag looks moved from then on. */
+/** See docs/rules/policy.md#a-source-is-no-destination. */
 function refuseItself(policy: ResolvedPolicy, targets: readonly Target[]): void {
   const source = formatRepository(parseRepository(policy.source.registry, policy.source.repository));
   if (!targets.some((target) => formatRepository(target.repository) === source)) return;
@@ -48,7 +46,7 @@ function refuseItself(policy: ResolvedPolicy, targets: readonly Target[]): void 
   });
 }
 
-/** Tags and aliases before suffixes; every variant has the same. */
+/** Without suffixes: every variant has the same. */
 function expandImport(entry: ResolvedImport, upstream: readonly string[]): TargetVariant[] {
   const { selected } = selectTags(upstream, entry.tags);
   const aliases = expandAliases(entry.tags.aliases, selected, entry.tags.includeRegex);

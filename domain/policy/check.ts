@@ -11,7 +11,7 @@ export type CheckedPolicy =
   | { readonly policy: MirrorPolicy; readonly issues: readonly [] }
   | { readonly policy: null; readonly issues: readonly DocumentIssue[] };
 
-/** Checks a document against the schema and the rules across its fields, and reports everything that is wrong at once. */
+/** Checks a document and reports everything that is wrong at once. */
 export function checkPolicy(document: unknown): CheckedPolicy {
   const parsed = MirrorPolicy.safeParse(document);
   const issues = [
@@ -21,10 +21,7 @@ export function checkPolicy(document: unknown): CheckedPolicy {
   return parsed.success && issues.length === 0 ? { policy: parsed.data, issues: [] } : { policy: null, issues };
 }
 
-/**
- * The rules that look at several fields: unique names and suffixes, destinations, transforms (section 14, L10 and L30).
- * Works on a document that is wrong elsewhere, so that one mistake does not hide another.
- */
+/** Checks the rules over several fields, also where the schema is broken: one mistake does not hide another. */
 function crossIssues(document: unknown): DocumentIssue[] {
   const spec = asMap(asMap(document)?.spec);
   if (spec === null) return [];
@@ -76,17 +73,14 @@ function importIssues(entry: Loose | null, defaults: Loose | null, path: Path): 
   return issues;
 }
 
-/** A key that no worker may read, or can verify with, is told before a run (S8). */
+/** Told before a run (docs/rules/evidence.md#a-policy-cannot-choose-where-keys-are-read). */
 function upstreamKeyIssues(holder: Loose | null, path: Path): DocumentIssue[] {
   const key = asMap(holder?.verifyUpstream)?.key;
   const problem = typeof key === 'string' && key !== '' ? upstreamKeyProblem(key) : null;
   return problem === null ? [] : [at([...path, 'verifyUpstream', 'key'], `verifyUpstream.key ${problem}`)];
 }
 
-/**
- * The transforms of the defaults or of an import and its variants: only images can be rebuilt (L10), and every step has
- * a name and parameters that exist.
- */
+/** See docs/rules/policy.md#only-images-are-transformed. */
 function transformIssues(artifactType: unknown, holder: unknown, path: Path): DocumentIssue[] {
   const map = asMap(holder);
   if (map === null) return [];
@@ -106,7 +100,7 @@ function transformIssues(artifactType: unknown, holder: unknown, path: Path): Do
   });
 }
 
-/** The first step that does not exist or has other parameters than its own. Steps of a wrong shape are the schema's. */
+/** Steps of a wrong shape are the schema's. */
 function stepIssues(written: readonly unknown[], path: Path): DocumentIssue[] {
   const steps: TransformStep[] = [];
   for (const step of written) {
@@ -123,7 +117,7 @@ function stepIssues(written: readonly unknown[], path: Path): DocumentIssue[] {
   return [];
 }
 
-/** Equal names or suffixes would overwrite each other's output (L9, L10). */
+/** See docs/rules/policy.md#names-and-suffixes-of-variants-are-unique. */
 function duplicates(list: readonly unknown[], key: string, path: Path, what: string, absent?: string): DocumentIssue[] {
   const seen = new Map<unknown, number>();
   const issues: DocumentIssue[] = [];
@@ -157,7 +151,7 @@ function repeatedDestinations(destinations: readonly unknown[], path: Path): Doc
   return issues;
 }
 
-/** One zod issue as ours: one for each unknown key, with the key it was probably meant to be. */
+/** One issue for each unknown key, with the key that was probably meant. */
 function schemaIssues(issue: z.core.$ZodIssue, document: unknown): DocumentIssue[] {
   const path = issue.path.filter((step) => typeof step !== 'symbol');
   if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => unknownKey(path, key));
@@ -173,7 +167,6 @@ function schemaIssues(issue: z.core.$ZodIssue, document: unknown): DocumentIssue
   return [at(path, `${name}: ${messageOf(issue, valueAt(document, path))}`, { hint })];
 }
 
-/** zod's words for what a person typed; ours where the schema has them. */
 function messageOf(issue: z.core.$ZodIssue, value: unknown): string {
   switch (issue.code) {
     case 'invalid_type':
@@ -213,7 +206,7 @@ function describe(value: unknown): string {
   return text.length > 80 ? `${text.slice(0, 80)}…` : text;
 }
 
-/** An unknown key, here and where the reader of files finds one: the same words, so that it is reported once. */
+/** Files are read with the same words, so that it is reported once. */
 export function unknownKey(path: Path, key: string): DocumentIssue {
   const known = knownKeys(path);
   return at([...path, key], `unknown key ${JSON.stringify(key)} in ${formatPath(path) || 'the document'}`, {

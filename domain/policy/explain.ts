@@ -5,18 +5,17 @@ import { type RejectionRule, rejectionRule, selectTags } from '../selection/sele
 import { sortTags } from '../selection/version.js';
 import type { ResolvedImport } from './resolve.js';
 
-/** What an import makes of a tag list, and why (conventions C10). Tags and aliases are before suffixes. */
+/** See docs/rules/selection.md#rules-apply-in-one-order. Tags and aliases are without suffixes. */
 export interface ImportExplanation {
   readonly name: string;
   readonly variants: readonly { readonly name: string; readonly suffix: string }[];
-  /** In the order of section 4. */
+  /** Lowest first. */
   readonly selected: readonly string[];
   readonly rejected: readonly { readonly tag: string; readonly rule: RejectionRule }[];
   readonly aliases: Readonly<Record<string, string>>;
   readonly warnings: readonly string[];
 }
 
-/** Explains the selection of one import: for every upstream tag, whether it is taken and the rule that decided. */
 export function explainSelection(entry: ResolvedImport, upstream: Iterable<string>): ImportExplanation {
   const existing = new Set(upstream);
   const { tags: selection, variants } = entry;
@@ -51,7 +50,6 @@ export function explainSelection(entry: ResolvedImport, upstream: Iterable<strin
   };
 }
 
-/** With the suffix of each variant: what is written. */
 function outputs(variants: ResolvedImport['variants'], tags: Iterable<string>): string[] {
   return Array.from(tags).flatMap((tag) => variants.map(({ suffix }) => tag + suffix));
 }
@@ -83,7 +81,6 @@ function suffixWarnings({ variants }: ResolvedImport, tags: readonly string[]): 
   });
 }
 
-/** One warning for many tags, with examples; none for none. */
 function about(tags: readonly string[], say: (some: string) => string): string[] {
   if (tags.length === 0) return [];
   const examples = tags

@@ -2,17 +2,14 @@ import { sha256 } from '@noble/hashes/sha2.js';
 import { utf8ToBytes } from '@noble/hashes/utils.js';
 import { compareText } from '../text/compare-text.js';
 
-/** One destination repository claimed by policies of different names (section 2.4, L9). */
+/** Claimed by policies of different names. */
 export interface RepositoryClash {
   readonly repository: string;
   /** Two names or more, sorted. */
   readonly policies: readonly string[];
 }
 
-/**
- * A destination repository belongs to one policy; several imports of that policy may share it (section 2.4, rule 1).
- * Look at the whole set, before sharding.
- */
+/** See docs/rules/policy.md#a-repository-belongs-to-one-policy. Look at the whole set, before sharding. */
 export function repositoryClashes(
   entries: Iterable<{ readonly policy: string; readonly repository: string }>,
 ): RepositoryClash[] {
@@ -26,15 +23,14 @@ export function repositoryClashes(
     .sort((a, b) => compareText(a.repository, b.repository));
 }
 
-/** A tag of a repository, concrete or alias, with more than one writer. */
+/** Concrete or alias. */
 export interface TagCollision {
   readonly repository: string;
   readonly tag: string;
-  /** Two or more, in the order given. */
   readonly writers: readonly string[];
 }
 
-/** An alias has one writer: a second one is an error even with the same target, even within a policy (section 2.4, D13). */
+/** See docs/rules/policy.md#a-tag-has-one-writer. */
 export function aliasCollisions(
   entries: Iterable<{ readonly repository: string; readonly alias: string; readonly target: string }>,
 ): TagCollision[] {
@@ -43,7 +39,7 @@ export function aliasCollisions(
   );
 }
 
-/** So has a concrete output tag: `writer` names its import and variant (L10). */
+/** `writer`: import and variant (docs/rules/policy.md#a-tag-has-one-writer). */
 export function outputCollisions(
   entries: Iterable<{ readonly repository: string; readonly tag: string; readonly writer: string }>,
 ): TagCollision[] {
@@ -52,7 +48,7 @@ export function outputCollisions(
 
 /**
  * The shard a policy belongs to: the first 8 bytes of SHA-256 of its UTF-8 name, big-endian and unsigned, modulo the count
- * (section 11).
+ * (docs/rules/policy.md#shards-go-by-the-hash-of-the-name).
  */
 export function shardOf(name: string, count: number): number {
   let value = 0n;
@@ -65,7 +61,7 @@ function collisions(
 ): TagCollision[] {
   const written = new Map<string, { repository: string; tag: string; writers: string[] }>();
   for (const { repository, tag, writer } of entries) {
-    // A colon is in no tag, so the key is one of a kind.
+    // No tag has a colon.
     const key = `${repository}:${tag}`;
     const known = written.get(key);
     if (known === undefined) written.set(key, { repository, tag, writers: [writer] });

@@ -3,9 +3,8 @@ import { refuseKeyService } from '../evidence/upstream/upstream-key.js';
 import type { ResolvedImport, ResolvedPolicy } from './resolve.js';
 
 /**
- * Refuses, before anything is read or written, what could not be recognised again in the next run: it would be done
- * over and over (L14), or what has no meaning for the artifact.
- *
+ * Refuses what a later run could not recognise (docs/rules/policy.md#what-cannot-be-recorded-is-refused), or has no meaning for
+ * the artifact.
  * @throws HoubaError `PolicyInvalid`
  */
 export function refuseUnrecorded(policy: ResolvedPolicy, prefix: string): void {
@@ -26,7 +25,7 @@ export function refuseUnrecorded(policy: ResolvedPolicy, prefix: string): void {
 }
 
 /**
- * Refuses, before anything is read, keys of upstream that only a key service has which this installation does not allow.
+ * Refuses keys in key services that the installation does not allow.
  * @throws HoubaError `PolicyInvalid`
  */
 export function refuseKeyServices(policy: ResolvedPolicy, allowed: readonly string[]): void {

@@ -37,7 +37,6 @@ export interface ResolvedImport {
   readonly verifyUpstream: { readonly key: string } | { readonly identity: string; readonly issuer: string } | null;
 }
 
-/** A policy with its defaults merged in (section 2.3): every field decided. */
 export interface ResolvedPolicy {
   readonly name: string;
   readonly labels: Readonly<Record<string, string>>;
@@ -47,10 +46,7 @@ export interface ResolvedPolicy {
   readonly imports: readonly ResolvedImport[];
 }
 
-/**
- * Merges the defaults into every import (section 2.3). What is *present in the document* decides: a key that the import writes
- * wins, also when it is null or empty.
- */
+/** Merges the defaults into every import (docs/rules/policy.md#presence-decides-the-merge). */
 export function resolvePolicy(policy: MirrorPolicy): ResolvedPolicy {
   const { artifactType, source, deletionMode, defaults, imports } = policy.spec;
   return {
@@ -103,7 +99,7 @@ function resolveTags(tags: WrittenImport['tags']): TagSelection {
   };
 }
 
-/** null when neither level says anything: retention may then still come from the configuration. */
+/** null: the configuration may still say something. */
 function resolveArchive(
   defaults: WrittenImport['archive'],
   written: WrittenImport['archive'],

@@ -6,8 +6,8 @@ import { ALIAS_TEMPLATE } from '../selection/aliases.js';
 import { compilePattern, LONGEST_PATTERN } from '../selection/pattern.js';
 
 /*
- * The MirrorPolicy document as its author writes it (specification, section 2.2). Nothing is filled in: merging decides on what
- * is present (section 2.3), so the parsed value says exactly what the file says, and is sent to workflows as it is.
+ * The MirrorPolicy document as its author writes it. Nothing is filled in: merging decides on what
+ * is present (docs/rules/policy.md#presence-decides-the-merge), so the parsed value says exactly what the file says, and is sent to workflows as it is.
  * Rules that look at several fields at once are in check.ts.
  */
 

@@ -1,26 +1,24 @@
 import { z } from 'zod';
-import { ERROR_TABLE, type ReportedError } from '../errors.js';
+import { EXIT_CODES, type ReportedError } from '../errors.js';
 import { compareText } from '../text/compare-text.js';
 import { escapeControls } from '../text/escape.js';
 import { NO_PALETTE, type Palette } from './palette.js';
 
-/** What is wrong with an image, the worst first: an outcome has the first that applies (section 9). */
+/** The worst first (docs/rules/reports.md#an-audit-names-the-worst-gap-first). */
 const GAPS = ['ERROR', 'UNCOVERED', 'UNSIGNED', 'NO-SBOM'] as const;
 type Gap = (typeof GAPS)[number];
 
-/** How one image stands: a tag, or what could not be read. */
 export interface AuditOutcome {
-  /** `repository:tag`; a repository or a registry alone when that could not be read. */
+  /** `repository:tag`; less when it could not be read. */
   readonly image_ref: string;
-  /** What the tag shows; null: it could not be read. */
+  /** null: unread. */
   readonly digest: string | null;
-  /** Whether it has a stamp of ours; null: nobody can say. */
+  /** null: unknown. */
   readonly covered: boolean | null;
-  /** null: not asked, or not covered. */
   readonly signed: boolean | null;
   /** null: not asked, or not covered. */
   readonly sbom: boolean | null;
-  /** Whose stamp it is; null: without a stamp, and where the stamp names no policy. */
+  /** null: no stamp, or none that says. */
   readonly policy: string | null;
   readonly error: ReportedError | null;
 }
@@ -30,7 +28,6 @@ export type AuditCounts = z.infer<typeof CountsShape>;
 
 export interface AuditReport {
   readonly schema_version: 1;
-  /** Hosts. */
   readonly registries: readonly string[];
   /** Whether `signed` means that a signature has been verified; else that somebody has attached one. */
   readonly verified: boolean;
@@ -40,20 +37,17 @@ export interface AuditReport {
   readonly outcomes: readonly AuditOutcome[];
 }
 
-/** What one repository came to. */
 export type AuditPart = Pick<AuditReport, 'counts' | 'outcomes' | 'outcomes_cut'>;
 
-/** A history carries this many outcomes, and counts the rest. */
+/** Further ones are counted. */
 const MOST_LISTED = 5_000;
 
-/** What a repository adds to that. */
 const MOST_OF_A_REPOSITORY = 1_000;
 
 export function emptyAuditReport(registries: readonly string[], verified: boolean): AuditReport {
   return { schema_version: 1, registries, verified, ...NOTHING };
 }
 
-/** The images of one repository, counted, and as many of them as are carried. */
 export function auditPart(images: readonly AuditOutcome[]): AuditPart {
   const counts = { ...NOTHING.counts };
   for (const { covered, signed, sbom, error } of images) {
@@ -67,7 +61,6 @@ export function auditPart(images: readonly AuditOutcome[]): AuditPart {
   return { counts, ...listed(images, MOST_OF_A_REPOSITORY) };
 }
 
-/** What could not even be listed. */
 export function unreadPart(image_ref: string, error: ReportedError): AuditPart {
   const outcome = { image_ref, digest: null, covered: null, signed: null, sbom: null, policy: null, error };
   return { counts: { ...NOTHING.counts, errored: 1 }, outcomes_cut: 0, outcomes: [outcome] };
@@ -86,26 +79,24 @@ export function inOrder(report: AuditReport): AuditReport {
   return { ...report, outcomes: [...report.outcomes].sort((a, b) => compareText(a.image_ref, b.image_ref)) };
 }
 
-/** Which gaps fail a run. */
 export interface AuditGates {
   readonly uncovered: boolean;
   readonly unsigned: boolean;
   readonly noSbom: boolean;
 }
 
-/** The worst exit code of its errors; else 1 when a gap is there that fails a run (section 9). */
+/** The worst code of its errors; else 1 for a gap that fails a run. */
 export function auditExitCode({ outcomes, counts }: AuditReport, gates: AuditGates): number {
   const worst = Math.max(0, ...outcomes.map(({ error }) => error?.exit_code ?? 0));
   if (worst > 0) return worst;
-  if (counts.errored > 0) return ERROR_TABLE.Internal.exit;
+  if (counts.errored > 0) return EXIT_CODES.Internal;
   const breached =
     (gates.uncovered && counts.uncovered > 0) ||
     (gates.unsigned && counts.unsigned > 0) ||
     (gates.noSbom && counts.without_sbom > 0);
-  return breached ? ERROR_TABLE.GateBreached.exit : 0;
+  return breached ? EXIT_CODES.GateBreached : 0;
 }
 
-/** One line a gap, and the counts, without those of what no image was probed for. Ends with a line break. */
 export function renderAuditReport(report: AuditReport, palette: Palette = NO_PALETTE): string {
   const lines = report.outcomes.flatMap((outcome) => {
     const gap = gapOf(outcome);
@@ -121,7 +112,6 @@ export function renderAuditReport(report: AuditReport, palette: Palette = NO_PAL
   return `${[...lines, `audit ${told}${tier}${more}`].join('\n')}\n`;
 }
 
-/** The published JSON Schema (2020-12) of `houba audit --output json`, generated so that it cannot drift from the types. */
 export function auditReportJsonSchema(): Record<string, unknown> {
   const { $schema, ...body } = z.toJSONSchema(AuditReportShape, { target: 'draft-2020-12' });
   return { $schema, $id: 'https://houba.io/schemas/audit-report.schema.json', title: 'houba audit report', ...body };
@@ -171,7 +161,6 @@ const NOTHING: AuditPart = {
   outcomes: [],
 };
 
-/** The report as a schema; a test holds it equal to its type. */
 export const AuditReportShape = z.strictObject({
   schema_version: z.literal(1),
   registries: z.array(z.string()).describe('Hosts'),

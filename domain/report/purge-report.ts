@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { ERROR_TABLE, type ReportedError } from '../errors.js';
+import { EXIT_CODES, type ReportedError } from '../errors.js';
 import { escapeControls } from '../text/escape.js';
 import { NO_PALETTE, type Palette } from './palette.js';
 
@@ -13,13 +13,11 @@ export type PurgeDecisionKind = (typeof PURGE_DECISIONS)[number];
 export interface PurgeOutcome {
   /** `repository:tag`; a repository alone when it could not be read. */
   readonly image_ref: string;
-  /** What the tag showed. */
   readonly digest: string | null;
   readonly decision: PurgeDecisionKind;
   readonly reason: string;
   /** RFC 3339: when it is looked at again by itself; null: no such time. */
   readonly due_at: string | null;
-  /** Whether the tag was deleted. */
   readonly applied: boolean;
   readonly error: ReportedError | null;
 }
@@ -33,7 +31,7 @@ export interface PurgeReport {
   readonly outcomes: readonly PurgeOutcome[];
 }
 
-/** A history carries this many outcomes, and counts the rest. */
+/** Further ones are counted. */
 const MOST_LISTED = 5_000;
 
 export function emptyPurgeReport(mode: PurgeReport['mode']): PurgeReport {
@@ -56,13 +54,12 @@ export function addOutcomes(report: PurgeReport, more: readonly PurgeOutcome[]):
   return { ...report, counts, outcomes: outcomes.slice(0, MOST_LISTED), outcomes_cut: report.outcomes_cut + cut };
 }
 
-/** The worst exit code of its errors; an image about which nobody could say is none (section 10). */
+/** See docs/rules/errors.md#the-worst-code-ends-a-command. */
 export function purgeExitCode(report: PurgeReport): number {
   const worst = Math.max(0, ...report.outcomes.map(({ error }) => error?.exit_code ?? 0));
-  return worst === 0 && report.counts.failed > 0 ? ERROR_TABLE.Internal.exit : worst;
+  return worst === 0 && report.counts.failed > 0 ? EXIT_CODES.Internal : worst;
 }
 
-/** One line an outcome, and the counts. Ends with a line break. */
 export function renderPurgeReport(report: PurgeReport, palette: Palette = NO_PALETTE): string {
   const lines = report.outcomes.map((outcome) => lineOf(outcome, palette));
   const { counts, mode, outcomes_cut: cut } = report;
@@ -80,7 +77,6 @@ function lineOf({ image_ref, digest, decision, reason, due_at, applied, error }:
   return `${paint[decision](verb.padEnd(9))} ${escapeControls(image_ref)}${pinned}  ${escapeControls(reason)}${due}${failure}`;
 }
 
-/** The published JSON Schema (2020-12) of `houba purge --output json`, generated so that it cannot drift from the types. */
 export function purgeReportJsonSchema(): Record<string, unknown> {
   const { $schema, ...body } = z.toJSONSchema(PurgeReportShape, { target: 'draft-2020-12' });
   return { $schema, $id: 'https://houba.io/schemas/purge-report.schema.json', title: 'houba purge report', ...body };
@@ -88,7 +84,6 @@ export function purgeReportJsonSchema(): Record<string, unknown> {
 
 const Count = z.int().min(0);
 
-/** The report as a schema; a test holds it equal to its type. */
 export const PurgeReportShape = z.strictObject({
   schema_version: z.literal(1),
   mode: z.enum(['apply', 'dry-run']),

@@ -2,11 +2,11 @@ import { isTag } from '../reference.js';
 import { compilePattern } from './pattern.js';
 import { parseVersion, sortTags, type Version } from './version.js';
 
-/** An alias template: tag characters and `{word}` placeholders, nothing else. */
+/** Tag characters and `{word}` placeholders. */
 export const ALIAS_TEMPLATE = /^(?:[A-Za-z0-9_]|\{[A-Za-z_]\w*\})(?:[A-Za-z0-9._-]|\{[A-Za-z_]\w*\})*$/;
 
 export interface AliasExpansion {
-  /** Alias → the selected tag it stands for, before suffixes. */
+  /** By alias, without suffix. */
   readonly aliases: Map<string, string>;
   /** Templates that no selected tag fills. */
   readonly unfilled: string[];
@@ -14,7 +14,7 @@ export interface AliasExpansion {
   readonly unusable: string[];
 }
 
-/** Alias → target of each rendered template (section 4), before suffixes. */
+/** Renders aliases (docs/rules/selection.md#an-alias-shows-the-highest-of-its-group), without suffixes. */
 export function expandAliases(
   templates: readonly string[],
   selected: Iterable<string>,
@@ -23,9 +23,7 @@ export function expandAliases(
   return expandAliasTemplates(templates, selected, includeRegex).aliases;
 }
 
-/**
- * The same, and what was left out. A value that two templates render is one alias: the highest tag of all that render to it.
- */
+/** Renders aliases, and says what was left out. */
 export function expandAliasTemplates(
   templates: readonly string[],
   selected: Iterable<string>,
@@ -53,7 +51,7 @@ export function expandAliasTemplates(
   return { aliases, unfilled, unusable: [...unusable] };
 }
 
-/** Aliases that are also concrete tags (L8): both would be written, so the caller refuses them. */
+/** Aliases that are concrete tags too (docs/rules/policy.md#a-tag-has-one-writer). */
 export function aliasClashes(tags: Iterable<string>, aliases: Iterable<string>): string[] {
   const concrete = new Set(tags);
   return sortTags(new Set(aliases)).filter((alias) => concrete.has(alias));
@@ -62,13 +60,12 @@ export function aliasClashes(tags: Iterable<string>, aliases: Iterable<string>):
 interface Candidate {
   readonly tag: string;
   readonly version: Version | null;
-  /** Higher is preferred. */
   readonly rank: number;
-  /** The tag's own named groups; worked out when a template first asks. */
+  /** Worked out when a template first asks. */
   groups(): ReadonlyMap<string, string>;
 }
 
-/** The best last: versions over other tags, so that neither the result nor its order depends on the order given. */
+/** The best last; the order given does not matter. */
 function candidates(selected: Iterable<string>, includeRegex: string | null): Candidate[] {
   const pattern = includeRegex === null ? null : compilePattern(includeRegex);
   const parsed = sortTags(new Set(selected)).map((tag) => ({ tag, version: parseVersion(tag) }));
@@ -97,7 +94,7 @@ function parseTemplate(template: string): TemplatePart[] {
     );
 }
 
-/** The alias this tag asks for, or null when one of the placeholders cannot be filled. */
+/** null: a placeholder cannot be filled. */
 function render(parts: readonly TemplatePart[], candidate: Candidate): string | null {
   let alias = '';
   for (const part of parts) {

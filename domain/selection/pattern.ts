@@ -1,7 +1,7 @@
 import { RE2JS } from 're2js';
 import { HoubaError } from '../errors.js';
 
-/** A policy's regular expression: searched, not anchored, in linear time (section 4, conventions S10). */
+/** Searched, not anchored (docs/rules/selection.md#patterns-are-searched-in-linear-time). */
 export interface Pattern {
   readonly source: string;
   matches(text: string): boolean;
@@ -13,14 +13,14 @@ export interface Pattern {
 
 export const LONGEST_PATTERN = 1_000;
 
-/** Instructions of a compiled pattern: `x{1000}` has a thousand. Linear time still multiplies by this. */
+/** Linear time still multiplies by the instructions: `x{1000}` has a thousand. */
 const LARGEST_PROGRAM = 3_000;
 
 const COMPILED = new Map<string, Pattern>();
 const REMEMBERED = 500;
 
 /**
- * Compiles a pattern, or hands back the one compiled before.
+ * Compiles a pattern, once.
  * @throws HoubaError `PolicyInvalid`
  */
 export function compilePattern(source: string): Pattern {

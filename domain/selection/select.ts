@@ -2,17 +2,16 @@ import { isEvidenceTag } from '../reference.js';
 import { compilePattern } from './pattern.js';
 import { parseVersion, sortTags } from './version.js';
 
-/** The rule that leaves a tag out, as `policy test` names it. */
 export type RejectionRule = 'evidence-tag' | 'includeRegex' | `excludeRegex[${number}]` | 'semverOnly';
 
 export interface SelectedTags {
-  /** In the order of section 4, lowest first, each once. */
+  /** Lowest first, each once. */
   readonly selected: string[];
-  /** Entries of `names` that the upstream does not have (D5). */
+  /** Entries of `names` that the upstream does not have. */
   readonly missingNames: string[];
 }
 
-/** The concrete tags of an import (section 4): a pure function of what exists and of what the policy says. */
+/** Selects the concrete tags of an import (docs/rules/selection.md#selection-is-pure). */
 export function selectTags(upstream: Iterable<string>, selection: TagSelection): SelectedTags {
   const existing = new Set(upstream);
   const reject = rejectionRule(selection);
@@ -23,8 +22,7 @@ export function selectTags(upstream: Iterable<string>, selection: TagSelection):
 }
 
 /**
- * The first rule that leaves a tag out, or null for a selected one. Evidence stored under a tag name is never selected (L24);
- * `names` come before every other rule.
+ * The rule that leaves a tag out (docs/rules/selection.md#rules-apply-in-one-order); null: it is selected.
  * @throws HoubaError `PolicyInvalid` for a pattern that does not compile
  */
 export function rejectionRule(selection: TagSelection): (tag: string) => RejectionRule | null {

@@ -1,8 +1,8 @@
 import { compareText } from '../text/compare-text.js';
 
 /**
- * A tag read as a version (section 4). Numbers are digit strings without leading zeros, so that a build number of thirty
- * digits keeps its order and renders as written.
+ * A tag read as a version (docs/rules/selection.md#versions-are-read-leniently). Numbers are digit strings: thirty digits keep
+ * their order.
  */
 export interface Version {
   readonly major: string;
@@ -14,7 +14,7 @@ export interface Version {
 
 const VERSION = /^v?(\d+)(?:\.(\d+))?(?:\.(\d+))?(?:-([0-9A-Za-z.-]+))?$/;
 
-/** The version a tag stands for, or null. Lenient on purpose: `7`, `01.2`, `7-alpine` and `20240101` are versions (D4). */
+/** `7`, `01.2`, `7-alpine` and `20240101` are versions. */
 export function parseVersion(tag: string): Version | null {
   const match = VERSION.exec(tag.trim());
   if (match === null) return null;
@@ -32,12 +32,12 @@ function compareVersions(a: Version, b: Version): number {
   );
 }
 
-/** Ascending order of tags: versions first, other tags after them; what is left equal is decided by the text. */
+/** Ascending, versions before other tags. */
 export function compareTags(a: string, b: string): number {
   return compareParsed({ tag: a, version: parseVersion(a) }, { tag: b, version: parseVersion(b) });
 }
 
-/** The tags in the order of section 4, lowest first. */
+/** Lowest first (docs/rules/selection.md#tags-have-one-order). */
 export function sortTags(tags: Iterable<string>): string[] {
   const parsed = Array.from(tags, (tag) => ({ tag, version: parseVersion(tag) }));
   return parsed.sort(compareParsed).map(({ tag }) => tag);

@@ -1,6 +1,6 @@
 import type { SbomFormat } from '../evidence/sbom.js';
 import type { RetentionLevel } from '../lifecycle/retention.js';
-import type { WaitSettings } from '../lifecycle/stability-wait.js';
+import type { WaitSettings } from '../lifecycle/settle.js';
 
 /** The settings that steps go by. The worker's own settings are these and more: none is copied. */
 export interface FleetSettings {

@@ -1,7 +1,4 @@
-/**
- * Text from a registry or a policy, made safe to print (conventions S9): control characters, line breaks and the
- * invisible ones that reorder a line become visible escapes, so that nothing can move the cursor or forge a line.
- */
+/** Escapes controls, line breaks and characters that reorder a line (docs/rules/security.md#untrusted-text-is-data). */
 export function escapeControls(text: string): string {
   return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) => {
     const point = character.codePointAt(0) ?? 0;

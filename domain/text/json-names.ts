@@ -1,9 +1,7 @@
-/** A name of an object in a JSON text. */
 export interface JsonName {
   readonly name: string;
-  /** Tells the objects of the text apart. */
   readonly object: number;
-  /** Where the name ends in the text; its colon follows. */
+  /** The colon follows. */
   readonly end: number;
 }
 
@@ -11,10 +9,8 @@ const BRACE_OR_TEXT = /[{}]|"[^"\\]*(?:\\.[^"\\]*)*"/gs;
 const COLON = /\s*:/y;
 
 /**
- * All names of a JSON text in their order, each as often as it stands there. Of equal names `JSON.parse` tells the last, Go
- * programs put some together of all (conventions S3).
- *
- * @param json which `JSON.parse` accepts
+ * All names of a JSON text in order. `JSON.parse` keeps the last of equal names, Go programs merge some
+ * (docs/rules/registry-access.md#no-double-meaning).
  */
 export function* namesIn(json: string): Generator<JsonName> {
   const open: number[] = [];
@@ -30,7 +26,7 @@ export function* namesIn(json: string): Generator<JsonName> {
   }
 }
 
-/** A name that one object has twice; null: there is none. */
+/** null: no object has a name twice. */
 export function repeatedName(json: string): string | null {
   const seen = new Set<string>();
   for (const { name, object } of namesIn(json)) {
@@ -41,7 +37,7 @@ export function repeatedName(json: string): string | null {
   return null;
 }
 
-/** As Go programs compare the names they know: in any case, the long s (U+017F) as an s, the sign of the kelvin as a k. */
+/** As Go compares names: any case, the long s (U+017F) as s, the kelvin sign as k. */
 export function foldName(name: string): string {
   return name.toUpperCase().toLowerCase();
 }

@@ -1,4 +1,4 @@
-/** What a JSON text in UTF-8 says; null when it is none. For what others wrote: its shape is checked afterwards. */
+/** null: it is no JSON in UTF-8. */
 export function jsonOrNull(text: string | Uint8Array): unknown {
   try {
     return JSON.parse(typeof text === 'string' ? text : new TextDecoder().decode(text));

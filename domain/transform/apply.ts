@@ -2,17 +2,15 @@ import type { ImageFiles } from './image-files.js';
 import { readSteps } from './resolve.js';
 import type { StepEffect, TransformResources, TransformStep } from './step.js';
 
-/** What one step of a transform adds to an image. */
 export interface AppliedStep {
   readonly step: string;
   readonly effect: StepEffect;
 }
 
 /**
- * What the steps add to an image, in their order: each sees the files of those before it.
+ * Applies the steps in order: each sees the files of those before it.
  * @param image with the content of every path in `wantedPaths`
- * @throws HoubaError `PolicyInvalid` when a step cannot do its work on this image, or is none
- * @throws HoubaError `ConfigInvalid` when what a name stood for is gone
+ * @throws HoubaError `PolicyInvalid` when a step cannot work on this image, `ConfigInvalid` when a name means nothing now
  */
 export function applyTransform(
   steps: readonly TransformStep[],
@@ -29,7 +27,6 @@ export function applyTransform(
   return applied;
 }
 
-/** The files whose content the steps need; one that ends in `/` means all those directly in that directory. */
 export function wantedPaths(steps: readonly TransformStep[]): string[] {
   return [...new Set(readSteps(steps).flatMap(({ kind, params }) => kind.wantedPaths(params)))].sort();
 }

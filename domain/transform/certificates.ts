@@ -3,13 +3,12 @@ import { bytesToHex, concatBytes, utf8ToBytes } from '@noble/hashes/utils.js';
 import { BaseStringBlock, BitString, Set as DerSet, fromBER, Integer, Sequence } from 'asn1js';
 import { HoubaError } from '../errors.js';
 
-/** An X.509 certificate to be trusted. */
 export interface Certificate {
   /** The block as OpenSSL writes it, with its final newline and nothing around it. */
   readonly pem: string;
-  /** Its content without line breaks: equal for equal certificates. */
+  /** Equal for equal certificates. */
   readonly base64: string;
-  /** What `openssl x509 -subject_hash` prints: eight hexadecimal digits, a certificate's name in a hash directory. */
+  /** `openssl x509 -subject_hash`: its name in a hash directory. */
   readonly subjectHash: string;
 }
 
@@ -17,11 +16,9 @@ const BLOCK = /-----BEGIN ([^-\r\n]+)-----([^-]*)-----END ([^-\r\n]+)-----/g;
 const BASE64 = /^[A-Za-z0-9+/]+={0,2}$/;
 
 /**
- * Reads one or more certificates.
- * @param name how the configuration calls the text
- * @param text PEM; what stands between the blocks is ignored
- * @throws HoubaError `ConfigInvalid` when there is none, or anything else beside them: above all a private key. The text is
- * never quoted.
+ * Reads the certificates of a PEM text.
+ * @param name of the text in the configuration
+ * @throws HoubaError `ConfigInvalid` for none, or anything beside them, above all a private key; it never quotes the text
  */
 export function readCertificates(name: string, text: string): Certificate[] {
   if (/-----BEGIN [^-\r\n]*PRIVATE KEY/.test(text)) {
@@ -42,7 +39,7 @@ export function readCertificates(name: string, text: string): Certificate[] {
   return certificates;
 }
 
-/** The content of every certificate in a bundle, without line breaks. Whatever else it holds is ignored. */
+/** Without line breaks; whatever else the bundle has is ignored. */
 export function bundledCertificates(bundle: Uint8Array): Set<string> {
   const blocks = new TextDecoder().decode(bundle).matchAll(/-----BEGIN CERTIFICATE-----([^-]*)-----END/g);
   return new Set(Array.from(blocks, ([, body = '']) => body.replace(/\s+/g, '')));
@@ -57,7 +54,7 @@ function toPem(base64: string): string {
   return ['-----BEGIN CERTIFICATE-----', ...lines, '-----END CERTIFICATE-----', ''].join('\n');
 }
 
-/** null: not a certificate (RFC 5280, section 4.1). */
+/** null: not a certificate (RFC 5280, 4.1). */
 function hashSubject(base64: string): string | null {
   if (!BASE64.test(base64) || base64.length % 4 !== 0) return null;
   const bytes = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
@@ -78,13 +75,10 @@ type Block = Sequence['valueBlock']['value'][number];
 const UNIVERSAL = 1;
 const TAG = { utf8: 0x0c, sequence: 0x30, set: 0x31 };
 
-/** UTF8String, PrintableString, TeletexString, IA5String, VisibleString, UniversalString, BMPString: those that OpenSSL folds. */
+/** Tags of the string types that OpenSSL folds. */
 const FOLDED: ReadonlySet<number> = new Set([12, 19, 20, 22, 26, 28, 30]);
 
-/**
- * A part of a name in the form that OpenSSL compares names in (its X509_NAME canonical encoding): text as UTF-8, ASCII
- * letters in lower case, runs of spaces as one and none around; sets sorted as DER demands.
- */
+/** Writes a part of a name as OpenSSL compares it (X509_NAME canonical encoding). */
 function canonical(block: Block): Uint8Array {
   if (block instanceof DerSet) return der(TAG.set, block.valueBlock.value.map(canonical).sort(byBytes));
   if (block instanceof Sequence) return der(TAG.sequence, block.valueBlock.value.map(canonical));

@@ -1,48 +1,42 @@
 import { HoubaError } from '../errors.js';
 
-/** What stands at a path of an image's root file system. `link` is the target as the image has it, absolute or relative. */
+/** `link` is the target as written, absolute or relative. */
 export interface ImageEntry {
   readonly kind: 'file' | 'directory' | 'link';
   readonly link?: string;
   readonly mode: number;
 }
 
-/** A file or a link that a step puts into the image. */
 export interface LayerFile {
-  /** Absolute, links resolved. */
   readonly path: string;
   readonly content: { readonly bytes: Uint8Array; readonly mode: number } | { readonly link: string };
 }
 
 /** A snapshot of an image's root file system. Paths are absolute; no link leads out of the image. */
 export interface ImageFiles {
-  /**
-   * Follows every link, the last one too. Of what is absent, the path says where a file written there would land, and
-   * the mode which one it would get.
-   */
+  /** Follows every link. Of an absent file: where it would be written, and its mode. */
   resolve(path: string): { path: string; kind: 'file' | 'directory' | 'absent'; mode: number };
-  /** Where the entry itself stands: links are followed on the way to it, but it may be one. */
+  /** Follows links on the way, not the last. */
   locate(path: string): string;
   /**
-   * The content of the file that the path leads to; null when there is no file.
-   * @throws HoubaError `Internal` for a file whose content nobody asked for
+   * null: there is no file.
+   * @throws HoubaError `Internal` for content that was not asked for
    */
   read(path: string): Uint8Array | null;
-  /** The names in a directory, sorted; none when it is absent. */
+  /** Sorted; none of an absent one. */
   list(directory: string): string[];
-  /** The image with these files put in. */
   with(files: readonly LayerFile[]): ImageFiles;
 }
 
 type Entries = ReadonlyMap<string, ImageEntry>;
 type Contents = ReadonlyMap<string, Uint8Array>;
 
-/** As many links as Linux follows before it calls them a loop. */
+/** As in Linux. */
 const MOST_LINKS = 40;
 
 /**
- * @param entries what the image has, by absolute path; directories that hold something may be left out
- * @param contents what the files that somebody wants to read hold, by their path without links
+ * @param entries by absolute path; directories that hold something may be left out
+ * @param contents of the files to read, by path without links
  */
 export function createImageFiles(entries: Entries, contents: Contents): ImageFiles {
   const complete = new Map(entries);
@@ -51,10 +45,7 @@ export function createImageFiles(entries: Entries, contents: Contents): ImageFil
   return snapshot(complete, contents);
 }
 
-/**
- * The file with this content, where links lead and in the mode it has; nothing when the image has it already, so that
- * a step applied twice changes nothing.
- */
+/** Nothing when the image has the file: a step applied twice changes nothing. */
 export function replaceFile(image: ImageFiles, path: string, bytes: Uint8Array): LayerFile[] {
   const { path: place, mode } = image.resolve(path);
   const present = image.read(place);
@@ -109,7 +100,7 @@ function snapshot(entries: Entries, contents: Contents): ImageFiles {
   };
 }
 
-/** The path without links, `.` and `..`. A loop ends where it is too long: at a link. */
+/** A loop ends after `MOST_LINKS`, at a link. */
 function follow(entries: Entries, path: string): string {
   const ahead = path.split('/');
   let behind: string[] = [];

@@ -7,10 +7,10 @@ import type { StepKind, TransformResources } from './step.js';
 /** OpenSSL's directory of certificates, on Debian and Alpine, and by a link elsewhere. */
 const DIRECTORY = '/etc/ssl/certs';
 
-/** The bundle of Debian and Alpine, which every other distribution's programs also look for. */
+/** Of Debian and Alpine; other programs look here too. */
 const USUAL_BUNDLE = `${DIRECTORY}/ca-certificates.crt`;
 
-/** The bundles that programs read, by distribution. Several paths often lead to one file. */
+/** By distribution; several may be one file. */
 const BUNDLES = [
   USUAL_BUNDLE,
   '/etc/ssl/cert.pem',
@@ -26,22 +26,20 @@ const BUNDLES = [
   '/etc/ssl/certs/ca-bundle.crt',
 ];
 
-/** Where Debian's and Alpine's `update-ca-certificates` looks for certificates of one's own. */
+/** Of `update-ca-certificates`. */
 const OWN = '/usr/local/share/ca-certificates';
 
-/** The same for the tools of Red Hat, SUSE and Arch: what runs later keeps the certificate. Only where the folder exists. */
+/** Of Red Hat, SUSE and Arch, where the folder exists. */
 const ANCHORS = [
   '/etc/pki/ca-trust/source/anchors',
   '/etc/pki/trust/anchors',
   '/etc/ca-certificates/trust-source/anchors',
 ];
 
-/** A name becomes a file's name in the image. */
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/;
 
 /**
- * Makes the image trust certificates: in the bundles it has, or in a new one. An image that trusts them already stays as it is.
- * Java's own key stores are not touched.
+ * Adds certificates to the bundles of the image, or to a new one; those it trusts already change nothing. Java key stores stay.
  */
 export const injectCA: StepKind<{ certs: string[] }> = {
   name: 'injectCA',
@@ -102,7 +100,6 @@ function fileName(name: string): string {
   return `${name}.crt`;
 }
 
-/** The bundle, byte for byte, and after it the certificates that it does not hold. */
 function withCertificates(bundle: Uint8Array, certificates: readonly Certificate[]): Uint8Array {
   const held = bundledCertificates(bundle);
   const missing = new Set(certificates.filter(({ base64 }) => !held.has(base64)).map(({ pem }) => pem));
@@ -113,10 +110,7 @@ function withCertificates(bundle: Uint8Array, certificates: readonly Certificate
 
 const NEWLINE = 0x0a;
 
-/**
- * The links by which OpenSSL finds certificates in a directory: the hash of the subject, and the first number that is free.
- * @param image the image with the certificates' own files in it
- */
+/** OpenSSL's links: hash of the subject and the first free number. */
 function hashLinks(named: readonly Named[], image: ImageFiles): LayerFile[] {
   const directory = image.resolve(DIRECTORY).path;
   const taken = new Map(image.list(directory).map((name) => [name, `${directory}/${name}`]));

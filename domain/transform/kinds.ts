@@ -3,5 +3,5 @@ import { rewritePackageSources } from './rewrite-package-sources.js';
 import { setTimezone } from './set-timezone.js';
 import type { StepKind } from './step.js';
 
-/** Every kind of step there is. Each is only ever given parameters that its own schema has read. */
+/** A step is only given parameters that its own schema has read. */
 export const STEP_KINDS: readonly StepKind[] = [injectCA, rewritePackageSources, setTimezone];

@@ -1,11 +1,11 @@
 import type { Digest } from '../digest.js';
 import type { TransformStep } from './step.js';
 
-/** The steps of a rebuild with what decides their outcome. Names only: the build worker finds what they stand for (S6). */
+/** A rebuild by names only (docs/rules/transform.md#names-stand-for-what-the-worker-has). */
 export interface PlannedTransform {
   readonly steps: readonly TransformStep[];
-  /** Section 3, "Transform version". */
+  /** See docs/rules/transform.md#the-version-covers-all-that-decides. */
   readonly version: string;
-  /** The certificates that go in, by name and digest of their text. */
+  /** By name and digest of the text. */
   readonly resources: readonly { readonly name: string; readonly digest: Digest }[];
 }

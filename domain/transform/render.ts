@@ -8,8 +8,8 @@ export interface RenderedStep {
 }
 
 /**
- * The Dockerfile of a rebuild: files and variables only, so user, entrypoint and the rest of the base stay. The base is the
- * named context `base`, which the caller pins to a digest.
+ * Writes the Dockerfile of a rebuild: files and variables alone, so user and entrypoint stay. The caller pins the context
+ * `base` to a digest.
  */
 export function renderDockerfile(layers: readonly RenderedStep[]): string {
   const lines = ['FROM base'];
@@ -21,7 +21,7 @@ export function renderDockerfile(layers: readonly RenderedStep[]): string {
   return `${lines.join('\n')}\n`;
 }
 
-/** Taken literally by the Dockerfile's reader: no variable, no escape, no second instruction. */
+/** No variable, no escape, no second instruction. */
 function quote(value: string): string {
   if (/[\r\n]/.test(value)) throw new HoubaError('Internal', 'a variable of an image cannot hold more than one line');
   return `"${value.replace(/[\\"$]/g, '\\$&')}"`;

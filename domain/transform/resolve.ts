@@ -9,9 +9,8 @@ import type { StepKind, TransformResources, TransformStep } from './step.js';
 import { transformVersion } from './version.js';
 
 /**
- * Checks the steps of a rebuild and finds what their names stand for.
- * @throws HoubaError `PolicyInvalid` as `refuseSteps` does
- * @throws HoubaError `ConfigInvalid` for a certificate or a mirror that is not there, or is not one
+ * Checks steps and finds what their names stand for.
+ * @throws HoubaError `PolicyInvalid` as `refuseSteps`, `ConfigInvalid` for a bad certificate or mirror
  */
 export function planTransform(steps: readonly TransformStep[], resources: TransformResources): PlannedTransform {
   const resolved = readSteps(steps).map(({ kind, params }) => ({
@@ -31,14 +30,13 @@ export function planTransform(steps: readonly TransformStep[], resources: Transf
 }
 
 /**
- * Checks what needs no configuration: that the steps exist, and that their parameters are theirs.
- * @throws HoubaError `PolicyInvalid` that names the step and the parameter
+ * Checks steps without a configuration.
+ * @throws HoubaError `PolicyInvalid` that names step and parameter
  */
 export function refuseSteps(steps: readonly TransformStep[]): void {
   readSteps(steps);
 }
 
-/** A step's kind, and its parameters as that kind's schema has read them. */
 export interface ReadStep {
   readonly kind: StepKind;
   readonly params: unknown;

@@ -3,7 +3,6 @@ import { HoubaError } from '../errors.js';
 import { type ImageFiles, type LayerFile, replaceFile } from './image-files.js';
 import type { PackageMirror, StepKind, TransformResources } from './step.js';
 
-/** Where each package system keeps its sources. */
 const SYSTEMS = [
   {
     name: 'apt',
@@ -16,12 +15,11 @@ const SYSTEMS = [
 
 type System = (typeof SYSTEMS)[number];
 
-/** Scheme and host, not the path (D12). `file:`, `cdrom:` and the like name no host, and stay. */
+/** See docs/rules/transform.md#a-mirror-is-a-scheme-and-a-host; `file:` and `cdrom:` stay. */
 const ORIGIN = /https?:\/\/[^/\s]+/g;
 
 const MIRROR = /^https?:\/\/(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9a-fA-F:.]+\])(?::[0-9]{1,5})?$/;
 
-/** Points the package sources of the image to a mirror. */
 export const rewritePackageSources: StepKind<{ mirror: string }> = {
   name: 'rewritePackageSources',
   params: z.strictObject({ mirror: z.string('must be the name of a mirror').min(1, 'must not be empty') }),
@@ -84,7 +82,6 @@ function checkedMirror(name: string, configured: TransformResources): PackageMir
   return { apt, apk };
 }
 
-/** The files of a system that name a host, each once. */
 function sourcesOf(system: System, image: ImageFiles): { path: string; text: string }[] {
   const names = image.list(system.folder).filter((name) => system.pattern.test(name));
   const paths = [system.file, ...names.map((name) => system.folder + name)].map((path) => image.resolve(path).path);
@@ -109,7 +106,7 @@ function rewrite(text: string, origin: string): string {
     .join('\n');
 }
 
-/** A character for each byte, so that bytes which are no UTF-8 come out as they went in. */
+/** A character a byte: what is no UTF-8 comes out as it went in. */
 function decode(bytes: Uint8Array): string {
   return Array.from(bytes, (byte) => String.fromCharCode(byte)).join('');
 }

@@ -10,7 +10,6 @@ const ZONES = '/usr/share/zoneinfo';
 /** Without dots: a zone never leaves its folder. */
 const ZONE = /^[A-Za-z0-9_+-]+(?:\/[A-Za-z0-9_+-]+)*$/;
 
-/** Sets the local time, by the zone's file in the image. */
 export const setTimezone: StepKind<{ zone: string }> = {
   name: 'setTimezone',
   params: z.strictObject({
@@ -27,7 +26,7 @@ export const setTimezone: StepKind<{ zone: string }> = {
       });
     }
     return {
-      // The link is replaced, never followed: what it points to now is another zone's file.
+      // The link is replaced: its target is the file of another zone.
       files: [
         { path: image.locate('/etc/localtime'), content: { link: file } },
         ...replaceFile(image, '/etc/timezone', utf8ToBytes(`${zone}\n`)),

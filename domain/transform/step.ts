@@ -1,7 +1,6 @@
 import type { z } from 'zod';
 import type { ImageFiles, LayerFile } from './image-files.js';
 
-/** A transform step as written: its name and its parameters. */
 export interface TransformStep {
   readonly name: string;
   readonly params: Readonly<Record<string, unknown>>;
@@ -10,49 +9,43 @@ export interface TransformStep {
 export type { LayerFile } from './image-files.js';
 
 /**
- * A kind of transform step (section 3). It runs nothing in the image: it looks at what the base has and says which files
- * and variables to add. So it works where there is no shell, for every architecture, and no parameter meets one.
- * A new kind is one file like those beside this, and one line in kinds.ts.
+ * A kind of transform step (docs/rules/transform.md#steps-add-files-and-run-nothing). A new one is a file beside this and a
+ * line in kinds.ts.
  */
 export interface StepKind<Params = unknown> {
-  /** As policies write it, and as the stamp tells it. */
   readonly name: string;
-  /** Strict: what is not known is refused. Its messages follow the parameter's name. */
+  /** Strict. Its messages follow the parameter's name. */
   readonly params: z.ZodType<Params>;
   /**
-   * What the configuration has for the names in the parameters, checked.
+   * Finds what the names in the parameters stand for.
    * @throws HoubaError `ConfigInvalid`
    */
   resources(params: Params, configured: TransformResources): Resource[];
-  /** The files that `apply` reads, by absolute path; one that ends in `/` means all those directly in that directory. */
+  /** Absolute paths that `apply` reads; with a final `/`, all files directly in a directory. */
   wantedPaths(params: Params): string[];
-  /**
-   * @throws HoubaError `PolicyInvalid` when the step cannot do its work on this image
-   * @throws HoubaError `ConfigInvalid` as `resources` does
-   */
+  /** @throws HoubaError `PolicyInvalid` when it cannot work on this image; `ConfigInvalid` as `resources` */
   apply(params: Params, configured: TransformResources, image: ImageFiles): StepEffect;
 }
 
-/** What a step adds to the image. */
 export interface StepEffect {
   readonly files: readonly LayerFile[];
   readonly env: Readonly<Record<string, string>>;
 }
 
-/** What steps may use besides their parameters. Both throw `ConfigInvalid` for a name they do not know. */
+/** Both throw `ConfigInvalid` for an unknown name. */
 export interface TransformResources {
   /** PEM text. */
   caCert(name: string): string;
   packageMirror(name: string): PackageMirror;
 }
 
-/** The mirror's address for each package system; null: it has none. */
+/** Addresses by package system; null: none. */
 export interface PackageMirror {
   readonly apt: string | null;
   readonly apk: string | null;
 }
 
-/** A resource as the transform version counts it (section 3): always these six keys. */
+/** Always these six keys (docs/rules/transform.md#the-version-covers-all-that-decides). */
 export interface Resource extends PackageMirror {
   readonly kind: 'caCert' | 'packageMirror';
   readonly name: string;

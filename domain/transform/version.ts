@@ -3,7 +3,6 @@ import { canonicalJson } from '../canonical-json.js';
 import { type Digest, digestOf } from '../digest.js';
 import type { Resource } from './step.js';
 
-/** A step with what its names stand for. */
 export interface ResolvedStep {
   readonly name: string;
   readonly params: unknown;
@@ -11,15 +10,14 @@ export interface ResolvedStep {
 }
 
 /**
- * What a transform is, in one value: it changes with the order of steps, their parameters, the text of a certificate and the
- * address of a mirror (section 3). The form is that of the original, so that what it built is not built again.
+ * Hashes a transform (docs/rules/transform.md#the-version-covers-all-that-decides). The form never changes: every rebuilt image
+ * would be built again.
  */
 export function transformVersion(steps: readonly ResolvedStep[]): Digest {
   const entries = steps.map(({ name, params, resources }) => [name, params, resources]);
   return digestOf(utf8ToBytes(escapeNonAscii(canonicalJson(entries))));
 }
 
-/** JSON that holds nothing but ASCII. */
 function escapeNonAscii(json: string): string {
   return json.replace(/[\u007f-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }

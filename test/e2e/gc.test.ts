@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { MARK_ARTIFACT_TYPE } from '../../domain/lifecycle/mark.js';
-import type { GcOutcome, GcReport } from '../../domain/report/gc-report.js';
+import type { GcOutcome, GcReport } from '../../domain/report/collect-report.js';
 import { type CountingProxy, startCountingProxy } from '../support/counting-proxy.js';
 import { createPlayingOracle, SEEN, UNSEEN } from '../support/playing-oracle.js';
 import { type RunningRegistry, startDistribution, startOlareg } from '../support/registries.js';

@@ -5,7 +5,7 @@ import { DELETION_SIGNALS, QUEUES, RETIRE_UPDATES, WORKFLOWS } from '../../domai
 import type { Judgement, RetireDecision, RetireOrder } from '../../domain/durable/retire.js';
 import type { GcInput, PurgeInput } from '../../domain/durable/sweeps.js';
 import { HoubaError } from '../../domain/errors.js';
-import type { GcOutcome } from '../../domain/report/gc-report.js';
+import type { GcOutcome } from '../../domain/report/collect-report.js';
 import { DESTINATION, digestFor } from '../support/durable-samples.js';
 import { createGate, type Fakes, HAPPY, untilCancelled } from '../support/fake-steps.js';
 import { MARKED, markedTag, retireOrder } from '../support/retire-samples.js';

@@ -1,5 +1,5 @@
 import type { Judgement, MarkedTag, RetireOrder } from '../../domain/durable/retire.js';
-import { judgeUse } from '../../domain/lifecycle/purge.js';
+import { judgeUse } from '../../domain/lifecycle/retire.js';
 import type { UsageAnswer } from '../../domain/lifecycle/usage.js';
 import { DESTINATION, digestFor } from './durable-samples.js';
 

@@ -105,12 +105,12 @@ function program(name: string): string {
 }
 
 /** `temporal.api.enums.v1.IndexedValueType`. */
-const INDEXED = { Keyword: 2, Bool: 5, Datetime: 6 } as const;
+const INDEXED = { KEYWORD: 2, BOOL: 5, DATETIME: 6 } as const;
 
 /** A server that does not know them fails every task that sets one. */
 async function addSearchAttributes({ connection, namespace = 'default' }: TestWorkflowEnvironment): Promise<void> {
   const searchAttributes = Object.fromEntries(
-    Object.entries(SEARCH_ATTRIBUTES).map(([name, type]) => [name, INDEXED[type]]),
+    Object.values(SEARCH_ATTRIBUTES).map(([name, type]) => [name, INDEXED[type]]),
   );
   await connection.operatorService.addSearchAttributes({ namespace, searchAttributes });
 }

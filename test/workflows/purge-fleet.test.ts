@@ -4,7 +4,7 @@ import { QUEUES } from '../../domain/durable/names.js';
 import { failedOutcome, type MarkedTag, outcomeOf } from '../../domain/durable/retire.js';
 import type { GcInput, PurgeInput } from '../../domain/durable/sweeps.js';
 import { HoubaError } from '../../domain/errors.js';
-import { type GcOutcome, type GcReport, gcExitCode } from '../../domain/report/gc-report.js';
+import { type GcOutcome, type GcReport, gcExitCode } from '../../domain/report/collect-report.js';
 import type { PurgeReport } from '../../domain/report/purge-report.js';
 import { DESTINATION, digestFor } from '../support/durable-samples.js';
 import { DAY, judgementAt, MARKED, markedTag, UNSEEN } from '../support/retire-samples.js';

@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import { GC_DEFAULTS } from '../../../domain/durable/sweeps.js';
-import { type GcReport, gcExitCode, renderGcReport } from '../../../domain/report/gc-report.js';
+import { type GcReport, gcExitCode, renderGcReport } from '../../../domain/report/collect-report.js';
 import { reportOption, wholeNumber } from '../options.js';
 import { repositoryOption, runSweep, type SweepOptions } from '../sweep.js';
 

@@ -4,7 +4,7 @@ import { externalParametersJsonSchema } from '../../../domain/evidence/provenanc
 import { verifyReportJsonSchema } from '../../../domain/evidence/verify-report.js';
 import { planJsonSchema } from '../../../domain/plan/held-plan/saved-plan.js';
 import { auditReportJsonSchema } from '../../../domain/report/audit-report.js';
-import { gcReportJsonSchema } from '../../../domain/report/gc-report.js';
+import { gcReportJsonSchema } from '../../../domain/report/collect-report.js';
 import { purgeReportJsonSchema } from '../../../domain/report/purge-report.js';
 import { runReportJsonSchema } from '../../../domain/report/run/json-schema.js';
 import { printJson } from '../terminal.js';

@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import type { AuditReport } from '../../../domain/report/audit-report.js';
-import type { GcReport } from '../../../domain/report/gc-report.js';
+import type { GcReport } from '../../../domain/report/collect-report.js';
 import type { PurgeReport } from '../../../domain/report/purge-report.js';
 import { escapeControls } from '../../../domain/text/escape.js';
 import type { RunProgress } from '../../follow.js';
@@ -74,7 +74,7 @@ async function showRun(workflowId: string, output: Output): Promise<void> {
       await print(renderAuditReport(swept as AuditReport, paletteFor(process.stdout, true)));
     }
     if (swept !== null && sweep === 'gc') {
-      const { renderGcReport } = await import('../../../domain/report/gc-report.js');
+      const { renderGcReport } = await import('../../../domain/report/collect-report.js');
       await print(renderGcReport(swept as GcReport, paletteFor(process.stdout, true)));
     }
   } finally {

@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { DAY_MS } from '../../../domain/duration.js';
 import { escapeControls } from '../../../domain/text/escape.js';
 import type { WaitSummary } from '../../sdk.js';
 import { type Output, outputOption } from '../options.js';
@@ -29,7 +30,6 @@ async function listWaits(output: Output): Promise<void> {
 }
 
 const WAITS_FOR = { settle: 'takeover', retire: 'deletion' } as const;
-const A_DAY_MS = 24 * 3_600_000;
 
 /** A line a tag, of what it waits for until when; and more where it is not merely time that it waits for. */
 function waitLine(wait: WaitSummary, nowMs: number): string {
@@ -40,7 +40,7 @@ function waitLine(wait: WaitSummary, nowMs: number): string {
     ...(held === null ? [] : [`held by ${held.by}: ${held.reason}`]),
     ...(reason === null ? [] : [reason]),
     ...(lastError === null ? [] : [`last attempt: ${lastError}`]),
-    ...(seenAt === null || nowMs - Date.parse(seenAt) < A_DAY_MS ? [] : [`no run has seen it since ${seenAt}`]),
+    ...(seenAt === null || nowMs - Date.parse(seenAt) < DAY_MS ? [] : [`no run has seen it since ${seenAt}`]),
   ];
   const more = why.map((text) => `  ${escapeControls(text)}\n`).join('');
   const head = `${escapeControls(reference)}  ${digest}  ${WAITS_FOR[kind]} ${phase}${due}`;

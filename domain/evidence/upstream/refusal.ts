@@ -1,4 +1,4 @@
-/** What cosign says of a signature, by what it means for whoever waits for the image. */
+/** Plain words for what cosign says. */
 const MEANINGS: readonly (readonly [RegExp, string])[] = [
   [/expected SAN value (?:to match regex )?(".*?"), got (".*")/, 'it is by $2, not $1'],
   [/expected issuer value (?:to match regex )?(".*?"), got (".*")/, 'the issuer $2 vouches for its signer, not $1'],
@@ -12,7 +12,7 @@ const MEANINGS: readonly (readonly [RegExp, string])[] = [
   [/threshold not met for verified .*timestamps/, 'no clock that is trusted here says when it was made'],
 ];
 
-/** Why a signature does not count, in plain words where they are known, else in cosign's. */
+/** In plain words where they are known. */
 export function explainRefusal(said: string): string {
   for (const [pattern, meaning] of MEANINGS) {
     const match = pattern.exec(said);

@@ -4,23 +4,20 @@ import { z } from 'zod';
 import { type Digest, isDigest } from '../../digest.js';
 import { jsonOrNull } from '../../text/json.js';
 
-/** A signature as cosign kept them before Sigstore bundles: on a layer of the image `sha256-<hex>.sig`, whose content it signs. */
+/** A signature on a layer of `sha256-<hex>.sig`, as cosign kept them before bundles. */
 export interface LayerSignature {
   readonly base64: string;
   /** PEM; absent: signed with a key. */
   readonly certificate?: string;
-  /** What the transparency log said, JSON. */
+  /** JSON. */
   readonly rekorBundle?: string;
-  /** What a timestamp authority said, JSON. */
+  /** JSON. */
   readonly timestamp?: string;
 }
 
 export const SIMPLE_SIGNING_MEDIA_TYPE = 'application/vnd.dev.cosign.simplesigning.v1+json';
 
-/**
- * The signature on a layer, or null when there is none. The chain that may stand beside it is left alone: whoever wrote
- * the signature wrote the chain too, and cosign would trust its last certificate.
- */
+/** Reads the signature on a layer; null: there is none. Its chain is not read: cosign would trust the last certificate. */
 export function signatureOnLayer(annotations: Readonly<Record<string, string>>): LayerSignature | null {
   const read = (key: string) => (Object.hasOwn(annotations, key) ? annotations[key] || undefined : undefined);
   const base64 = read('dev.cosignproject.cosign/signature');
@@ -43,7 +40,7 @@ const Payload = z.object({
   }),
 });
 
-/** The digest that a payload vouches for; null when it is no signature of an image. */
+/** null: it is no signature of an image. */
 export function digestInPayload(payload: Uint8Array): Digest | null {
   const parsed = Payload.safeParse(jsonOrNull(payload));
   const digest = parsed.data?.critical.image['docker-manifest-digest'];
@@ -51,9 +48,8 @@ export function digestInPayload(payload: Uint8Array): Digest | null {
 }
 
 /**
- * The same signature as a Sigstore bundle, which cosign judges against a trusted root without asking anybody. Version
- * 0.1: later ones demand an inclusion proof, which was not kept. What is malformed is left out, and then missed.
- *
+ * Writes the signature as a Sigstore bundle 0.1: later versions demand an inclusion proof, which was not kept. What is
+ * malformed is left out, and then missed.
  * @returns JSON
  */
 export function bundleOfSignature(payload: Uint8Array, signature: LayerSignature): Uint8Array {
@@ -97,7 +93,7 @@ function logEntry(rekorBundle: string | undefined): object | null {
   const said = LogBody.safeParse(jsonOrNull(atob(body))).data;
   if (said === undefined) return null;
   return {
-    // protobuf's JSON writes 64-bit numbers as texts.
+    // protobuf's JSON has 64-bit numbers as texts.
     logIndex: String(logIndex),
     logId: { keyId: toBase64(hexToBytes(logID)) },
     kindVersion: { kind: said.kind, version: said.apiVersion },
@@ -107,7 +103,6 @@ function logEntry(rekorBundle: string | undefined): object | null {
   };
 }
 
-/** The base64 of the first block of a PEM text. */
 function firstOfPem(pem: string): string {
   const body = /-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----/.exec(pem)?.[1];
   return (body ?? '').replace(/\s/g, '');

@@ -1,13 +1,13 @@
 import { type Digest, digestOf } from '../../digest.js';
 import { HoubaError } from '../../errors.js';
 
-/** Where cosign would read a key from besides files and key services; a policy must not send the worker there (S8). */
+/** Schemes of keys that a policy may not use (docs/rules/evidence.md#a-policy-cannot-choose-where-keys-are-read). */
 const ELSEWHERE: ReadonlySet<string> = new Set(['http', 'https', 'env', 'file', 'k8s', 'gitlab', 'github']);
 
 const PEM = /^\s*-----BEGIN PUBLIC KEY-----([A-Za-z0-9+/=\s]+)-----END PUBLIC KEY-----\s*$/;
 const ADDRESS = /^([a-z][a-z0-9+.-]*):\/\/\S+$/;
 
-/** What is wrong with `verifyUpstream.key`, to stand after its name; null: nothing. Never quotes the key. */
+/** What is wrong with `verifyUpstream.key`; null: nothing. Never quotes the key. */
 export function upstreamKeyProblem(key: string): string | null {
   if (/PRIVATE KEY/.test(key)) {
     return 'is a private key: whoever reads the policy could sign with it; write the public one, and replace the pair';
@@ -25,11 +25,9 @@ export function upstreamKeyProblem(key: string): string | null {
 }
 
 /**
- * Refuses a key in a key service that the installation has not allowed: its address may name a server, to which the worker
- * would show its login, or a program `sigstore-kms-<scheme>` that cosign would start.
- *
- * @param allowed what addresses may begin with (`HOUBA_VERIFY_KMS`); one that does not end with `/` is a whole address
- * @param where the policy and its import, for the message
+ * Refuses a key service that is not allowed: its address may be a server that gets the login, or a program that cosign would
+ * start.
+ * @param allowed (`HOUBA_VERIFY_KMS`) beginnings of addresses; without a final `/`, whole ones
  * @throws HoubaError `PolicyInvalid`
  */
 export function refuseKeyService(key: string, allowed: readonly string[], where: string): void {
@@ -41,7 +39,7 @@ export function refuseKeyService(key: string, allowed: readonly string[], where:
 }
 
 /**
- * `sha256:` and the hash of the key itself (DER, SubjectPublicKeyInfo), whatever its PEM looks like.
+ * The SHA-256 of the key (DER, SubjectPublicKeyInfo).
  * @throws HoubaError `ConfigInvalid` when the text is not the PEM of one public key
  */
 export function publicKeyFingerprint(pem: string): Digest {

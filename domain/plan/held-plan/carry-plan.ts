@@ -14,10 +14,9 @@ import type { PlannedWork, PlanPage } from '../work.js';
 import { itemsOf, sortKey, workOf } from './items-of-work.js';
 import { judgeItems, type Sight, transformKey } from './judge-items.js';
 
-/** Items of one page of a plan that is saved: its result travels through Temporal. */
+/** Its result travels through Temporal. */
 const MOST_ITEMS = 1_000;
 
-/** What a saved plan is made from, and held against. */
 export interface PlannedNow {
   readonly policy: ResolvedPolicy;
   readonly document: MirrorPolicy;
@@ -36,11 +35,11 @@ export interface PlannedNow {
   readonly seen: ReadonlyMap<string, SeenRepository>;
   /** Why some destinations were not seen; null: all were. */
   readonly error: ReportedError | null;
-  /** What may not be taken away in this run, each with its error. */
+  /** Repositories that would lose too much, each with its error. */
   readonly forbidden: readonly PlannedOperation[];
 }
 
-/** The items that come after this one; null: from the first. */
+/** The items of the page after this one; null: the first. */
 export function saveItems(now: PlannedNow, after: string | null): ItemPage {
   const items = itemsOf(now.work, now.targets).filter(
     (item) => after === null || compareText(sortKey(item), after) > 0,
@@ -51,19 +50,18 @@ export function saveItems(now: PlannedNow, after: string | null): ItemPage {
   return { items: page, basis: basisOf(now), after: cut ? sortKey(last) : null };
 }
 
-/** What of a page of a saved plan is carried out, and what is said of the rest. */
 export interface CarriedPage extends PlannedWork {
   readonly waitsAfter: null;
   readonly reported: readonly PlannedOperation[];
   readonly counted: PlanPage['counted'];
   readonly pending: number;
-  /** Items for which there is no place in the report any more. */
+  /** Items that have no place in the report any more. */
   readonly error: ReportedError | null;
 }
 
 /**
- * Holds the items of a plan against what planning anew comes to: an item that differs in anything is refused, and what
- * the plan does not name is left alone.
+ * Compares the items of a saved plan with planning anew: an item that differs in anything is refused, and what the plan does
+ * not name is left alone.
  */
 export function carryPage(saved: PlannedItems, now: PlannedNow, dryRun: DryRun): CarriedPage {
   const judged = judgeItems(saved, {
@@ -111,7 +109,7 @@ function itemOperation(item: PlanItem): Operation {
   };
 }
 
-/** Where an item stands in the report; null: its target is not among the policy's. */
+/** null: its target is not of the policy any more. */
 function positionOf(item: PlanItem, targets: readonly Target[]): Position | null {
   const inRepository = (target: Target) => formatRepository(target.repository) === item.repository;
   const own = targets.findIndex((target) => inRepository(target) && target.import.name === item.import);
@@ -121,7 +119,7 @@ function positionOf(item: PlanItem, targets: readonly Target[]): Position | null
   return { target: index, variant: variant === -1 ? null : variant };
 }
 
-/** A wait that has changed since costs the plan nothing: it had nothing to carry out for it. */
+/** A changed wait is counted without an error: there was nothing to carry out. */
 function refusedOperation(item: PlanItem, error: ReportedError): Operation {
   const isMoved = item.kind === 'held' && error.type === 'PreconditionFailed';
   return { ...itemOperation(item), ...(isMoved ? { reason: error.message } : { error }) };
@@ -151,7 +149,6 @@ function lookAt({ plan, targets, source, seen, forbidden }: PlannedNow): (item: 
   const placed = new Map(
     plan.tags.flatMap(({ kind, target, outTag, recorded, reason }) => {
       const repository = targets[target]?.repository;
-      // One that merely waits is otherwise as the policy wants it.
       const stays = kind === 'keep' || (kind === 'held' && reason === null);
       if (!stays || repository === undefined || recorded === null) return [];
       return [[formatTagged(repository, outTag), recorded.baseDigest] as const];

@@ -1,8 +1,8 @@
 import type { PlanItem } from '../plan-item.js';
 
 /**
- * The first items of a sorted list, about `size` of them: what belongs to one tag stays together, so that an alias goes
- * with the image it is to show.
+ * Takes about `size` items from the front of a sorted list. What belongs to one tag stays together: an alias goes with its
+ * image.
  */
 export function takeItems<Item extends PlanItem>(
   items: readonly Item[],
@@ -13,7 +13,6 @@ export function takeItems<Item extends PlanItem>(
   return { page: items.slice(0, end), rest: items.slice(end) };
 }
 
-/** The tag with which an item is carried out. */
 export function groupOf({ kind, repository, tag, src_tag, digest }: PlanItem): string {
   const leader = kind === 'aliased' && digest === null ? src_tag : tag;
   return `${repository}:${leader}`;

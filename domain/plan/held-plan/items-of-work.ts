@@ -23,13 +23,13 @@ export function itemsOf(work: PlannedWork, targets: readonly Target[]): PlanItem
   return sortItems(items);
 }
 
-/** What an item is found by in another plan: the same thing done to the same tag. Marks hang on digests. */
+/** Equal for the same thing done to the same tag. Marks are told apart by digest. */
 export function itemKey({ kind, repository, tag, current }: PlanItem): string {
   const pinned = kind === 'marked' || kind === 'unmarked' ? `@${current}` : '';
   return `${kind} ${repository}:${tag}${pinned}`;
 }
 
-/** Where an item stands among all of a policy: with what is done to the same tag. */
+/** The place of an item in a plan: beside what is done to the same tag. */
 export function sortKey(item: PlanItem): string {
   return `${groupOf(item)} ${itemKey(item)}`;
 }
@@ -38,7 +38,6 @@ export function sortItems<Item extends PlanItem>(items: readonly Item[]): Item[]
   return [...items].sort((a, b) => compareText(sortKey(a), sortKey(b)));
 }
 
-/** The work that these items name; everything else is left out. */
 export function workOf(work: PlannedWork, targets: readonly Target[], items: readonly PlanItem[]): PlannedWork {
   const agreed = new Set(items.map(itemKey));
   const has = (item: PlanItem) => agreed.has(itemKey(item));

@@ -2,16 +2,14 @@ import type { Digest } from '../../digest.js';
 import type { PlanBasis, PlanItem, PlannedItems } from '../plan-item.js';
 import { itemKey } from './items-of-work.js';
 
-/** What became of the items of a plan. */
 export interface JudgedItems {
-  /** Planning anew comes to the same: to be carried out. */
+  /** Unchanged since the plan. */
   readonly agreed: readonly PlanItem[];
-  /** The world is as the plan wanted it: nothing is left to do. */
+  /** Nothing is left to do. */
   readonly done: readonly PlanItem[];
   readonly refused: readonly { readonly item: PlanItem; readonly why: string }[];
 }
 
-/** What planning anew comes to. */
 export interface FreshPlan {
   readonly basis: PlanBasis;
   readonly policy: Digest;
@@ -19,22 +17,20 @@ export interface FreshPlan {
   look(item: PlanItem): Sight;
 }
 
-/** What an item's tag is like now; undefined is what nobody has looked at. */
+/** What an item's tag is like now; undefined: not read. */
 export interface Sight {
   readonly current: Digest | null | undefined;
-  /** What the source tag shows. */
   readonly source: Digest | null | undefined;
-  /** The source digest of a tag that stays as it is for now; null: it does not stay, or is not there. */
+  /** null: the tag does not stay as it is, or is not there. */
   readonly placed: Digest | null;
-  /** What the tag shows that an alias points to. */
+  /** Of an alias: what its tag shows. */
   readonly aim: Digest | null;
-  /** Whether it bears the mark that the item asks for. */
   readonly marked: boolean;
-  /** Why nothing may be done about it; null: nothing is known. */
+  /** null: nothing forbids it. */
   readonly forbidden: string | null;
 }
 
-/** Which items of a plan still hold: what was decided on has to be as it was, to the last digest. */
+/** Sorts the items of a plan: those unchanged to the last digest, those done, those refused. */
 export function judgeItems(saved: PlannedItems, fresh: FreshPlan): JudgedItems {
   const now = new Map(fresh.items.map((item) => [itemKey(item), item]));
   const byTag = new Map(fresh.items.map((item) => [tagOf(item), item]));
@@ -51,7 +47,7 @@ export function judgeItems(saved: PlannedItems, fresh: FreshPlan): JudgedItems {
       (found === undefined ? null : differences(item, found, sight));
     if (why === null && found !== undefined) agreed.push(item);
     else if (why === null && isDone(item, sight)) done.push(item);
-    // What clears a mark is not told in any report (section 5, stage 7).
+    // No report tells of clearing (docs/rules/retention.md#clearing-is-quiet).
     else if (item.kind === 'unmarked') done.push(item);
     else refused.push({ item, why: why ?? whyGone(item, byTag.get(tagOf(item)), sight) });
   }
@@ -75,7 +71,6 @@ function withoutOrphans(
 
 const PLACED: ReadonlySet<string> = new Set(['imported', 'updated', 'restamped']);
 
-/** What speaks against every item. */
 function commonChange(saved: PlannedItems, fresh: FreshPlan): string | null {
   if (saved.refusal !== undefined) return saved.refusal;
   if (saved.policy !== fresh.policy) return `the policy was ${saved.policy}, and is ${fresh.policy}`;
@@ -98,7 +93,6 @@ function transformChange(was: PlanBasis, is: PlanBasis, item: PlanItem): string 
   return `the transform of ${key} was ${before ?? 'none'}, and is ${now ?? 'none'}`;
 }
 
-/** How a rebuilt variant is named in a plan. */
 export function transformKey(importName: string, variant: string): string {
   return `${importName}/${variant}`;
 }
@@ -124,7 +118,6 @@ function differences(was: PlanItem, is: PlanItem, { current }: Sight): string | 
   return told.length === 0 ? null : told.join('; ');
 }
 
-/** Why an item is no longer to be done, as far as the world shows it. */
 function whyGone(item: PlanItem, other: PlanItem | undefined, { current, source, forbidden }: Sight): string {
   if (forbidden !== null) return forbidden;
   const told: string[] = [];
@@ -141,7 +134,7 @@ function shown(was: Digest | null, is: Digest | null): string {
   return `the tag showed ${was ?? 'nothing'}, and shows ${is ?? 'nothing'}`;
 }
 
-/** Whether the world is as the plan wanted it, by this plan's doing or another's. */
+/** Whether it is done already, by this plan or another's. */
 function isDone({ kind, digest, current: was }: PlanItem, { current, placed, aim, marked }: Sight): boolean {
   switch (kind) {
     case 'imported':

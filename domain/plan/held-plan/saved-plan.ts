@@ -8,7 +8,7 @@ import type { MirrorPolicy } from '../../policy/schema.js';
 import { escapeControls } from '../../text/escape.js';
 import { ITEM_KINDS, type PlanBasis, type PlanItem } from '../plan-item.js';
 
-/** A plan that can be kept, looked at and approved: `houba plan --out`, `houba reconcile --plan`. It holds no secret. */
+/** The file of `houba plan --out` and `houba reconcile --plan`. It holds no secret. */
 export interface SavedPlan {
   readonly schema_version: 1;
   readonly document: typeof DOCUMENT;
@@ -19,23 +19,20 @@ export interface SavedPlan {
   readonly policies: readonly SavedPolicy[];
 }
 
-/** A policy that the plan has something to do for. */
 export interface SavedPolicy {
   readonly name: string;
   readonly file: string;
-  /** Of `policy`. */
   readonly digest: Digest;
   readonly policy: MirrorPolicy;
   readonly basis: PlanBasis;
   readonly items: readonly SavedItem[];
 }
 
-/** An item of the plan; `seal` tells whether it was changed since, not by whom. */
+/** `seal` tells whether the item was changed, not by whom. */
 export type SavedItem = PlanItem & { readonly seal: string };
 
 const DOCUMENT = 'houba plan';
 
-/** What is planned for one policy. */
 export interface PlannedPolicy {
   readonly file: string;
   readonly policy: MirrorPolicy;
@@ -55,7 +52,7 @@ export function toSavedPlan(directory: string, created: string, planned: readonl
   return { schema_version: 1, document: DOCUMENT, created, directory, policies };
 }
 
-/** The text of the file: an item a line, so that plans of thousands can be read and compared. Ends with a line break. */
+/** Writes the file: an item a line, so that large plans can be compared. */
 export function formatSavedPlan({ policies, ...head }: SavedPlan): string {
   const written = policies.map(({ items, ...policy }) => {
     const lines = items.map((item) => `        ${JSON.stringify(item)}`).join(',\n');
@@ -90,7 +87,6 @@ export function parseSavedPlan(file: string, text: string): SavedPlan {
   return plan;
 }
 
-/** What was changed since it was planned. */
 function checkSaved({ name, policy, digest, items }: SavedPolicy, index: number): string[] {
   const at = (path: readonly (string | number)[], message: string) => located(['policies', index, ...path], message);
   const checked = checkPolicy(policy);
@@ -118,7 +114,6 @@ function parseJson(file: string, text: string): unknown {
   }
 }
 
-/** Says what the file is before it says what is wrong with it. */
 function checkKind(file: string, value: unknown): void {
   const found = typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
   if (found.document !== DOCUMENT) {

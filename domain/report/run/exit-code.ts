@@ -1,17 +1,17 @@
-import { ERROR_TABLE, type ReportedError } from '../../errors.js';
+import { EXIT_CODES, type ReportedError } from '../../errors.js';
 import type { PolicyNode, RunReport } from './run-report.js';
 
-/** The worst exit code over all policy and operation errors, 0 when there is none (section 10). */
+/** See docs/rules/errors.md#the-worst-code-ends-a-command. */
 export function exitCodeOf(report: RunReport): number {
   let worst = 0;
   for (const policy of report.policies) {
     for (const error of errorsOf(policy)) worst = Math.max(worst, error.exit_code);
   }
   // A failure that nobody explains is a fault of ours, never a success.
-  return worst === 0 && report.status !== 'ok' ? ERROR_TABLE.Internal.exit : worst;
+  return worst === 0 && report.status !== 'ok' ? EXIT_CODES.Internal : worst;
 }
 
-/** The code of `plan --detailed-exitcode` when there is something to do and no error (architecture, section 4). */
+/** Of `plan --detailed-exitcode`. */
 export const CHANGES_PENDING = 10;
 
 /** Whether a run would write, or has written: held tags wait and skipped ones were not wanted. */

@@ -1,11 +1,10 @@
 import { z } from 'zod';
-import { ERROR_TABLE } from '../../errors.js';
+import { EXIT_CODES } from '../../errors.js';
 import { OPERATION_KINDS } from './run-report.js';
 
 /** Where the published schema lives; also its `$id`. */
 export const RUN_REPORT_SCHEMA_ID = 'https://houba.io/schemas/run-report.schema.json';
 
-/** The published JSON Schema (2020-12) of the run report, generated so that it cannot drift from the types. */
 export function runReportJsonSchema(): Record<string, unknown> {
   const { $schema, ...body } = z.toJSONSchema(RunReportShape, { target: 'draft-2020-12' });
   return { $schema, $id: RUN_REPORT_SCHEMA_ID, title: 'houba run report', ...body };
@@ -32,7 +31,7 @@ const Counts = z
 
 const ReportedError = z
   .strictObject({
-    type: z.string().describe(`One of ${Object.keys(ERROR_TABLE).join(', ')}`),
+    type: z.string().describe(`One of ${Object.keys(EXIT_CODES).join(', ')}`),
     message: z.string(),
     exit_code: z.int().min(0).max(255),
   })
@@ -89,7 +88,6 @@ const Policy = z
   })
   .meta({ id: 'Policy' });
 
-/** The run report as a schema; a test holds it equal to the types of run-report.ts. */
 export const RunReportShape = z.strictObject({
   schema_version: z.literal(1),
   operations_cut: Count.describe('Operations left out because there were too many to carry; the journal has them all'),

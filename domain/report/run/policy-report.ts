@@ -13,12 +13,12 @@ import {
   worstOf,
 } from './run-report.js';
 
-/** More operations than this are counted, not listed; failures have some room beyond (architecture, section 3). */
+/** Failures have some room beyond (docs/rules/reports.md#reports-are-cut-and-say-so). */
 const MOST_OPERATIONS = 5_000;
 const MOST_FAILURES = 500;
 const LONGEST_MESSAGE = 500;
 
-/** So much may travel, compressed, in bytes; the last part is kept free for failures, which may come late. */
+/** Bytes that may travel, compressed; the last part is for failures. */
 const HEAVIEST = 500 * 1024;
 const HEAVIEST_WITHOUT_FAILURES = 450 * 1024;
 
@@ -31,7 +31,7 @@ export interface PolicyReport {
   counts: Counts[][];
   readonly operations: { readonly position: Position; readonly operation: Operation }[];
   failuresKept: number;
-  /** About how many bytes the operations take when compressed. */
+  /** Bytes, compressed, about. */
   weight: number;
   cut: number;
   error: ReportedError | null;
@@ -77,7 +77,7 @@ function weightOf({ digest, out_digest, out_tag, src_tag, error, reason }: Opera
   return digests + 3 + 0.9 * text;
 }
 
-/** Operations that are counted and not listed, as `skipped` ones are (section 10). */
+/** See docs/rules/reports.md#planned-operations-count. */
 export function addCounted(report: PolicyReport, position: Position, kind: keyof Counts, count: number): void {
   const counts = countsAt(report, position);
   if (counts !== undefined) counts[kind] += count;
@@ -88,7 +88,7 @@ export function setError(report: PolicyReport, error: ReportedError): void {
   report.error ??= shortened(error);
 }
 
-/** The policy's node of the run report, its operations in the order of section 10. */
+/** See docs/rules/reports.md#order-does-not-depend-on-timing. */
 export function finishReport(report: PolicyReport): PolicyNode {
   const totals = noCounts();
   const targets = report.targets.map((target, index) => {
@@ -114,7 +114,7 @@ export function finishReport(report: PolicyReport): PolicyNode {
   };
 }
 
-/** A policy that throws is `failed` (D14); one whose other targets went on is `partial`. */
+/** See docs/rules/reports.md#status-is-the-worst-of-the-parts. */
 function policyStatus(report: PolicyReport, status: NodeStatus): NodeStatus {
   if (report.error === null) return status;
   return report.targets.length === 0 ? 'failed' : worstOf(['failed', status]);

@@ -1,6 +1,6 @@
 import type { ReportedError } from '../../errors.js';
 
-/** The kinds of things a run does to a tag (section 5), in the order reports count them. */
+/** The kinds of things a run does to a tag, in the order reports count them. */
 export const OPERATION_KINDS = [
   'imported',
   'updated',
@@ -18,7 +18,7 @@ export type OperationKind = (typeof OPERATION_KINDS)[number];
 export type Counts = Record<OperationKind | 'failed', number>;
 export type NodeStatus = 'ok' | 'partial' | 'failed';
 
-/** One operation of the run report (section 10). `digest` is the source's, `out_digest` what the tag resolves to. */
+/** One operation of the run report. `digest` is the source's, `out_digest` what the tag resolves to. */
 export interface Operation {
   readonly kind: OperationKind;
   readonly out_tag: string;
@@ -33,7 +33,6 @@ export interface Operation {
   readonly reason?: string | undefined;
 }
 
-/** An operation of which no more than its kind and tag is known yet. */
 export function newOperation(kind: OperationKind, outTag: string): Operation {
   return {
     kind,
@@ -60,7 +59,6 @@ export interface TargetNode {
   readonly dest_repo: string;
   readonly status: NodeStatus;
   readonly totals: Counts;
-  /** Deletions and marks. */
   readonly operations: readonly Operation[];
   readonly variants: readonly VariantNode[];
 }
@@ -100,7 +98,7 @@ export function noCounts(): Counts {
   };
 }
 
-/** Planned operations count too; a failed one counts only in `failed` (section 10). */
+/** See docs/rules/reports.md#planned-operations-count. */
 export function countOperation(counts: Counts, operation: Operation): void {
   counts[operation.error === null ? operation.kind : 'failed'] += 1;
 }
@@ -109,7 +107,7 @@ export function addCounts(into: Counts, more: Counts): void {
   for (const key of Object.keys(into) as (keyof Counts)[]) into[key] += more[key];
 }
 
-/** `ok` when nothing failed, `failed` when everything did, else `partial` (section 5). */
+/** See docs/rules/reports.md#status-is-the-worst-of-the-parts. */
 export function statusOf(totals: Counts): NodeStatus {
   if (totals.failed === 0) return 'ok';
   const fine = Object.values(totals).reduce((sum, n) => sum + n, 0) - totals.failed;

@@ -3,10 +3,7 @@ import { escapeControls } from '../../text/escape.js';
 import { NO_PALETTE, type Paint, type Palette } from '../palette.js';
 import type { Counts, NodeStatus, Operation, PolicyNode, RunReport, TargetNode } from './run-report.js';
 
-/**
- * The text report of section 10: a line per policy, with `verbose` also one per target and operation, and a last line
- * for the whole run. Ends with a line break.
- */
+/** A line per policy, with `verbose` also per target and operation, and one for the run. Ends with a line break. */
 export function renderReport(report: RunReport, { verbose = false, palette = NO_PALETTE } = {}): string {
   const lines: string[] = [];
   for (const policy of report.policies) {
@@ -42,7 +39,7 @@ function targetLines(target: TargetNode, palette: Palette, lines: string[]): voi
   }
 }
 
-/** `imported 7.2-eu <- 7.2 sha256:… [eu] (planned)`: the digest is what the tag resolves to, else the source's; of a held tag what it waits for. */
+/** `imported 7.2-eu <- 7.2 sha256:… [eu] (planned)`, with the digest of the tag, else of the source. */
 function operationLine(operation: Operation, variant: string, palette: Palette): string {
   const kind = operation.error === null ? operation.kind : palette.bad(`${operation.kind} failed`);
   const parts = [kind, escapeControls(operation.out_tag)];

@@ -1,7 +1,8 @@
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { HEARTBEAT_MS, step } from '../../../activities/step.js';
-import { ERROR_TABLE, type ErrorCode, HoubaError } from '../../../domain/errors.js';
+import { step } from '../../../activities/step.js';
+import { isRetried, LIFE_SIGNS } from '../../../domain/durable/retry.js';
+import { type ErrorCode, EXIT_CODES, HoubaError } from '../../../domain/errors.js';
 import { activityEnvironment, run } from '../../support/activity-world.js';
 
 async function failureOf(error: unknown, attempt = 1): Promise<ApplicationFailure> {
@@ -14,9 +15,9 @@ async function failureOf(error: unknown, attempt = 1): Promise<ApplicationFailur
 }
 
 describe('an error in a step', () => {
-  it.each(Object.entries(ERROR_TABLE))('%s becomes a failure of its code', async (code, { retryable }) => {
-    const failure = await failureOf(new HoubaError(code as ErrorCode, 'what and where', { facts: { status: 404 } }));
-    expect(failure).toMatchObject({ type: code, message: 'what and where', nonRetryable: !retryable });
+  it.each(Object.keys(EXIT_CODES) as ErrorCode[])('%s becomes a failure of its code', async (code) => {
+    const failure = await failureOf(new HoubaError(code, 'what and where', { facts: { status: 404 } }));
+    expect(failure).toMatchObject({ type: code, message: 'what and where', nonRetryable: !isRetried(code) });
     expect(failure.details).toEqual([{ status: 404 }]);
   });
 
@@ -81,7 +82,7 @@ describe('a heartbeat', () => {
   }
 
   it('comes at once and then often enough, with the progress, until the step ends', async () => {
-    expect(await beatsOf(undefined, 2 * HEARTBEAT_MS + 1)).toEqual([undefined, { looked: 7 }, { looked: 7 }]);
+    expect(await beatsOf(undefined, 2 * LIFE_SIGNS.beatMs + 1)).toEqual([undefined, { looked: 7 }, { looked: 7 }]);
   });
 
   it('comes at least every third of the heartbeat timeout', async () => {

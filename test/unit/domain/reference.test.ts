@@ -96,7 +96,7 @@ describe('a tag', () => {
     ['.sbom', true],
     ['.other', false],
     ['-7', false],
-  ])('of a digest ending in "%s" holds evidence: %s (L24)', (ending, is) => {
+  ])('of a digest ending in "%s" holds evidence: %s', (ending, is) => {
     expect(isEvidenceTag(`sha256-${'a'.repeat(64)}${ending}`)).toBe(is);
   });
 });
@@ -149,7 +149,7 @@ describe('an error in a report', () => {
     });
   });
 
-  it('that nobody classified is internal (L31)', () => {
+  it('that nobody classified is internal', () => {
     expect(reportError(new RangeError('boom'))).toEqual({ type: 'Internal', message: 'boom', exit_code: 4 });
     expect(reportError('text')).toMatchObject({ type: 'Internal', message: 'text' });
   });

@@ -49,7 +49,7 @@ async function place(tag: string, baseDigest: Digest, facts: Partial<Placement> 
 }
 
 function request(...tags: readonly string[]): DeletionRequest {
-  const doomed = tags.map((tag) => ({ tag, digest: shown(tag), journal: { kind: 'deleted', out_tag: tag } }));
+  const doomed = tags.map((tag) => ({ tag, digest: shown(tag), journal: { kind: 'deleted', out_tag: tag } as const }));
   return { destination: DESTINATION, policy: 'redis', tags: doomed };
 }
 

@@ -7,7 +7,7 @@ import { DESTINATION } from '../../../support/durable-samples.js';
 import { storeImage } from '../../../support/memory-registries.js';
 
 const NOW = '2026-06-13T00:00:00+00:00';
-const JOURNAL = { policy: 'redis', kind: 'marked', out_tag: '7.2.0' };
+const JOURNAL = { policy: 'redis', kind: 'marked', out_tag: '7.2.0' } as const;
 
 let world: ActivityWorld;
 let digest: Digest;

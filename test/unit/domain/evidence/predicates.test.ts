@@ -42,7 +42,7 @@ const rebuild: StatementFacts = {
 };
 
 describe('the transform predicate', () => {
-  it('is the one of the specification', () => {
+  it('is the one that was published', () => {
     const transform = { ...rebuild.transform, steps: [{ name: 'injectCA', params: { certs: ['corp'] } }] };
     const facts = { ...rebuild, baseDigest: 'sha256:src' as Digest, transform } as StatementFacts;
     const predicate = transformPredicate(facts, 'https://houba.example/builders/main');

@@ -17,7 +17,7 @@ const spdx = (platform: string) => ({
 });
 
 describe('missingSboms', () => {
-  it('wants one document a platform, on the platform’s manifest and on the index (L13)', () => {
+  it('wants one document a platform, on the platform’s manifest and on the index', () => {
     const missing = missingSboms(INDEX, [AMD, ARM], ['spdx-json'], new Map(), 'io.houba');
     expect(missing.map(({ of, subject }) => [of.platform, subject])).toEqual([
       ['linux/amd64', AMD.digest],
@@ -56,7 +56,7 @@ describe('missingSboms', () => {
 });
 
 describe('the words around an SBOM', () => {
-  it('names media and predicate types (C19, section 7.3)', () => {
+  it('names media and predicate types', () => {
     expect(SBOM_MEDIA_TYPES).toEqual({
       'spdx-json': 'application/spdx+json',
       'cyclonedx-json': 'application/vnd.cyclonedx+json',

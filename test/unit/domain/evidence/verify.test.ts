@@ -229,7 +229,7 @@ describe('the scan', () => {
     expect(judge('scan-pass', { referrers: [annotated] }).detail).toBe('there is no scan attestation');
   });
 
-  // Section 7.4: breached when any bucket at or above the limit counts; `unknown` only for low and unknown.
+  // Breached when any bucket at or above the limit counts; `unknown` only for low and unknown.
   it.each<[Expectations['maxSeverity'], string, boolean]>([
     [null, 'vuln.critical', true],
     ['critical', 'vuln.critical', false],

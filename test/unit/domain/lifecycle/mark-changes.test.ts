@@ -53,7 +53,7 @@ describe('markChanges', () => {
   it.each([
     ['leaves the selection', dropped, 'retention-excess'],
     ['comes back as surplus', surplus, 'dropped-from-selection'],
-  ] as const)('replaces the mark of a tag that %s in one step, never leaving it unmarked (L28)', (_, tag, reason) => {
+  ] as const)('replaces the mark of a tag that %s in one step, never leaving it unmarked', (_, tag, reason) => {
     const [change, ...others] = changes([tag], [placed(10, { reason })]);
     expect(others).toEqual([]);
     expect(change).toMatchObject({
@@ -120,7 +120,7 @@ describe('markChanges', () => {
     ]);
   });
 
-  it('marks one tag of a digest and leaves the other that shows it alone (L3)', () => {
+  it('marks one tag of a digest and leaves the other that shows it alone', () => {
     const [change, ...others] = changes([dropped, standing('7.2', null)], []);
     expect(others).toEqual([]);
     expect(change).toMatchObject({ kind: 'set', tag: '7.2.1' });

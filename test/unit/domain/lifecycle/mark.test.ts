@@ -19,7 +19,7 @@ function readBack(annotations: Record<string, string>, prefix: string): Mark | u
 }
 
 describe('a deletion mark', () => {
-  it('says what, when, why, whose, and of which tag (section 8.2)', () => {
+  it('says what, when, why, whose, and of which tag', () => {
     expect(MARK_ARTIFACT_TYPE).toBe('application/vnd.houba.lifecycle.pending+json');
     expect(markAnnotations(mark(), 'io.houba')).toEqual({
       'io.houba.lifecycle.state': 'pending-deletion',

@@ -9,7 +9,7 @@ import {
 import { DAY, digest, NOW } from './samples.js';
 
 describe('the question', () => {
-  it('says digest, reference, identity, and where the idle window begins (section 8.4)', () => {
+  it('says digest, reference, identity, and where the idle window begins', () => {
     const identity = { policy: 'redis', import: 'v7', variant: 'default' };
     expect(usageQuestion(digest(1), 'harbor.example/lib/redis:7.2', identity, NOW, 15 * DAY)).toEqual({
       digest: digest(1),
@@ -48,7 +48,7 @@ describe('parseUsageAnswer', () => {
   });
 
   it.each([
-    ['an object without the key (L17)', '{}', 'its answer has no key last_seen'],
+    ['an object without the key', '{}', 'its answer has no key last_seen'],
     ['another key', '{"lastSeen":null}', 'its answer has no key last_seen'],
     ['nothing', '\n', 'it printed nothing'],
     ['garbage', 'not json', 'it did not print JSON'],

@@ -84,7 +84,7 @@ describe('tags that left the selection', () => {
     expect(plan({ seen: v8, targets: [target([KEPT]), eight] }).deletions).toMatchObject([{ target: 1 }]);
   });
 
-  it('are none of those that another import of the policy wants in the repository (L1)', () => {
+  it('are none of those that another import of the policy wants in the repository', () => {
     const both = seenRepository({ '7.2.0': {}, '8.0.0': { stamp: recordedStamp({ import: 'v8' }) } });
     const eight = target([variantWish('default', '', ['8.0.0'])], { import: resolvedImport({ name: 'v8' }) });
     expect(plan({ seen: both, targets: [target([KEPT]), eight] })).toEqual({
@@ -129,7 +129,7 @@ describe('marks', () => {
     expect(plan({ seen: seenRepository({ '7.2.0': {} }, [placed(9, theirs, PLACED)]) }).marks).toEqual([]);
   });
 
-  it('are replaced in one step when the reason is another one (L28)', () => {
+  it('are replaced in one step when the reason is another one', () => {
     const seen = seenRepository({ '6.0.0': {} }, [placed(9, { tag: '6.0.0', reason: 'retention-excess' }, PLACED)]);
     expect(told(plan({ seen }))).toEqual([['replace', '6.0.0', 'dropped-from-selection']]);
   });

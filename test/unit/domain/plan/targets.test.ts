@@ -114,7 +114,7 @@ describe('what could not be recognised again', () => {
     resolvedPolicy({ imports: [resolvedImport(facts)], ...policy });
 
   it.each([
-    ['a transform (L14)', { variants: rebuilt }, 'transform'],
+    ['a transform', { variants: rebuilt }, 'transform'],
     ['platforms', { platforms: ['linux/amd64'] }, 'platforms'],
     ['a stamp beside the image', { stamp: 'referrer' as const }, 'stamp: referrer'],
   ])('is refused with an empty prefix, and fine with one: %s', (_what, facts, named) => {

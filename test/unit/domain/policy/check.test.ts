@@ -191,7 +191,7 @@ describe('rules across fields', () => {
     ]);
   });
 
-  it('variant names and suffixes are unique in an import, the missing suffix included (L10)', () => {
+  it('variant names and suffixes are unique in an import, the missing suffix included', () => {
     const variants = [{ name: 'a' }, { name: 'a', suffix: '-x' }, { name: 'b', suffix: '' }, { name: 'c' }];
     expect(mistakes(policyDocument({ imports: [{ variants }, { variants: [{ name: 'a' }] }] }))).toEqual([
       expect.stringContaining('spec.imports[0].variants[1].name: two variants have the name "a"'),
@@ -200,7 +200,7 @@ describe('rules across fields', () => {
     ]);
   });
 
-  it('an import without variants, or without destinations after the merge, does nothing and is refused (L30)', () => {
+  it('an import without variants, or without destinations after the merge, does nothing and is refused', () => {
     const none = [{ variants: [] }, { destinations: [] }, { destinations: null }];
     expect(mistakes(policyDocument({ imports: none }))).toEqual([
       expect.stringContaining('spec.imports[0].variants: variants is empty'),
@@ -234,7 +234,7 @@ describe('rules across fields', () => {
     ]);
   });
 
-  it.each(['generic', 'helmChart'] as const)('%s refuses a transform wherever it stands (L10)', (artifactType) => {
+  it.each(['generic', 'helmChart'] as const)('%s refuses a transform wherever it stands', (artifactType) => {
     const document = policyDocument({
       artifactType,
       defaults: { transform: ONE_STEP },

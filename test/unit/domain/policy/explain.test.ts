@@ -51,9 +51,9 @@ describe('explainSelection', () => {
 
   it.each<[string, Partial<TagSelection>, string[], string[]]>([
     ['an empty selection', { includeRegex: '^9' }, ['1'], ['no tag is selected']],
-    ['absent names (D5)', { names: ['2'] }, ['1'], ['names: the source has no tag "2"']],
+    ['absent names', { names: ['2'] }, ['1'], ['names: the source has no tag "2"']],
     [
-      'a clash of an alias and a tag (L8)',
+      'a clash of an alias and a tag',
       { includeRegex: '^7', aliases: ['{major}'] },
       ['7', '7.2.4'],
       ['aliases: also selected tags, which a run refuses: 7;'],
@@ -61,7 +61,7 @@ describe('explainSelection', () => {
     ['an alias that nothing fills', { aliases: ['{os}'] }, ['1'], ['aliases: no selected tag fills {os}']],
     ['an alias that is no tag', { includeRegex: '^1(?P<rest>.*)$', aliases: ['{rest}'] }, ['1-a'], ['no tags: -a']],
     [
-      'a pattern without anchors that lets suffixed tags in (C10)',
+      'a pattern without anchors that lets suffixed tags in',
       { includeRegex: '7\\.2' },
       ['7.2.1', '7.2.1-a', '7.2.1-b', '7.2.1-c', '7.2.1-d', '7.2.1-e'],
       ['anchored at neither end and lets suffixed tags in: 7.2.1-a, 7.2.1-b, 7.2.1-c and 2 more'],

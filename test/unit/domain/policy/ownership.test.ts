@@ -24,7 +24,7 @@ describe('repositoryClashes', () => {
 });
 
 describe('collisions of tags', () => {
-  it('any second writer of an alias is one, even with the same target (D13)', () => {
+  it('any second writer of an alias is one, even with the same target', () => {
     const latest = { repository: 'eu/lib/redis', alias: 'latest', target: '7.3.0' };
     expect(aliasCollisions([latest, latest])).toEqual([
       { repository: 'eu/lib/redis', tag: 'latest', writers: ['7.3.0', '7.3.0'] },
@@ -41,7 +41,7 @@ describe('collisions of tags', () => {
     ).toEqual([]);
   });
 
-  it('two variants that write one tag are one, and the result is sorted (L10)', () => {
+  it('two variants that write one tag are one, and the result is sorted', () => {
     const write = (repository: string, tag: string, writer: string) => ({ repository, tag, writer });
     expect(
       outputCollisions([

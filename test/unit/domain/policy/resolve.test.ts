@@ -12,7 +12,7 @@ function merge(defaults: unknown, written: object): ResolvedImport {
   return entry;
 }
 
-describe('merging defaults into an import (section 2.3)', () => {
+describe('merging defaults into an import', () => {
   it.each<[string, object, Partial<Written>, Partial<ResolvedImport>]>([
     [
       'tags merge key by key',

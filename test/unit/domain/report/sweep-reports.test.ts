@@ -12,7 +12,7 @@ import {
   gcExitCode,
   gcReportJsonSchema,
   renderGcReport,
-} from '../../../../domain/report/gc-report.js';
+} from '../../../../domain/report/collect-report.js';
 import {
   addOutcomes,
   emptyPurgeReport,

@@ -99,7 +99,7 @@ describe('expandAliases', () => {
 });
 
 describe('aliasClashes', () => {
-  it('finds aliases that are also concrete tags (L8)', () => {
+  it('finds aliases that are also concrete tags', () => {
     expect(aliasClashes(['7', '7.2.4'], ['7', 'latest'])).toEqual(['7']);
     expect(aliasClashes(['7.2.4'], new Map([['7', '7.2.4']]).keys())).toEqual([]);
   });

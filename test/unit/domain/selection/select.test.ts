@@ -36,12 +36,12 @@ describe('selectTags', () => {
       ['7.2.4', '7.2.5'],
     ],
     ['a pattern searches, and the tag must be a version', { ...ALL, includeRegex: 'alpine' }, REDIS, ['7.2.5-alpine']],
-    ['dates are versions (D4)', { ...ALL, includeRegex: '^20' }, REDIS, ['2024-05-01', '20240101']],
+    ['dates are versions', { ...ALL, includeRegex: '^20' }, REDIS, ['2024-05-01', '20240101']],
     ['names pass semverOnly', { ...ALL, includeRegex: '^none$', names: ['latest'] }, REDIS, ['latest']],
     ['no rule but semverOnly takes every version', ALL, ['1', 'x', '1.2.3.4'], ['1']],
     ['each tag counts once', ANY, ['1', '1', '2', '1'], ['1', '2']],
     [
-      'evidence stored as a tag is never selected, not even by name (L24)',
+      'evidence stored as a tag is never selected, not even by name',
       { ...ANY, names: [EVIDENCE, `${EVIDENCE}.sig`] },
       [EVIDENCE, `${EVIDENCE}.sig`, `${EVIDENCE}.att`, `${EVIDENCE}.sbom`, `${EVIDENCE}.other`, 'sha256-abc'],
       [`${EVIDENCE}.other`, 'sha256-abc'],
@@ -50,7 +50,7 @@ describe('selectTags', () => {
     expect(selectTags(upstream, selection).selected).toEqual(expected);
   });
 
-  it('reports names that the source does not have, each once (D5)', () => {
+  it('reports names that the source does not have, each once', () => {
     const { selected, missingNames } = selectTags(['1'], { ...ALL, names: ['gone', '1', 'gone'] });
     expect({ selected, missingNames }).toEqual({ selected: ['1'], missingNames: ['gone'] });
   });

@@ -170,7 +170,7 @@ describe('a mirror', () => {
     'https://mirror.corp?token=hush',
     'https://mirror.corp\nURIs: http://evil.example',
     '',
-  ])('may not be %j: it is a scheme and a host (D12)', (address) => {
+  ])('may not be %j: it is a scheme and a host', (address) => {
     expect(() => resolve(address)).toThrow(
       expect.objectContaining({
         code: 'ConfigInvalid',

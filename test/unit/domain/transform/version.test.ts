@@ -19,8 +19,8 @@ const injected: ResolvedStep = {
   resources: [resource('caCert', 'corp', { content: 'PEMDATA', filename: 'corp.crt' })],
 };
 
-describe('the version of a transform (section 3)', () => {
-  it('is that of the original', () => {
+describe('the version of a transform', () => {
+  it('keeps the published form', () => {
     const timezone = [{ name: 'setTimezone', params: { zone: 'Europe/Paris' }, resources: [] }];
     expect(transformVersion(timezone)).toBe('sha256:7a56a9650ad282167202e76a8f83d8d1758250dd43e85e7abb255613a6cbd103');
     expect(transformVersion([mirrored, injected])).toBe(

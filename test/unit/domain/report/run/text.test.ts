@@ -83,7 +83,7 @@ describe('the text report', () => {
     expect(renderReport(report, { verbose: true })).toContain('120 operations are not listed');
   });
 
-  it('escapes control characters and line breaks that came from outside (S9)', () => {
+  it('escapes control characters and line breaks that came from outside', () => {
     const message = 'no\r\x1b[2Jsuch\nthing \u202etxt';
     const report = runReport([{ ...failed, error: { ...unreachable, message } }]);
     expect(renderReport(report)).toContain('no\\x0d\\x1b[2Jsuch\\x0athing \\u{202e}txt');

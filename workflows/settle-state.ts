@@ -1,5 +1,6 @@
 import { condition, log, setCurrentDetails, upsertSearchAttributes } from '@temporalio/workflow';
 import type { Digest } from '../domain/digest.js';
+import { TRY_AGAIN } from '../domain/durable/retry.js';
 import type {
   Look,
   LookRequest,
@@ -25,7 +26,7 @@ import {
   type WaitState,
   type WaitStep,
   withdrawn,
-} from '../domain/lifecycle/stability-wait.js';
+} from '../domain/lifecycle/settle.js';
 import type { Observation, Placement } from '../domain/plan/work.js';
 import { formatRepository, formatTagged } from '../domain/reference.js';
 import { failure } from './failures.js';
@@ -47,11 +48,8 @@ export interface CarriedWait {
 
 type Taken = NonNullable<WaitStatus['taken']> & { readonly because: string };
 
-/** A placement that failed is tried again after this long, or when somebody promotes the tag. */
-const RETRY_AFTER_MS = 3_600_000;
-
 /** The state of one tag's wait, beside the process of `settleTag`. What it means is decided in the domain. */
-export class TagWait {
+export class SettleState {
   private state: WaitState;
   private latest: Observation;
   private attempt: number;
@@ -122,7 +120,10 @@ export class TagWait {
     return () => this.tried > before || this.state.promoted === null;
   }
 
-  /** A wait without an end would never be noticed; the SDK takes a missing timeout for one (guide, section 2). */
+  /**
+   * A wait without an end would never be noticed; the SDK takes a missing timeout for one
+   * (docs/rules/stability.md#a-wait-has-an-end).
+   */
   refuseBoundless({ windowMs, maxWaitMs, at }: Observation): void {
     if ([windowMs, maxWaitMs, Date.parse(at)].every((ms) => Number.isFinite(ms) && ms >= 0)) return;
     throw failure('PolicyInvalid', 'an observation needs a time, a window and a maximum wait');
@@ -209,7 +210,7 @@ export class TagWait {
   failed(message: string): null {
     this.tried += 1;
     this.lastError = message;
-    this.retryAtMs = Date.now() + RETRY_AFTER_MS;
+    this.retryAtMs = Date.now() + TRY_AGAIN.placementMs;
     this.log('wait.failed', { error: message });
     return null;
   }

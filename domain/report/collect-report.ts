@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { ERROR_TABLE, type ReportedError } from '../errors.js';
+import { EXIT_CODES, type ReportedError } from '../errors.js';
 import { escapeControls } from '../text/escape.js';
 import { NO_PALETTE, type Palette } from './palette.js';
 
@@ -12,7 +12,6 @@ export interface GcOutcome {
   readonly image_ref: string;
   /** How many stay: reports, or superseded digests. */
   readonly kept: number;
-  /** In the order of deletion. */
   readonly collected: readonly string[];
   readonly applied: boolean;
   readonly error: ReportedError | null;
@@ -27,7 +26,7 @@ export interface GcReport {
   readonly outcomes: readonly GcOutcome[];
 }
 
-/** A history carries this many digests, and counts the rest. */
+/** Further ones are counted. */
 const MOST_DIGESTS = 10_000;
 
 export function emptyGcReport(mode: GcReport['mode']): GcReport {
@@ -35,7 +34,6 @@ export function emptyGcReport(mode: GcReport['mode']): GcReport {
   return { schema_version: 1, mode, counts, outcomes_cut: 0, outcomes: [] };
 }
 
-/** A report with what was found in one more repository. */
 export function addRepository(report: GcReport, more: readonly GcOutcome[]): GcReport {
   const counts = {
     repositories: report.counts.repositories + 1,
@@ -52,13 +50,11 @@ export function addRepository(report: GcReport, more: readonly GcOutcome[]): GcR
   return { ...report, counts, outcomes: [...report.outcomes, ...listed], outcomes_cut: report.outcomes_cut + cut };
 }
 
-/** The worst exit code of its errors. */
 export function gcExitCode(report: GcReport): number {
   const worst = Math.max(0, ...report.outcomes.map(({ error }) => error?.exit_code ?? 0));
-  return worst === 0 && report.counts.failed > 0 ? ERROR_TABLE.Internal.exit : worst;
+  return worst === 0 && report.counts.failed > 0 ? EXIT_CODES.Internal : worst;
 }
 
-/** An outcome a line, with the digests below it, and the counts. Ends with a line break. */
 export function renderGcReport(report: GcReport, palette: Palette = NO_PALETTE): string {
   const lines = report.outcomes.flatMap(({ kind, image_ref, kept, collected, applied, error }) => {
     const verb =
@@ -76,7 +72,6 @@ export function renderGcReport(report: GcReport, palette: Palette = NO_PALETTE):
   return `${[...lines, `gc [${mode}] ${told.join(' ')}${more}`].join('\n')}\n`;
 }
 
-/** The published JSON Schema (2020-12) of `houba gc --output json`, generated so that it cannot drift from the types. */
 export function gcReportJsonSchema(): Record<string, unknown> {
   const { $schema, ...body } = z.toJSONSchema(GcReportShape, { target: 'draft-2020-12' });
   return { $schema, $id: 'https://houba.io/schemas/gc-report.schema.json', title: 'houba gc report', ...body };
@@ -88,7 +83,6 @@ function digestsIn(outcomes: readonly GcOutcome[]): number {
 
 const Count = z.int().min(0);
 
-/** The report as a schema; a test holds it equal to its type. */
 export const GcReportShape = z.strictObject({
   schema_version: z.literal(1),
   mode: z.enum(['apply', 'dry-run']),

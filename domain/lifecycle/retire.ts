@@ -1,43 +1,37 @@
 import type { Digest } from '../digest.js';
+import { DAY_MS } from '../duration.js';
 import { formatInstant, parseInstant } from '../instant.js';
 import type { RecordedStamp } from '../stamp/annotations.js';
-import { isRestored, type PlacedMark, pendingMark } from './mark.js';
+import { FASTEST_CLOCK_MS, isRestored, type PlacedMark, pendingMark } from './mark.js';
 import type { UsageAnswer } from './usage.js';
 
-/** What an answer of the usage oracle means for a marked tag (section 8.4). */
+/** What an answer of the usage oracle means for a marked tag (docs/rules/purge.md#unknown-use-is-in-use). */
 export interface PurgeDecision {
   readonly decision: 'purge' | 'protect' | 'uncertain';
-  /** A sentence for the report. */
   readonly reason: string;
-  /** When to ask again; null for `purge`. Milliseconds since 1970. */
+  /** Milliseconds since 1970; null for `purge`. */
   readonly askAgainMs: number | null;
 }
 
-/** So that no window, however short, makes a loop of it. */
+/** No window, however short, makes a busy loop. */
 const SHORTEST_WAIT_MS = 1_000;
 
-/** The clock of whoever made the mark may be ahead by so much. */
-const FASTEST_CLOCK_MS = 86_400_000;
+/** Of an oracle that did not answer, where the window is not shorter. */
+const LONGEST_RETRY_MS = DAY_MS;
 
-/** An oracle that could not answer is asked again on the next day, or sooner when the window is shorter. */
-const LONGEST_RETRY_MS = 86_400_000;
-
-/** Marked at, plus the idle window, whatever the reason of the mark. */
+/** The end of a mark's idle window, in ms since 1970; infinite for a mark without a time. */
 export function purgeDueMs(placed: PlacedMark, windowMs: number): number {
   const markedAt = parseInstant(placed.mark.markedAt);
   return markedAt === null ? Number.POSITIVE_INFINITY : markedAt + windowMs;
 }
 
-/**
- * Any sighting protects, even one before the window, for one window from the later of it and now; no answer protects
- * too.
- */
+/** Judges an answer of the oracle (docs/rules/purge.md#any-sighting-protects). */
 export function judgeUse(answer: UsageAnswer, nowMs: number, windowMs: number): PurgeDecision {
   const told = answer.detail === '' ? '' : `: ${answer.detail}`;
   if (answer.kind === 'unseen') return { decision: 'purge', reason: `not seen in use${told}`, askAgainMs: null };
   if (answer.kind === 'seen') {
     const wait = Math.max(windowMs, SHORTEST_WAIT_MS);
-    // Nobody has seen it in a time to come: a clock that is wrong by years must not keep it for years.
+    // A clock that is wrong by years must not keep the tag for years.
     const askAgainMs = Math.min(Math.max(answer.atMs, nowMs), nowMs + wait) + wait;
     return { decision: 'protect', reason: `last seen in use ${formatInstant(answer.atMs)}${told}`, askAgainMs };
   }
@@ -45,24 +39,22 @@ export function judgeUse(answer: UsageAnswer, nowMs: number, windowMs: number): 
   return { decision: 'uncertain', reason: `nobody could say whether it is in use${told}`, askAgainMs };
 }
 
-/** How long nobody has to be asked again: long enough to read a large repository, and no longer. */
+/** Long enough to read a large repository after the oracle was asked. */
 const ANSWER_HOLDS_MS = 2_700_000;
 
-/** Whether a tag may go by an answer of this time; undefined: nobody knows when it was given. */
-export function stillHolds(askedAtMs: number | undefined, nowMs: number): boolean {
+/** Whether an answer of this time may still decide; undefined: unknown. */
+export function isFresh(askedAtMs: number | undefined, nowMs: number): boolean {
   return askedAtMs !== undefined && nowMs - askedAtMs < ANSWER_HOLDS_MS;
 }
 
-/** What of the registry a deletion relies on, read again immediately before it (guide, `retireTag`). */
+/** What a deletion relies on, read again immediately before it (docs/rules/purge.md#the-last-look). */
 export interface LastLook {
   readonly tag: string;
-  /** The digest whose deletion was decided. */
   readonly digest: Digest;
-  /** What the tag resolves to now; null: it is gone. */
+  /** null: the tag is gone. */
   readonly current: Digest | null;
-  /** The stamp of what it shows now; null: it is not houba's. */
+  /** null: it is not houba's. */
   readonly stamp: RecordedStamp | null;
-  /** The marks on `digest` now. */
   readonly marks: readonly PlacedMark[];
 }
 
@@ -73,8 +65,8 @@ export type LastWord =
   | { readonly act: 'end'; readonly reason: string };
 
 /**
- * Whether the tag may go now, as far as the registry tells: it still shows the digest, is still houba's and of the policy
- * that marked it, and its mark is still there, pending and due.
+ * Decides by the last look: the tag shows the same digest, is houba's and of the policy that marked it, and its mark is pending
+ * and due.
  */
 export function lastLook(look: LastLook, nowMs: number, windowMs: number): LastWord {
   const { tag, digest, current, stamp, marks } = look;

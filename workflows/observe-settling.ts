@@ -1,12 +1,9 @@
 import type { ObserveOutcome } from '../activities/settle/observe-waits.js';
-import type { Wait } from '../domain/plan/work.js';
+import { PAGE_SIZES, type Wait } from '../domain/plan/work.js';
 import type { Position } from '../domain/report/run/position.js';
 import { newOperation, type Operation } from '../domain/report/run/run-report.js';
 import { reportFailure } from './failures.js';
 import { steps } from './steps.js';
-
-/** Messages to many tags go out in batches of so many, one activity each (guide, section 6). */
-const BATCH = 100;
 
 /**
  * Tells the waits of moved tags what upstream shows now.
@@ -18,8 +15,8 @@ export async function observeWaits(
   dryRun: boolean,
   report: (position: Position, operation: Operation) => void,
 ): Promise<void> {
-  for (let from = 0; from < waits.length; from += BATCH) {
-    const batch = waits.slice(from, from + BATCH);
+  for (let from = 0; from < waits.length; from += PAGE_SIZES.waits) {
+    const batch = waits.slice(from, from + PAGE_SIZES.waits);
     const outcomes = await observeBatch(batch, dryRun);
     batch.forEach((wait, index) => {
       const outcome = outcomes[index];

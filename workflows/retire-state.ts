@@ -10,6 +10,7 @@ import {
   type RetireOrder,
   type RetireStatus,
 } from '../domain/durable/retire.js';
+import { TRY_AGAIN } from '../domain/durable/retry.js';
 import type { ReportedError } from '../domain/errors.js';
 import { type HumanWord, wordProblem } from '../domain/human-word.js';
 import { formatInstant } from '../domain/instant.js';
@@ -32,11 +33,8 @@ export interface CarriedRetirement {
   readonly witnesses?: readonly string[];
 }
 
-/** What failed is tried again after this long, or when a sweep comes by. */
-const RETRY_AFTER_MS = 3_600_000;
-
 /** The state of one marked tag, beside the process of `retireTag`. */
-export class TagRetirement {
+export class RetireState {
   private marked: MarkedTag;
   private requireApproval: boolean;
   private approved: CarriedRetirement['approved'];
@@ -221,7 +219,7 @@ export class TagRetirement {
 
   failed(error: ReportedError): void {
     this.error = error;
-    this.retryAtMs = Date.now() + RETRY_AFTER_MS;
+    this.retryAtMs = Date.now() + TRY_AGAIN.retirementMs;
     this.tell('retirement.failed', { error: error.message, error_type: error.type });
   }
 

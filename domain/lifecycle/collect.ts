@@ -4,11 +4,10 @@ import { compareText } from '../text/compare-text.js';
 import { type ManifestGraph, unneededManifests } from './manifest-graph.js';
 import { MARK_ARTIFACT_TYPE, markKeys } from './mark.js';
 
-/** The raw report of a scan, attached to an image (section 7.4). */
+/** Artifact type of a raw scan report (docs/rules/evidence.md#scan-reports-are-data). */
 const SCAN_ARTIFACT_TYPE = 'application/vnd.houba.scan.result.v1';
 
 export interface ScanReport {
-  /** Of the referrer. */
   readonly digest: Digest;
   readonly tool: string;
   readonly format: string;
@@ -16,19 +15,17 @@ export interface ScanReport {
   readonly timestamp: string | null;
 }
 
-/** A signed statement about a scan: the report's twin (L20). */
+/** The signed statement about a scan report, its twin (docs/rules/collect.md#old-reports-go-in-pairs). */
 export interface SignedScan {
-  /** Of the referrer that holds the bundle. */
   readonly digest: Digest;
   /** The report it vouches for; null: it does not say, and is never collected. */
   readonly report: Digest | null;
-  /** ISO 8601, from the predicate. */
   readonly attestedAt: string | null;
-  /** false: it only claims what it says. It is never collected, and takes nothing away from those that are valid. */
+  /** false: it is never collected, and takes nothing away from those that are valid. */
   readonly valid: boolean;
 }
 
-/** The scan reports among an image's referrers; none without a prefix, under which they would say what they are. */
+/** Reads the scan reports among the referrers of an image; none without a prefix. */
 export function readScanReports(
   referrers: readonly {
     readonly digest: Digest;
@@ -52,11 +49,9 @@ export function readScanReports(
 }
 
 /**
- * The scan reports of one image that newer ones have superseded: all but the `keep` newest of each tool and format,
- * once they are older than the grace time, each with its signed twin. The newest signed one stays with its report,
- * whatever came after it unsigned: an admission rule may need it (L20). So does the newest that claims to be signed:
- * others may trust whom we do not.
- *
+ * Finds the scan reports of one image that go, each with its twin: all but the `keep` newest of each tool and format, once
+ * older than the grace time (docs/rules/collect.md#the-newest-signed-report-stays). The newest that only claims to be signed
+ * stays as well: others may trust whom we do not.
  * @returns in the order of deletion: a twin before its report, by which it is found
  */
 export function supersededScans(
@@ -105,18 +100,17 @@ function neededForAdmission(reports: ReadonlySet<Digest>, signed: readonly Signe
   return needed;
 }
 
-/** One manifest of the thread that `{prefix}.supersedes` makes of a tag's past. */
+/** One manifest of a thread, which `{prefix}.supersedes` makes of what a tag showed before. */
 export interface ThreadLink {
   readonly digest: Digest;
-  /** When it was placed, as its stamp says; null: it does not say. */
+  /** From its stamp; null: it does not say. */
   readonly created: string | null;
-  /** When an earlier collection noted it as superseded (ISO 8601), by what superseded it. */
+  /** ISO 8601 times at which it was noted as superseded, by what superseded it. */
   readonly notes: ReadonlyMap<Digest, string>;
-  /** It stays whatever its age: somebody restored it, or it is in use. */
+  /** Somebody restored it, or it is in use. */
   readonly stays: boolean;
 }
 
-/** A manifest of a thread, and what superseded it. */
 export interface Superseded {
   readonly digest: Digest;
   readonly by: Digest;
@@ -125,11 +119,10 @@ export interface Superseded {
 export interface SupersededManifests {
   /** The manifests of threads among `collected`. */
   readonly links: readonly Digest[];
-  /** With all that goes with them, in the order of deletion. */
+  /** With their evidence and originals, in the order of deletion. */
   readonly collected: readonly Digest[];
-  /** Superseded, but nobody can say since when: to be noted now, so that the grace time begins. */
+  /** To be noted now, so that the grace time begins: nobody can say since when they are superseded. */
   readonly unnoted: readonly Superseded[];
-  /** Whether there is more to take than was asked for. */
   readonly more: boolean;
 }
 
@@ -141,10 +134,7 @@ export function supersededNote(prefix: string, by: Digest, nowMs: number): Recor
   return { [keys.markedAt]: formatInstant(nowMs), [keys.state]: SUPERSEDED, [keys.supersededBy]: by };
 }
 
-/**
- * When a manifest was first noted as superseded, by what superseded it then. Once a tag has gone back to it, a note of
- * before says nothing about what supersedes it next.
- */
+/** Reads since when a manifest is noted as superseded, by what superseded it: a tag may have gone back to it since. */
 export function readNotes(
   referrers: readonly { readonly artifactType: string; readonly annotations: Readonly<Record<string, string>> }[],
   prefix: string,
@@ -162,10 +152,9 @@ export function readNotes(
 }
 
 /**
- * What the tags of a repository showed before, longer ago than the grace time, and that nothing needs any more, with
- * its evidence and originals. A thread is taken up from its far end, or what lies beyond would not be found again.
- *
- * @param threads for each tag, what it shows, then what that superseded, and so on; houba's tags or not
+ * Finds what the tags of a repository showed before, longer ago than the grace time, and what goes with it
+ * (docs/rules/collect.md#what-is-needed-or-used-stays). A thread goes from its far end, or the rest would not be found again.
+ * @param threads for each tag, whosever, what it shows, then what that superseded, and so on
  * @param most links to take at once
  */
 export function supersededManifests(
@@ -204,9 +193,8 @@ export function supersededManifests(
 }
 
 /**
- * Since when, at the latest, each manifest of a thread has been superseded; null where that cannot be told. The
- * successor was placed then, unless it is a restamp: that keeps the time of what it restamps (section 5), so that only
- * its own successor, or a note, bounds the time. A successor that says to be older tells nothing.
+ * Tells since when, at the latest, each manifest of a thread is superseded; null: unknown. A restamp keeps the time of what it
+ * restamps, so its own successor or a note bounds it (docs/rules/collect.md#grace-counts-from-the-successor).
  */
 function supersededSince(thread: readonly ThreadLink[]): (number | null)[] {
   const since: (number | null)[] = [];

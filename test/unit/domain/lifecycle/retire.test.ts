@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { judgeUse, type LastLook, lastLook, purgeDueMs } from '../../../../domain/lifecycle/purge.js';
+import { judgeUse, type LastLook, lastLook, purgeDueMs } from '../../../../domain/lifecycle/retire.js';
 import { recordedStamp } from '../plan/samples.js';
 import { DAY, daysAgo, digest, NOW, placed, RESTORED, SUBJECT } from './samples.js';
 

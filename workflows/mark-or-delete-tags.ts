@@ -1,8 +1,9 @@
 import { CancellationScope, log } from '@temporalio/workflow';
 import type { DeletionList, DeletionOutcome, DeletionRequest } from '../activities/deletion/delete-tags.js';
 import { removalKey, removalOperation } from '../domain/plan/planned-operations.js';
-import type { PlannedDeletion, PlannedMark } from '../domain/plan/work.js';
+import { PAGE_SIZES, type PlannedDeletion, type PlannedMark } from '../domain/plan/work.js';
 import { formatPinned, formatRepository } from '../domain/reference.js';
+import { type OperationLine, operationLine } from '../domain/report/run/journal.js';
 import type { Position } from '../domain/report/run/position.js';
 import type { Operation } from '../domain/report/run/run-report.js';
 import { reportFailure } from './failures.js';
@@ -19,9 +20,6 @@ export interface RemovalRecord {
   giveUp(failureKey: string): void;
 }
 
-/** Tags that one step deletes: it looks at the whole repository once for them, and their list has to travel. */
-const BATCH = 10;
-
 /** The tags of a repository one batch after the other: they may share what goes with them. */
 export async function deleteTags(
   run: RemovalRecord,
@@ -33,8 +31,8 @@ export async function deleteTags(
     groupsOf(indexed, ({ deletion }) => formatRepository(deletion.destination)),
     width,
     async (group) => {
-      for (let start = 0; start < group.length; start += BATCH) {
-        await deleteBatch(run, group.slice(start, start + BATCH));
+      for (let start = 0; start < group.length; start += PAGE_SIZES.deletions) {
+        await deleteBatch(run, group.slice(start, start + PAGE_SIZES.deletions));
       }
     },
   );
@@ -92,7 +90,7 @@ export async function setMarks(run: RemovalRecord, marks: readonly PlannedMark[]
   });
 }
 
-/** Clearing is best effort, and no operation of the report (section 5, stage 7). */
+/** Clearing is best effort, and no operation of the report (docs/rules/retention.md#clearing-is-quiet). */
 async function setMark(run: RemovalRecord, planned: PlannedMark, index: number): Promise<void> {
   const { destination, tag, digest, put, remove, position } = planned;
   const some = remove === undefined ? {} : { remove };
@@ -110,12 +108,10 @@ async function setMark(run: RemovalRecord, planned: PlannedMark, index: number):
   }
 }
 
-function journalOf(policy: string, removal: PlannedDeletion | PlannedMark): Record<string, unknown> {
-  const { kind, out_tag, src_tag, digest, reason } = removalOperation(removal);
-  return {
-    ...{ policy, dest: formatRepository(removal.destination), variant: '', kind, out_tag, src_tag, digest },
-    ...(reason === undefined ? {} : { reason }),
-  };
+function journalOf(policy: string, removal: PlannedDeletion | PlannedMark): OperationLine {
+  const operation = removalOperation(removal);
+  const whose = { policy, dest: formatRepository(removal.destination), variant: '' };
+  return operationLine(whose, operation, { reason: operation.reason });
 }
 
 /** In the order of their first members. */

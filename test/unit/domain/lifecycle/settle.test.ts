@@ -15,7 +15,7 @@ import {
   type WaitState,
   waitSettings,
   withdrawn,
-} from '../../../../domain/lifecycle/stability-wait.js';
+} from '../../../../domain/lifecycle/settle.js';
 import { DAY, digest } from './samples.js';
 
 const [PLACED, A, B, C] = [digest(1), digest(2), digest(3), digest(4)];

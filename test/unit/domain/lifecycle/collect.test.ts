@@ -10,7 +10,7 @@ import {
   supersededNote,
   supersededScans,
   type ThreadLink,
-} from '../../../../domain/lifecycle/gc.js';
+} from '../../../../domain/lifecycle/collect.js';
 import type { StoredManifest } from '../../../../domain/lifecycle/manifest-graph.js';
 import { MARK_ARTIFACT_TYPE, pendingMark, readMarks } from '../../../../domain/lifecycle/mark.js';
 import { DAY, daysAgo, digest, NOW, SUBJECT } from './samples.js';
@@ -58,7 +58,7 @@ describe('supersededScans', () => {
     ],
     ['as many as asked for are kept', [report(1, 60), report(2, 50), report(3, 40)], 2, [1]],
     ['keep 0 keeps none', [report(1, 60)], 0, [1]],
-  ])('%s (section 8.5)', (_, reports, keep, expected) => {
+  ])('%s', (_, reports, keep, expected) => {
     expect(collect(reports, [], keep)).toEqual(expected);
   });
 
@@ -66,7 +66,7 @@ describe('supersededScans', () => {
     expect(collect([report(1, 60), { ...report(2, 40), format: 'other' }])).toEqual([]);
   });
 
-  it('collects the signed twin with its report, the twin first (L20)', () => {
+  it('collects the signed twin with its report, the twin first', () => {
     const signed = [twin(1, 60), twin(2, 40)];
     expect(collect([report(1, 60), report(2, 40)], signed)).toEqual([101, 1]);
   });
