@@ -83,7 +83,7 @@ export function createBuildctl(options: BuildctlOptions): Buildctl {
       await runCommand({
         file: options.program,
         args: [...daemon, ...args],
-        // Without a Docker configuration of its own it would offer the daemon the logins of whoever runs the worker (S6).
+        // Without a Docker configuration of its own it would offer the daemon the logins of whoever runs the worker.
         env: { ...options.environment, HOME: folder, DOCKER_CONFIG: folder },
         ...(cwd === undefined ? {} : { cwd }),
         timeoutMs,

@@ -7,10 +7,10 @@ import { escapeControls } from '../domain/text/escape.js';
 export interface CommandOptions {
   /** Absolute path of the program. */
   readonly file: string;
-  /** Handed over as they are: there is no shell (conventions S9). Never a credential (S6). */
+  /** Handed over as they are, without a shell; never a credential (docs/rules/security.md#programs-get-lists-not-lines). */
   readonly args: readonly string[];
   readonly input?: string | Uint8Array;
-  /** The whole environment of the child; nothing is inherited (S6). */
+  /** The whole environment of the child; nothing is inherited. */
   readonly env: Readonly<Record<string, string>>;
   readonly timeoutMs: number;
   readonly signal?: AbortSignal | undefined;
@@ -41,7 +41,7 @@ const STDERR_TAIL = 2048;
  *
  * The child leads a process group of its own, and cancellation or timeout ends the whole group (SIGTERM, 5 s, SIGKILL);
  * nothing of the group outlives the child. execa's own `cancelSignal` ends the child alone and then waits for whoever still
- * holds its output (guide, section 4).
+ * holds its output.
  * @throws the signal's reason when cancelled; HoubaError `ToolMissing`, `ToolFailed`, or what `classify` says
  */
 export async function runCommand(options: CommandOptions): Promise<CommandResult> {
@@ -109,8 +109,8 @@ export function killLiveCommands(): void {
 }
 
 /**
- * The last 2 KB of what a program said, fit for a log, a report or a history: one line, control characters escaped (S9),
- * credentials cut out (S6).
+ * Makes the last 2 KB of what a program said fit for a log, a report or a history: one line, control characters escaped,
+ * credentials cut out (docs/rules/security.md#untrusted-text-is-data).
  */
 export function quoteTail(text: string, secrets: readonly string[] = []): string {
   let quoted = text;

@@ -18,7 +18,7 @@ export type Trust =
   | { readonly publicKey: string /* PEM */ }
   | { readonly identity: string | null; readonly identityRegexp: string | null; readonly issuer: string };
 
-/** Signs and judges signatures. It is handed bytes and never meets a registry (architecture, "Signing meets no upstream"). */
+/** Signs statements and verifies signatures of bytes at hand (docs/rules/evidence.md#signing-meets-no-upstream). */
 export interface Cosign {
   /**
    * Signs an in-toto statement as configured.
@@ -76,7 +76,7 @@ export interface CosignOptions {
 
 const TIMEOUT_MS = 5 * 60_000;
 
-/** All that is needed where nothing is signed (S6). */
+/** The variables that a call gets which signs nothing. */
 const HARMLESS = /^(PATH|https?_proxy|no_proxy|ssl_cert_file|ssl_cert_dir)$/i;
 
 export function createCosign(options: CosignOptions): Cosign {
@@ -166,7 +166,7 @@ export function createCosign(options: CosignOptions): Cosign {
       return judge(folder, args, signal);
     });
     if (reason !== null) return refuse(reason);
-    // cosign has checked both; whoever reads the bundle with other eyes must see the same (S3).
+    // cosign has checked both; every other parser must read the same (docs/rules/registry-access.md#no-double-meaning).
     const statement = statementIn(bundle);
     const named = statement?.subject.some(({ digest }) => digest[algorithm] === hex);
     if (statement?.predicateType !== claim.predicateType || named !== true) {

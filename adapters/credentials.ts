@@ -3,7 +3,7 @@ import { type AmbientOptions, ambientCredentials, type Credentials } from './doc
 
 export type { Credentials } from './docker-config.js';
 
-/** A roster entry with what it takes to talk to the registry. Never leaves the process (conventions S6). */
+/** A roster entry with what it takes to talk to the registry. Never leaves the process. */
 export interface RegistryAccess extends RosterEntry {
   /** Both or neither. */
   readonly username: string | null;

@@ -48,7 +48,7 @@ export async function ambientCredentials(host: string, options: AmbientOptions):
   return null;
 }
 
-/** Docker keeps Docker Hub under this name, in files and in credential helpers (conventions C13). */
+/** The name of Docker Hub in Docker's files and credential helpers. */
 const DOCKER_HUB_KEY = 'https://index.docker.io/v1/';
 const DOCKER_HUB_HOSTS: ReadonlySet<string> = new Set(['docker.io', 'index.docker.io', 'registry-1.docker.io']);
 
@@ -117,7 +117,7 @@ const HelperAnswer = z.object({ Username: z.string(), Secret: z.string() });
 /** Asks `docker-credential-<helper>`; null: it has nothing for this host. */
 async function askHelper(helper: string, host: string, options: AmbientOptions): Promise<Credentials | null> {
   const program = `docker-credential-${helper}`;
-  // The name comes from a file and becomes one of a program (conventions S12).
+  // The name comes from a file and becomes one of a program.
   if (!/^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(helper)) {
     throw new HoubaError('ConfigInvalid', `${JSON.stringify(helper.slice(0, 100))} is not a credential helper's name`);
   }

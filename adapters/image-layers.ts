@@ -176,7 +176,7 @@ type Visit = (entry: Entry, ordinal: number) => 'go on' | 'enough' | Promise<'go
 
 /**
  * Visits the entries of a layer in their order. What the visitor throws comes out as it is. A layer that is visited to its end
- * has turned out to be what the configuration says (conventions S2): whoever runs the image sees the same.
+ * has turned out to be what the configuration says (docs/rules/registry-access.md#bytes-are-hashed-where-they-are-read).
  */
 async function forEachEntry(
   { layout, signal, most }: Reading,

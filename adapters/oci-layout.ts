@@ -47,8 +47,8 @@ export interface BuildOutput {
 }
 
 /**
- * OCI layouts: folders that hold manifests and blobs by digest. What is read is checked against its digest (conventions
- * S2), and no path is made of anything but a digest (S12).
+ * Reads and writes OCI layouts: folders that hold manifests and blobs by digest. What is read is checked against its digest,
+ * and a path is made of a digest only (docs/rules/security.md#paths-come-from-digests).
  */
 export interface OciLayouts {
   /** @throws HoubaError `NotFound`, `DigestMismatch`, `Unsupported` */

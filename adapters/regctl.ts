@@ -82,7 +82,7 @@ export interface RegctlOptions {
 }
 
 const TIMEOUT_MS = 5 * 60_000;
-/** A copy may move gigabytes (guide, section 4). */
+/** A copy may move gigabytes. */
 const COPY_TIMEOUT_MS = 30 * 60_000;
 const PRINT_DIGEST = '{{ .Manifest.GetDescriptor.Digest }}';
 
@@ -99,7 +99,7 @@ export function createRegctl(options: RegctlOptions): Regctl {
     readonly signal: AbortSignal | undefined;
   }
 
-  /** One call, with a configuration of its own that holds these hosts and nothing else (conventions S6). */
+  /** Runs regctl once, with a configuration of its own that holds these hosts and nothing else. */
   async function call(request: Call): Promise<string> {
     return inPrivateFolder(options.workDir, 'regctl', async (folder) => {
       const { config, secrets } = await configFor(request.hosts, options);

@@ -39,8 +39,9 @@ export interface ReferrerDescriptor {
 
 /**
  * Reads from registries over HTTP (distribution specification), and deletes tags. Everything read is checked against its digest
- * (conventions S2) and bounded (S3). Every method throws the signal's reason when it is aborted, and HoubaError with
- * `Unauthorized`, `Denied`, `RateLimited`, `RegistryUnavailable`, `DigestMismatch`, `Unsupported` or `ConfigInvalid`.
+ * and bounded (docs/rules/registry-access.md#everything-read-is-bounded).
+ * @throws the signal's reason when it is aborted; HoubaError `Unauthorized`, `Denied`, `RateLimited`, `RegistryUnavailable`,
+ * `DigestMismatch`, `Unsupported` or `ConfigInvalid`
  */
 export interface RegistryReader {
   /** Names that are no tags are left out. null: the registry does not know the repository; some say an empty list instead. */
@@ -55,7 +56,7 @@ export interface RegistryReader {
   getManifest(repository: Repository, reference: string, signal?: AbortSignal): Promise<Manifest | null>;
   /** @throws also `NotFound` */
   getBlob(repository: Repository, digest: Digest, maxBytes: number, signal?: AbortSignal): Promise<Uint8Array>;
-  /** By the referrers API; where there is none, by the tag `sha256-<hex>` (conventions C17). */
+  /** By the referrers API, else by the tag `sha256-<hex>` (docs/rules/registry-access.md#referrers-have-two-homes). */
   listReferrers(
     repository: Repository,
     digest: Digest,
@@ -156,7 +157,7 @@ export function createRegistryReader(options: RegistryClientOptions): RegistryRe
     reference: string,
     signal: AbortSignal | undefined,
   ): Promise<Answer> {
-    // It becomes part of a URL (conventions S2).
+    // It becomes part of a URL.
     if (!isTag(reference) && !isDigest(reference)) {
       throw new HoubaError(
         'ReferenceInvalid',

@@ -14,7 +14,7 @@ import { withUnnamedFiles } from './unnamed-files.js';
 
 export interface Syft {
   /**
-   * Takes the inventory of one manifest (a platform's, not an index) in one scan for all formats (section 7.1).
+   * Takes the inventory of one manifest (a platform's, not an index) in one scan for all formats.
    * @returns the bytes of each document
    * @throws HoubaError with the code of what the registry said, `Unsupported` when the layers are more than the disk may
    * take, or `ToolFailed`, `ToolMissing`
@@ -25,7 +25,7 @@ export interface Syft {
     formats: readonly SbomFormat[],
     signal?: AbortSignal,
   ): Promise<Map<SbomFormat, Uint8Array>>;
-  /** Asked once; for the annotations of a document; null when syft does not say (section 12). */
+  /** For the annotations of a document; null when syft does not say. */
   version(): Promise<string | null>;
 }
 

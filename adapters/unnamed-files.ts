@@ -4,7 +4,7 @@ import { join } from 'node:path';
 
 /**
  * Works with files that hold these texts and have no name: each is unlinked before the first byte is written, so that no
- * search of the folder finds a credential, during the call or after a kill (conventions S6). A child that inherits the
+ * search of the folder finds a credential, during the call or after a kill. A child that inherits the
  * descriptor as its number N reads the text by opening `/dev/fd/N`, on Linux more than once if it likes; a pipe could be read once.
  *
  * @param folder on the file system that may hold them

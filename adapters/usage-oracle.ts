@@ -4,7 +4,7 @@ import { parseUsageAnswer, type UsageAnswer, type UsageQuestion, unknownUse } fr
 import { quoteTail, runCommand } from './command.js';
 import { inPrivateFolder } from './private-folder.js';
 
-/** The operator's own program that knows where images run (section 8.4). */
+/** Runs the operator's program that knows where images run (protocol: docs/oracles.md). */
 export interface UsageOracle {
   /**
    * Asks once. Whatever goes wrong with the program (it is not there, fails, is late, or prints something else than an

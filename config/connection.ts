@@ -14,7 +14,7 @@ export interface TemporalSettings {
 }
 
 /**
- * Reads the standard variables and the profile of `temporal.toml` (conventions C26), when either is named.
+ * Reads the standard variables and the profile of `temporal.toml`, when either is named.
  * @param problems gets a sentence for whatever is wrong
  */
 export function loadTemporal(environment: Environment, problems: string[]): TemporalSettings {
@@ -56,7 +56,7 @@ function isLoopback(address: string): boolean {
 
 /**
  * What every client, worker and replay must share. Large payloads travel compressed, so that lists of operations stay
- * far below the limits of a history (architecture, "A plan is small").
+ * far below the limits of a history (docs/rules/durability.md#histories-stay-small).
  */
 export const dataConverter: DataConverter = { payloadCodecs: [zlibCodec()] };
 

@@ -6,7 +6,7 @@ export function readEnvironment(): Environment {
   return { ...process.env };
 }
 
-/** What a child process may inherit: where programs, scratch space, proxies and the system's CAs are. No credential (S6). */
+/** The variables that a child process may inherit: where programs, scratch space, proxies and CAs are. No credential. */
 const INHERITED = [
   'PATH',
   'HOME',
@@ -31,7 +31,7 @@ const SIGNING =
 /** Names under which a value may be shown; every other one of the signing environment is a secret. */
 const SHOWABLE = /_(URL|REGION|PROFILE|ADDR|NAMESPACE|PATH|FILE)$/;
 
-/** What cosign needs from outside, by variable, and which of the values no error may quote (S6). */
+/** What cosign needs from outside, by variable, and which of the values no error may quote. */
 export function signingEnvironment(environment: Environment): {
   variables: Record<string, string>;
   secrets: readonly string[];

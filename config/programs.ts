@@ -22,7 +22,7 @@ export function programPath(name: string, root: string = packageRoot()): string 
 const Program = z.object({
   /** The version that `tools/` builds. */
   version: z.string(),
-  /** The oldest version that is safe to use (conventions S16); absent: any. */
+  /** The oldest version that is safe to use (docs/rules/security.md#outside-programs-have-a-floor); absent: any. */
   floor: z.string().optional(),
   /** How to ask for the version; absent: it cannot be asked. */
   versionArgs: z.array(z.string()).optional(),

@@ -3,8 +3,8 @@ import { durationMs } from '../domain/duration.js';
 import { nearest } from '../domain/text/nearest.js';
 
 /*
- * The types that variables are written in (section 3). Every schema takes the text of a variable. No message repeats
- * the text: it may hold a password.
+ * The types that variables are written in. Every schema takes the text of a variable. No message repeats the text: it may
+ * hold a password (docs/rules/security.md#messages-repeat-no-values).
  */
 
 /** true/false, 1/0, yes/no, on/off, in any case. */

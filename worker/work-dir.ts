@@ -15,8 +15,7 @@ const own = new Set<string>();
 
 /**
  * Makes a scratch folder for this worker below the common one, and removes those of dead workers: a killed one leaves
- * the private configuration of the tools that it had started (conventions S6), and these may still be at work. They are
- * ended first (on Linux).
+ * the private configuration of the tools that it had started, and these may still be at work. They are ended first (on Linux).
  *
  * @throws HoubaError `ConfigInvalid` when the common folder cannot be made, or is somebody else's, who could then
  * replace what is put there

@@ -30,14 +30,14 @@ export interface HoubaWorkerOptions {
   readonly settings: Settings;
   readonly connection: NativeConnectionOptions;
   readonly namespace: string;
-  /** The task queues to serve; all by default (architecture, "Task queues"). */
+  /** The task queues to serve; all by default (docs/rules/durability.md#queues-are-apart-by-what-they-need). */
   readonly queues?: readonly string[];
   readonly log: Logger;
   /** The workflows' code, bundled ahead of time with the same SDK; by default what the build left in dist/. */
   readonly workflowBundle?: string;
 }
 
-/** Activities at a time: registry steps wait for the network, build steps need processor and disk (guide, section 3). */
+/** Activities at a time: registry steps wait for the network, build steps need processor and disk. */
 const REGISTRY_SLOTS = 50;
 const BUILD_SLOTS = 2;
 const SIGN_SLOTS = 5;

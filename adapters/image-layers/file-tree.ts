@@ -100,7 +100,7 @@ export function createFileTree(): FileTree {
   /** The directory that an entry goes into, made when it is missing, and the entry's own name. null: nowhere to put it */
   function place(name: string): { parent: Branch; name: string } | null {
     const path = namesOf(name);
-    // Runtimes differ in what they make of such a name; none that is meant well has it (conventions S12).
+    // Runtimes differ in what they make of such a name; no honest image has one.
     if (path.includes('..')) {
       throw new HoubaError('Unsupported', `a layer has an entry that leads out of the image: ${JSON.stringify(name)}`);
     }

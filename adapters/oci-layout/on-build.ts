@@ -4,7 +4,7 @@ const LIST_NOT_EMPTY = /\s*:\s*\[\s*[^\s\]]/y;
 
 /**
  * Whether a configuration has instructions for whoever builds upon it. BuildKit, as Go programs do, reads names in any case,
- * and of equal names it reads all, so the text itself is searched: `JSON.parse` sees less than BuildKit does (conventions S3).
+ * and of equal names it reads all, so the text itself is searched: `JSON.parse` sees less than BuildKit does.
  */
 export function hasOnBuild(config: Uint8Array): boolean {
   const json = new TextDecoder().decode(config);

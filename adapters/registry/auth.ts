@@ -21,7 +21,7 @@ export interface Authorizer {
 
 export interface AuthorizerOptions {
   readonly host: string;
-  /** The roster says plain HTTP: its token service may be plain as well (conventions S7). */
+  /** The roster says plain HTTP: its token service may be plain as well. */
   readonly plainHttp: boolean;
   credentials(): Promise<Credentials | null>;
   /** Asks the token service; redirects are not followed. */
@@ -185,7 +185,8 @@ function basic(username: string, password: string): string {
 
 /**
  * Reads `WWW-Authenticate`: Bearer if it is offered, else Basic, else null.
- * @throws HoubaError `Denied` when credentials would have to go where they may not (conventions S7)
+ * @throws HoubaError `Denied` when credentials would have to go where they may not
+ * (docs/rules/registry-access.md#authorization-stays-at-home)
  */
 function readChallenge(
   text: string | undefined,

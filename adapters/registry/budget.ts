@@ -1,8 +1,8 @@
 import { HoubaError } from '../../domain/errors.js';
 
 /**
- * How much one registry host is asked at once, for everybody in this process (conventions C15). When the host says that it is
- * too much, the whole budget rests: a limit slows work, it does not fail it.
+ * Bounds the requests to one registry host, for the whole process. When the host says that it is too much, the whole budget
+ * rests (docs/rules/registry-access.md#limits-slow-work).
  */
 export interface Budget {
   /**

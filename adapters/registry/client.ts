@@ -88,7 +88,7 @@ export function createRegistryClient(options: RegistryClientOptions): RegistryCl
     ...(options.timeouts === undefined ? {} : { timeouts: options.timeouts }),
   });
 
-  /** The roster decides who may be private, plain, or signed by a CA of its own (conventions S7, S8). */
+  /** The roster decides who may be private, plain, or signed by a CA of its own. */
   function rosterEntry(server: Server): RegistryAccess | null {
     for (const entry of options.access.values()) if (isSame(serverOf(entry), server)) return entry;
     return null;
@@ -203,14 +203,14 @@ export function createRegistryClient(options: RegistryClientOptions): RegistryCl
     let header = host.authorizer.header(wanted.scope);
     if (header instanceof Promise) header = await unlessAborted(header, signal);
     const answer = await follow(host, wanted, header, signal);
-    // Only the registry itself may ask for its credentials, not where it redirects to (conventions S7).
+    // Only the registry itself may ask for its credentials, not where it redirects to.
     if (answer.status !== 401 || answer.origin !== host.origin) return answer;
     const challenge = answer.headers['www-authenticate'];
     const renewed = await unlessAborted(host.authorizer.renew(challenge, wanted.scope, header), signal);
     return renewed === null ? answer : follow(host, wanted, renewed, signal);
   }
 
-  /** Sends it, and again where a redirect says; the authorization stays with the registry's own origin (conventions S7). */
+  /** Sends a request and follows redirects; the authorization stays with the registry's own origin. */
   async function follow(
     host: Host,
     wanted: Call,
@@ -239,7 +239,7 @@ export function createRegistryClient(options: RegistryClientOptions): RegistryCl
     }
   }
 
-  /** Never from https to http; to plain HTTP only where the roster says so (conventions S7). */
+  /** Never from https to http; to plain HTTP only where the roster says so. */
   function mayRedirect(from: Origin, target: URL, server: Server): boolean {
     if (target.username !== '' || target.password !== '') return false;
     if (target.protocol === 'https:') return true;

@@ -44,7 +44,7 @@ export interface Reply {
 
 export interface Transport {
   /**
-   * Opens nothing yet; checks that the host may be talked to (conventions S8).
+   * Opens nothing yet; checks that the host may be talked to.
    * @throws HoubaError `Denied`
    */
   origin(server: Server): Promise<Origin>;

@@ -12,8 +12,6 @@ import { makeCertificate, type TestCertificate } from '../../../support/certific
 import { type FakeRegistry, startFakeRegistry } from '../../../support/fake-registry.js';
 import { failure, fakeClock, readerOptions, rosterEntry, sha256 } from './support.js';
 
-/** Who is let in, and where credentials go (conventions S7, S8). */
-
 const digest = sha256('blob');
 const blobPath = `/v2/team/app/blobs/${digest}`;
 const USER = { username: 'alice', password: 'wonder:land' };
