@@ -239,7 +239,10 @@ describe('redirects', () => {
         : { status: 302, headers: { location: '/elsewhere' } },
     );
     fake.on('GET /elsewhere', ({ headers }) => ({ body: headers.authorization === BASIC ? 'blob' : '' }));
-    await read([rosterEntry(fake.host, USER)]).getBlob(repository(), digest, 10);
+    const reader = read([rosterEntry(fake.host, USER)]);
+    expect(Buffer.from(await reader.getBlob(repository(), digest, 10)).toString()).toBe('blob');
+    const sent = fake.requests.filter(({ path }) => path === '/elsewhere');
+    expect(sent.map(({ headers }) => headers.authorization)).toEqual([BASIC]);
   });
 
   it('does not answer a challenge of the server it was sent to', async () => {
@@ -330,7 +333,9 @@ describe('TLS', () => {
   });
 
   it('trusts the CA that the roster names', async () => {
-    await read([rosterEntry(secure.host, { tlsVerify: true, caCert: certificate.caFile })]).ping(secure.host);
+    const reader = read([rosterEntry(secure.host, { tlsVerify: true, caCert: certificate.caFile })]);
+    await expect(reader.ping(secure.host)).resolves.toBeUndefined();
+    expect(secure.requests.map(({ method, path }) => `${method} ${path}`)).toEqual(['GET /v2/']);
   });
 
   it('trusts no other, and says what to do', async () => {
