@@ -29,8 +29,8 @@ export interface AmbientOptions {
 }
 
 /**
- * Credentials from Docker's `config.json`, then from the containers `auth.json` files; the first that has any wins.
- * Within a file: the host's own helper, the general store, what is written in the file.
+ * Credentials from Docker's `config.json`, then from the containers `auth.json` files; the first that has any wins. Within a
+ * file: the host's own helper, the general store, what is written in the file.
  * @throws HoubaError `ConfigInvalid`, `ToolMissing`, `ToolFailed`
  */
 export async function ambientCredentials(host: string, options: AmbientOptions): Promise<Credentials | null> {
@@ -69,7 +69,7 @@ const AuthFile = z.object({
 });
 type AuthFile = z.infer<typeof AuthFile>;
 
-/** null: there is no such file. What is in it never gets into an error. */
+/** null: there is no such file. No error quotes its content. */
 async function readAuthFile(path: string): Promise<AuthFile | null> {
   let text: string;
   try {
@@ -151,7 +151,7 @@ async function askHelper(helper: string, host: string, options: AmbientOptions):
   return Username === '<token>' ? { identityToken: Secret } : { username: Username, password: Secret };
 }
 
-/** Cloud helpers need the cloud's own variables; ours, which hold the roster's passwords, are no business of theirs. */
+/** Leaves out houba's own variables, which hold passwords; cloud helpers need the cloud's. */
 function helperEnvironment(environment: AmbientOptions['environment']): Record<string, string> {
   const child: Record<string, string> = {};
   for (const [name, value] of Object.entries(environment)) {

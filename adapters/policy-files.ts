@@ -6,18 +6,17 @@ import { compareText } from '../domain/text/compare-text.js';
 import { aboutFile, parsePolicy, type ReadPolicy } from './policy-files/document.js';
 import { findPolicyFiles, readPolicyText } from './policy-files/find.js';
 
-/** A policy and the file it was read from. */
 export interface PolicyFile {
   readonly file: string;
   readonly policy: MirrorPolicy;
 }
 
-/** Of one file: a hundred say enough. */
+/** Reported of one file. */
 const MOST_ISSUES = 100;
 
 /**
- * Reads every `.yml` and `.yaml` below a folder, or one file of any name, in sorted path order, and reports
- * everything that is wrong with all of them together.
+ * Reads every `.yml` and `.yaml` below a folder, or one file of any name, in sorted path order, and reports everything that is
+ * wrong with all of them together.
  * @throws HoubaError `ConfigInvalid` when there is nothing to read (docs/rules/policy.md#nothing-to-read-is-an-error)
  * @throws PolicySetInvalid with each mistake's file, line and column
  */

@@ -3,7 +3,6 @@ import { HoubaError } from '../domain/errors.js';
 import { runCommand } from './command.js';
 
 export interface ProgramQuestion {
-  /** Absolute path of the program. */
   readonly file: string;
   readonly versionArgs: readonly string[];
   /** A regular expression whose first group is the version. Default: the first `1.2.3` in the answer. */

@@ -1,4 +1,3 @@
-/** Variables as a process has them. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** The one place that reads `process.env`; everything else is handed what it needs. */
@@ -22,8 +21,8 @@ const INHERITED = [
 ];
 
 /**
- * What cosign may have beside it, and no other program: the key's password, an identity token or where to get one, and what
- * key services ask for.
+ * What cosign may have beside it, and no other program: the key's password, an identity token or where to get one, and what key
+ * services ask for.
  */
 const SIGNING =
   /^(COSIGN_PASSWORD|SIGSTORE_ID_TOKEN|ACTIONS_ID_TOKEN_REQUEST_(TOKEN|URL)|(AWS|AZURE|GOOGLE|VAULT)_\w+)$/;

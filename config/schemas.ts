@@ -16,7 +16,6 @@ export const Switch = z.string().transform((text, context) => {
   return z.NEVER;
 });
 
-/** A whole number of at least 1. */
 export const Count = z.string().transform((text, context) => {
   const number = Number(text);
   if (/^\s*\d{1,9}\s*$/.test(text) && number >= 1) return number;
@@ -39,7 +38,6 @@ export const Duration = z.string().transform((text, context) => {
   return z.NEVER;
 });
 
-/** One of some words, in any case. */
 export function oneOf<const Word extends string>(...words: readonly Word[]) {
   return z.string().transform((text, context): Word => {
     const found = words.find((word) => word === text.trim().toLowerCase());

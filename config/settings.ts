@@ -162,8 +162,8 @@ export function loadSettings(
 }
 
 /**
- * What a running stack and a command that joins it must agree on, by variable: no secret, and nothing that concerns one
- * command only, such as its logging.
+ * What a running stack and a command that joins it must agree on, by variable: no secret, and nothing that concerns one command
+ * only, such as its logging.
  */
 export function publicSettings(settings: Settings): Record<string, string> {
   const shared: Record<string, string> = {
@@ -246,7 +246,7 @@ function checkTogether(values: Values, problems: string[]): void {
 
 const DAY_MS = 86_400_000;
 
-/** What is allowed, and seldom meant. */
+/** Warnings for values that are allowed and seldom meant. */
 function hasty(purgeMinIdleMs: number | null): string[] {
   if (purgeMinIdleMs === null || purgeMinIdleMs >= DAY_MS) return [];
   const window = formatDuration(purgeMinIdleMs);

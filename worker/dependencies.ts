@@ -31,7 +31,7 @@ export interface OpenedDependencies {
   close(): Promise<void>;
 }
 
-/** Puts together what the activities need, from the settings alone. */
+/** Opens what the activities need, from the settings alone. */
 export async function openDependencies(settings: Settings, log: Logger): Promise<OpenedDependencies> {
   const [regctl, syft] = await Promise.all([requiredProgram('regctl', settings), requiredProgram('syft', settings)]);
   const workDir = openWorkDir(settings.workDir);

@@ -14,7 +14,7 @@ export interface OpenedInspector {
 }
 
 /**
- * Puts together what a command needs that only reads registries: no Temporal, nothing that writes.
+ * Opens what `verify` needs to read registries: no Temporal, nothing that writes.
  * @param registry the one roster entry to use; null: whichever has the reference's host, else ambient credentials
  * @throws HoubaError `ConfigInvalid` when the roster has no such entry
  */

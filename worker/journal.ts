@@ -9,7 +9,6 @@ export type { Logger } from 'pino';
 export interface JournalOptions {
   readonly format: 'text' | 'json';
   readonly level: 'debug' | 'info' | 'warn' | 'error';
-  /** A file to append to, or stderr. */
   readonly destination: 'stderr' | string;
 }
 

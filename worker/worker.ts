@@ -42,7 +42,6 @@ const REGISTRY_SLOTS = 50;
 const BUILD_SLOTS = 2;
 const SIGN_SLOTS = 5;
 
-/** Connects to Temporal and starts polling. */
 export async function startWorker(options: HoubaWorkerOptions): Promise<HoubaWorker> {
   installRuntime(options.log);
   const opened = await openDependencies(options.settings, options.log);
@@ -92,7 +91,7 @@ export async function startWorker(options: HoubaWorkerOptions): Promise<HoubaWor
     for (const worker of workers) if (worker.getState() === 'RUNNING') worker.shutdown();
   };
   const running = Promise.all(workers.map((worker) => worker.run()));
-  // One queue that stops serving stops the process: half a worker would look alive and do nothing.
+  // A queue that stops serving stops the process: half a worker would look healthy.
   running.catch(shutdown);
   return {
     run: async () => {

@@ -18,9 +18,7 @@ export interface Budget {
 }
 
 export interface Clock {
-  /** Milliseconds since the epoch. */
   now(): number;
-  /** @throws the signal's reason */
   wait(ms: number, signal: AbortSignal | undefined): Promise<void>;
 }
 
@@ -83,9 +81,8 @@ function limited(host: string, ms: number): HoubaError {
 }
 
 /**
- * How long a 429 or 5xx asks us to wait, in milliseconds, or null: `Retry-After` as seconds or a date, else
- * `ratelimit-reset` (seconds from now, or an epoch in seconds).
- * At most an hour: what a host says must not silence it for good.
+ * How long a 429 or 5xx asks us to wait, in milliseconds, or null: `Retry-After` as seconds or a date, else `ratelimit-reset`
+ * (seconds from now, or an epoch in seconds). At most an hour: what a host says must not silence it for good.
  */
 export function waitAsked(
   headers: Readonly<Record<string, string | string[] | undefined>>,

@@ -17,11 +17,8 @@ import {
 } from './transport.js';
 
 export interface RegistryClientOptions extends AmbientOptions {
-  /** By roster name. */
   readonly access: ReadonlyMap<string, RegistryAccess>;
-  /** `houba/<version>`. */
   readonly userAgent: string;
-  /** Requests in flight for each registry host. */
   readonly concurrency: number;
   /** More hosts that may have private addresses, with the port if it is not 443. */
   readonly allowHosts?: readonly string[];
@@ -31,7 +28,6 @@ export interface RegistryClientOptions extends AmbientOptions {
 
 export interface Call {
   readonly method: 'GET' | 'HEAD' | 'DELETE';
-  /** Path and query. */
   readonly path: string;
   readonly accept: string;
   /** Of the token, see `Authorizer`. */
@@ -55,7 +51,6 @@ export interface RegistryClient {
    * @throws the signal's reason; HoubaError `RateLimited`, `RegistryUnavailable`, `Unauthorized`, `Denied`, `Unsupported`
    */
   call(host: string, call: Call, signal: AbortSignal | undefined): Promise<Answer>;
-  /** By `METHOD host`. */
   requestCounts(): ReadonlyMap<string, number>;
   close(): void;
 }
@@ -155,7 +150,7 @@ export function createRegistryClient(options: RegistryClientOptions): RegistryCl
     return transport.exchange(origin, { ...request, path, headers, maxBytes: MAX_TOKEN_BYTES }, undefined);
   }
 
-  /** Tries again what is worth it, after the wait the host asks for; a limit makes everybody's requests to it wait. */
+  /** Retries, after the wait the host asks for; a limit makes all requests to it wait. */
   async function persevere<Got extends Reply>(
     budget: Budget,
     name: string,
@@ -307,7 +302,7 @@ function refused(host: Host, what: string): HoubaError {
   });
 }
 
-/** For work that others wait for as well: the waiting ends with our signal, the work does not. */
+/** For work that others wait for too: the signal ends the waiting, not the work. */
 function unlessAborted<Value>(work: Promise<Value>, signal: AbortSignal | undefined): Promise<Value> {
   if (signal === undefined) return work;
   return new Promise((resolve, reject) => {

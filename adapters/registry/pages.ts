@@ -1,7 +1,7 @@
 import { HoubaError } from '../../domain/errors.js';
 import type { Answer, Call, RegistryClient } from './client.js';
 
-/** Registries choose the size of a page; the smallest in use have 50 entries. */
+/** Registries choose the size of a page; the smallest have 50 entries. */
 const MOST_PAGES = 5000;
 
 /**
