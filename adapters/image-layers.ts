@@ -7,8 +7,8 @@ import type { Digest } from '../domain/digest.js';
 import { HoubaError } from '../domain/errors.js';
 import { refuseForeignLayers } from '../domain/manifest.js';
 import { createImageFiles, type ImageFiles } from '../domain/transform/image-files.js';
+import { createUnzstd } from './image-layers/decompress-zstd.js';
 import { createFileTree, type FileTree } from './image-layers/file-tree.js';
-import { createUnzstd } from './image-layers/unzstd.js';
 import { blobPath, readConfig, readManifest } from './oci-layout.js';
 
 /** Reads the layers of an image without unpacking them to disk. */

@@ -7,7 +7,7 @@ import { rosterByHost } from '../domain/roster.js';
 import { runCommand } from './command.js';
 import type { CredentialSource, RegistryAccess } from './credentials.js';
 import { inPrivateFolder } from './private-folder.js';
-import { withUnnamedFiles } from './unnamed-files.js';
+import { withSecretFiles } from './secret-files.js';
 
 /** The result of a deletion; a registry may support none. */
 export type Deletion = 'deleted' | 'absent' | 'unsupported';
@@ -98,7 +98,7 @@ export function createRegctl(options: RegctlOptions): Regctl {
   async function call(request: Call): Promise<string> {
     return inPrivateFolder(options.workDir, 'regctl', async (folder) => {
       const { config, secrets } = await configFor(request.hosts, options);
-      const { stdout } = await withUnnamedFiles(folder, [JSON.stringify(config)], (descriptors) =>
+      const { stdout } = await withSecretFiles(folder, [JSON.stringify(config)], (descriptors) =>
         runCommand({
           file: options.program,
           args: request.args,

@@ -9,8 +9,8 @@ import { rosterByHost } from '../domain/roster.js';
 import { runCommand } from './command.js';
 import type { CredentialSource, RegistryAccess } from './credentials.js';
 import { inPrivateFolder } from './private-folder.js';
+import { withSecretFiles } from './secret-files.js';
 import { withinFolderLimit } from './syft/folder-limit.js';
-import { withUnnamedFiles } from './unnamed-files.js';
 
 export interface Syft {
   /**
@@ -91,7 +91,7 @@ export function createSyft(options: SyftOptions): Syft {
           secrets,
           classify,
         });
-      await withUnnamedFiles(folder, [JSON.stringify(config), JSON.stringify(docker)], (descriptors) =>
+      await withSecretFiles(folder, [JSON.stringify(config), JSON.stringify(docker)], (descriptors) =>
         withinFolderLimit({ folder, limit: options.mostDisk, tooMuch }, signal, (within) => run(descriptors, within)),
       );
       const documents = new Map<SbomFormat, Uint8Array>();

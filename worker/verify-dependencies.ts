@@ -5,7 +5,7 @@ import type { Settings } from '../config/settings.js';
 import { HoubaError } from '../domain/errors.js';
 import { rosterByName } from '../domain/roster.js';
 import { openCosign } from './open-cosign.js';
-import { trustFrom } from './trust.js';
+import { trustFrom } from './signature-trust.js';
 import { openWorkDir, type WorkDir } from './work-dir.js';
 
 export interface OpenedInspector {

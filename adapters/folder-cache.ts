@@ -5,7 +5,7 @@ import { join } from 'node:path';
  * Caches folders that are expensive to fill: bases pulled from a registry, builds of BuildKit. The least recently used are
  * removed first; all are lost with the process.
  */
-export interface Scratch {
+export interface FolderCache {
   /**
    * Works in the folder of a key, filled once by `fill`. Concurrent callers wait for the same fill, which is aborted when
    * nobody waits any more. A failed fill leaves nothing; the next caller tries again.
@@ -31,7 +31,7 @@ interface Entry {
 }
 
 /** @param options.most folders that are kept while nobody works in them */
-export function createScratch(workDir: string, options: { readonly most?: number } = {}): Scratch {
+export function createFolderCache(workDir: string, options: { readonly most?: number } = {}): FolderCache {
   const most = options.most ?? MOST;
   const root = join(workDir, 'scratch');
   const entries = new Map<string, Entry>();

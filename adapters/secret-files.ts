@@ -6,7 +6,7 @@ import { join } from 'node:path';
  * Writes texts to files without a name: each is unlinked before its first byte, so that no credential is left in the folder,
  * not even by a kill. A child reads descriptor N as `/dev/fd/N`, on Linux repeatedly, which a pipe does not allow.
  */
-export async function withUnnamedFiles<Result>(
+export async function withSecretFiles<Result>(
   folder: string,
   texts: readonly string[],
   work: (descriptors: readonly number[]) => Promise<Result>,
