@@ -128,12 +128,12 @@ module.exports = {
       name: 'adapters-stand-apart',
       severity: 'error',
       comment:
-        'an adapter is one outside thing (a file, or a folder); shared are command, private-folder, unnamed-files, credentials, OCI layouts and what these read',
+        'an adapter is one outside thing (a file, or a folder); shared are command, private-folder, secret-files, credentials, OCI layouts and what these read',
       from: { path: '^adapters/([^/.]+)' },
       to: {
         path: '^adapters/',
         pathNot: [
-          '^adapters/(command|private-folder|unnamed-files|credentials|docker-config|oci-layout)\\.ts$',
+          '^adapters/(command|private-folder|secret-files|credentials|docker-config|oci-layout)\\.ts$',
           '^adapters/$1[/.]',
         ],
       },

@@ -1,11 +1,11 @@
 import type { Buildctl } from '../adapters/buildctl.js';
 import type { Cosign, Trust } from '../adapters/cosign.js';
 import type { DigestMemory } from '../adapters/digest-memory.js';
+import type { FolderCache } from '../adapters/folder-cache.js';
 import type { ImageLayers } from '../adapters/image-layers.js';
 import type { OciLayouts } from '../adapters/oci-layout.js';
 import type { Regctl } from '../adapters/regctl.js';
 import type { RegistryReader } from '../adapters/registry.js';
-import type { Scratch } from '../adapters/scratch.js';
 import type { Syft } from '../adapters/syft.js';
 import type { UsageOracle } from '../adapters/usage-oracle.js';
 import type { PolicySource } from '../domain/durable/messages.js';
@@ -26,7 +26,7 @@ export interface Dependencies {
   readonly buildctl: Buildctl;
   readonly layouts: OciLayouts;
   readonly layers: ImageLayers;
-  readonly scratch: Scratch;
+  readonly scratch: FolderCache;
   readonly resources: TransformResources;
   readonly cosign: Cosign;
   readonly memory: DigestMemory;

@@ -7,11 +7,10 @@ import { layerTar } from './buildctl/layer-tar.js';
 import { runCommand } from './command.js';
 import { inPrivateFolder } from './private-folder.js';
 
-/** One platform of a rebuild. Everything comes from folders and goes to one: BuildKit itself meets no registry. */
+/** The build of one platform, from folders to a folder: BuildKit itself meets no registry. */
 export interface BuildRequest {
   /** What `FROM base` means: the image's manifest in an OCI layout. */
   readonly base: { readonly layout: string; readonly manifest: Digest };
-  /** `os/architecture[/variant]`. */
   readonly platform: string;
   readonly dockerfile: string;
   /** The archives that it adds, by file name, each with the files in it. */
@@ -28,20 +27,17 @@ export interface Buildctl {
    * @throws HoubaError `BuilderUnavailable` (retryable), `BuildFailed`, `ToolFailed`, `ToolMissing`; the signal's reason
    */
   build(request: BuildRequest, signal: AbortSignal): Promise<void>;
-  /** That the daemon answers. @throws HoubaError `BuilderUnavailable` */
+  /** @throws HoubaError `BuilderUnavailable` when the daemon does not answer */
   ping(signal?: AbortSignal): Promise<void>;
 }
 
 export interface BuildctlOptions {
-  /** Absolute path. */
   readonly program: string;
   /** Of the daemon, `unix:///run/buildkit/buildkitd.sock`; null: buildctl's own default. */
   readonly address: string | null;
   /** The folder with the CA of a daemon behind TLS, and this client's certificate and key; null: no TLS. */
   readonly tlsDir?: string | null;
-  /** Where the private folder of each call is made. */
   readonly workDir: string;
-  /** What the program inherits: `PATH`, proxies, CA bundles. No credential is among it, and none is needed. */
   readonly environment: Readonly<Record<string, string>>;
   /** Is told what BuildKit reports while it builds, line by line. */
   readonly onLine?: (line: string) => void;
@@ -52,8 +48,8 @@ export interface BuildctlOptions {
 }
 
 /**
- * The daemon keeps what it had received of a base when a build was cut off, and cannot go on from there (v0.30.0). It forgets
- * it within minutes, or when it is told to clean up.
+ * After a build was cut off, the daemon keeps the part of a base that it had received and cannot resume it (v0.30.0). It
+ * forgets it within minutes, or when it is told to prune.
  */
 const HALF_A_BASE = /unsupported offset/;
 
@@ -83,7 +79,7 @@ export function createBuildctl(options: BuildctlOptions): Buildctl {
       await runCommand({
         file: options.program,
         args: [...daemon, ...args],
-        // Without a Docker configuration of its own it would offer the daemon the logins of whoever runs the worker (S6).
+        // Without a Docker configuration of its own it would offer the daemon the logins of whoever runs the worker.
         env: { ...options.environment, HOME: folder, DOCKER_CONFIG: folder },
         ...(cwd === undefined ? {} : { cwd }),
         timeoutMs,
@@ -98,7 +94,7 @@ export function createBuildctl(options: BuildctlOptions): Buildctl {
     }
   }
 
-  /** Tells what buildctl says last, which is what went wrong; before it comes what went well. */
+  /** Shortens the failure to the last lines of buildctl, which say what went wrong. */
   function explained(cause: HoubaError): HoubaError {
     const { code, facts } = cause;
     const said = cause.message.split(/(?:: | \| )error: /).at(-1);
@@ -148,7 +144,7 @@ export function createBuildctl(options: BuildctlOptions): Buildctl {
           await call(building);
         } catch (error) {
           if (!(error instanceof HoubaError && HALF_A_BASE.test(error.message))) throw error;
-          // Cleans up what belongs to nothing; no record of the cache has this id.
+          // Prunes only what belongs to nothing: no record of the cache has this id.
           await call({ args: ['prune', '--filter=id==none'], folder, timeoutMs: CLEANING_TIMEOUT_MS, signal });
           await call(building);
         }
@@ -167,7 +163,7 @@ async function writeContext(folder: string, { dockerfile, layers }: BuildRequest
   for (const [name, files] of layers) await writeFile(join(folder, name), await layerTar(files));
 }
 
-/** What is said of the connection comes first: a build that breaks off with it may be tried again. */
+/** Connection errors are looked for first: a build that they broke off may be tried again. */
 function classify(stderr: string): ErrorCode | null {
   if (
     /code = Unavailable|failed to dial|connection (refused|reset)|no such host|error reading (from server|server preface)/.test(
@@ -183,7 +179,6 @@ function classify(stderr: string): ErrorCode | null {
   return /failed to solve/.test(stderr) ? 'BuildFailed' : null;
 }
 
-/** Hands on whole lines, of what comes in pieces. */
 function splitLines(onLine: (line: string) => void): { take(chunk: string): void; end(): void } {
   let rest = '';
   const tell = (line: string) => {

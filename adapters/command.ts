@@ -5,23 +5,20 @@ import { type ErrorCode, HoubaError } from '../domain/errors.js';
 import { escapeControls } from '../domain/text/escape.js';
 
 export interface CommandOptions {
-  /** Absolute path of the program. */
   readonly file: string;
-  /** Handed over as they are: there is no shell (conventions S9). Never a credential (S6). */
+  /** Handed over as they are, without a shell; never a credential (docs/rules/security.md#programs-get-lists-not-lines). */
   readonly args: readonly string[];
   readonly input?: string | Uint8Array;
-  /** The whole environment of the child; nothing is inherited (S6). */
+  /** The whole environment of the child; nothing is inherited. */
   readonly env: Readonly<Record<string, string>>;
   readonly timeoutMs: number;
   readonly signal?: AbortSignal | undefined;
   readonly cwd?: string;
   /** Open files that the child gets as its descriptors 3, 4 and so on. */
   readonly descriptors?: readonly number[];
-  /** Called with each piece of standard output as it comes. */
   readonly onStdout?: (chunk: string) => void;
-  /** The same of standard error, where some programs write their progress. */
   readonly onStderr?: (chunk: string) => void;
-  /** Texts that must not be seen in an error, such as the password in the child's configuration. */
+  /** Texts that no error may quote, such as the password in the child's configuration. */
   readonly secrets?: readonly string[];
   /** The code of a non-zero exit, from what the program said; null: `ToolFailed`. */
   readonly classify?: (stderr: string, exitCode: number) => ErrorCode | null;
@@ -37,11 +34,9 @@ const GRACE_MS = 5000;
 const STDERR_TAIL = 2048;
 
 /**
- * Runs one program to its end. The only place that spawns a process.
- *
- * The child leads a process group of its own, and cancellation or timeout ends the whole group (SIGTERM, 5 s, SIGKILL);
- * nothing of the group outlives the child. execa's own `cancelSignal` ends the child alone and then waits for whoever still
- * holds its output (guide, section 4).
+ * Runs one program to its end. The only place that spawns a process. The child leads a process group of its own, and
+ * cancellation or timeout ends the whole group (SIGTERM, 5 s, SIGKILL); nothing of the group outlives the child. execa's own
+ * `cancelSignal` ends the child alone and then waits for whoever still holds its output.
  * @throws the signal's reason when cancelled; HoubaError `ToolMissing`, `ToolFailed`, or what `classify` says
  */
 export async function runCommand(options: CommandOptions): Promise<CommandResult> {
@@ -58,7 +53,7 @@ export async function runCommand(options: CommandOptions): Promise<CommandResult
     stripFinalNewline: false,
     maxBuffer: LARGEST_OUTPUT,
     ...(options.input === undefined ? {} : { input: options.input }),
-    // Any number will do; the types know 3 to 9.
+    // Any number of descriptors works; the types know 3 to 9.
     stdio: [options.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe', ...((options.descriptors ?? []) as 3[])],
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
   });
@@ -81,7 +76,7 @@ export async function runCommand(options: CommandOptions): Promise<CommandResult
   clearTimeout(timer);
   signal?.removeEventListener('abort', end);
   await ending;
-  // What it has started and left running.
+  // Descendants that it left running.
   killGroup(child.pid, 'SIGKILL');
   untrack(child.pid);
 
@@ -109,8 +104,8 @@ export function killLiveCommands(): void {
 }
 
 /**
- * The last 2 KB of what a program said, fit for a log, a report or a history: one line, control characters escaped (S9),
- * credentials cut out (S6).
+ * Makes the last 2 KB of what a program said fit for a log, a report or a history: one line, control characters escaped,
+ * credentials cut out (docs/rules/security.md#untrusted-text-is-data).
  */
 export function quoteTail(text: string, secrets: readonly string[] = []): string {
   let quoted = text;

@@ -13,12 +13,11 @@ import { runCommand } from './command.js';
 import { readKeyFile } from './cosign/key-file.js';
 import { inPrivateFolder } from './private-folder.js';
 
-/** Whose signatures count. */
 export type Trust =
   | { readonly publicKey: string /* PEM */ }
   | { readonly identity: string | null; readonly identityRegexp: string | null; readonly issuer: string };
 
-/** Signs and judges signatures. It is handed bytes and never meets a registry (architecture, "Signing meets no upstream"). */
+/** Signs statements and verifies signatures of bytes at hand (docs/rules/evidence.md#signing-meets-no-upstream). */
 export interface Cosign {
   /**
    * Signs an in-toto statement as configured.
@@ -26,10 +25,7 @@ export interface Cosign {
    * @throws HoubaError `ConfigInvalid`, `Unauthorized`, `SignatureInvalid`; `ToolFailed` when a service cannot be reached
    */
   signStatement(statement: Uint8Array, signal?: AbortSignal): Promise<Uint8Array>;
-  /**
-   * The predicate, when the bundle is valid, of this type, and speaks of this digest; else why not.
-   * @throws HoubaError when that cannot be found out
-   */
+  /** The predicate of a valid bundle of this type about this digest; else why not. @throws HoubaError when it cannot be verified */
   verifyBundle(
     bundle: Uint8Array,
     claim: { readonly digest: Digest; readonly predicateType: string },
@@ -46,8 +42,8 @@ export interface Cosign {
     signal?: AbortSignal,
   ): Promise<{ readonly valid: boolean; readonly reason: string }>;
   /**
-   * PEM of a key reference: PEM itself, a file (a public key, or a private one of cosign's), or the address of a key
-   * service. Not for a file that a policy names, nor for an address before it was looked at: cosign reads from any.
+   * PEM of a key reference: PEM itself, a file (a public key, or a private one of cosign's), or the address of a key service.
+   * Not for a file that a policy names, nor for an address before it was looked at: cosign reads from any.
    * @throws HoubaError `ConfigInvalid`; `ToolFailed` when a key service does not answer
    */
   publicKey(ref: string, signal?: AbortSignal): Promise<string>;
@@ -59,14 +55,12 @@ export interface Cosign {
 }
 
 export interface CosignOptions {
-  /** Absolute path. */
   readonly program: string;
   readonly attest: SigningSettings & { readonly keyRef: string };
   /** Where the private folder of each call is made: its home, and what it reads and writes. */
   readonly workDir: string;
   /** What the program inherits, and what signing needs: `COSIGN_PASSWORD`, an identity token, what a key service asks for. */
   readonly environment: Readonly<Record<string, string>>;
-  /** Values of the environment that no error may quote. */
   readonly secrets: readonly string[];
   /** Keeps the trusted root of the public services between calls. */
   readonly cacheDir: string;
@@ -76,7 +70,7 @@ export interface CosignOptions {
 
 const TIMEOUT_MS = 5 * 60_000;
 
-/** All that is needed where nothing is signed (S6). */
+/** The variables that a call gets which signs nothing. */
 const HARMLESS = /^(PATH|https?_proxy|no_proxy|ssl_cert_file|ssl_cert_dir)$/i;
 
 export function createCosign(options: CosignOptions): Cosign {
@@ -133,7 +127,7 @@ export function createCosign(options: CosignOptions): Cosign {
         args.push(`--trusted-root=${plan.trustedRoot.path}`);
       }
       if (attest.signer !== 'keyless') args.push(`--key=${attest.keyRef}`);
-      // By a file: with a token in its environment cosign first looks whether it runs in some cloud.
+      // By a file: with a token in its environment cosign first probes for clouds.
       else if (identityToken !== '') args.push(`--identity-token=${await put('token', identityToken)}`);
       await call(folder, { args, environment: signing, classify: classifySigning, signal });
       return readFile(join(folder, 'bundle.json')).catch((cause) => {
@@ -166,7 +160,7 @@ export function createCosign(options: CosignOptions): Cosign {
       return judge(folder, args, signal);
     });
     if (reason !== null) return refuse(reason);
-    // cosign has checked both; whoever reads the bundle with other eyes must see the same (S3).
+    // cosign has checked both; every other parser must read the same (docs/rules/registry-access.md#no-double-meaning).
     const statement = statementIn(bundle);
     const named = statement?.subject.some(({ digest }) => digest[algorithm] === hex);
     if (statement?.predicateType !== claim.predicateType || named !== true) {
@@ -197,7 +191,6 @@ export function createCosign(options: CosignOptions): Cosign {
     return { valid: reason === null, reason: reason ?? '' };
   }
 
-  /** @returns what is wrong; null: nothing */
   async function judge(folder: string, args: readonly string[], signal: AbortSignal | undefined) {
     try {
       await call(folder, { args, environment: harmless, classify: classifyVerifying, signal });
@@ -319,8 +312,8 @@ function classifyKey(stderr: string): ErrorCode | null {
 }
 
 /**
- * Only at its start does cosign reach for anything outside, the public trusted root. What it says later may quote the
- * bundle, and whoever wrote that must not be able to pass off a bad signature as a failure of ours.
+ * Only at its start does cosign reach for anything outside, the public trusted root. What it says later may quote the bundle,
+ * and whoever wrote that must not be able to pass off a bad signature as a failure of ours.
  */
 function classifyVerifying(stderr: string): ErrorCode | null {
   if (/^Error: setting trusted material: getting trusted root from TUF/m.test(stderr)) return null;
@@ -328,7 +321,6 @@ function classifyVerifying(stderr: string): ErrorCode | null {
   return 'SignatureInvalid';
 }
 
-/** What to do, by what cosign said. */
 const HINTS: readonly (readonly [RegExp, string])[] = [
   [/decrypt|encrypted/, 'set COSIGN_PASSWORD to the password of the key'],
   [/unrecognized scheme/, 'a key service needs its plugin, sigstore-kms-<name>, on the PATH of the worker'],
@@ -341,12 +333,10 @@ const HINTS: readonly (readonly [RegExp, string])[] = [
   [/failed to verify|threshold not met/, 'HOUBA_ATTEST_TRUSTED_ROOT does not belong to the services that were asked'],
 ];
 
-/** The same failure, in fewer words and with what to do about it. */
 function explained(error: HoubaError): HoubaError {
   const [, start = '', said = ''] = /^(.*?exit \d+): (.*)$/s.exec(error.message) ?? [];
   if (start === '') return error;
   const core = /(?:^|\| |\s)Error: (.*?)(?: \| |$)/s.exec(said)?.[1] ?? said;
-  // What is tried again needs no advice.
   const hint = error.code === 'ToolFailed' ? undefined : HINTS.find(([pattern]) => pattern.test(core))?.[1];
   const message = error.code === 'SignatureInvalid' ? core : `${start}: ${core}`;
   return new HoubaError(error.code, message, {

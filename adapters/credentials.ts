@@ -3,7 +3,7 @@ import { type AmbientOptions, ambientCredentials, type Credentials } from './doc
 
 export type { Credentials } from './docker-config.js';
 
-/** A roster entry with what it takes to talk to the registry. Never leaves the process (conventions S6). */
+/** A roster entry with its credentials and CA. Never leaves the process. */
 export interface RegistryAccess extends RosterEntry {
   /** Both or neither. */
   readonly username: string | null;
@@ -43,7 +43,7 @@ export function createCredentialSource(options: CredentialOptions): CredentialSo
     if (known !== undefined && now() < known.until) return known.answer;
     const answer = ambientCredentials(host, options);
     asked.set(host, { answer, until: now() + KEPT_MS });
-    // A failure is not an answer to keep.
+    // Failures are not cached.
     answer.catch(() => asked.delete(host));
     return answer;
   }

@@ -36,26 +36,24 @@ export interface DocumentPlace {
 }
 
 /**
- * Remembers by digest what was read before, so that a run with nothing to do needs one HEAD per tag and side. It is
- * never the truth: it may be lost at any time, `--recheck` passes it by, and audit does not read it.
+ * Caches by digest what was read before, so that a run with nothing to do needs one HEAD per tag and side. It may be lost at
+ * any time; `--recheck` and audit do not read it.
  */
 export interface DigestMemory {
   facts(repository: Repository, digest: Digest): DigestFacts | undefined;
   rememberFacts(repository: Repository, digest: Digest, facts: DigestFacts): void;
-  /** The repositories of a host of which anything is remembered. */
   repositories(host: string): Repository[];
   document(content: string, format: SbomFormat): DocumentPlace | undefined;
   rememberDocument(content: string, format: SbomFormat, place: DocumentPlace): void;
   close(): void;
 }
 
-/** Of what is remembered; a memory of another shape is not read. */
+/** Version of the format; a file of another version is not read. */
 const SHAPE = 3;
 
 /**
- * A file of one JSON pair a line, only ever appended to; several workers may share it. Lines that cannot be read are
- * passed over, as after a crash in the middle of one.
- *
+ * Opens the cache: a file of one JSON pair a line, only ever appended to; several workers may share it. Unreadable lines, as a
+ * crash leaves them, are skipped.
  * @param directory created when missing
  * @param variety sets memories apart that read the same digests differently, as with another label prefix
  */
@@ -97,7 +95,7 @@ function repositoriesIn(keys: Iterable<string>, host: string): Repository[] {
   return [...paths].map((path) => ({ host, path }));
 }
 
-/** Values stay JSON text: a hundred thousand of them are cheap to hold and each is parsed only when asked for. */
+/** Values stay JSON text until asked for: a hundred thousand of them are cheap to hold. */
 function load(file: string): Map<string, string> {
   const entries = new Map<string, string>();
   let lines: string[];

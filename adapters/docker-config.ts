@@ -29,8 +29,8 @@ export interface AmbientOptions {
 }
 
 /**
- * Credentials from Docker's `config.json`, then from the containers `auth.json` files; the first that has any wins.
- * Within a file: the host's own helper, the general store, what is written in the file.
+ * Credentials from Docker's `config.json`, then from the containers `auth.json` files; the first that has any wins. Within a
+ * file: the host's own helper, the general store, what is written in the file.
  * @throws HoubaError `ConfigInvalid`, `ToolMissing`, `ToolFailed`
  */
 export async function ambientCredentials(host: string, options: AmbientOptions): Promise<Credentials | null> {
@@ -48,7 +48,7 @@ export async function ambientCredentials(host: string, options: AmbientOptions):
   return null;
 }
 
-/** Docker keeps Docker Hub under this name, in files and in credential helpers (conventions C13). */
+/** The name of Docker Hub in Docker's files and credential helpers. */
 const DOCKER_HUB_KEY = 'https://index.docker.io/v1/';
 const DOCKER_HUB_HOSTS: ReadonlySet<string> = new Set(['docker.io', 'index.docker.io', 'registry-1.docker.io']);
 
@@ -69,7 +69,7 @@ const AuthFile = z.object({
 });
 type AuthFile = z.infer<typeof AuthFile>;
 
-/** null: there is no such file. What is in it never gets into an error. */
+/** null: there is no such file. No error quotes its content. */
 async function readAuthFile(path: string): Promise<AuthFile | null> {
   let text: string;
   try {
@@ -117,7 +117,7 @@ const HelperAnswer = z.object({ Username: z.string(), Secret: z.string() });
 /** Asks `docker-credential-<helper>`; null: it has nothing for this host. */
 async function askHelper(helper: string, host: string, options: AmbientOptions): Promise<Credentials | null> {
   const program = `docker-credential-${helper}`;
-  // The name comes from a file and becomes one of a program (conventions S12).
+  // The name comes from a file and becomes one of a program.
   if (!/^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(helper)) {
     throw new HoubaError('ConfigInvalid', `${JSON.stringify(helper.slice(0, 100))} is not a credential helper's name`);
   }
@@ -151,7 +151,7 @@ async function askHelper(helper: string, host: string, options: AmbientOptions):
   return Username === '<token>' ? { identityToken: Secret } : { username: Username, password: Secret };
 }
 
-/** Cloud helpers need the cloud's own variables; ours, which hold the roster's passwords, are no business of theirs. */
+/** Leaves out houba's own variables, which hold passwords; cloud helpers need the cloud's. */
 function helperEnvironment(environment: AmbientOptions['environment']): Record<string, string> {
   const child: Record<string, string> = {};
   for (const [name, value] of Object.entries(environment)) {

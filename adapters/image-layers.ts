@@ -7,16 +7,15 @@ import type { Digest } from '../domain/digest.js';
 import { HoubaError } from '../domain/errors.js';
 import { refuseForeignLayers } from '../domain/manifest.js';
 import { createImageFiles, type ImageFiles } from '../domain/transform/image-files.js';
+import { createUnzstd } from './image-layers/decompress-zstd.js';
 import { createFileTree, type FileTree } from './image-layers/file-tree.js';
-import { createUnzstd } from './image-layers/unzstd.js';
 import { blobPath, readConfig, readManifest } from './oci-layout.js';
 
-/** Looks into the layers of an image without unpacking them to disk. */
+/** Reads the layers of an image without unpacking them to disk. */
 export interface ImageLayers {
   /**
-   * The root file system of an image in an OCI layout, as its layers make it one upon the other: every file, directory and
-   * link there is, and the contents of those wanted.
-   *
+   * Reads the root file system of an image in an OCI layout, its layers applied in order: every file, directory and link, and
+   * the contents of those wanted.
    * @param manifest of one platform's image
    * @param wanted absolute paths; links are followed; one that ends in `/` means the files directly in that directory
    * @throws HoubaError `Unsupported` when a layer cannot be read, or holds more than is looked at; the signal's reason
@@ -25,15 +24,12 @@ export interface ImageLayers {
 }
 
 export interface ImageLayersLimits {
-  /** Entries of all layers. */
   readonly entries: number;
   /** Bytes of all layers, unpacked. */
   readonly unpacked: number;
-  /** Bytes of all layers that are no content of files: what says which files there are, which takes time to read. */
+  /** Bytes of all layers that are headers, not content: they take time to read. */
   readonly headers: number;
-  /** Bytes of one wanted file. */
   readonly file: number;
-  /** Bytes of all wanted files. */
   readonly files: number;
 }
 
@@ -83,7 +79,7 @@ interface Reading {
   readonly signal: AbortSignal;
 }
 
-/** First pass: what there is. */
+/** First pass: the names. */
 async function readTree(reading: Reading): Promise<FileTree> {
   const tree = createFileTree();
   const left = { entries: reading.most.entries, bytes: reading.most.unpacked, headers: reading.most.headers };
@@ -98,7 +94,7 @@ async function readTree(reading: Reading): Promise<FileTree> {
   return tree;
 }
 
-/** Names with control characters, and longer than any, are of no use to a transform; they are not even looked at. */
+/** Entries with control characters in their names, or names too long, are skipped. */
 function isUsable(header: Header): boolean {
   return [header.name, linkOf(header)].every((text) => text.length <= LONGEST_NAME && !/\p{Cc}/u.test(text));
 }
@@ -121,12 +117,11 @@ function addEntry(tree: FileTree, header: Header, content: { layer: number; ordi
       tree.hardLink(header.name, layer, linkOf(header));
       break;
     default:
-      // Devices and the like hide what was there, and are nothing that a transform reads.
+      // Devices and the like hide what was there; no transform reads them.
       tree.remove(header.name);
   }
 }
 
-/** Its type says that there always is one. */
 function linkOf({ linkname }: { readonly linkname: string | null }): string {
   return linkname ?? '';
 }
@@ -175,8 +170,8 @@ type Entry = TarReader extends AsyncIterable<infer Source> ? Source : never;
 type Visit = (entry: Entry, ordinal: number) => 'go on' | 'enough' | Promise<'go on' | 'enough'>;
 
 /**
- * Visits the entries of a layer in their order. What the visitor throws comes out as it is. A layer that is visited to its end
- * has turned out to be what the configuration says (conventions S2): whoever runs the image sees the same.
+ * Visits the entries of a layer in their order, and checks at its end that it has the digest that the configuration names
+ * (docs/rules/registry-access.md#bytes-are-hashed-where-they-are-read).
  */
 async function forEachEntry(
   { layout, signal, most }: Reading,
@@ -224,9 +219,8 @@ async function forEachEntry(
 }
 
 /**
- * A reader of archives, also of those older than POSIX, which name no format. Headers for all entries at once have no meaning
- * to it, as they have none to runtimes (Go, archive/tar): tar-stream would take names from them, and copy all they hold for
- * each entry, which made seconds of each one.
+ * Opens a tar reader that also takes archives older than POSIX. It ignores global headers, as runtimes do (Go, archive/tar):
+ * tar-stream would take names from them and copy them for each entry, which took seconds each.
  */
 function openTar(): TarReader {
   const reader = extract({ allowUnknownFormat: true } as Parameters<typeof extract>[0]);
@@ -234,7 +228,7 @@ function openTar(): TarReader {
   return reader;
 }
 
-/** By the first bytes, as BuildKit does it: what a manifest calls a layer is not always what it is. */
+/** Chooses by the first bytes, as BuildKit does: media types of layers can be wrong. */
 async function unpackerFor(layout: string, layer: Layer): Promise<Duplex[]> {
   let first: Buffer = Buffer.alloc(0);
   for await (const chunk of createReadStream(blobPath(layout, layer.digest), { end: 3 })) first = chunk;

@@ -18,7 +18,6 @@ import { jsonOrNull } from '../domain/text/json.js';
 import { settleHistory } from './oci-layout/history.js';
 import { hasOnBuild } from './oci-layout/on-build.js';
 
-/** A manifest or an index in a layout. */
 export interface LayoutManifest {
   readonly digest: Digest;
   readonly mediaType: string;
@@ -30,13 +29,13 @@ export interface LayoutManifest {
 export interface LayoutConfig {
   /** As written; null when absent. */
   readonly created: string | null;
-  /** Whether the image has something done to whatever is built upon it (`ONBUILD`). */
+  /** Whether the image has `ONBUILD` instructions. */
   readonly hasOnBuild: boolean;
   /** What each layer is once it is unpacked; texts that are no digests as they stand there. */
   readonly diffIds: readonly string[];
 }
 
-/** What BuildKit wrote: the image of one platform, and what it says about how it made it. */
+/** What BuildKit wrote: the image of one platform, and its provenance. */
 export interface BuildOutput {
   readonly image: LayoutManifest;
   readonly provenance: {
@@ -47,8 +46,8 @@ export interface BuildOutput {
 }
 
 /**
- * OCI layouts: folders that hold manifests and blobs by digest. What is read is checked against its digest (conventions
- * S2), and no path is made of anything but a digest (S12).
+ * Reads and writes OCI layouts: folders that hold manifests and blobs by digest. What is read is checked against its digest,
+ * and a path is made of a digest only (docs/rules/security.md#paths-come-from-digests).
  */
 export interface OciLayouts {
   /** @throws HoubaError `NotFound`, `DigestMismatch`, `Unsupported` */
@@ -57,7 +56,7 @@ export interface OciLayouts {
   readConfig(layout: string, image: Digest): Promise<LayoutConfig>;
   /** @throws HoubaError `ToolFailed` when it is not the one image with its provenance that was asked for */
   readBuild(layout: string): Promise<BuildOutput>;
-  /** Makes what BuildKit wrote independent of what it had built before. Done again it changes nothing. */
+  /** Makes the image independent of BuildKit's cache (`settleHistory`). Idempotent. */
   settleBuild(layout: string, base: { readonly layout: string; readonly manifest: Digest }): Promise<void>;
   /** Puts a manifest beside the others, to be found by its digest alone. */
   writeManifest(layout: string, bytes: Uint8Array): Promise<Digest>;
@@ -72,7 +71,6 @@ export function createOciLayouts(): OciLayouts {
   return { readManifest, readConfig, readBuild, settleBuild, writeManifest };
 }
 
-/** Where a blob of a layout lies. */
 export function blobPath(layout: string, digest: Digest): string {
   const [algorithm = '', hex = ''] = digest.split(':');
   return join(layout, 'blobs', algorithm, hex);

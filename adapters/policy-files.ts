@@ -6,19 +6,18 @@ import { compareText } from '../domain/text/compare-text.js';
 import { aboutFile, parsePolicy, type ReadPolicy } from './policy-files/document.js';
 import { findPolicyFiles, readPolicyText } from './policy-files/find.js';
 
-/** A policy and the file it was read from. */
 export interface PolicyFile {
   readonly file: string;
   readonly policy: MirrorPolicy;
 }
 
-/** Of one file: a hundred say enough. */
+/** Reported of one file. */
 const MOST_ISSUES = 100;
 
 /**
- * Reads every `.yml` and `.yaml` below a folder, or one file of any name, in sorted path order (section 2.1), and reports
- * everything that is wrong with all of them together.
- * @throws HoubaError `ConfigInvalid` when there is nothing to read (L30)
+ * Reads every `.yml` and `.yaml` below a folder, or one file of any name, in sorted path order, and reports everything that is
+ * wrong with all of them together.
+ * @throws HoubaError `ConfigInvalid` when there is nothing to read (docs/rules/policy.md#nothing-to-read-is-an-error)
  * @throws PolicySetInvalid with each mistake's file, line and column
  */
 export async function readPolicyFiles(path: string): Promise<PolicyFile[]> {
@@ -48,7 +47,7 @@ async function readPolicy(
   return parsePolicy(file, text);
 }
 
-/** Policy names are the key of ownership, shards and workflow ids, so they are unique in a set (L9). */
+/** Finds names that two policies share; the name is the key of ownership, shards and workflow ids. */
 function sharedNames(read: readonly ReadPolicy[]): PolicyIssue[] {
   const first = new Map<string, string>();
   return read.flatMap(({ file, name, locate }) => {
@@ -63,7 +62,10 @@ function sharedNames(read: readonly ReadPolicy[]): PolicyIssue[] {
   });
 }
 
-/** Destinations that are one repository whatever the roster says (section 2.4); the rest is seen when it is known. */
+/**
+ * Finds repositories that two policies write to, as far as they show without the roster
+ * (docs/rules/policy.md#a-repository-belongs-to-one-policy).
+ */
 function sharedRepositories(read: readonly ReadPolicy[]): PolicyIssue[] {
   const entries = read.flatMap((source) => {
     if (source.policy === null) return [];

@@ -3,7 +3,6 @@ import { HoubaError } from '../domain/errors.js';
 import { runCommand } from './command.js';
 
 export interface ProgramQuestion {
-  /** Absolute path of the program. */
   readonly file: string;
   readonly versionArgs: readonly string[];
   /** A regular expression whose first group is the version. Default: the first `1.2.3` in the answer. */
@@ -28,7 +27,7 @@ export async function readProgramVersion(question: ProgramQuestion): Promise<str
   return new RegExp(question.versionPattern ?? ANY_VERSION).exec(`${stdout}\n${stderr}`)?.[1] ?? null;
 }
 
-/** Whether a version is older than the oldest that is safe to use (conventions S16); an unknown one counts as older. */
+/** Whether a version is older than its floor (docs/rules/security.md#outside-programs-have-a-floor); an unknown one is. */
 export function isBelowFloor(version: string | null, floor: string): boolean {
   const [is, least] = [coerce(version), coerce(floor)];
   if (least === null) throw new HoubaError('Internal', `not a version: ${JSON.stringify(floor)}`);

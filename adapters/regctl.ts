@@ -7,9 +7,9 @@ import { rosterByHost } from '../domain/roster.js';
 import { runCommand } from './command.js';
 import type { CredentialSource, RegistryAccess } from './credentials.js';
 import { inPrivateFolder } from './private-folder.js';
-import { withUnnamedFiles } from './unnamed-files.js';
+import { withSecretFiles } from './secret-files.js';
 
-/** What happened to something that was to be deleted; a registry may offer no deletion at all. */
+/** The result of a deletion; a registry may support none. */
 export type Deletion = 'deleted' | 'absent' | 'unsupported';
 
 export interface Artifact {
@@ -19,22 +19,21 @@ export interface Artifact {
   readonly file?: { readonly bytes: Uint8Array; readonly mediaType: string };
 }
 
-/** One manifest of a repository, with all it names. */
 export interface PinnedImage {
   readonly repository: Repository;
   readonly digest: Digest;
 }
 
 export interface CopyOptions {
-  /** What the manifest refers to: it is put again if it is there, so that it is in the list of referrers afterwards. */
+  /** The manifest is put again when it is there, so that the list of referrers of the subject names it. */
   readonly subject?: Digest;
 }
 
-/** The writes that houba makes through regctl. Each throws a `HoubaError` with the code of what the registry said. */
+/** Writes to registries. Each method throws a `HoubaError` with the code of what the registry said. */
 export interface Regctl {
   /**
-   * Copies one manifest and all it names, byte for byte, to the same digest: an index with all its children, never what
-   * refers to it. Costs one HEAD when it is there already.
+   * Copies one manifest and all it names, byte for byte, to the same digest: an index with all its children, never what refers
+   * to it. Costs one HEAD when it is there already.
    */
   copyImage(source: PinnedImage, destination: Repository, options?: CopyOptions, signal?: AbortSignal): Promise<void>;
   /** Copies one manifest and all it names out of a registry, into an OCI layout in this folder, which exists. */
@@ -69,20 +68,17 @@ export interface Regctl {
 }
 
 export interface RegctlOptions {
-  /** Absolute path. */
   readonly program: string;
   readonly access: ReadonlyMap<string, RegistryAccess>;
   readonly credentials: CredentialSource;
-  /** Where the private configuration of each call is made. */
   readonly workDir: string;
-  /** What the program inherits: `PATH`, proxies, CA bundles. */
   readonly environment: Readonly<Record<string, string>>;
   /** Of one call but a copy, in milliseconds. Default: 5 minutes. */
   readonly timeoutMs?: number;
 }
 
 const TIMEOUT_MS = 5 * 60_000;
-/** A copy may move gigabytes (guide, section 4). */
+/** A copy may move gigabytes. */
 const COPY_TIMEOUT_MS = 30 * 60_000;
 const PRINT_DIGEST = '{{ .Manifest.GetDescriptor.Digest }}';
 
@@ -93,17 +89,16 @@ export function createRegctl(options: RegctlOptions): Regctl {
     readonly args: readonly string[];
     readonly hosts: readonly string[];
     readonly input?: string | Uint8Array;
-    /** Default: the folder of the process. */
     readonly cwd?: string;
     readonly timeoutMs?: number;
     readonly signal: AbortSignal | undefined;
   }
 
-  /** One call, with a configuration of its own that holds these hosts and nothing else (conventions S6). */
+  /** Runs regctl once, with a configuration of its own that holds these hosts and nothing else. */
   async function call(request: Call): Promise<string> {
     return inPrivateFolder(options.workDir, 'regctl', async (folder) => {
       const { config, secrets } = await configFor(request.hosts, options);
-      const { stdout } = await withUnnamedFiles(folder, [JSON.stringify(config)], (descriptors) =>
+      const { stdout } = await withSecretFiles(folder, [JSON.stringify(config)], (descriptors) =>
         runCommand({
           file: options.program,
           args: request.args,
@@ -124,9 +119,8 @@ export function createRegctl(options: RegctlOptions): Regctl {
   const writing = new Map<string, Promise<unknown>>();
 
   /**
-   * Where a registry has no referrers API, the list of referrers is a tag that regctl reads, changes and writes again: of two
-   * at once one would be lost, or the list would name for ever what was deleted meanwhile, and distribution refuses such a
-   * list. So the referrers of a subject are written one after another.
+   * Writes the referrers of a subject one after another. Without a referrers API their list is a tag that regctl reads and
+   * writes again: of two at once one would be lost, or the list would name what was deleted meanwhile.
    */
   function inTurn<Result>(
     repository: Repository,
@@ -152,8 +146,8 @@ export function createRegctl(options: RegctlOptions): Regctl {
   }
 
   /**
-   * Whether the registry refuses deletions outright, found out with a digest that is not there. There regctl would take a
-   * referrer from its fallback index while the referrer stays (seen with v0.11.7).
+   * Asks with an absent digest whether the registry deletes at all. Where it does not, regctl would take a referrer from its
+   * fallback index while the referrer stays (seen with v0.11.7).
    */
   async function canDelete(repository: Repository, signal: AbortSignal | undefined): Promise<boolean> {
     const nothing = digestOf(new TextEncoder().encode(`not in ${formatRepository(repository)}`));
@@ -234,12 +228,12 @@ export function createRegctl(options: RegctlOptions): Regctl {
   };
 }
 
-/** A manifest of the layout in the working directory: a folder's own name may hold what regctl refuses in a reference. */
+/** Names a manifest of the layout in the working directory: regctl refuses some folder names in a reference. */
 function hereBy(digest: Digest): string {
   return `ocidir://.@${digest}`;
 }
 
-/** The configuration of regctl: exactly these hosts, and nothing from Docker's files, which `credentials` has read. */
+/** The configuration of regctl: exactly these hosts, nothing from Docker's files. */
 async function configFor(
   names: readonly string[],
   options: RegctlOptions,

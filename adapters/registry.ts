@@ -18,7 +18,6 @@ export type { RegistryClientOptions as RegistryReaderOptions } from './registry/
 export interface ManifestHead {
   readonly digest: Digest;
   readonly mediaType: string;
-  /** Bytes, when the registry says. */
   readonly size: number | null;
 }
 
@@ -30,7 +29,6 @@ export interface Manifest {
 
 export interface ReferrerDescriptor {
   readonly digest: Digest;
-  /** Empty when there is none. */
   readonly artifactType: string;
   readonly mediaType: string;
   readonly size: number;
@@ -39,23 +37,23 @@ export interface ReferrerDescriptor {
 
 /**
  * Reads from registries over HTTP (distribution specification), and deletes tags. Everything read is checked against its digest
- * (conventions S2) and bounded (S3). Every method throws the signal's reason when it is aborted, and HoubaError with
- * `Unauthorized`, `Denied`, `RateLimited`, `RegistryUnavailable`, `DigestMismatch`, `Unsupported` or `ConfigInvalid`.
+ * and bounded (docs/rules/registry-access.md#everything-read-is-bounded).
+ * @throws the signal's reason when it is aborted; HoubaError `Unauthorized`, `Denied`, `RateLimited`, `RegistryUnavailable`,
+ * `DigestMismatch`, `Unsupported` or `ConfigInvalid`
  */
 export interface RegistryReader {
   /** Names that are no tags are left out. null: the registry does not know the repository; some say an empty list instead. */
   listTags(repository: Repository, signal?: AbortSignal): Promise<string[] | null>;
   /**
-   * One HEAD; a GET as well where the registry gives no digest. For thousands, let a few loops share the list: as many
-   * pending promises as tags cost a quarter of the time again.
+   * Sends one HEAD, and a GET where the registry gives no digest. For thousands, let a few loops share the list: a pending
+   * promise a tag costs a quarter of the time again.
    * @param reference a tag or a digest. null: absent
    */
   headManifest(repository: Repository, reference: string, signal?: AbortSignal): Promise<ManifestHead | null>;
   /** @param reference a tag or a digest. null: absent */
   getManifest(repository: Repository, reference: string, signal?: AbortSignal): Promise<Manifest | null>;
-  /** @throws also `NotFound` */
   getBlob(repository: Repository, digest: Digest, maxBytes: number, signal?: AbortSignal): Promise<Uint8Array>;
-  /** By the referrers API; where there is none, by the tag `sha256-<hex>` (conventions C17). */
+  /** By the referrers API, else by the tag `sha256-<hex>` (docs/rules/registry-access.md#referrers-have-two-homes). */
   listReferrers(
     repository: Repository,
     digest: Digest,
@@ -70,7 +68,7 @@ export interface RegistryReader {
   deleteTag(repository: Repository, tag: string, signal?: AbortSignal): Promise<boolean>;
   /** The paths of all repositories of a host that has a catalogue. */
   listRepositories(host: string, signal?: AbortSignal): Promise<string[]>;
-  /** That the registry answers and lets us in. */
+  /** @throws HoubaError when the registry does not answer or refuses the credentials */
   ping(host: string, signal?: AbortSignal): Promise<void>;
   /** Requests sent so far, by `METHOD host`, tokens and redirects included. */
   requestCounts(): ReadonlyMap<string, number>;
@@ -156,7 +154,6 @@ export function createRegistryReader(options: RegistryClientOptions): RegistryRe
     reference: string,
     signal: AbortSignal | undefined,
   ): Promise<Answer> {
-    // It becomes part of a URL (conventions S2).
     if (!isTag(reference) && !isDigest(reference)) {
       throw new HoubaError(
         'ReferenceInvalid',
@@ -217,7 +214,7 @@ export function createRegistryReader(options: RegistryClientOptions): RegistryRe
     return artifactType === undefined ? found : found.filter((referrer) => referrer.artifactType === artifactType);
   }
 
-  /** The index under the tag is written by clients, each in its own way: only the manifests it names are believed. */
+  /** Reads the manifests that the index under the tag names: clients write its other fields in different ways. */
   async function listReferrersByTag(
     repository: Repository,
     digest: Digest,

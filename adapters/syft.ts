@@ -9,15 +9,15 @@ import { rosterByHost } from '../domain/roster.js';
 import { runCommand } from './command.js';
 import type { CredentialSource, RegistryAccess } from './credentials.js';
 import { inPrivateFolder } from './private-folder.js';
+import { withSecretFiles } from './secret-files.js';
 import { withinFolderLimit } from './syft/folder-limit.js';
-import { withUnnamedFiles } from './unnamed-files.js';
 
 export interface Syft {
   /**
-   * Takes the inventory of one manifest (a platform's, not an index) in one scan for all formats (section 7.1).
+   * Takes the inventory of one manifest (a platform's, not an index) in one scan for all formats.
    * @returns the bytes of each document
-   * @throws HoubaError with the code of what the registry said, `Unsupported` when the layers are more than the disk may
-   * take, or `ToolFailed`, `ToolMissing`
+   * @throws HoubaError with the code of what the registry said, `Unsupported` when the layers are more than the disk may take,
+   * or `ToolFailed`, `ToolMissing`
    */
   scan(
     repository: Repository,
@@ -25,18 +25,15 @@ export interface Syft {
     formats: readonly SbomFormat[],
     signal?: AbortSignal,
   ): Promise<Map<SbomFormat, Uint8Array>>;
-  /** Asked once; for the annotations of a document; null when syft does not say (section 12). */
+  /** For the annotations of a document; null when syft does not say. */
   version(): Promise<string | null>;
 }
 
 export interface SyftOptions {
-  /** Absolute path. */
   readonly program: string;
   readonly access: ReadonlyMap<string, RegistryAccess>;
   readonly credentials: CredentialSource;
-  /** Where the private folder of each call is made: configuration, home and unpacked layers. */
   readonly workDir: string;
-  /** What the program inherits: `PATH`, proxies, CA bundles. */
   readonly environment: Readonly<Record<string, string>>;
   /** What one scan may take of the disk, in bytes: syft unpacks all layers, whatever they unpack to. */
   readonly mostDisk: number;
@@ -48,9 +45,8 @@ const TIMEOUT_MS = 10 * 60_000;
 const VERSION_TIMEOUT_MS = 30_000;
 
 /**
- * Four fifths of a scan of a small image is syft building its table of licenses, which only leaves garbage: collecting it
- * less often takes a sixth off the CPU time, for 75 MB more (measured with 1.54). The limit keeps a large image from
- * growing as freely. The documents are the same.
+ * Lets syft collect garbage less often: a sixth less CPU time for 75 MB more (measured with 1.54), as it builds a table of
+ * licenses each time. The limit bounds large images.
  */
 const COLLECT_LESS = { GOGC: '400', GOMEMLIMIT: '1GiB' };
 
@@ -69,7 +65,7 @@ export function createSyft(options: SyftOptions): Syft {
     return inPrivateFolder(options.workDir, 'syft', async (folder) => {
       const { config, docker, secrets } = await configFor(repository.host, options);
       const path = join(folder, 'syft.yaml');
-      // syft tells the format by the name. JSON is YAML, and quotes whatever a password may hold.
+      // syft tells the format by the name. JSON is YAML.
       await symlink('/dev/fd/3', path);
       await symlink('/dev/fd/4', join(folder, 'config.json'));
       const files = formats.map((format) => [format, join(folder, `sbom.${format}`)] as const);
@@ -95,7 +91,7 @@ export function createSyft(options: SyftOptions): Syft {
           secrets,
           classify,
         });
-      await withUnnamedFiles(folder, [JSON.stringify(config), JSON.stringify(docker)], (descriptors) =>
+      await withSecretFiles(folder, [JSON.stringify(config), JSON.stringify(docker)], (descriptors) =>
         withinFolderLimit({ folder, limit: options.mostDisk, tooMuch }, signal, (within) => run(descriptors, within)),
       );
       const documents = new Map<SbomFormat, Uint8Array>();

@@ -4,11 +4,11 @@ import { parseUsageAnswer, type UsageAnswer, type UsageQuestion, unknownUse } fr
 import { quoteTail, runCommand } from './command.js';
 import { inPrivateFolder } from './private-folder.js';
 
-/** The operator's own program that knows where images run (section 8.4). */
+/** Runs the operator's program that knows where images run (protocol: docs/oracles.md). */
 export interface UsageOracle {
   /**
-   * Asks once. Whatever goes wrong with the program (it is not there, fails, is late, or prints something else than an
-   * answer) is `unknown`, which means in use; the detail says what it was.
+   * Asks once. Any failure of the program is `unknown`, which means in use (docs/rules/purge.md#unknown-use-is-in-use); the
+   * detail says which.
    * @throws only the signal's reason, when cancelled
    */
   ask(question: UsageQuestion, signal?: AbortSignal): Promise<UsageAnswer>;
@@ -17,11 +17,8 @@ export interface UsageOracle {
 export interface UsageOracleOptions {
   /** A command line as a shell would read it; no shell runs it. */
   readonly command: string;
-  /** Of one answer, in milliseconds. */
   readonly timeoutMs: number;
-  /** Where the private folder of each call is made: its home and scratch space. */
   readonly workDir: string;
-  /** What the program inherits: `PATH`, proxies, its own settings. */
   readonly environment: Readonly<Record<string, string>>;
   /** Texts of that environment that no report may quote. */
   readonly secrets?: readonly string[];
@@ -44,7 +41,6 @@ export function createUsageOracle(options: UsageOracleOptions): UsageOracle {
           secrets: options.secrets ?? [],
         });
         const answer = parseUsageAnswer(stdout, question);
-        // It goes into reports and histories.
         return { ...answer, detail: quoteTail(answer.detail, options.secrets) };
       });
     } catch (error) {

@@ -14,7 +14,7 @@ export interface TemporalSettings {
 }
 
 /**
- * Reads the standard variables and the profile of `temporal.toml` (conventions C26), when either is named.
+ * Reads the standard variables and the profile of `temporal.toml`, when either is named.
  * @param problems gets a sentence for whatever is wrong
  */
 export function loadTemporal(environment: Environment, problems: string[]): TemporalSettings {
@@ -55,8 +55,8 @@ function isLoopback(address: string): boolean {
 }
 
 /**
- * What every client, worker and replay must share. Large payloads travel compressed, so that lists of operations stay
- * far below the limits of a history (architecture, "A plan is small").
+ * What every client, worker and replay must share. Large payloads travel compressed, so that lists of operations stay far below
+ * the limits of a history (docs/rules/durability.md#histories-stay-small).
  */
 export const dataConverter: DataConverter = { payloadCodecs: [zlibCodec()] };
 
@@ -64,7 +64,7 @@ const ENCODING = 'binary/zlib';
 const INNER_ENCODING = 'houba-inner-encoding';
 /** Smaller ones gain nothing, and stay readable in Temporal's own UI. */
 const COMPRESS_ABOVE = 4 * 1024;
-/** Nothing houba sends is near this; a payload that unfolds further is an attack. */
+/** Nothing houba sends is near this: a larger one is an attack. */
 const LARGEST_INFLATED = 64 * 1024 * 1024;
 
 const compress = promisify<Uint8Array, Buffer>(deflate);

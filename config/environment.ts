@@ -1,4 +1,3 @@
-/** Variables as a process has them. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** The one place that reads `process.env`; everything else is handed what it needs. */
@@ -6,7 +5,7 @@ export function readEnvironment(): Environment {
   return { ...process.env };
 }
 
-/** What a child process may inherit: where programs, scratch space, proxies and the system's CAs are. No credential (S6). */
+/** The variables that a child process may inherit: where programs, scratch space, proxies and CAs are. No credential. */
 const INHERITED = [
   'PATH',
   'HOME',
@@ -22,8 +21,8 @@ const INHERITED = [
 ];
 
 /**
- * What cosign may have beside it, and no other program: the key's password, an identity token or where to get one, and what
- * key services ask for.
+ * What cosign may have beside it, and no other program: the key's password, an identity token or where to get one, and what key
+ * services ask for.
  */
 const SIGNING =
   /^(COSIGN_PASSWORD|SIGSTORE_ID_TOKEN|ACTIONS_ID_TOKEN_REQUEST_(TOKEN|URL)|(AWS|AZURE|GOOGLE|VAULT)_\w+)$/;
@@ -31,7 +30,7 @@ const SIGNING =
 /** Names under which a value may be shown; every other one of the signing environment is a secret. */
 const SHOWABLE = /_(URL|REGION|PROFILE|ADDR|NAMESPACE|PATH|FILE)$/;
 
-/** What cosign needs from outside, by variable, and which of the values no error may quote (S6). */
+/** What cosign needs from outside, by variable, and which of the values no error may quote. */
 export function signingEnvironment(environment: Environment): {
   variables: Record<string, string>;
   secrets: readonly string[];

@@ -20,20 +20,17 @@ export function programPath(name: string, root: string = packageRoot()): string 
 
 /** As much of a pinned program in `tools/programs.json` as the doctor looks at. */
 const Program = z.object({
-  /** The version that `tools/` builds. */
   version: z.string(),
-  /** The oldest version that is safe to use (conventions S16); absent: any. */
+  /** The oldest version that is safe to use (docs/rules/security.md#outside-programs-have-a-floor); absent: any. */
   floor: z.string().optional(),
   /** How to ask for the version; absent: it cannot be asked. */
   versionArgs: z.array(z.string()).optional(),
   /** A regular expression whose first group is the version, for programs that print other versions before it. */
   versionPattern: z.string().optional(),
-  /** What it is for, for a person. */
   purpose: z.string(),
 });
 export type Program = z.infer<typeof Program>;
 
-/** The pins, by program name. */
 export function readPrograms(root: string = packageRoot()): ReadonlyMap<string, Program> {
   const text = readFileSync(join(root, 'tools', 'programs.json'), 'utf8');
   return new Map(Object.entries(z.record(z.string(), Program).parse(JSON.parse(text))));

@@ -3,7 +3,7 @@ import { programPath } from './programs.js';
 import type { Settings } from './settings.js';
 import { houbaVersion } from './version.js';
 
-/** What reading a registry takes of the settings: the roster, where credentials are found, and how many requests at once. */
+/** The settings of a registry reader: the roster, where credentials are found, and how many requests at once. */
 export function registryAccess(settings: Settings) {
   return {
     access: settings.registries,

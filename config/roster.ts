@@ -23,7 +23,7 @@ const Entry = strictObject({
   deletion_mode: z.enum(['purge', 'mark']).nullish(),
 });
 
-/** `HOUBA_REGISTRIES`: roster name to entry (section 3). CA files are looked at here, so that a missing one is found at start. */
+/** `HOUBA_REGISTRIES`: roster name to entry. CA files are looked at here, so that a missing one is found at start. */
 export const Roster = z.record(z.string().min(1), z.unknown()).transform((written, context) => {
   const roster = new Map<string, RegistryAccess>();
   for (const [name, value] of Object.entries(written)) {
@@ -63,7 +63,7 @@ export const Roster = z.record(z.string().min(1), z.unknown()).transform((writte
   return roster as ReadonlyMap<string, RegistryAccess>;
 });
 
-/** `ghcr.io/acme` is the host `ghcr.io` and the namespace `acme` (section 3). */
+/** `ghcr.io/acme` is the host `ghcr.io` and the namespace `acme`. */
 function splitHost(text: string): { host: string; namespace: string | null } | null {
   const slash = text.indexOf('/');
   const host = slash < 0 ? text : text.slice(0, slash);

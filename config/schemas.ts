@@ -3,8 +3,8 @@ import { durationMs } from '../domain/duration.js';
 import { nearest } from '../domain/text/nearest.js';
 
 /*
- * The types that variables are written in (section 3). Every schema takes the text of a variable. No message repeats
- * the text: it may hold a password.
+ * The types that variables are written in. Every schema takes the text of a variable. No message repeats the text: it may
+ * hold a password (docs/rules/security.md#messages-repeat-no-values).
  */
 
 /** true/false, 1/0, yes/no, on/off, in any case. */
@@ -16,7 +16,6 @@ export const Switch = z.string().transform((text, context) => {
   return z.NEVER;
 });
 
-/** A whole number of at least 1. */
 export const Count = z.string().transform((text, context) => {
   const number = Number(text);
   if (/^\s*\d{1,9}\s*$/.test(text) && number >= 1) return number;
@@ -39,7 +38,6 @@ export const Duration = z.string().transform((text, context) => {
   return z.NEVER;
 });
 
-/** One of some words, in any case. */
 export function oneOf<const Word extends string>(...words: readonly Word[]) {
   return z.string().transform((text, context): Word => {
     const found = words.find((word) => word === text.trim().toLowerCase());

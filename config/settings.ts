@@ -10,7 +10,7 @@ import { childEnvironment, type Environment, oracleEnvironment, signingEnvironme
 import type { RegistryAccess } from './roster.js';
 import { type CaSource, type PackageMirror, VARIABLES, type Values, type VariableKey } from './variables.js';
 
-/** Everything houba is told from outside (section 3), parsed. Holds credentials: it never leaves the process. */
+/** Everything houba is told from outside, parsed. Holds credentials: it never leaves the process. */
 export interface Settings extends FleetSettings {
   /** By roster name. */
   readonly registries: ReadonlyMap<string, RegistryAccess>;
@@ -68,7 +68,7 @@ export interface LoadedSettings {
 }
 
 /**
- * Reads all settings: flag, then environment, then default (conventions C5).
+ * Reads all settings: flag, then environment, then default.
  * @param flags texts given on the command line instead of a variable
  * @throws HoubaError `ConfigInvalid` that names every invalid variable at once
  */
@@ -143,8 +143,8 @@ export function loadSettings(
 }
 
 /**
- * What a running stack and a command that joins it must agree on, by variable: no secret, and nothing that concerns one
- * command only, such as its logging.
+ * What a running stack and a command that joins it must agree on, by variable: no secret, and nothing that concerns one command
+ * only, such as its logging.
  */
 export function publicSettings(settings: Settings): Record<string, string> {
   const shared: Record<string, string> = {
@@ -225,14 +225,14 @@ function checkTogether(values: Values, problems: string[]): void {
   }
 }
 
-/** What is allowed, and seldom meant. */
+/** Warnings for values that are allowed and seldom meant. */
 function hasty(purgeMinIdleMs: number | null): string[] {
   if (purgeMinIdleMs === null || purgeMinIdleMs >= DAY_MS) return [];
   const window = formatDuration(purgeMinIdleMs);
   return [`HOUBA_PURGE_MIN_IDLE is ${window}: purge deletes what was not in use for less than a day`];
 }
 
-/** Section 3 ignores unknown variables; a misspelt one must not go unnoticed. `HOUBA_SCAN_*` belongs to the original's queue. */
+/** Finds unknown `HOUBA_*` variables, which have no effect. `HOUBA_SCAN_*` belongs to the queue of an earlier implementation. */
 function misspelt(environment: Environment): string[] {
   const known = Object.values(VARIABLES).map((variable) => variable.name);
   const warnings: string[] = [];

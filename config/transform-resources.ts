@@ -6,8 +6,8 @@ import type { Settings } from './settings.js';
 import { VARIABLES } from './variables.js';
 
 /**
- * What transform steps find by name. A file is read each time, so that a certificate which is replaced makes a new transform.
- * @throws HoubaError `ConfigInvalid`, from what is returned, for an unknown name or an unreadable file (section 3)
+ * Finds CA certificates and package mirrors by name. A file is read each time: a replaced certificate makes a new transform.
+ * @throws HoubaError `ConfigInvalid`, from what is returned, for an unknown name or an unreadable file
  */
 export function openTransformResources(settings: Pick<Settings, 'caCerts' | 'packageMirrors'>): TransformResources {
   return {

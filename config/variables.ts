@@ -6,7 +6,7 @@ import { SBOM_MEDIA_TYPES } from '../domain/evidence/sbom.js';
 import { type RegistryAccess, Roster } from './roster.js';
 import { Count, Duration, json, oneOf, Share, Switch, strictObject } from './schemas.js';
 
-/** One variable of section 3: what is read, documented, shown and suggested all comes from here. */
+/** One variable: what is read, documented, shown and suggested all comes from here. */
 export interface Variable<Value> {
   readonly name: string;
   readonly group: string;

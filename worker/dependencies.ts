@@ -6,12 +6,12 @@ import type { Dependencies } from '../activities/dependencies.js';
 import { READ_BACK_MS } from '../activities/repository/read-back.js';
 import { createCredentialSource } from '../adapters/credentials.js';
 import { openDigestMemory } from '../adapters/digest-memory.js';
+import { createFolderCache } from '../adapters/folder-cache.js';
 import { createImageLayers } from '../adapters/image-layers.js';
 import { createOciLayouts } from '../adapters/oci-layout.js';
 import { readPolicyFiles } from '../adapters/policy-files.js';
 import { createRegctl, type Regctl } from '../adapters/regctl.js';
 import { createRegistryReader } from '../adapters/registry.js';
-import { createScratch } from '../adapters/scratch.js';
 import { createSyft } from '../adapters/syft.js';
 import { createUsageOracle, type UsageOracle } from '../adapters/usage-oracle.js';
 import { registryAccess } from '../config/registry-access.js';
@@ -23,7 +23,7 @@ import { type Logger, whence } from './journal.js';
 import { lazyBuildctl } from './lazy-buildctl.js';
 import { lazyCosign } from './lazy-cosign.js';
 import { requiredProgram } from './required-program.js';
-import { trustFrom } from './trust.js';
+import { trustFrom } from './signature-trust.js';
 import { openWorkDir } from './work-dir.js';
 
 export interface OpenedDependencies {
@@ -31,7 +31,7 @@ export interface OpenedDependencies {
   close(): Promise<void>;
 }
 
-/** Puts together what the activities need, from the settings alone. */
+/** Opens what the activities need, from the settings alone. */
 export async function openDependencies(settings: Settings, log: Logger): Promise<OpenedDependencies> {
   const [regctl, syft] = await Promise.all([requiredProgram('regctl', settings), requiredProgram('syft', settings)]);
   const workDir = openWorkDir(settings.workDir);
@@ -53,7 +53,7 @@ export async function openDependencies(settings: Settings, log: Logger): Promise
     buildctl: lazyBuildctl(settings, workDir.path, log),
     layouts: createOciLayouts(),
     layers: createImageLayers(),
-    scratch: createScratch(workDir.path),
+    scratch: createFolderCache(workDir.path),
     resources: openTransformResources(settings),
     cosign,
     memory,

@@ -9,11 +9,10 @@ export type { Logger } from 'pino';
 export interface JournalOptions {
   readonly format: 'text' | 'json';
   readonly level: 'debug' | 'info' | 'warn' | 'error';
-  /** A file to append to, or stderr. */
   readonly destination: 'stderr' | string;
 }
 
-/** The journal: one event a line with a UTC time and a level (section 10). The event's name is the message. */
+/** Opens the journal (docs/rules/reports.md#the-journal-has-one-event-a-line). The event's name is the message. */
 export function createLogger({ format, level, destination }: JournalOptions): Logger {
   const raw = open({ dest: destination === 'stderr' ? 2 : destination, sync: true, append: true, mkdir: true });
   return pino(
@@ -29,7 +28,7 @@ export function createLogger({ format, level, destination }: JournalOptions): Lo
   );
 }
 
-/** What a registry or a tool said is data and must not steer a terminal (conventions S9). */
+/** What a registry or a tool said is data and must not steer a terminal. */
 function asText(raw: DestinationStream): DestinationStream {
   const safe = new Writable({
     decodeStrings: false,
@@ -50,7 +49,7 @@ function asText(raw: DestinationStream): DestinationStream {
   });
 }
 
-/** Which run an activity's line belongs to (conventions C23). */
+/** The workflow and the run that an activity's line belongs to. */
 export function whence(): { workflow_id: string; run_id: string } {
   const { workflowExecution } = Context.current().info;
   return { workflow_id: workflowExecution?.workflowId ?? '', run_id: workflowExecution?.runId ?? '' };

@@ -4,7 +4,7 @@ import { type Logger, whence } from './journal.js';
 import { onDemand } from './on-demand.js';
 import { requiredProgram } from './required-program.js';
 
-/** BuildKit's client, looked for when the first policy rebuilds something. What it reports says for which run (C23). */
+/** Opens buildctl when the first policy rebuilds something. The lines of its progress name their run. */
 export function lazyBuildctl(settings: Settings, workDir: string, log: Logger): Buildctl {
   const find = onDemand(() => requiredProgram('buildctl', settings));
   const open = async () => {

@@ -1,4 +1,4 @@
-/** Makes a value when it is first asked for. After a failure it tries again: what was missing may have come meanwhile. */
+/** Makes a value when it is first asked for, and tries again after a failure. */
 export function onDemand<Value>(make: () => Promise<Value>): () => Promise<Value> {
   let made: Promise<Value> | undefined;
   return () => {

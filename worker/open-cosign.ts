@@ -3,10 +3,7 @@ import { type Cosign, createCosign } from '../adapters/cosign.js';
 import type { Settings } from '../config/settings.js';
 import { requiredProgram } from './required-program.js';
 
-/**
- * cosign, with the signing settings and what only it may inherit.
- * @throws HoubaError `ToolMissing`
- */
+/** Opens cosign with the signing environment, which no other program inherits. @throws HoubaError `ToolMissing` */
 export async function openCosign(settings: Settings, workDir: string): Promise<Cosign> {
   const { attest, signing, childEnvironment, home } = settings;
   return createCosign({

@@ -4,7 +4,7 @@ import type { Settings } from '../config/settings.js';
 import { HoubaError } from '../domain/errors.js';
 
 /**
- * The program's path, once it has shown that it is not older than the oldest that is safe (conventions S16).
+ * Finds a program and checks its version against its floor (docs/rules/security.md#outside-programs-have-a-floor).
  * @throws HoubaError `ToolMissing`
  */
 export async function requiredProgram(name: string, settings: Settings): Promise<string> {

@@ -3,23 +3,18 @@ import { hostname } from 'node:os';
 import { join, sep } from 'node:path';
 import { HoubaError } from '../domain/errors.js';
 
-/** A worker's own scratch folder. */
 export interface WorkDir {
   readonly path: string;
-  /** Removes it with all that is in it. */
   close(): void;
 }
 
-/** Those of this process. */
 const own = new Set<string>();
 
 /**
- * Makes a scratch folder for this worker below the common one, and removes those of dead workers: a killed one leaves
- * the private configuration of the tools that it had started (conventions S6), and these may still be at work. They are
- * ended first (on Linux).
- *
- * @throws HoubaError `ConfigInvalid` when the common folder cannot be made, or is somebody else's, who could then
- * replace what is put there
+ * Makes a scratch folder for this worker below the common one, and removes those of dead workers: a killed one leaves the
+ * private configuration of the tools that it had started, and these may still be at work. They are ended first (on Linux).
+ * @throws HoubaError `ConfigInvalid` when the common folder cannot be made, or is somebody else's, who could then replace what
+ * is put there
  */
 export function openWorkDir(root: string): WorkDir {
   makeRoot(root);

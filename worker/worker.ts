@@ -30,19 +30,18 @@ export interface HoubaWorkerOptions {
   readonly settings: Settings;
   readonly connection: NativeConnectionOptions;
   readonly namespace: string;
-  /** The task queues to serve; all by default (architecture, "Task queues"). */
+  /** The task queues to serve; all by default (docs/rules/durability.md#queues-are-apart-by-what-they-need). */
   readonly queues?: readonly string[];
   readonly log: Logger;
   /** The workflows' code, bundled ahead of time with the same SDK; by default what the build left in dist/. */
   readonly workflowBundle?: string;
 }
 
-/** Activities at a time: registry steps wait for the network, build steps need processor and disk (guide, section 3). */
+/** Activities at a time: registry steps wait for the network, build steps need processor and disk. */
 const REGISTRY_SLOTS = 50;
 const BUILD_SLOTS = 2;
 const SIGN_SLOTS = 5;
 
-/** Connects to Temporal and starts polling. */
 export async function startWorker(options: HoubaWorkerOptions): Promise<HoubaWorker> {
   installRuntime(options.log);
   const opened = await openDependencies(options.settings, options.log);
@@ -92,7 +91,7 @@ export async function startWorker(options: HoubaWorkerOptions): Promise<HoubaWor
     for (const worker of workers) if (worker.getState() === 'RUNNING') worker.shutdown();
   };
   const running = Promise.all(workers.map((worker) => worker.run()));
-  // One queue that stops serving stops the process: half a worker would look alive and do nothing.
+  // A queue that stops serving stops the process: half a worker would look healthy.
   running.catch(shutdown);
   return {
     run: async () => {

@@ -4,8 +4,8 @@ import type { LayerFile } from '../../domain/transform/step.js';
 const START_OF_TIME = new Date(0);
 
 /**
- * An archive of files and links for the root of an image. The same files give the same bytes: sorted by path, owned by the
- * superuser, as old as can be. It has no entry for a directory, so that those of the image keep their modes.
+ * Packs files and links into a layer. The same files give the same bytes: sorted by path, owned by root, modified in 1970.
+ * There are no entries for directories, so that those of the image keep their modes.
  */
 export async function layerTar(files: readonly LayerFile[]): Promise<Buffer> {
   const archive = pack();

@@ -2,13 +2,10 @@ import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { HoubaError } from '../../domain/errors.js';
 
-/** Bytes. */
 const LARGEST_KEY = 64 * 1024;
 
 /**
- * The text of a key's file. A policy may name it, so it may be anything there is on the worker: a device without an end would
- * take all memory, and a pipe that nobody writes to all time.
- *
+ * Reads a key's file. A policy may name it, so it may be any file of the worker: an endless device, or a pipe without a writer.
  * @throws HoubaError `ConfigInvalid`
  */
 export async function readKeyFile(path: string): Promise<string> {

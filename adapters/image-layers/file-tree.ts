@@ -1,6 +1,6 @@
 import { HoubaError } from '../../domain/errors.js';
 
-/** One thing in a root file system. The content of a file is named by the layer and the place in it. */
+/** A file, directory or link. The content of a file is named by its layer and its entry there. */
 export type FileNode =
   | { readonly kind: 'file'; readonly mode: number; readonly content: FileContent }
   | { readonly kind: 'directory'; readonly mode: number }
@@ -8,21 +8,19 @@ export type FileNode =
 
 export interface FileContent {
   readonly layer: number;
-  /** The how manyeth entry of its layer it is. */
+  /** Index of its entry in the layer. */
   readonly ordinal: number;
-  /** Bytes. */
   readonly size: number;
 }
 
 export interface FoundNode {
-  /** Absolute, through no link. */
   readonly path: string;
   readonly node: FileNode;
 }
 
 /**
- * A root file system that is put together of layers as a container runtime does it: names are taken from the root, links to
- * directories are followed but never out of it, `.wh.` entries hide what lower layers brought.
+ * A root file system built from layers as a container runtime does it: links to directories are followed but never out of the
+ * root, whiteouts (`.wh.`) hide what lower layers brought.
  */
 export interface FileTree {
   /** Adds an entry of a layer, or hides what it hides. */
@@ -38,9 +36,9 @@ export interface FileTree {
   entries(): Map<string, FileNode>;
 }
 
-/** Deeper trees are made by nobody in good faith. */
+/** No honest image is deeper. */
 const DEEPEST = 512;
-/** Longer paths exist on no file system that an image is unpacked to; links would make them as long as an attacker likes. */
+/** No file system has longer paths; with links an attacker could make them endless. */
 const LONGEST_PATH = 4096;
 /** Characters of all paths together: an image has some ten million, and all of them are kept. */
 const MOST_CHARACTERS = 256 * 1024 * 1024;
@@ -50,7 +48,7 @@ const MOST_LINKS = 40;
 const WHITEOUT = '.wh.';
 const OPAQUE = '.wh..wh..opq';
 
-/** Of all that is no directory: an image has a hundred thousand of these. */
+/** Shared by all that is no directory: an image has a hundred thousand of these. */
 const CHILDLESS: Map<string, Branch> = new Map();
 
 interface Branch {
@@ -100,7 +98,7 @@ export function createFileTree(): FileTree {
   /** The directory that an entry goes into, made when it is missing, and the entry's own name. null: nowhere to put it */
   function place(name: string): { parent: Branch; name: string } | null {
     const path = namesOf(name);
-    // Runtimes differ in what they make of such a name; none that is meant well has it (conventions S12).
+    // Runtimes differ in what they make of such a name; no honest image has one.
     if (path.includes('..')) {
       throw new HoubaError('Unsupported', `a layer has an entry that leads out of the image: ${JSON.stringify(name)}`);
     }

@@ -1,14 +1,11 @@
-/** One line of an image's history, as far as it is looked at here. */
 type Entry = Record<string, unknown>;
 
 /** How BuildKit marks the lines that it makes up for layers that have none. */
 const MADE_UP = 'buildkit.exporter.image.v0';
 
 /**
- * A base may tell of fewer layers than it has, as images do that no Dockerfile made. BuildKit then adds lines at the end, and
- * words them after whichever build brought the layer into its cache first: the same build would give another digest each
- * time. Here they say what they are, and stand with the base.
- *
+ * Rewords the history lines that BuildKit makes up. It adds them for base layers without a line, and words them after the build
+ * that cached the layer first, so that the same build would give another digest each time.
  * @param config an image's configuration that BuildKit wrote
  * @param baseLines how many lines the base has of its own
  * @returns the configuration to publish; the same object when nothing is made up

@@ -3,8 +3,8 @@ import { foldName, namesIn } from '../../domain/text/json-names.js';
 const LIST_NOT_EMPTY = /\s*:\s*\[\s*[^\s\]]/y;
 
 /**
- * Whether a configuration has instructions for whoever builds upon it. BuildKit, as Go programs do, reads names in any case,
- * and of equal names it reads all, so the text itself is searched: `JSON.parse` sees less than BuildKit does (conventions S3).
+ * Whether a configuration has `ONBUILD` instructions. The text itself is searched: BuildKit, as Go programs do, reads keys in
+ * any case and all of equal ones; `JSON.parse` sees fewer.
  */
 export function hasOnBuild(config: Uint8Array): boolean {
   const json = new TextDecoder().decode(config);

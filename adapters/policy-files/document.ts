@@ -16,7 +16,6 @@ import { PLAIN_YAML, plainValue } from './plain-yaml.js';
 
 const DEEPEST = 50;
 
-/** A policy file as far as it could be read. */
 export interface ReadPolicy {
   readonly file: string;
   /** What the file says its name is, also when the rest is wrong. */
@@ -66,7 +65,6 @@ export function parsePolicy(file: string, text: string): ReadPolicy {
   issues.push(...structure.unknown.map(locate));
   const plain = structure.sound ? plainValue(document) : { problem: null };
   if (!('value' in plain)) {
-    // Aliases that lead nowhere are told already.
     if (plain.problem !== null) issues.push(issueAt(0, `aliases multiply the file beyond reason: ${plain.problem}`));
     return { ...nothing(file), issues };
   }
@@ -98,7 +96,6 @@ interface Structure {
   readonly unknown: DocumentIssue[];
   /** Where the document is nested too deeply to read on, or null. */
   readonly tooDeep: number | null;
-  /** Whether the document may be turned into values. */
   readonly sound: boolean;
 }
 
@@ -176,7 +173,6 @@ function nameOf(value: unknown): string | null {
   return typeof name === 'string' ? name : null;
 }
 
-/** A mistake that is the whole file's. */
 export function aboutFile(file: string, message: string): PolicyIssue {
   return { file, line: 1, column: 1, path: '', message, hint: null };
 }

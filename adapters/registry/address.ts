@@ -4,8 +4,8 @@ import ipaddr from 'ipaddr.js';
 import { HoubaError } from '../../domain/errors.js';
 
 /**
- * Whether an address is out on the internet: not loopback, link-local, private, unique-local, shared or reserved
- * (conventions S8). An IPv4 address wrapped in IPv6 counts as itself.
+ * Whether an address is on the public internet: not loopback, link-local, private, unique-local, shared or reserved. An IPv4
+ * address wrapped in IPv6 counts as itself.
  */
 export function isPublicAddress(address: string): boolean {
   if (!ipaddr.isValid(address)) return false;

@@ -4,7 +4,7 @@ import { jsonOrNull } from '../../domain/text/json.js';
 import type { Credentials } from '../docker-config.js';
 import type { Reply } from './transport.js';
 
-/** How one registry host lets us in. Learnt from its first 401; tokens are kept per scope until shortly before they expire. */
+/** Authorizes requests to one registry host, as its first 401 asks; tokens are kept per scope until shortly before they expire. */
 export interface Authorizer {
   /**
    * The `Authorization` for a request, or null: none known to be needed.
@@ -21,12 +21,10 @@ export interface Authorizer {
 
 export interface AuthorizerOptions {
   readonly host: string;
-  /** The roster says plain HTTP: its token service may be plain as well (conventions S7). */
+  /** The roster says plain HTTP: its token service may be plain as well. */
   readonly plainHttp: boolean;
   credentials(): Promise<Credentials | null>;
-  /** Asks the token service; redirects are not followed. */
   fetch(url: URL, request: TokenRequest): Promise<Reply>;
-  /** Milliseconds since the epoch. */
   now(): number;
 }
 
@@ -79,7 +77,6 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
     return fresh === sent ? null : fresh;
   }
 
-  /** Basic is the same for every scope. */
   function tokenKey(scope: string): string {
     return scheme?.kind === 'basic' ? '' : scope;
   }
@@ -90,7 +87,7 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
     demanded.set(scope, scopes);
   }
 
-  /** However many requests need a token for one scope, one fetches it. */
+  /** Fetches one token for all requests of a scope. */
   function once(scope: string): Promise<string | null> {
     const running = pending.get(scope);
     if (running !== undefined) return running;
@@ -185,7 +182,8 @@ function basic(username: string, password: string): string {
 
 /**
  * Reads `WWW-Authenticate`: Bearer if it is offered, else Basic, else null.
- * @throws HoubaError `Denied` when credentials would have to go where they may not (conventions S7)
+ * @throws HoubaError `Denied` when credentials would have to go where they may not
+ * (docs/rules/registry-access.md#authorization-stays-at-home)
  */
 function readChallenge(
   text: string | undefined,

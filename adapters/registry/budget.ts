@@ -1,8 +1,8 @@
 import { HoubaError } from '../../domain/errors.js';
 
 /**
- * How much one registry host is asked at once, for everybody in this process (conventions C15). When the host says that it is
- * too much, the whole budget rests: a limit slows work, it does not fail it.
+ * Bounds the requests to one registry host, for the whole process. When the host says that it is too much, the whole budget
+ * rests (docs/rules/registry-access.md#limits-slow-work).
  */
 export interface Budget {
   /**
@@ -18,9 +18,7 @@ export interface Budget {
 }
 
 export interface Clock {
-  /** Milliseconds since the epoch. */
   now(): number;
-  /** @throws the signal's reason */
   wait(ms: number, signal: AbortSignal | undefined): Promise<void>;
 }
 
@@ -83,9 +81,8 @@ function limited(host: string, ms: number): HoubaError {
 }
 
 /**
- * How long a 429 or 5xx asks us to wait, in milliseconds, or null: `Retry-After` as seconds or a date, else
- * `ratelimit-reset` (seconds from now, or an epoch in seconds).
- * At most an hour: what a host says must not silence it for good.
+ * How long a 429 or 5xx asks us to wait, in milliseconds, or null: `Retry-After` as seconds or a date, else `ratelimit-reset`
+ * (seconds from now, or an epoch in seconds). At most an hour: what a host says must not silence it for good.
  */
 export function waitAsked(
   headers: Readonly<Record<string, string | string[] | undefined>>,

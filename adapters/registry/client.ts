@@ -17,11 +17,8 @@ import {
 } from './transport.js';
 
 export interface RegistryClientOptions extends AmbientOptions {
-  /** By roster name. */
   readonly access: ReadonlyMap<string, RegistryAccess>;
-  /** `houba/<version>`. */
   readonly userAgent: string;
-  /** Requests in flight for each registry host. */
   readonly concurrency: number;
   /** More hosts that may have private addresses, with the port if it is not 443. */
   readonly allowHosts?: readonly string[];
@@ -31,7 +28,6 @@ export interface RegistryClientOptions extends AmbientOptions {
 
 export interface Call {
   readonly method: 'GET' | 'HEAD' | 'DELETE';
-  /** Path and query. */
   readonly path: string;
   readonly accept: string;
   /** Of the token, see `Authorizer`. */
@@ -55,7 +51,6 @@ export interface RegistryClient {
    * @throws the signal's reason; HoubaError `RateLimited`, `RegistryUnavailable`, `Unauthorized`, `Denied`, `Unsupported`
    */
   call(host: string, call: Call, signal: AbortSignal | undefined): Promise<Answer>;
-  /** By `METHOD host`. */
   requestCounts(): ReadonlyMap<string, number>;
   close(): void;
 }
@@ -88,7 +83,7 @@ export function createRegistryClient(options: RegistryClientOptions): RegistryCl
     ...(options.timeouts === undefined ? {} : { timeouts: options.timeouts }),
   });
 
-  /** The roster decides who may be private, plain, or signed by a CA of its own (conventions S7, S8). */
+  /** The roster decides who may be private, plain, or signed by a CA of its own. */
   function rosterEntry(server: Server): RegistryAccess | null {
     for (const entry of options.access.values()) if (isSame(serverOf(entry), server)) return entry;
     return null;
@@ -155,7 +150,7 @@ export function createRegistryClient(options: RegistryClientOptions): RegistryCl
     return transport.exchange(origin, { ...request, path, headers, maxBytes: MAX_TOKEN_BYTES }, undefined);
   }
 
-  /** Tries again what is worth it, after the wait the host asks for; a limit makes everybody's requests to it wait. */
+  /** Retries, after the wait the host asks for; a limit makes all requests to it wait. */
   async function persevere<Got extends Reply>(
     budget: Budget,
     name: string,
@@ -203,14 +198,14 @@ export function createRegistryClient(options: RegistryClientOptions): RegistryCl
     let header = host.authorizer.header(wanted.scope);
     if (header instanceof Promise) header = await unlessAborted(header, signal);
     const answer = await follow(host, wanted, header, signal);
-    // Only the registry itself may ask for its credentials, not where it redirects to (conventions S7).
+    // Only the registry itself may ask for its credentials, not where it redirects to.
     if (answer.status !== 401 || answer.origin !== host.origin) return answer;
     const challenge = answer.headers['www-authenticate'];
     const renewed = await unlessAborted(host.authorizer.renew(challenge, wanted.scope, header), signal);
     return renewed === null ? answer : follow(host, wanted, renewed, signal);
   }
 
-  /** Sends it, and again where a redirect says; the authorization stays with the registry's own origin (conventions S7). */
+  /** Sends a request and follows redirects; the authorization stays with the registry's own origin. */
   async function follow(
     host: Host,
     wanted: Call,
@@ -239,7 +234,7 @@ export function createRegistryClient(options: RegistryClientOptions): RegistryCl
     }
   }
 
-  /** Never from https to http; to plain HTTP only where the roster says so (conventions S7). */
+  /** Never from https to http; to plain HTTP only where the roster says so. */
   function mayRedirect(from: Origin, target: URL, server: Server): boolean {
     if (target.username !== '' || target.password !== '') return false;
     if (target.protocol === 'https:') return true;
@@ -307,7 +302,7 @@ function refused(host: Host, what: string): HoubaError {
   });
 }
 
-/** For work that others wait for as well: the waiting ends with our signal, the work does not. */
+/** For work that others wait for too: the signal ends the waiting, not the work. */
 function unlessAborted<Value>(work: Promise<Value>, signal: AbortSignal | undefined): Promise<Value> {
   if (signal === undefined) return work;
   return new Promise((resolve, reject) => {

@@ -14,8 +14,8 @@ export interface Asked {
 const LONGEST_QUOTE = 200;
 
 /**
- * What an unwelcome answer means (architecture, "Errors are classified once"). Its body may be the specification's JSON,
- * plain text, a page of HTML or nothing, and is data (conventions S9).
+ * Classifies a failed answer (docs/rules/errors.md#an-error-has-one-class). Its body may be the specification's JSON, plain
+ * text, a page of HTML or nothing, and is quoted as data.
  */
 export function failureOf(registry: string, asked: Asked, reply: Reply, retryAfterMs: number | null): HoubaError {
   const { status } = reply;

@@ -1,7 +1,7 @@
 import { HoubaError } from '../../domain/errors.js';
 import type { Answer, Call, RegistryClient } from './client.js';
 
-/** Registries choose the size of a page; the smallest in use have 50 entries. */
+/** Registries choose the size of a page; the smallest have 50 entries. */
 const MOST_PAGES = 5000;
 
 /**
@@ -32,7 +32,7 @@ export async function readPages(
   }
 }
 
-/** Path and query of the next page, on the server the page came from: a link elsewhere is refused (conventions C14, S7). */
+/** Path and query of the next page; a link to another server is refused. */
 function nextPath(page: Answer, host: string): string | null {
   const { link } = page.headers;
   const target = typeof link === 'string' ? linkedNext(link) : null;

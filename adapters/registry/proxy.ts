@@ -2,7 +2,6 @@ import ipaddr from 'ipaddr.js';
 
 /**
  * The proxy for a host by the usual variables, or null. Read from a record, because `config/` alone reads the environment.
- *
  * `NO_PROXY` is a list of names (with their subdomains), `.suffixes`, addresses, CIDR ranges and `*`, each with an optional
  * port. As everywhere, loopback hosts never go through a proxy.
  */

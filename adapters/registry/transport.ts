@@ -10,7 +10,6 @@ import { proxyFor } from './proxy.js';
 
 export interface Server {
   readonly secure: boolean;
-  /** Without brackets, in lower case. */
   readonly hostname: string;
   readonly port: number;
 }
@@ -22,13 +21,11 @@ export interface Origin extends Server {
   readonly agent: http.Agent;
   /** Trusted in place of the well-known authorities alone; a context, because an agent compares options as text. */
   readonly secureContext: SecureContext | undefined;
-  /** Requests sent, by method. */
   readonly sent: Map<string, number>;
 }
 
 export interface Request {
   readonly method: 'GET' | 'HEAD' | 'POST' | 'DELETE';
-  /** Path and query. */
   readonly path: string;
   readonly headers: http.OutgoingHttpHeaders;
   readonly body?: string | null;
@@ -43,14 +40,10 @@ export interface Reply {
 }
 
 export interface Transport {
-  /**
-   * Opens nothing yet; checks that the host may be talked to (conventions S8).
-   * @throws HoubaError `Denied`
-   */
+  /** Opens nothing yet; checks that the host may be talked to. @throws HoubaError `Denied` */
   origin(server: Server): Promise<Origin>;
   /** @throws the signal's reason; HoubaError `RegistryUnavailable`, `Denied`, `Unsupported` (too large) */
   exchange(origin: Origin, request: Request, signal: AbortSignal | undefined): Promise<Reply>;
-  /** By `METHOD host`. */
   requestCounts(): ReadonlyMap<string, number>;
   close(): void;
 }
@@ -109,7 +102,7 @@ export function createTransport(options: TransportOptions): Transport {
     const proxy = proxyFor(server, options.environment);
     if (proxy !== null && trust === null) await refusePrivateName(server.hostname);
     const keep = { keepAlive: true, keepAliveMsecs: 30_000, scheduling: 'lifo' as const };
-    // How many at once is the budget's business; a second limit here could only disagree with it.
+    // The budget bounds the requests at once.
     const direct = trust === null ? { ...keep, lookup: publicLookup } : keep;
     const agent =
       proxy !== null
@@ -266,7 +259,7 @@ function originUrl(server: Server): string {
   return `${server.secure ? 'https' : 'http'}://${hostname}${usual ? '' : `:${server.port}`}`;
 }
 
-/** Behind a proxy the proxy resolves the name; what it means here is checked all the same, if it means anything. */
+/** Checks the name although the proxy will resolve it; a name that is unknown here passes. */
 async function refusePrivateName(hostname: string): Promise<void> {
   const addresses = await lookup(hostname, { all: true }).catch(() => []);
   for (const { address } of addresses) refusePrivateLiteral(address);
@@ -282,7 +275,6 @@ const HINTS: Readonly<Record<string, string>> = {
 const UNTRUSTED = /CERT|SIGNATURE|ISSUER/;
 
 function connectionError(origin: Origin, error: NodeJS.ErrnoException): HoubaError {
-  // `publicLookup` refused the address.
   if (error instanceof HoubaError) return error;
   const code = error.code ?? 'unknown';
   const hint =

@@ -1,16 +1,14 @@
 import { lstat, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 
-/** How often is looked, in milliseconds; a disk takes a few hundred megabytes meanwhile. */
+/** Milliseconds between two looks; a few hundred megabytes may be written meanwhile. */
 const EVERY_MS = 500;
 
 /** Of a file's `blocks`, in bytes (POSIX). */
 const BLOCK = 512;
 
 /**
- * Works under a signal that is aborted, with `tooMuch` as its reason, once a folder takes more of the disk than it may. What
- * is written between two looks comes on top.
- *
+ * Works under a signal that is aborted, with `tooMuch` as its reason, once a folder is larger than its limit.
  * @param limit bytes
  */
 export async function withinFolderLimit<Result>(
@@ -34,7 +32,7 @@ export async function withinFolderLimit<Result>(
   }
 }
 
-/** What a folder takes of the disk, in bytes. Files come and go meanwhile: what is gone takes nothing. */
+/** Disk usage of a folder, in bytes. Files may vanish meanwhile. */
 async function sizeOf(folder: string): Promise<number> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => []);
   let size = 0;

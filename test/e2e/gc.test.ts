@@ -150,7 +150,7 @@ async function gc({ houba, proxy }: World, name: string, ...args: readonly strin
 
 const daysAgo = (days: number) => new Date(Date.now() - days * 86_400_000).toISOString().replace('Z', '+00:00');
 
-/** A scan report as a CI attaches it (section 7.4), and its signed statement. @returns digest of the report, of the twin */
+/** A scan report as a CI attaches it, and its signed statement. @returns digest of the report, of the twin */
 async function attachScan(
   world: World,
   subject: string,

@@ -8,11 +8,11 @@ import type { Dependencies } from '../../activities/dependencies.js';
 import { type BuildInspection, createInspectBuild, createWriteBuild } from '../../activities/place/rebuild.js';
 import { createBuildctl } from '../../adapters/buildctl.js';
 import type { RegistryAccess } from '../../adapters/credentials.js';
+import { createFolderCache } from '../../adapters/folder-cache.js';
 import { createImageLayers } from '../../adapters/image-layers.js';
 import { createOciLayouts } from '../../adapters/oci-layout.js';
 import { createRegctl } from '../../adapters/regctl.js';
 import { createRegistryReader } from '../../adapters/registry.js';
-import { createScratch } from '../../adapters/scratch.js';
 import { childEnvironment, readEnvironment } from '../../config/environment.js';
 import { programPath } from '../../config/programs.js';
 import type { Digest } from '../../domain/digest.js';
@@ -112,7 +112,7 @@ function worker(more: { noCache?: boolean; resources?: TransformResources; addre
     }),
     layouts: createOciLayouts(),
     layers: createImageLayers(),
-    scratch: createScratch(workDir),
+    scratch: createFolderCache(workDir),
     resources: more.resources ?? RESOURCES,
   } satisfies Partial<Dependencies>;
   const all = deps as unknown as Dependencies;

@@ -60,7 +60,7 @@ describe('a schedule at a Temporal', () => {
     return found;
   }
 
-  it('is created once with the settings of the guide, however often it is applied', async () => {
+  it('is created once with the documented settings, however often it is applied', async () => {
     expect(await apply()).toMatchObject({ change: 'created', paused: false, note: null, differences: [] });
     expect(await apply()).toMatchObject({ change: 'unchanged', differences: [] });
     const { spec, policies, action } = await stage.client.schedule.getHandle('houba-reconcile').describe();
@@ -398,7 +398,7 @@ describe('the command line', () => {
     expect(written.stderr).toContain('hint: houba schedule apply reconcile');
   });
 
-  it('applied twice leaves one of each, and a pause, with the settings of the guide', async () => {
+  it('applied twice leaves one of each, and a pause, with the documented settings', async () => {
     expect(await houba('apply')).toBe(0);
     expect(await houba('pause', 'gc', '--reason', 'the store is being moved')).toBe(0);
     const { schedules } = await json('apply');

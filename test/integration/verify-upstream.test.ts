@@ -97,8 +97,8 @@ describe.each([
     for (const format of ['bundle', 'tag'] as const) {
       for (const key of [ours, theirs]) await stock.sign(key, pinned(), format);
     }
-    await verify();
-    await verify({ key: theirs.publicPem });
+    expect(await verify()).toBe(publicKeyFingerprint(ours.publicPem));
+    expect(await verify({ key: theirs.publicPem })).toBe(publicKeyFingerprint(theirs.publicPem));
   });
 
   it('that are not there are missed', async () => {

@@ -46,7 +46,7 @@ export async function openStage(bundle: string, server: 'time-skipping' | 'local
       ...shared,
       taskQueue: QUEUES.flow,
       workflowBundle: { codePath: bundle },
-      // A mistake in a workflow fails its run at once instead of waiting for a fixed build (guide, section 10).
+      // A mistake in a workflow fails its run at once instead of waiting for a fixed build.
       workflowFailureErrorTypes: { '*': ['Error'] },
     }),
     Worker.create({ ...shared, ...soon, taskQueue: QUEUES.registry, activities: registry }),

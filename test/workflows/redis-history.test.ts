@@ -236,9 +236,8 @@ describe('moves are taken over when a simple computation says so', () => {
     await expectSame(madeUpHistory(), `lib/made-up-${window}`, window, most);
   });
 
-  // The file is not part of the project: it is read where it lies beside it.
   it.skipIf(!existsSync(BESIDE))(
-    'six years of the busiest redis tags (../shared/cases/timeline-redis.jsonl)',
+    'six years of the busiest redis tags (needs the recorded moves of these tags, which are not in the repository)',
     async () => {
       await expectSame(wholeHistory(BESIDE, 40), 'lib/redis', 7, 28);
     },

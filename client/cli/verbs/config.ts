@@ -1,6 +1,6 @@
 import { Command } from 'commander';
+import { configurationMarkdown } from '../../../config/configuration-page.js';
 import { readEnvironment } from '../../../config/environment.js';
-import { configurationMarkdown } from '../../../config/reference.js';
 import type { LoadedSettings } from '../../../config/settings.js';
 import { FOREIGN_VARIABLES } from '../../../config/variables.js';
 import { escapeControls } from '../../../domain/text/escape.js';

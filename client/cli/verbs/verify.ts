@@ -48,7 +48,7 @@ async function verify(ref: string, options: VerifyOptions): Promise<void> {
   const { settings } = settingsOfProcess();
   requireSameHost(reference, registry === null ? null : (settings.registries.get(registry)?.host ?? null), registry);
   const { verifyImage } = await import('../../../activities/evidence/verify-image.js');
-  const { openInspector } = await import('../../../worker/inspector.js');
+  const { openInspector } = await import('../../../worker/verify-dependencies.js');
   const { watchInterrupts } = await import('../interrupts.js');
   const { note, paletteFor, print, printJson } = await import('../terminal.js');
 

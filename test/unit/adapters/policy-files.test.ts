@@ -98,7 +98,7 @@ describe('which files are read', () => {
   });
 
   it.each(['', 'missing', 'empty', 'empty/none.txt/..'])(
-    'nothing to read at %j is a configuration error (L30)',
+    'nothing to read at %j is a configuration error',
     async (path) => {
       mkdirSync(join(folder, 'empty', 'none.txt'), { recursive: true });
       const failure = await readPolicyFiles(join(folder, path)).catch((error: unknown) => error);
@@ -187,7 +187,7 @@ describe('what a file must be', () => {
 });
 
 describe('a set of policies', () => {
-  it('has unique names, also where a policy is wrong elsewhere (L9)', async () => {
+  it('has unique names, also where a policy is wrong elsewhere', async () => {
     put({ 'a.yaml': policy('same'), 'b.yaml': policy('same', 'extra: 1\n'), 'c.yaml': policy('other') });
     expect(await mistakes()).toEqual([
       'b.yaml:3:18: two policies are named "same": this one and the one in a.yaml',
@@ -195,7 +195,7 @@ describe('a set of policies', () => {
     ]);
   });
 
-  it('has one policy for each destination repository (section 2.4)', async () => {
+  it('has one policy for each destination repository', async () => {
     put({ 'a.yaml': policy('a'), 'b.yaml': policy('b').replace('repository: b}', 'repository: a}') });
     expect(await mistakes()).toEqual([
       expect.stringContaining(

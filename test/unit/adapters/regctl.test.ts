@@ -244,7 +244,7 @@ describe('writing', () => {
     expect(await program.calls()).toHaveLength(1);
   });
 
-  it('does not take anything but a digest for a digest (L19)', async () => {
+  it('does not take anything but a digest for a digest', async () => {
     const { regctl } = await fake('');
     const put = regctl.putArtifact(destination, digest, { artifactType: 'a/b', annotations: {} });
     await expect(put).rejects.toMatchObject({ code: 'ReferenceInvalid' });

@@ -84,7 +84,7 @@ describe('the usage oracle', () => {
     ['an answer, but exits 1', `${prints('{"last_seen":null}')} process.exitCode = 1;`, 'exit 1'],
     ['an answer, but dies', `${prints('{"last_seen":null}')} process.kill(process.pid, 'SIGKILL');`, 'SIGKILL'],
     ['more than anyone reads', `process.stdout.write('x'.repeat(17 * 1024 * 1024));`, 'MiB'],
-  ])('that prints %s has not answered: in use (S13)', async (_, body, detail) => {
+  ])('that prints %s has not answered: in use', async (_, body, detail) => {
     const { oracle } = await fake(body);
     expect(await oracle.ask(QUESTION)).toEqual({ kind: 'unknown', detail: expect.stringContaining(detail) });
   });

@@ -43,7 +43,7 @@ describe('finding a program', () => {
 });
 
 describe('the pins', () => {
-  it('are read from the package, with the floors of conventions S16', () => {
+  it('are read from the package, with the oldest versions that are safe', () => {
     const programs = readPrograms(packageRoot());
     expect(programs.get('regctl')?.floor).toBe('0.11.5');
     expect(programs.get('cosign')?.floor).toBe('3.0.5');

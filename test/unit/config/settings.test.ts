@@ -35,7 +35,7 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 describe('defaults', () => {
-  it('are those of the specification', () => {
+  it('are the documented ones', () => {
     const { settings, origins, warnings } = loadSettings(HOME);
     expect(settings).toMatchObject({
       prefix: 'io.houba',
@@ -231,7 +231,7 @@ describe('a misspelt variable', () => {
     ]);
   });
 
-  it('is not what the scan queue of the original reads', () => {
+  it('is not what the scan queue of an earlier implementation reads', () => {
     expect(loadSettings({ ...HOME, HOUBA_SCAN_REDIS: '{}', HOUBA_SCAN_TOKEN_PATH: 'x' }).warnings).toEqual([]);
   });
 

@@ -4,7 +4,7 @@ import { createRegistryReader, type RegistryReader } from '../../../../adapters/
 import { type FakeRegistry, startFakeRegistry } from '../../../support/fake-registry.js';
 import { failure, fakeClock, readerOptions, rosterEntry, sha256 } from './support.js';
 
-/** What happens when a registry is slow, limits, or breaks off (conventions C15). */
+/** What happens when a registry is slow, limits, or breaks off. */
 
 const HEAD = 'HEAD /v2/app/manifests/1';
 const served = { headers: { 'docker-content-digest': sha256('x') } };

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { configurationMarkdown } from '../../../config/configuration-page.js';
 import { packageRoot } from '../../../config/programs.js';
-import { configurationMarkdown } from '../../../config/reference.js';
 import { VARIABLES } from '../../../config/variables.js';
 
 describe('the reference page', () => {

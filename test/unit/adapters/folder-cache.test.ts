@@ -3,13 +3,13 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createScratch, type Scratch } from '../../../adapters/scratch.js';
+import { createFolderCache, type FolderCache } from '../../../adapters/folder-cache.js';
 
 let workDir = '';
-let scratch: Scratch;
+let scratch: FolderCache;
 beforeEach(async () => {
   workDir = await mkdtemp(join(tmpdir(), 'houba-scratch-'));
-  scratch = createScratch(workDir, { most: 2 });
+  scratch = createFolderCache(workDir, { most: 2 });
 });
 afterEach(() => rm(workDir, { recursive: true, force: true }));
 

@@ -2,19 +2,17 @@ import { Duplex } from 'node:stream';
 import { Decompress } from 'fzstd';
 
 /**
- * The largest window of a frame, in bytes; what builders of images use at most. The library would set aside 2 GiB for whoever
- * claims to need it, and puts wrong bytes out when something lies further back than 64 MiB (seen with fzstd 0.1.1).
+ * The largest window of a frame, in bytes: the largest that builders of images use. The library would allocate up to 2 GiB on
+ * demand, and puts out wrong bytes beyond 64 MiB (seen with fzstd 0.1.1).
  */
 const LARGEST_WINDOW = 32 * 1024 * 1024;
 
-/**
- * As many bytes are unpacked at a time. Four of them may become 128 KiB, and all that one step gives is in memory at once.
- */
+/** Bytes unpacked in one step. Four of them may become 128 KiB, and the result of a step is in memory at once. */
 const SLICE = 256;
 
 /**
- * Unpacks Zstandard as it comes, no faster than it is read. The stream fails on anything malformed, and on a frame that wants
- * too large a window.
+ * Decompresses Zstandard as a stream with back-pressure. It fails on malformed input, and on a frame that wants too large a
+ * window.
  */
 export function createUnzstd(): Duplex {
   return Duplex.from(async function* unpack(packed: AsyncIterable<Buffer>) {

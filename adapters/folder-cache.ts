@@ -2,15 +2,14 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 
 /**
- * Folders that are dear to fill and worth keeping for a while: bases taken from a registry, what BuildKit made of them.
- * Those used least recently make room for others; all are lost with the process.
+ * Caches folders that are expensive to fill: bases pulled from a registry, builds of BuildKit. The least recently used are
+ * removed first; all are lost with the process.
  */
-export interface Scratch {
+export interface FolderCache {
   /**
-   * Works in the folder of a key, which `fill` has filled. Whoever asks while it is being filled waits for that one fill,
-   * which is given up when nobody waits any more. One that fails leaves nothing, and the next who asks tries again.
-   * @param key anything that tells apart what the folders hold
-   * @param work must not write where others would notice; the folder stays as it is until it has ended
+   * Works in the folder of a key, filled once by `fill`. Concurrent callers wait for the same fill, which is aborted when
+   * nobody waits any more. A failed fill leaves nothing; the next caller tries again.
+   * @param work must not change what others read; the folder stays until it has ended
    * @throws what `fill` and `work` throw, and the signal's reason
    */
   use<Result>(
@@ -21,23 +20,20 @@ export interface Scratch {
   ): Promise<Result>;
 }
 
-/** A base and what is built of it in each of two slots, and as many to come back to. */
+/** A base and its builds in each of two slots, and as many again. */
 const MOST = 8;
 
 interface Entry {
   users: number;
-  /** Ends a fill that nobody waits for. */
   readonly giveUp: AbortController;
-  /** The folder, once it is filled. */
   readonly filled: Promise<string>;
   done: boolean;
 }
 
 /** @param options.most folders that are kept while nobody works in them */
-export function createScratch(workDir: string, options: { readonly most?: number } = {}): Scratch {
+export function createFolderCache(workDir: string, options: { readonly most?: number } = {}): FolderCache {
   const most = options.most ?? MOST;
   const root = join(workDir, 'scratch');
-  /** The least recently used first. */
   const entries = new Map<string, Entry>();
 
   function start(key: string, fill: (folder: string, signal: AbortSignal) => Promise<void>): Entry {
@@ -74,7 +70,7 @@ export function createScratch(workDir: string, options: { readonly most?: number
     if (entry.users === 0 && !entry.done) {
       forget(key, entry);
       entry.giveUp.abort(reason);
-      // What the fill has started must have ended before the one who gave it up goes on.
+      // The fill must have ended before its last waiter goes on.
       const folder = await entry.filled.catch(() => null);
       if (folder !== null) await remove(folder);
     }

@@ -4,7 +4,7 @@ import type { Settings } from '../config/settings.js';
 /** Reads whose signatures count. @throws HoubaError `ConfigInvalid` when the key cannot be read */
 export type ReadTrust = (cosign: Cosign, signal: AbortSignal) => Promise<Trust>;
 
-/** How the settings say whose signatures count; null: they do not. */
+/** Derives from the settings whose signatures count; null: they do not say. */
 export function trustFrom(attest: Settings['attest']): ReadTrust | null {
   const { signer, keyRef, verifyIdentity, verifyOidcIssuer } = attest;
   // A key verifies what was signed with it, unless signing is keyless.

@@ -5,7 +5,7 @@ import type { Settings } from '../config/settings.js';
 import { HoubaError } from '../domain/errors.js';
 import { rosterByName } from '../domain/roster.js';
 import { openCosign } from './open-cosign.js';
-import { trustFrom } from './trust.js';
+import { trustFrom } from './signature-trust.js';
 import { openWorkDir, type WorkDir } from './work-dir.js';
 
 export interface OpenedInspector {
@@ -14,7 +14,7 @@ export interface OpenedInspector {
 }
 
 /**
- * Puts together what a command needs that only reads registries: no Temporal, nothing that writes.
+ * Opens what `verify` needs to read registries: no Temporal, nothing that writes.
  * @param registry the one roster entry to use; null: whichever has the reference's host, else ambient credentials
  * @throws HoubaError `ConfigInvalid` when the roster has no such entry
  */

@@ -3,13 +3,10 @@ import { type FileHandle, open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 
 /**
- * Works with files that hold these texts and have no name: each is unlinked before the first byte is written, so that no
- * search of the folder finds a credential, during the call or after a kill (conventions S6). A child that inherits the
- * descriptor as its number N reads the text by opening `/dev/fd/N`, on Linux more than once if it likes; a pipe could be read once.
- *
- * @param folder on the file system that may hold them
+ * Writes texts to files without a name: each is unlinked before its first byte, so that no credential is left in the folder,
+ * not even by a kill. A child reads descriptor N as `/dev/fd/N`, on Linux repeatedly, which a pipe does not allow.
  */
-export async function withUnnamedFiles<Result>(
+export async function withSecretFiles<Result>(
   folder: string,
   texts: readonly string[],
   work: (descriptors: readonly number[]) => Promise<Result>,
