@@ -18,6 +18,7 @@ import { type CronTimes, formatCron } from '../domain/schedule/cron.js';
 import { formatWhen, SCHEDULES, type Schedule, type ScheduleSettings } from '../domain/schedule/schedules.js';
 import { inputDigest } from './input-digest.js';
 import { explainFailure } from './run-failure.js';
+import { RUN_TIMEOUT_MS } from './start-or-join.js';
 
 /** Everything houba decides about a schedule, for people and for comparing: equal facts, equal schedules. */
 export interface ScheduleFacts {
@@ -65,8 +66,6 @@ export interface Applied extends Standing {
   }[];
 }
 
-/** A run that is stuck must not hold its schedule for ever (Temporal guide, section 2). */
-const RUN_TIMEOUT_MS = 24 * 3_600_000;
 const TRIGGERED_WITHIN_MS = 15_000;
 
 /**

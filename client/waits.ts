@@ -6,12 +6,12 @@ import { settleId } from '../domain/durable/ids.js';
 import type { Status } from '../domain/durable/messages.js';
 import { QUERIES, WAIT_UPDATES, WORKFLOWS } from '../domain/durable/names.js';
 import type { RetireStatus } from '../domain/durable/retire.js';
-import type { SettleResult, WaitDecision, WaitStatus } from '../domain/durable/settle.js';
+import type { WaitDecision, WaitStatus } from '../domain/durable/settle.js';
 import { HoubaError } from '../domain/errors.js';
 import type { HumanWord } from '../domain/human-word.js';
 import { formatTagged, type Repository } from '../domain/reference.js';
-import type { PurgeOutcome } from '../domain/report/purge-report.js';
 import { compareText } from '../domain/text/compare-text.js';
+import type { Workflows } from './workflow-types.js';
 
 /** A tag that waits. */
 export interface WaitSummary {
@@ -127,19 +127,19 @@ export async function wordOf(
   client: Client,
   { workflowId, type, status }: Pick<WorkflowExecutionInfo, 'workflowId' | 'type' | 'status'>,
 ): Promise<string> {
-  const handle = client.workflow.getHandle(workflowId);
+  const { workflow } = client;
   if (status.name === 'RUNNING') {
-    const { phase, dueAt, lastError } = await handle.query<AnyStatus>(QUERIES.status);
+    const { phase, dueAt, lastError } = await workflow.getHandle(workflowId).query<AnyStatus>(QUERIES.status);
     const due = dueAt === undefined || dueAt === null ? '' : `, due ${dueAt}`;
     return `${phase}${due}${lastError === undefined ? '' : `: ${lastError}`}`;
   }
   if (status.name !== 'COMPLETED') return '';
   if (type === WORKFLOWS.settle) {
-    const { outcome, digest, because } = (await handle.result()) as SettleResult;
+    const { outcome, digest, because } = await workflow.getHandle<Workflows['settleTag']>(workflowId).result();
     return `${outcome}${digest === null ? '' : ` ${digest}`}: ${because}`;
   }
   if (type !== WORKFLOWS.retire) return '';
-  const { decision, applied, reason } = (await handle.result()) as PurgeOutcome;
+  const { decision, applied, reason } = await workflow.getHandle<Workflows['retireTag']>(workflowId).result();
   return `${applied ? 'deleted' : decision}: ${reason}`;
 }
 

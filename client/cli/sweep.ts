@@ -1,7 +1,8 @@
 import { InvalidArgumentError, Option } from 'commander';
 import type { Settings } from '../../config/settings.js';
 import { parseReference } from '../../domain/reference.js';
-import type { Sweep, SweepRun } from '../sweeps.js';
+import type { Run } from '../start-or-join.js';
+import type { Sweep } from '../sweeps.js';
 import { INTERRUPTED } from './failure.js';
 import type { Interrupts } from './interrupts.js';
 import type { Output } from './options.js';
@@ -77,7 +78,7 @@ async function follow<Report>(
   return INTERRUPTED;
 }
 
-async function leave(session: Session, run: SweepRun, verb: Sweep['verb']): Promise<void> {
+async function leave(session: Session, run: Run, verb: Sweep['verb']): Promise<void> {
   const { note } = await import('./terminal.js');
   if (!session.owned) {
     note(`left ${run.workflowId} running; \`houba cancel ${run.workflowId}\` ends it`);
