@@ -29,7 +29,8 @@ import { PlacementTally, pause, type RunProgress } from './follow.js';
 import { inputDigest } from './input-digest.js';
 import { explainFailure } from './run-failure.js';
 import { type Run, startOrJoin, startOrMeet, startRun } from './start-or-join.js';
-import { type Decision, decideRetirement, retirementOutcome, type Sweep, startSweep } from './sweeps.js';
+import { SWEEP_NAMES, SWEEPS, type Sweep, type SweepName } from './sweep-kinds.js';
+import { type Decision, decideRetirement, retirementOutcome, startSweep } from './sweeps.js';
 import { decideWait, type HumanDecision, listWaits, type WaitingTag, type WaitSummary, wordOf } from './waits.js';
 import type { ResultOf, WorkflowName, Workflows } from './workflow-types.js';
 
@@ -45,7 +46,7 @@ export { type FleetInputOptions, fleetInput } from './fleet-input.js';
 export type { RunProgress } from './follow.js';
 export { collectPlan, planInputs } from './saved-plans.js';
 export type { Run } from './start-or-join.js';
-export type { Sweep } from './sweeps.js';
+export type { Sweep } from './sweep-kinds.js';
 export { TemporalUnreachable } from './unreachable.js';
 export type { HumanDecision, WaitingTag, WaitSummary } from './waits.js';
 
@@ -78,7 +79,7 @@ export interface FollowOptions extends StartOptions {
 }
 
 /** What a list of runs has: what somebody, or a schedule, starts. */
-const RUN_TYPES = [WORKFLOWS.fleet, WORKFLOWS.purge, WORKFLOWS.gc, WORKFLOWS.audit];
+const RUN_TYPES = [WORKFLOWS.fleet, ...Object.values(SWEEPS).map(({ workflow }) => workflow)];
 
 const POLL_MS = 400;
 const FIRST_LOOK_MS = 300;
@@ -219,7 +220,7 @@ export class HoubaClient {
     return await this.#explained(run.workflowId, async () => this.#assemble(await this.#result<'reconcileFleet'>(run)));
   }
 
-  /** The latest runs, of reconcile, purge, gc and audit, the newest first, dry runs among them. */
+  /** The latest runs, of reconcile and of sweeps, the newest first, dry runs among them. */
   async recentRuns(limit = 20): Promise<RunSummary[]> {
     return await this.#explained('the list of runs', async () => {
       const runs: RunSummary[] = [];
@@ -242,7 +243,7 @@ export class HoubaClient {
     RunSummary & {
       readonly progress: RunProgress | null;
       readonly word: string | null;
-      readonly sweep: Sweep['verb'] | null;
+      readonly sweep: SweepName | null;
     }
   > {
     return await this.#explained(workflowId, async () => {
@@ -264,7 +265,7 @@ export class HoubaClient {
   }
 
   /**
-   * Starts a purge, a gc or an audit, or joins a running one of equal input; one of other input is waited for. A dry run takes no
+   * Starts a sweep, or joins a running one of equal input; one of other input is waited for. A dry run takes no
    * lock and never joins.
    */
   async startSweep(sweep: Sweep, options: StartOptions = {}): Promise<Run> {
@@ -457,8 +458,8 @@ function detailsOf(input: FleetInput): string {
   return `${shard}\n\n${policyNames(input).slice(0, 100).join(', ')}`;
 }
 
-function sweepOf(type: string): Sweep['verb'] | null {
-  return (['purge', 'gc', 'audit'] as const).find((verb) => WORKFLOWS[verb] === type) ?? null;
+function sweepOf(type: string): SweepName | null {
+  return SWEEP_NAMES.find((verb) => SWEEPS[verb].workflow === type) ?? null;
 }
 
 /** Why a run came to nothing, in the words that its own command would have for it. */

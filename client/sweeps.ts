@@ -4,23 +4,16 @@ import {
   WithStartWorkflowOperation,
 } from '@temporalio/client';
 import { ApplicationFailure, WorkflowNotFoundError } from '@temporalio/common';
-import type { AuditInput } from '../domain/durable/audit.js';
 import { retireId, sweepId } from '../domain/durable/ids.js';
 import { QUERIES, QUEUES, RETIRE_UPDATES, WORKFLOWS } from '../domain/durable/names.js';
 import type { MarkedTag, RetireDecision, RetireOrder, RetireStatus } from '../domain/durable/retire.js';
-import type { GcInput, PurgeInput } from '../domain/durable/sweeps.js';
 import { HoubaError, isErrorCode } from '../domain/errors.js';
 import { formatTagged } from '../domain/reference.js';
 import type { PurgeOutcome } from '../domain/report/purge-report.js';
 import { inputDigest } from './input-digest.js';
 import { type Run, startOrJoin, startOrMeet } from './start-or-join.js';
+import { SWEEPS, type Sweep } from './sweep-kinds.js';
 import type { Workflows } from './workflow-types.js';
-
-/** A sweep of the registries, and what it is asked for. An audit only reads; the others do where they are not to apply. */
-export type Sweep =
-  | { readonly verb: 'purge'; readonly input: PurgeInput }
-  | { readonly verb: 'gc'; readonly input: GcInput }
-  | { readonly verb: 'audit'; readonly input: AuditInput };
 
 /**
  * Starts a sweep, or joins a running one of equal input; one of other input is waited for. A dry run takes no lock and never
@@ -28,11 +21,12 @@ export type Sweep =
  */
 export async function startSweep(client: Client, sweep: Sweep, note: (text: string) => void): Promise<Run> {
   const { verb, input } = sweep;
-  const dry = sweep.verb !== 'audit' && !sweep.input.apply;
-  const named = sweep.verb === 'audit' ? sweep.input.registries?.join(', ') : sweep.input.registry;
+  const { workflow, dryRun } = SWEEPS[verb];
+  const dry = dryRun && !('apply' in input && input.apply);
+  const named = 'registries' in input ? input.registries?.join(', ') : input.registry;
   const workflowId = sweepId(verb, dry ? new Date() : null);
   const summary = `${verb} ${named ?? 'all registries'}${dry ? ' (dry run)' : ''}`;
-  const order = { workflow: WORKFLOWS[verb], workflowId, input, inputDigest: inputDigest(input), summary };
+  const order = { workflow, workflowId, input, inputDigest: inputDigest(input), summary };
   return await startOrJoin(client, () => startOrMeet(client, order), note);
 }
 
