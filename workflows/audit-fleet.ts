@@ -11,7 +11,7 @@ import {
   unreadPart,
 } from '../domain/report/audit-report.js';
 import type { DestinationRepository } from '../domain/roster.js';
-import { steps } from './steps.js';
+import { steps, sweepSteps } from './steps.js';
 import { endSweep, repositoriesOf, type SweepProgress, sweepPage } from './sweep-run.js';
 
 /** What an audit that continues as new carries along. */
@@ -48,7 +48,7 @@ export async function auditFleet(input: AuditInput, carried?: AuditProgress): Pr
     width: ({ concurrency }) => (limit === null ? concurrency : 1),
     work: async (repository) => {
       if (left() === 0) return;
-      add(await steps.auditRepository({ repository, signed, sbom, limit: left() }));
+      add(await sweepSteps.auditRepository({ repository, signed, sbom, limit: left() }));
       done += 1;
     },
     failed: (repository, error) => {

@@ -7,7 +7,7 @@ import { formatRepository } from '../domain/reference.js';
 import { addRepository, emptyGcReport, type GcOutcome, type GcReport } from '../domain/report/gc-report.js';
 import type { DestinationRepository } from '../domain/roster.js';
 import { reportFailure } from './failures.js';
-import { steps } from './steps.js';
+import { steps, sweepSteps } from './steps.js';
 import { endSweep, repositoriesOf, type SweepProgress, sweepPage } from './sweep-run.js';
 
 /** What a collection that continues as new carries along. */
@@ -57,7 +57,7 @@ async function collect(
   for (;;) {
     let planned: Collection;
     try {
-      planned = await steps.planCollection({ repository, keep, olderThanDays, now, apply });
+      planned = await sweepSteps.planCollection({ repository, keep, olderThanDays, now, apply });
     } catch (error) {
       return [...outcomes, failed(formatRepository(repository), reportFailure(error))];
     }
@@ -75,7 +75,7 @@ async function collect(
 async function carryOut(repository: DestinationRepository, planned: Collection): Promise<readonly GcOutcome[]> {
   try {
     // What hangs on a deleted index is not found again: what has begun is brought to its end.
-    const { leftBehind } = await CancellationScope.nonCancellable(() => steps.collect({ repository, planned }));
+    const { leftBehind } = await CancellationScope.nonCancellable(() => sweepSteps.collect({ repository, planned }));
     return planned.outcomes.map((outcome) => told(outcome, repository, leftBehind));
   } catch (error) {
     const reported = reportFailure(error);

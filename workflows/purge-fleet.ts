@@ -4,7 +4,7 @@ import { failedOutcome, type MarkedTag, outcomeOf } from '../domain/durable/reti
 import type { PurgeInput } from '../domain/durable/sweeps.js';
 import { formatTagged } from '../domain/reference.js';
 import { addOutcomes, emptyPurgeReport, type PurgeOutcome, type PurgeReport } from '../domain/report/purge-report.js';
-import { steps } from './steps.js';
+import { steps, sweepSteps } from './steps.js';
 import { endSweep, type SweepProgress, sweepPage } from './sweep-run.js';
 
 /** A retirement that is waited for holds a slot of the queue on which its own steps run. */
@@ -41,7 +41,7 @@ export async function purgeFleet(input: PurgeInput, carried?: PurgeProgress): Pr
     open: () => steps.openSweep({ ...input, asks: true }),
     find: async (at, { mode }) => {
       report = { ...report, mode };
-      const page = await steps.findMarks({ ...at, repositories: input.repositories });
+      const page = await sweepSteps.findMarks({ ...at, repositories: input.repositories });
       setCurrentDetails(`${page.found.length} marked tags in this page`);
       settled = page.settled;
       return { items: page.found, next: page.next };

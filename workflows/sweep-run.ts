@@ -7,7 +7,7 @@ import type { ReportedError } from '../domain/errors.js';
 import { reportFailure } from './failures.js';
 import { inParallel } from './in-parallel.js';
 import { outcomeAttributes } from './search-attributes.js';
-import { steps } from './steps.js';
+import { sweepSteps } from './steps.js';
 
 const progressQuery = defineQuery<Progress>(QUERIES.progress);
 const statusQuery = defineQuery<Status>(QUERIES.status);
@@ -86,7 +86,7 @@ export async function repositoriesOf(
   at: PageRequest,
   repositories: readonly string[] | null,
 ): Promise<RepositoriesPage & { readonly items: RepositoriesPage['repositories'] }> {
-  const page = await steps.listRepositories({ ...at, repositories });
+  const page = await sweepSteps.listRepositories({ ...at, repositories });
   return { ...page, items: page.repositories };
 }
 
