@@ -19,6 +19,7 @@ import { formatWhen, SCHEDULES, type Schedule, type ScheduleSettings } from '../
 import { inputDigest } from './input-digest.js';
 import { explainFailure } from './run-failure.js';
 import { RUN_TIMEOUT_MS } from './start-or-join.js';
+import type { InputOf, WorkflowName } from './workflow-types.js';
 
 /** Everything houba decides about a schedule, for people and for comparing: equal facts, equal schedules. */
 export interface ScheduleFacts {
@@ -182,9 +183,14 @@ async function create(client: ScheduleClient, schedule: Schedule, settings: Sche
   }
 }
 
+/** What a workflow takes: a row of the table that names another input does not compile here. */
+type Started = {
+  readonly [Name in WorkflowName]: { readonly workflow: Name; readonly input: InputOf<Name> };
+}[WorkflowName];
+
 function optionsOf(schedule: Schedule, settings: ScheduleSettings): Omit<ScheduleUpdateOptions, 'state'> {
   const { when, jitterMs, catchUpMs, pauseOnFailure } = settings;
-  const { workflow, workflowId, input } = schedule.run;
+  const { workflow, input }: Started = schedule.run;
   return {
     spec: {
       jitter: jitterMs,
@@ -196,7 +202,7 @@ function optionsOf(schedule: Schedule, settings: ScheduleSettings): Omit<Schedul
     action: {
       type: 'startWorkflow',
       workflowType: workflow,
-      workflowId,
+      workflowId: schedule.run.workflowId,
       taskQueue: QUEUES.flow,
       args: [input],
       // With it a client that asks for the same joins a scheduled run.

@@ -19,12 +19,21 @@ export interface ScheduleSettings {
   readonly pauseOnFailure: boolean;
 }
 
-/** What a schedule starts. */
-export interface ScheduledRun {
-  readonly workflow: string;
+/** What a schedule starts: a workflow, with the input that it takes. */
+export type ScheduledRun = { readonly [Name in keyof ScheduledInputs]: RunOf<Name> }[keyof ScheduledInputs];
+
+interface ScheduledInputs {
+  readonly reconcileFleet: FleetInput;
+  readonly purgeFleet: PurgeInput;
+  readonly collectGarbage: GcInput;
+  readonly auditFleet: AuditInput;
+}
+
+interface RunOf<Name extends keyof ScheduledInputs> {
+  readonly workflow: Name;
   /** Temporal adds `-<UTC time>` for each run. */
   readonly workflowId: string;
-  readonly input: unknown;
+  readonly input: ScheduledInputs[Name];
   /** Variables without which its runs fail, as in `A` or `A or B`; they are the worker's. */
   readonly needs: readonly string[];
 }

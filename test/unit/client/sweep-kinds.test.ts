@@ -7,14 +7,23 @@ describe.each(SWEEP_NAMES)('the sweep %s', (name) => {
     const { schema } = await loadSweep(name);
     expect(schema()).toMatchObject({ $id: `https://houba.io/schemas/${name}-report.schema.json`, type: 'object' });
   });
+});
 
-  it('is what the schedule of its name starts, under the id that is its lock', () => {
-    const schedule = SCHEDULES.find((one) => one.name === name);
-    expect(schedule?.run).toMatchObject({ workflow: SWEEPS[name].workflow, workflowId: name });
+const scheduled = SCHEDULES.flatMap(({ name, run }) => {
+  const sweep = SWEEP_NAMES.find((one) => one === name);
+  return sweep === undefined ? [] : [{ sweep, run }];
+});
+
+describe.each(scheduled)('the schedule of the sweep $sweep', ({ sweep, run }) => {
+  it('starts its workflow, under the id that is its lock', () => {
+    expect(run).toMatchObject({ workflow: SWEEPS[sweep].workflow, workflowId: sweep });
   });
 
-  it('has a dry run exactly if its scheduled run says that it is to apply', () => {
-    const schedule = SCHEDULES.find((one) => one.name === name);
-    expect(Object.hasOwn(schedule?.run.input as object, 'apply')).toBe(SWEEPS[name].dryRun);
+  it('says that it is to apply exactly if the sweep has a dry run', () => {
+    expect(Object.hasOwn(run.input, 'apply')).toBe(SWEEPS[sweep].dryRun);
   });
+});
+
+it('every sweep there is has a schedule', () => {
+  expect(scheduled.map(({ sweep }) => sweep).sort()).toEqual(['audit', 'gc', 'purge']);
 });
