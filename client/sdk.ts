@@ -50,7 +50,7 @@ export type { Sweep } from './sweep-kinds.js';
 export { TemporalUnreachable } from './unreachable.js';
 export type { HumanDecision, WaitingTag, WaitSummary } from './waits.js';
 
-/** What a run came to. `skipped` names policies that another run was working on. */
+/** The outcome of a run. `skipped` names policies that another run was working on. */
 export interface Outcome {
   readonly report: RunReport;
   readonly skipped: readonly { readonly policy: string; readonly why: string }[];
@@ -58,7 +58,6 @@ export interface Outcome {
   readonly saved: ReadonlyMap<string, ItemPage>;
 }
 
-/** One line of a list of runs. */
 export interface RunSummary {
   readonly workflowId: string;
   readonly runId: string;
@@ -78,13 +77,13 @@ export interface FollowOptions extends StartOptions {
   readonly onProgress?: (progress: RunProgress) => void;
 }
 
-/** What a list of runs has: what somebody, or a schedule, starts. */
+/** Workflows that somebody, or a schedule, starts: a list of runs shows no other. */
 const RUN_TYPES = [WORKFLOWS.fleet, ...Object.values(SWEEPS).map(({ workflow }) => workflow)];
 
 const POLL_MS = 400;
 const FIRST_LOOK_MS = 300;
 const LAST_LOOK_MS = 1_000;
-/** What one history may hold of an input (docs/rules/durability.md#histories-stay-small). */
+/** The most that a history may hold of an input (docs/rules/durability.md#histories-stay-small). */
 const LARGEST_INPUT_BYTES = 512 * 1024;
 
 /** Starts, follows and awaits runs from CI or another program. Errors are `HoubaError` or `TemporalUnreachable`. */
@@ -109,7 +108,6 @@ export class HoubaClient {
     return new HoubaClient(client, () => (client.connection as Connection).close());
   }
 
-  /** Starts a reconcile and awaits its report. */
   async reconcile(input: FleetInput, options: FollowOptions = {}): Promise<RunReport> {
     const run = await this.startReconcile(input, options);
     const ended = new AbortController();
@@ -210,12 +208,12 @@ export class HoubaClient {
     }
   }
 
-  /** The report of a run, once it has ended. */
+  /** The report of a reconcile, once it has ended. */
   async await(run: Pick<Run, 'workflowId' | 'runId'>): Promise<RunReport> {
     return (await this.outcome(run)).report;
   }
 
-  /** As `await`, with what a report does not hold. */
+  /** The outcome of a reconcile, once it has ended: its report, and what a report does not hold. */
   async outcome(run: Pick<Run, 'workflowId' | 'runId'>): Promise<Outcome> {
     return await this.#explained(run.workflowId, async () => this.#assemble(await this.#result<'reconcileFleet'>(run)));
   }
@@ -236,8 +234,8 @@ export class HoubaClient {
   }
 
   /**
-   * Where one run is: its line, and, while a reconcile runs, its progress. `word` says how anything else stands or ended,
-   * a wait for instance, and why a run failed; it is null where `await`, or `sweepReport` for a `sweep`, has more to say.
+   * The status of one run and, while a reconcile runs, its progress. `word` says how anything else stands or ended, a wait
+   * for instance, and why a run failed; it is null where `await`, or `sweepReport` for a `sweep`, has more to say.
    */
   async status(workflowId: string): Promise<
     RunSummary & {
@@ -272,7 +270,7 @@ export class HoubaClient {
     return await this.#explained(sweep.verb, () => startSweep(this.#client, sweep, options.note ?? (() => {})));
   }
 
-  /** The report of a sweep, once it has ended: a `PurgeReport`, a `GcReport` or an `AuditReport`. */
+  /** The report of a sweep, once it has ended. */
   async sweepReport(run: Pick<Run, 'workflowId' | 'runId'>): Promise<unknown> {
     return await this.#explained(run.workflowId, () => this.#result(run));
   }
@@ -282,12 +280,12 @@ export class HoubaClient {
     return await this.#explained(args[1].tag, () => decideRetirement(this.#client, ...args));
   }
 
-  /** What the retirement of a marked tag comes to at once. */
+  /** The outcome of a marked tag's retirement now; see `retirementOutcome`. */
   async retirementOutcome(tag: Decision[1]): Promise<PurgeOutcome> {
     return await this.#explained(tag.tag, () => retirementOutcome(this.#client, tag));
   }
 
-  /** Every tag that waits, to be taken over or to be deleted; the one due first in front. */
+  /** Lists every tag that waits, to be taken over or to be deleted; the one due first in front. */
   async waits(): Promise<WaitSummary[]> {
     return await this.#explained('the list of waits', () => listWaits(this.#client));
   }
@@ -341,7 +339,7 @@ export class HoubaClient {
     return this.#client.workflow.getHandle(run.workflowId, run.runId);
   }
 
-  /** A running fleet of equal input, or who works on a policy of ours; null: nobody does. */
+  /** Finds a running reconcile of equal input, or the runs on a policy of ours; null: there are none. */
   async #joinOrMeet(input: FleetInput, digest: string, note: (text: string) => void) {
     const ours = new Set(policyNames(input).map(policyId));
     const busy: string[] = [];
@@ -397,7 +395,7 @@ export class HoubaClient {
     };
   }
 
-  /** The child's own result; where it left none (it failed, or was never started), what the fleet knows of it. */
+  /** The result of a policy's own run; where it left none (it failed, or was never started), what the fleet knows of it. */
   async #policyResult(policy: FleetPolicy): Promise<PolicyResult> {
     const { name, source, status, error, totals, workflowId, runId } = policy;
     if (runId !== null) {
@@ -436,7 +434,7 @@ export class HoubaClient {
   }
 }
 
-/** How long a value is in a history: compressed and encrypted, where the data converter does so. */
+/** The length of a value in a history: compressed and encrypted, where the data converter does so. */
 async function encodedBytes({ payloadConverter, payloadCodecs }: LoadedDataConverter, value: unknown): Promise<number> {
   let payloads = toPayloads(payloadConverter, value) ?? [];
   for (const codec of payloadCodecs) payloads = await codec.encode(payloads);
@@ -462,7 +460,7 @@ function sweepOf(type: string): SweepName | null {
   return SWEEP_NAMES.find((verb) => SWEEPS[verb].workflow === type) ?? null;
 }
 
-/** Why a run came to nothing, in the words that its own command would have for it. */
+/** The reason why a run failed, in the words of its own command. */
 async function whyItEnded(handle: Pick<WorkflowHandle, 'result'>, what: string): Promise<string> {
   try {
     await handle.result();

@@ -30,7 +30,7 @@ export async function startSweep(client: Client, sweep: Sweep, note: (text: stri
   return await startOrJoin(client, () => startOrMeet(client, order), note);
 }
 
-/** What a person decides, about which tag. */
+/** The decision of a person about a marked tag. */
 export type Decision = [verb: 'approve' | 'restore', tag: Pick<MarkedTag, 'destination' | 'tag'>, word: RetireDecision];
 
 /**
@@ -69,7 +69,7 @@ export async function decideRetirement(client: Client, ...[verb, tag, word]: Dec
   }
 }
 
-/** What a retirement comes to at once, after an approval for instance. */
+/** The outcome of a retirement now, after an approval for instance. */
 export async function retirementOutcome(
   client: Client,
   { destination, tag }: Pick<MarkedTag, 'destination' | 'tag'>,
@@ -85,7 +85,7 @@ export async function retirementOutcome(
   }
 }
 
-/** What is being retired now; null: nothing. */
+/** The digest that is being retired now; null: none. */
 async function currentDigest(client: Client, workflowId: string): Promise<RetireDecision['digest']> {
   try {
     const handle = client.workflow.getHandle(workflowId);

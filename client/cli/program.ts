@@ -136,7 +136,7 @@ export async function runCommandLine(words: readonly string[]): Promise<number> 
     return Number(process.exitCode);
   } catch (error) {
     const code = exitCodeOfError(error);
-    // Commander has told its own already.
+    // Commander has printed its own errors already.
     if (!(error instanceof Error && 'code' in error && String(error.code).startsWith('commander.'))) {
       note(describeError(error, readEnvironment().HOUBA_LOG_LEVEL?.toUpperCase() === 'DEBUG'));
     }

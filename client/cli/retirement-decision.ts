@@ -12,7 +12,7 @@ export interface RetirementOptions {
   readonly output: Output;
 }
 
-/** Opens a session for what a person decides about a marked tag, and names the tag and the decision. */
+/** Opens a session in which a person decides about a marked tag. */
 export async function decideOnMark(
   ref: string,
   options: RetirementOptions,
@@ -37,7 +37,7 @@ export async function decideOnMark(
   }
 }
 
-/** Under which name of the roster a repository is; the longest namespace that fits. */
+/** Finds the roster entry of a repository: the longest namespace that fits. */
 function placeOf(roster: Roster, { host, path }: Reference): DestinationRepository {
   const fitting = [...roster.values()]
     .filter((entry) => entry.host === host && (entry.namespace === null || path.startsWith(`${entry.namespace}/`)))

@@ -86,7 +86,7 @@ export async function runReconcile(dir: string, options: ReconcileOptions): Prom
   }
 }
 
-/** What the run, or the runs one after the other, are asked for. */
+/** The input of the run; of a large saved plan, of several runs one after the other. */
 async function inputsOf(
   dir: string,
   asked: FleetInput,
@@ -113,7 +113,7 @@ async function inputsOf(
   return inputs;
 }
 
-/** A stack of our own would take the work along when it ends. */
+/** Refuses `--detach` where the stack of this command would take the run along when it ends. */
 async function requireLastingStack({ temporal, home }: Settings): Promise<void> {
   const { runningStack } = await import('../stack/embedded.js');
   if (temporal.address !== null || runningStack(home) !== null) return;
@@ -151,7 +151,7 @@ async function runFleets(
   return await printOutcome(outcomes, options);
 }
 
-/** One run's outcome; the exit code where there is none to wait for. */
+/** The outcome of one run; an exit code where there is none to wait for. */
 async function runFleet(
   session: Session,
   input: FleetInput,

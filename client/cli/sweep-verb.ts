@@ -25,7 +25,6 @@ export interface DeletingOptions {
   readonly apply?: boolean;
 }
 
-/** Given as often as one likes. */
 export function repositoryOption(): Option {
   return new Option(
     '--repository <name>',

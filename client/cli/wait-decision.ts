@@ -10,8 +10,8 @@ interface DecisionOptions {
 }
 
 /**
- * What a command does that tells a tag's wait what a person has decided.
- * @param told what has become of it, for a person
+ * The action of a command by which a person decides about a tag that waits.
+ * @param told the result, for a person
  */
 export function decideOnWait(verb: 'promote' | 'hold' | 'release', told: (name: string, status: WaitStatus) => string) {
   return async (text: string, { by = whoami(), reason, output }: DecisionOptions): Promise<void> => {

@@ -50,7 +50,6 @@ export const AUDIT: SweepVerb<AuditInput, AuditReport> = {
   schema: auditReportJsonSchema,
 };
 
-/** Given as often as one likes. */
 function registryOption(): Option {
   return new Option('--registry <name>', 'look at this entry of HOUBA_REGISTRIES alone; repeatable').argParser(
     (name: string, before: readonly string[] | undefined) => [...(before ?? []), name],

@@ -46,7 +46,7 @@ export const PURGE: SweepVerb<PurgeInput, PurgeReport> = {
   schema: purgeReportJsonSchema,
 };
 
-/** Before anything is started; on a cluster the worker's settings count, and it says the same. */
+/** Checks the settings of a purge before anything is started; on a cluster the worker checks its own. */
 function requireGate({ temporal, purgeMinIdleMs, usageOracle }: Settings): void {
   if (temporal.address !== null) return;
   const missing = [

@@ -96,7 +96,7 @@ async function startDaemon(settings: Settings): Promise<StackRecord> {
   }
 }
 
-/** The daemon has said in its log what went wrong; it is said again here, with its kind. */
+/** The error that the daemon has written to its log, with its code. */
 function startFailure(code: number | null, log: string, path: string): HoubaError {
   const told = /^error: (?:\w+: )?([\s\S]*)$/m.exec(log)?.[1]?.trim() ?? log.trim().split('\n').slice(-5).join('\n');
   const kind = code === 3 ? 'ConfigInvalid' : code === 4 ? 'Internal' : 'ToolFailed';
