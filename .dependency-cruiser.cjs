@@ -181,6 +181,16 @@ module.exports = {
       from: { path: '^(activities|adapters|client|config|domain|worker|workflows)/' },
       to: { path: '^(test|tools|demo|bench|examples)/' },
     },
+    {
+      name: 'no-private-paths-of-temporal',
+      severity: 'error',
+      comment: 'what a package of Temporal does not export from its index may change with any release',
+      from: { path: '^(activities|adapters|client|config|domain|worker|workflows)/' },
+      to: {
+        path: '^node_modules/@temporalio/[^/]+/',
+        pathNot: '^node_modules/@temporalio/[^/]+/(lib|dist)/index\\.(d\\.ts|js)$',
+      },
+    },
     { name: 'no-circle', severity: 'error', comment: 'a circle hides an idea', from: {}, to: { circular: true } },
     {
       name: 'resolvable',

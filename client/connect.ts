@@ -21,7 +21,7 @@ export interface TemporalPlace {
 
 const CONNECT_WITHIN_MS = 5_000;
 
-/** @throws TemporalUnreachable */
+/** Opens a connection. @throws TemporalUnreachable */
 export async function connectTo({ address, namespace, connection }: TemporalPlace): Promise<Client> {
   const gate = createGate();
   try {
@@ -55,7 +55,7 @@ export async function connectClient(wanted: { address?: string; namespace?: stri
       hint: 'set TEMPORAL_ADDRESS, or give the address that `houba up` prints',
     });
   }
-  // Credentials of the environment belong to its own address only (conventions S6).
+  // Credentials of the environment belong to its own address only.
   const connection = address === temporal.address ? temporal.connection : null;
   return await connectTo({ address, namespace: wanted.namespace ?? temporal.namespace, connection });
 }
@@ -66,7 +66,7 @@ type Call = ReturnType<Interceptor>;
 const CANCELLED = 1;
 
 /**
- * Stands between the SDK's retries and the channel. A call that is waiting for its next attempt when the connection is
+ * Refuses the calls of a connection that has been closed. A call that is waiting for its next attempt when the connection is
  * closed makes it all the same, on a closed channel, from a timer: that ends the process (SDK 1.24). Here it is
  * answered instead.
  */

@@ -9,7 +9,7 @@ export interface FleetInputOptions extends Partial<RunOptions> {
 }
 
 /**
- * What a reconcile of these policies is asked for, with the command line's defaults.
+ * The input of a reconcile of these policies, with the command line's defaults.
  * @param policies null: those in `POLICY_DIR` on the worker
  */
 export function fleetInput(policies: readonly PolicySource[] | null, options: FleetInputOptions = {}): FleetInput {

@@ -1,14 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Progress } from '../domain/durable/messages.js';
 
-/** How far a run is, for people. A total is 0 until it is known. */
+/** The progress of a run, for people. A total is 0 until it is known. */
 export interface RunProgress {
   readonly phase: string;
   readonly policies: Progress;
   readonly placements: { readonly done: number; readonly total: number };
 }
 
-/** Placements over all policies: what a policy had last counts as done once it is no longer current. */
+/** Counts placements over all policies: what a policy had last counts as done once it is no longer current. */
 export class PlacementTally {
   readonly #seen = new Map<string, { done: number; total: number }>();
 

@@ -9,11 +9,11 @@ import {
 import { HoubaError, isErrorCode } from '../domain/errors.js';
 import { TemporalUnreachable } from './unreachable.js';
 
-/** gRPC status codes: nobody answered, or not in time. */
+/** Status codes of gRPC. */
 const UNAVAILABLE = 14;
 const DEADLINE_EXCEEDED = 4;
 
-/** What a caller gets to see of an error of the Temporal client; anything it does not know is returned as it is. */
+/** Explains an error of the Temporal client to its caller; anything it does not know is returned as it is. */
 export function explainFailure(error: unknown, what: string): unknown {
   if (error instanceof WorkflowFailedError || error instanceof WorkflowUpdateFailedError) {
     return explainCause(error.cause, what);
@@ -29,7 +29,7 @@ export function explainFailure(error: unknown, what: string): unknown {
     : error;
 }
 
-/** The error that the workflow itself ended with, in the words of our taxonomy. */
+/** The error that the workflow itself ended with, by houba's own codes. */
 function explainCause(cause: Error | undefined, what: string): HoubaError {
   for (let at: unknown = cause; at instanceof Error; at = at.cause) {
     if (at instanceof ApplicationFailure && isErrorCode(at.type)) return new HoubaError(at.type, at.message, { cause });

@@ -12,11 +12,11 @@ import type { ItemPage, PlanItem, PlannedItems } from '../domain/plan/plan-item.
 import type { PolicyInput } from '../domain/plan/request.js';
 
 /**
- * Items of one run: its input has to fit into a history. A larger plan is carried out by one run after the other.
+ * The most items of one run: its input has to fit into a history. A larger plan is carried out by one run after the other.
  */
 const MOST_ITEMS = 2_000;
 
-/** What plans the rest of a policy that did not fit into one page: `HoubaClient`. */
+/** Plans the rest of a policy that did not fit into one page: `HoubaClient`. */
 interface Pages {
   planItems(input: PolicyInput & { readonly save: { readonly after: string | null } }): Promise<ItemPage>;
 }

@@ -12,20 +12,20 @@ import {
   type ScheduleUpdateOptions,
 } from '@temporalio/client';
 import { MEMO_INPUT_DIGEST, QUEUES } from '../domain/durable/names.js';
-import { DAY_MS, formatDuration } from '../domain/duration.js';
+import { formatDuration } from '../domain/duration.js';
 import { HoubaError } from '../domain/errors.js';
 import { type CronTimes, formatCron } from '../domain/schedule/cron.js';
 import { formatWhen, SCHEDULES, type Schedule, type ScheduleSettings } from '../domain/schedule/schedules.js';
 import { inputDigest } from './input-digest.js';
 import { explainFailure } from './run-failure.js';
+import { RUN_TIMEOUT_MS } from './start-or-join.js';
+import type { InputOf, WorkflowName } from './workflow-types.js';
 
-/** Everything houba decides about a schedule, for people and for comparing: equal facts, equal schedules. */
+/** Everything that houba decides about a schedule, as text: equal facts, equal schedules. */
 export interface ScheduleFacts {
   /** `every 1h`, or `0 3 * * 0 UTC`. */
   readonly when: string;
-  /** A duration. */
   readonly jitter: string;
-  /** A duration. */
   readonly catchUp: string;
   readonly pauseOnFailure: boolean;
   readonly overlap: string;
@@ -33,7 +33,7 @@ export interface ScheduleFacts {
   readonly starts: string;
 }
 
-/** What a human, or a failure, has decided; `apply` never touches it. */
+/** A pause by a human or after a failure; `apply` never touches it. */
 interface Standing {
   readonly paused: boolean;
   readonly note: string | null;
@@ -65,12 +65,10 @@ export interface Applied extends Standing {
   }[];
 }
 
-/** A run that is stuck must not hold its schedule for ever (Temporal guide, section 2). */
-const RUN_TIMEOUT_MS = DAY_MS;
 const TRIGGERED_WITHIN_MS = 15_000;
 
 /**
- * Makes the schedule what the settings say. A pause, its note and a limit on runs stay as they are.
+ * Creates or updates a schedule as the settings say. A pause, its note and a limit on runs stay as they are.
  * @param options `dryRun`: say what would change, and write nothing
  * @throws HoubaError `ConfigInvalid` when Temporal refuses the settings
  * @throws TemporalUnreachable
@@ -99,7 +97,7 @@ export async function applySchedule(
   return { schedule, change, facts, differences, ...standingOf(current) };
 }
 
-/** Every schedule of this version, in the order of their table; null: not applied here. */
+/** Lists every schedule of this version, in the order of their table; null: not applied here. */
 export async function listSchedules(
   client: ScheduleClient,
 ): Promise<{ readonly schedule: Schedule; readonly status: ScheduleStatus | null }[]> {
@@ -171,7 +169,7 @@ export async function deleteSchedule(client: ScheduleClient, schedule: Schedule)
   return true;
 }
 
-/** False when one is there already. */
+/** Creates a schedule. @returns false when it is there already */
 async function create(client: ScheduleClient, schedule: Schedule, settings: ScheduleSettings): Promise<boolean> {
   const options = optionsOf(schedule, settings);
   try {
@@ -183,9 +181,14 @@ async function create(client: ScheduleClient, schedule: Schedule, settings: Sche
   }
 }
 
+/** A workflow and its input: a row of the table that names the input of another does not compile. */
+type Started = {
+  readonly [Name in WorkflowName]: { readonly workflow: Name; readonly input: InputOf<Name> };
+}[WorkflowName];
+
 function optionsOf(schedule: Schedule, settings: ScheduleSettings): Omit<ScheduleUpdateOptions, 'state'> {
   const { when, jitterMs, catchUpMs, pauseOnFailure } = settings;
-  const { workflow, workflowId, input } = schedule.run;
+  const { workflow, input }: Started = schedule.run;
   return {
     spec: {
       jitter: jitterMs,
@@ -197,7 +200,7 @@ function optionsOf(schedule: Schedule, settings: ScheduleSettings): Omit<Schedul
     action: {
       type: 'startWorkflow',
       workflowType: workflow,
-      workflowId,
+      workflowId: schedule.run.workflowId,
       taskQueue: QUEUES.flow,
       args: [input],
       // With it a client that asks for the same joins a scheduled run.
@@ -237,7 +240,7 @@ function formatRun(workflow: string, id: string | undefined, queue: string, time
   return `${workflow} as ${id}, on ${queue}, within ${limit}, with ${JSON.stringify(input)}`;
 }
 
-/** Temporal keeps a cron as its fields, so it is compared by the times that it names. */
+/** The times of a schedule. Temporal keeps a cron as its fields, so it is compared by the times that it names. */
 function whenOf({ calendars = [], intervals = [], skip = [], startAt, endAt, timezone }: ScheduleDescription['spec']) {
   const [calendar] = calendars;
   const [interval] = intervals;
@@ -250,7 +253,7 @@ function whenOf({ calendars = [], intervals = [], skip = [], startAt, endAt, tim
   return 'at times that were set without houba';
 }
 
-/** null when the calendar says more than five fields can. */
+/** The times of a cron; null when the calendar says more than its five fields can. */
 function cronTimesOf(calendar: CalendarSpecDescription): CronTimes | null {
   const { second, minute, hour, dayOfMonth, month, dayOfWeek, year } = calendar;
   if (year.length > 0 || valuesOf(second).join() !== '0') return null;
@@ -311,7 +314,7 @@ async function describe(client: ScheduleClient, schedule: Schedule): Promise<Sch
   return await explained(schedule, () => client.getHandle(schedule.id).describe());
 }
 
-/** The client's `TypeError` is Temporal's word on the times: above all a zone that its own database lacks. */
+/** Explains that Temporal refuses the times (a `TypeError` of its client): above all a zone that its own database lacks. */
 async function accepted(schedule: Schedule, work: () => Promise<unknown>): Promise<void> {
   try {
     await explained(schedule, work);

@@ -6,8 +6,7 @@ import {
   WorkflowFailedError,
   type WorkflowHandle,
 } from '@temporalio/client';
-import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
-import { encodeToPayloads } from '@temporalio/common/lib/internal-non-workflow/index.js';
+import { type LoadedDataConverter, toPayloads } from '@temporalio/common';
 import pLimit from 'p-limit';
 import { fleetId, planFleetId, planId, policyId } from '../domain/durable/ids.js';
 import type {
@@ -18,7 +17,7 @@ import type {
   Progress,
   Status,
 } from '../domain/durable/messages.js';
-import { MEMO_INPUT_DIGEST, QUERIES, QUEUES, WORKFLOWS } from '../domain/durable/names.js';
+import { MEMO_INPUT_DIGEST, QUERIES, WORKFLOWS } from '../domain/durable/names.js';
 import type { RetireStatus } from '../domain/durable/retire.js';
 import type { WaitStatus } from '../domain/durable/settle.js';
 import { HoubaError, isErrorCode } from '../domain/errors.js';
@@ -29,8 +28,11 @@ import type { RunReport } from '../domain/report/run/run-report.js';
 import { PlacementTally, pause, type RunProgress } from './follow.js';
 import { inputDigest } from './input-digest.js';
 import { explainFailure } from './run-failure.js';
-import { type Decision, decideRetirement, retirementOutcome, type Sweep, startSweep } from './sweeps.js';
+import { type Run, startOrJoin, startOrMeet, startRun } from './start-or-join.js';
+import { SWEEP_NAMES, SWEEPS, type Sweep, type SweepName } from './sweep-kinds.js';
+import { type Decision, decideRetirement, retirementOutcome, startSweep } from './sweeps.js';
 import { decideWait, type HumanDecision, listWaits, type WaitingTag, type WaitSummary, wordOf } from './waits.js';
+import type { ResultOf, WorkflowName, Workflows } from './workflow-types.js';
 
 // What a caller needs beside the client: to read policies, to ask, and to judge the answer.
 export { readPolicyFiles } from '../adapters/policy-files.js';
@@ -43,19 +45,12 @@ export { renderReport } from '../domain/report/run/text.js';
 export { type FleetInputOptions, fleetInput } from './fleet-input.js';
 export type { RunProgress } from './follow.js';
 export { collectPlan, planInputs } from './saved-plans.js';
-export type { Sweep } from './sweeps.js';
+export type { Run } from './start-or-join.js';
+export type { Sweep } from './sweep-kinds.js';
 export { TemporalUnreachable } from './unreachable.js';
 export type { HumanDecision, WaitingTag, WaitSummary } from './waits.js';
 
-/** A run of `reconcileFleet`, to follow, await or cancel, from this process or another. */
-export interface Run {
-  readonly workflowId: string;
-  readonly runId: string;
-  /** It was running already, with the same input, and is followed instead of a new one. */
-  readonly joined: boolean;
-}
-
-/** What a run came to. `skipped` names policies that another run was working on. */
+/** The outcome of a run. `skipped` names policies that another run was working on. */
 export interface Outcome {
   readonly report: RunReport;
   readonly skipped: readonly { readonly policy: string; readonly why: string }[];
@@ -63,7 +58,6 @@ export interface Outcome {
   readonly saved: ReadonlyMap<string, ItemPage>;
 }
 
-/** One line of a list of runs. */
 export interface RunSummary {
   readonly workflowId: string;
   readonly runId: string;
@@ -83,16 +77,14 @@ export interface FollowOptions extends StartOptions {
   readonly onProgress?: (progress: RunProgress) => void;
 }
 
-/** What a list of runs has: what somebody, or a schedule, starts. */
-const RUN_TYPES = [WORKFLOWS.fleet, WORKFLOWS.purge, WORKFLOWS.gc, WORKFLOWS.audit];
+/** Workflows that somebody, or a schedule, starts: a list of runs shows no other. */
+const RUN_TYPES = [WORKFLOWS.fleet, ...Object.values(SWEEPS).map(({ workflow }) => workflow)];
 
 const POLL_MS = 400;
 const FIRST_LOOK_MS = 300;
 const LAST_LOOK_MS = 1_000;
-/** What one history may hold of an input (architecture, section 3). */
+/** The most that a history may hold of an input (docs/rules/durability.md#histories-stay-small). */
 const LARGEST_INPUT_BYTES = 512 * 1024;
-/** A run that is stuck must not hold its policies for ever (Temporal guide, section 2). */
-const RUN_TIMEOUT = '24h';
 
 /** Starts, follows and awaits runs from CI or another program. Errors are `HoubaError` or `TemporalUnreachable`. */
 export class HoubaClient {
@@ -116,7 +108,6 @@ export class HoubaClient {
     return new HoubaClient(client, () => (client.connection as Connection).close());
   }
 
-  /** Starts a reconcile and awaits its report. */
   async reconcile(input: FleetInput, options: FollowOptions = {}): Promise<RunReport> {
     const run = await this.startReconcile(input, options);
     const ended = new AbortController();
@@ -137,24 +128,21 @@ export class HoubaClient {
   async startReconcile(input: FleetInput, options: StartOptions = {}): Promise<Run> {
     const digest = inputDigest(input);
     await this.#checkSize(input);
-    if (!input.options.dryRun) {
-      const running = await this.#joinOrWait(input, digest, options.note ?? (() => {}));
-      if (running !== null) return running;
-    }
-    const now = new Date();
-    const workflowId = input.options.dryRun ? planFleetId(now) : fleetId(now);
-    return await this.#explained(workflowId, async () => {
-      const handle = await this.#client.workflow.start(WORKFLOWS.fleet, {
-        workflowId,
-        taskQueue: QUEUES.flow,
-        args: [input],
-        memo: { [MEMO_INPUT_DIGEST]: digest },
-        workflowRunTimeout: RUN_TIMEOUT,
-        staticSummary: summaryOf(input),
-        staticDetails: detailsOf(input),
-      });
-      return { workflowId, runId: handle.firstExecutionRunId, joined: false };
-    });
+    const start = async () => {
+      const now = new Date();
+      const workflowId = input.options.dryRun ? planFleetId(now) : fleetId(now);
+      const told = { summary: summaryOf(input), details: detailsOf(input) };
+      return await this.#explained(workflowId, () =>
+        startRun(this.#client, { workflow: WORKFLOWS.fleet, workflowId, input, inputDigest: digest, ...told }),
+      );
+    };
+    if (input.options.dryRun) return await start();
+    const note = options.note ?? (() => {});
+    return await startOrJoin(
+      this.#client,
+      async () => (await this.#joinOrMeet(input, digest, note)) ?? (await start()),
+      note,
+    );
   }
 
   /**
@@ -163,22 +151,19 @@ export class HoubaClient {
    */
   async startReconcilePolicy(input: PolicyInput, options: StartOptions = {}): Promise<Run> {
     const { now: _now, ...work } = input;
-    const digest = inputDigest(work);
-    const workflowId = policyId(input.policy.metadata.name);
-    for (;;) {
-      const run = await this.#explained(workflowId, () => this.#startOrMeet(workflowId, input, digest));
-      if (run !== null) return run;
-      options.note?.(`waiting for ${workflowId}, which runs with other input`);
-      await this.#client.workflow
-        .getHandle(workflowId)
-        .result()
-        .catch(() => {});
-    }
+    const { name } = input.policy.metadata;
+    const workflowId = policyId(name);
+    const order = { workflowId, input, inputDigest: inputDigest(work), summary: `reconcile ${name}` };
+    return await startOrJoin(
+      this.#client,
+      () => this.#explained(workflowId, () => startOrMeet(this.#client, { workflow: WORKFLOWS.policy, ...order })),
+      options.note ?? (() => {}),
+    );
   }
 
   /** The result of `startReconcilePolicy`'s run, once it has ended. */
   async awaitPolicy(run: Pick<Run, 'workflowId' | 'runId'>): Promise<PolicyResult> {
-    return await this.#explained(run.workflowId, async () => (await this.#result(run)) as PolicyResult);
+    return await this.#explained(run.workflowId, () => this.#result<'reconcilePolicy'>(run));
   }
 
   /** The items of one policy's plan that come after a place; nothing is written, and no lock is taken. */
@@ -187,14 +172,10 @@ export class HoubaClient {
     const workflowId = planId(name, new Date());
     const dry = { ...input, options: { ...input.options, dryRun: true } };
     const { node, saved } = await this.#explained(workflowId, async () => {
-      const handle = await this.#client.workflow.start(WORKFLOWS.policy, {
-        workflowId,
-        taskQueue: QUEUES.flow,
-        args: [dry],
-        workflowRunTimeout: RUN_TIMEOUT,
-        staticSummary: `plan ${name}`,
-      });
-      return (await this.#result({ workflowId, runId: handle.firstExecutionRunId })) as PolicyResult;
+      const order = { workflowId, input: dry, summary: `plan ${name}` };
+      return await this.#result<'reconcilePolicy'>(
+        await startRun(this.#client, { workflow: WORKFLOWS.policy, ...order }),
+      );
     });
     if (saved !== undefined) return saved;
     const { type, message } = node.error ?? { type: 'Internal', message: 'its plan has no items' };
@@ -227,20 +208,17 @@ export class HoubaClient {
     }
   }
 
-  /** The report of a run, once it has ended. */
+  /** The report of a reconcile, once it has ended. */
   async await(run: Pick<Run, 'workflowId' | 'runId'>): Promise<RunReport> {
     return (await this.outcome(run)).report;
   }
 
-  /** As `await`, with what a report does not hold. */
+  /** The outcome of a reconcile, once it has ended: its report, and what a report does not hold. */
   async outcome(run: Pick<Run, 'workflowId' | 'runId'>): Promise<Outcome> {
-    return await this.#explained(run.workflowId, async () => {
-      const result = (await this.#result(run)) as FleetResult;
-      return await this.#assemble(result);
-    });
+    return await this.#explained(run.workflowId, async () => this.#assemble(await this.#result<'reconcileFleet'>(run)));
   }
 
-  /** The latest runs, of reconcile, purge, gc and audit, the newest first, dry runs among them. */
+  /** The latest runs, of reconcile and of sweeps, the newest first, dry runs among them. */
   async recentRuns(limit = 20): Promise<RunSummary[]> {
     return await this.#explained('the list of runs', async () => {
       const runs: RunSummary[] = [];
@@ -256,14 +234,14 @@ export class HoubaClient {
   }
 
   /**
-   * Where one run is: its line, and, while a reconcile runs, its progress. `word` says how anything else stands or ended,
-   * a wait for instance, and why a run failed; it is null where `await`, or `sweepReport` for a `sweep`, has more to say.
+   * The status of one run and, while a reconcile runs, its progress. `word` says how anything else stands or ended, a wait
+   * for instance, and why a run failed; it is null where `await`, or `sweepReport` for a `sweep`, has more to say.
    */
   async status(workflowId: string): Promise<
     RunSummary & {
       readonly progress: RunProgress | null;
       readonly word: string | null;
-      readonly sweep: Sweep['verb'] | null;
+      readonly sweep: SweepName | null;
     }
   > {
     return await this.#explained(workflowId, async () => {
@@ -285,14 +263,14 @@ export class HoubaClient {
   }
 
   /**
-   * Starts a purge, a gc or an audit, or joins a running one of equal input; one of other input is waited for. A dry run takes no
+   * Starts a sweep, or joins a running one of equal input; one of other input is waited for. A dry run takes no
    * lock and never joins.
    */
   async startSweep(sweep: Sweep, options: StartOptions = {}): Promise<Run> {
     return await this.#explained(sweep.verb, () => startSweep(this.#client, sweep, options.note ?? (() => {})));
   }
 
-  /** The report of a sweep, once it has ended: a `PurgeReport`, a `GcReport` or an `AuditReport`. */
+  /** The report of a sweep, once it has ended. */
   async sweepReport(run: Pick<Run, 'workflowId' | 'runId'>): Promise<unknown> {
     return await this.#explained(run.workflowId, () => this.#result(run));
   }
@@ -302,12 +280,12 @@ export class HoubaClient {
     return await this.#explained(args[1].tag, () => decideRetirement(this.#client, ...args));
   }
 
-  /** What the retirement of a marked tag comes to at once. */
+  /** The outcome of a marked tag's retirement now; see `retirementOutcome`. */
   async retirementOutcome(tag: Decision[1]): Promise<PurgeOutcome> {
     return await this.#explained(tag.tag, () => retirementOutcome(this.#client, tag));
   }
 
-  /** Every tag that waits, to be taken over or to be deleted; the one due first in front. */
+  /** Lists every tag that waits, to be taken over or to be deleted; the one due first in front. */
   async waits(): Promise<WaitSummary[]> {
     return await this.#explained('the list of waits', () => listWaits(this.#client));
   }
@@ -339,8 +317,8 @@ export class HoubaClient {
    * The result of a run as soon as it has one. The server now and then misses to wake the one long request that waits for
    * it, which then lasts its full 20 s (seen with server 1.29: 1 run in 40): so we also look ourselves.
    */
-  async #result(run: Pick<Run, 'workflowId' | 'runId'>): Promise<unknown> {
-    const handle = this.#handle(run);
+  async #result<Name extends WorkflowName>(run: Pick<Run, 'workflowId' | 'runId'>): Promise<ResultOf<Name>> {
+    const handle = this.#client.workflow.getHandle<Workflows[Name]>(run.workflowId, run.runId);
     let over = false;
     const waiting = handle.result().finally(() => {
       over = true;
@@ -361,43 +339,18 @@ export class HoubaClient {
     return this.#client.workflow.getHandle(run.workflowId, run.runId);
   }
 
-  /** A run that was started or has equal input; null when the running one has other input. */
-  async #startOrMeet(workflowId: string, input: PolicyInput, digest: string): Promise<Run | null> {
-    try {
-      const handle = await this.#client.workflow.start(WORKFLOWS.policy, {
-        workflowId,
-        taskQueue: QUEUES.flow,
-        args: [input],
-        memo: { [MEMO_INPUT_DIGEST]: digest },
-        workflowRunTimeout: RUN_TIMEOUT,
-        staticSummary: `reconcile ${input.policy.metadata.name}`,
-      });
-      return { workflowId, runId: handle.firstExecutionRunId, joined: false };
-    } catch (error) {
-      // Refused rather than given what runs (`USE_EXISTING`), which would not say whose input it has.
-      if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
-      const { memo, runId } = await this.#client.workflow.getHandle(workflowId).describe();
-      return memo?.[MEMO_INPUT_DIGEST] === digest ? { workflowId, runId, joined: true } : null;
-    }
-  }
-
-  /** A running fleet of equal input; else null, once nobody works on a policy of ours any more. */
-  async #joinOrWait(input: FleetInput, digest: string, note: (text: string) => void): Promise<Run | null> {
+  /** Finds a running reconcile of equal input, or the runs on a policy of ours; null: there are none. */
+  async #joinOrMeet(input: FleetInput, digest: string, note: (text: string) => void) {
     const ours = new Set(policyNames(input).map(policyId));
-    for (;;) {
-      const busy: string[] = [];
-      for (const info of await this.#running()) {
-        if (info.type === WORKFLOWS.fleet && info.memo?.[MEMO_INPUT_DIGEST] === digest) {
-          note(`joining ${info.workflowId}, which is at the same work already`);
-          return { workflowId: info.workflowId, runId: info.runId, joined: true };
-        }
-        if (ours.has(info.workflowId)) busy.push(info.workflowId);
+    const busy: string[] = [];
+    for (const info of await this.#running()) {
+      if (info.type === WORKFLOWS.fleet && info.memo?.[MEMO_INPUT_DIGEST] === digest) {
+        note(`joining ${info.workflowId}, which is at the same work already`);
+        return { workflowId: info.workflowId, runId: info.runId, joined: true };
       }
-      if (busy.length === 0) return null;
-      note(`waiting for ${busy.join(', ')}, of another run with other input`);
-      const ends = busy.map((id) => this.#client.workflow.getHandle(id).result());
-      await Promise.allSettled(ends);
+      if (ours.has(info.workflowId)) busy.push(info.workflowId);
     }
+    return busy.length === 0 ? null : { busy, why: 'of another run with other input' };
   }
 
   async #running(): Promise<WorkflowExecutionInfo[]> {
@@ -410,8 +363,7 @@ export class HoubaClient {
   }
 
   async #checkSize(input: FleetInput): Promise<void> {
-    const payloads = (await encodeToPayloads(this.#client.workflow.options.loadedDataConverter, input)) ?? [];
-    const bytes = payloads.reduce((sum, payload) => sum + (payload.data?.length ?? 0), 0);
+    const bytes = await encodedBytes(this.#client.workflow.options.loadedDataConverter, input);
     if (bytes <= LARGEST_INPUT_BYTES) return;
     const kib = Math.ceil(bytes / 1024);
     throw new HoubaError(
@@ -443,12 +395,12 @@ export class HoubaClient {
     };
   }
 
-  /** The child's own result; where it left none (it failed, or was never started), what the fleet knows of it. */
+  /** The result of a policy's own run; where it left none (it failed, or was never started), what the fleet knows of it. */
   async #policyResult(policy: FleetPolicy): Promise<PolicyResult> {
     const { name, source, status, error, totals, workflowId, runId } = policy;
     if (runId !== null) {
       try {
-        return (await this.#client.workflow.getHandle(workflowId, runId).result()) as PolicyResult;
+        return await this.#client.workflow.getHandle<Workflows['reconcilePolicy']>(workflowId, runId).result();
       } catch (cause) {
         if (!(cause instanceof WorkflowFailedError)) throw cause;
       }
@@ -482,6 +434,13 @@ export class HoubaClient {
   }
 }
 
+/** The length of a value in a history: compressed and encrypted, where the data converter does so. */
+async function encodedBytes({ payloadConverter, payloadCodecs }: LoadedDataConverter, value: unknown): Promise<number> {
+  let payloads = toPayloads(payloadConverter, value) ?? [];
+  for (const codec of payloadCodecs) payloads = await codec.encode(payloads);
+  return payloads.reduce((sum, payload) => sum + (payload.data?.length ?? 0), 0);
+}
+
 function policyNames(input: FleetInput): string[] {
   const names = (input.policies ?? []).map(({ policy }) => policy.metadata.name);
   return input.only === null ? names : names.filter((name) => name === input.only);
@@ -497,11 +456,11 @@ function detailsOf(input: FleetInput): string {
   return `${shard}\n\n${policyNames(input).slice(0, 100).join(', ')}`;
 }
 
-function sweepOf(type: string): Sweep['verb'] | null {
-  return (['purge', 'gc', 'audit'] as const).find((verb) => WORKFLOWS[verb] === type) ?? null;
+function sweepOf(type: string): SweepName | null {
+  return SWEEP_NAMES.find((verb) => SWEEPS[verb].workflow === type) ?? null;
 }
 
-/** Why a run came to nothing, in the words that its own command would have for it. */
+/** The reason why a run failed, in the words of its own command. */
 async function whyItEnded(handle: Pick<WorkflowHandle, 'result'>, what: string): Promise<string> {
   try {
     await handle.result();

@@ -3,68 +3,34 @@ import {
   type WorkflowUpdateFailedError as UpdateFailed,
   WithStartWorkflowOperation,
 } from '@temporalio/client';
-import {
-  ApplicationFailure,
-  type Workflow,
-  WorkflowExecutionAlreadyStartedError,
-  WorkflowNotFoundError,
-} from '@temporalio/common';
-import type { AuditInput } from '../domain/durable/audit.js';
+import { ApplicationFailure, WorkflowNotFoundError } from '@temporalio/common';
 import { retireId, sweepId } from '../domain/durable/ids.js';
-import { MEMO_INPUT_DIGEST, QUERIES, QUEUES, RETIRE_UPDATES, WORKFLOWS } from '../domain/durable/names.js';
+import { QUERIES, QUEUES, RETIRE_UPDATES, WORKFLOWS } from '../domain/durable/names.js';
 import type { MarkedTag, RetireDecision, RetireOrder, RetireStatus } from '../domain/durable/retire.js';
-import type { GcInput, PurgeInput } from '../domain/durable/sweeps.js';
 import { HoubaError, isErrorCode } from '../domain/errors.js';
 import { formatTagged } from '../domain/reference.js';
 import type { PurgeOutcome } from '../domain/report/purge-report.js';
 import { inputDigest } from './input-digest.js';
-
-/** A sweep of the registries, and what it is asked for. An audit only reads; the others do where they are not to apply. */
-export type Sweep =
-  | { readonly verb: 'purge'; readonly input: PurgeInput }
-  | { readonly verb: 'gc'; readonly input: GcInput }
-  | { readonly verb: 'audit'; readonly input: AuditInput };
-
-/** Where a sweep runs. */
-export interface SweepRun {
-  readonly workflowId: string;
-  readonly runId: string;
-  /** It was running already, with the same input. */
-  readonly joined: boolean;
-}
+import { type Run, startOrJoin, startOrMeet } from './start-or-join.js';
+import { SWEEPS, type Sweep } from './sweep-kinds.js';
+import type { Workflows } from './workflow-types.js';
 
 /**
  * Starts a sweep, or joins a running one of equal input; one of other input is waited for. A dry run takes no lock and never
  * joins.
  */
-export async function startSweep(client: Client, sweep: Sweep, note: (text: string) => void): Promise<SweepRun> {
+export async function startSweep(client: Client, sweep: Sweep, note: (text: string) => void): Promise<Run> {
   const { verb, input } = sweep;
-  const digest = inputDigest(input);
-  const dry = sweep.verb !== 'audit' && !sweep.input.apply;
-  const named = sweep.verb === 'audit' ? sweep.input.registries?.join(', ') : sweep.input.registry;
+  const { workflow, dryRun } = SWEEPS[verb];
+  const dry = dryRun && !('apply' in input && input.apply);
+  const named = 'registries' in input ? input.registries?.join(', ') : input.registry;
   const workflowId = sweepId(verb, dry ? new Date() : null);
-  for (;;) {
-    try {
-      const handle = await client.workflow.start(WORKFLOWS[verb], {
-        workflowId,
-        taskQueue: QUEUES.flow,
-        args: [input],
-        memo: { [MEMO_INPUT_DIGEST]: digest },
-        staticSummary: `${verb} ${named ?? 'all registries'}${dry ? ' (dry run)' : ''}`,
-      });
-      return { workflowId, runId: handle.firstExecutionRunId, joined: false };
-    } catch (error) {
-      if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
-    }
-    const running = client.workflow.getHandle(workflowId);
-    const { memo, runId, status } = await running.describe();
-    if (status.name === 'RUNNING' && memo?.[MEMO_INPUT_DIGEST] === digest) return { workflowId, runId, joined: true };
-    note(`waiting for ${workflowId}, which runs with other input`);
-    await running.result().catch(() => {});
-  }
+  const summary = `${verb} ${named ?? 'all registries'}${dry ? ' (dry run)' : ''}`;
+  const order = { workflow, workflowId, input, inputDigest: inputDigest(input), summary };
+  return await startOrJoin(client, () => startOrMeet(client, order), note);
 }
 
-/** What a person decides, about which tag. */
+/** The decision of a person about a marked tag. */
 export type Decision = [verb: 'approve' | 'restore', tag: Pick<MarkedTag, 'destination' | 'tag'>, word: RetireDecision];
 
 /**
@@ -87,14 +53,14 @@ export async function decideRetirement(client: Client, ...[verb, tag, word]: Dec
     }
     if (verb === 'approve') throw nothingToApprove(tag);
     const order: RetireOrder = { ...tag, digest: word.digest, policy: '', requireApproval: true };
-    const startWorkflowOperation = new WithStartWorkflowOperation(WORKFLOWS.retire, {
+    const startWorkflowOperation = new WithStartWorkflowOperation<Workflows['retireTag']>(WORKFLOWS.retire, {
       workflowId,
       taskQueue: QUEUES.flow,
       args: [order],
       workflowIdConflictPolicy: 'USE_EXISTING',
       staticSummary: `restore ${formatTagged(tag.destination, tag.tag)}`,
     });
-    return await client.workflow.executeUpdateWithStart<Workflow, RetireStatus, [RetireDecision]>(
+    return await client.workflow.executeUpdateWithStart<Workflows['retireTag'], RetireStatus, [RetireDecision]>(
       RETIRE_UPDATES.restore,
       { args: [word], startWorkflowOperation },
     );
@@ -103,23 +69,23 @@ export async function decideRetirement(client: Client, ...[verb, tag, word]: Dec
   }
 }
 
-/** What a retirement comes to at once, after an approval for instance. */
+/** The outcome of a retirement now, after an approval for instance. */
 export async function retirementOutcome(
   client: Client,
   { destination, tag }: Pick<MarkedTag, 'destination' | 'tag'>,
 ): Promise<PurgeOutcome> {
-  const handle = client.workflow.getHandle(retireId(destination, tag));
+  const handle = client.workflow.getHandle<Workflows['retireTag']>(retireId(destination, tag));
   const order: RetireOrder = { destination, tag, digest: null, policy: '', requireApproval: false };
   try {
     return await handle.executeUpdate<PurgeOutcome, [RetireOrder]>(RETIRE_UPDATES.sweep, { args: [order] });
   } catch (error) {
     // It has ended meanwhile, and left its own word.
-    if (error instanceof WorkflowNotFoundError) return (await handle.result()) as PurgeOutcome;
+    if (error instanceof WorkflowNotFoundError) return await handle.result();
     throw explainRefusal(error);
   }
 }
 
-/** What is being retired now; null: nothing. */
+/** The digest that is being retired now; null: none. */
 async function currentDigest(client: Client, workflowId: string): Promise<RetireDecision['digest']> {
   try {
     const handle = client.workflow.getHandle(workflowId);

@@ -1,4 +1,4 @@
-/** Nobody answers where Temporal should be: exit 69 (architecture, section 4). Not a failure of a run, which goes on. */
+/** Nobody answers where Temporal should be: exit 69 (docs/rules/errors.md#the-worst-code-ends-a-command). Not a failure of a run, which goes on. */
 export class TemporalUnreachable extends Error {
   override readonly name = 'TemporalUnreachable';
   readonly hint: string;

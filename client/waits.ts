@@ -6,14 +6,14 @@ import { settleId } from '../domain/durable/ids.js';
 import type { Status } from '../domain/durable/messages.js';
 import { QUERIES, SEARCH_ATTRIBUTES, WAIT_UPDATES, WORKFLOWS } from '../domain/durable/names.js';
 import type { RetireStatus } from '../domain/durable/retire.js';
-import type { SettleResult, WaitDecision, WaitStatus } from '../domain/durable/settle.js';
+import type { WaitDecision, WaitStatus } from '../domain/durable/settle.js';
 import { HoubaError } from '../domain/errors.js';
 import type { HumanWord } from '../domain/human-word.js';
 import { formatTagged, type Repository } from '../domain/reference.js';
-import type { PurgeOutcome } from '../domain/report/purge-report.js';
 import { compareText } from '../domain/text/compare-text.js';
+import type { Workflows } from './workflow-types.js';
 
-/** A tag that waits. */
+/** A tag that waits, to be taken over or to be deleted. */
 export interface WaitSummary {
   /** `settle`: for its moved digest to stand still; `retire`: it is marked, and for its deletion. */
   readonly kind: 'settle' | 'retire';
@@ -57,13 +57,12 @@ const PHASE = defineSearchAttributeKey(...SEARCH_ATTRIBUTES.phase);
 const DUE_AT = defineSearchAttributeKey(...SEARCH_ATTRIBUTES.dueAt);
 const NEEDS_HUMAN = defineSearchAttributeKey(...SEARCH_ATTRIBUTES.needsHuman);
 
-/** A worker that is there answers far sooner. */
+/** How long a worker has to answer a query; one that is there answers far sooner. */
 const ANSWERS_WITHIN_MS = 5_000;
 
-/** Questions at a time. */
 const IN_FLIGHT = 10;
 
-/** Every wait, the one due first in front. What no worker answers for is told by what visibility knows of it. */
+/** Lists every wait, the one due first in front; where no worker answers, by what visibility knows. */
 export async function listWaits(client: Client): Promise<WaitSummary[]> {
   const limit = pLimit(IN_FLIGHT);
   const asked: Promise<WaitSummary | null>[] = [];
@@ -84,7 +83,7 @@ export async function listWaits(client: Client): Promise<WaitSummary[]> {
   return waits.sort((a, b) => compareText(a.dueAt ?? '~', b.dueAt ?? '~') || compareText(a.reference, b.reference));
 }
 
-/** @returns undefined when nobody answers, null when the wait is over */
+/** Queries the status of a wait. @returns undefined when nobody answers, null when the wait is over */
 async function askStatus(client: Client, workflowId: string): Promise<AnyStatus | null | undefined> {
   try {
     return await client.withDeadline(Date.now() + ANSWERS_WITHIN_MS, () =>
@@ -95,7 +94,7 @@ async function askStatus(client: Client, workflowId: string): Promise<AnyStatus 
   }
 }
 
-/** Either kind's, as far as it has it. */
+/** The status of either kind of wait, as far as it has these. */
 type AnyStatus = Status & { readonly dueAt?: string | null } & Partial<WaitStatus & Pick<RetireStatus, 'reason'>>;
 
 function summaryOf(info: WorkflowExecutionInfo, status: AnyStatus | undefined): WaitSummary {
@@ -120,26 +119,25 @@ function summaryOf(info: WorkflowExecutionInfo, status: AnyStatus | undefined): 
 }
 
 /**
- * How something that is no reconcile stands, or what it came to, in a sentence. Nothing is known of what did not end by
- * itself.
+ * The status or the result, in a sentence, of a workflow that is no reconcile; empty where it did not end by itself.
  */
 export async function wordOf(
   client: Client,
   { workflowId, type, status }: Pick<WorkflowExecutionInfo, 'workflowId' | 'type' | 'status'>,
 ): Promise<string> {
-  const handle = client.workflow.getHandle(workflowId);
+  const { workflow } = client;
   if (status.name === 'RUNNING') {
-    const { phase, dueAt, lastError } = await handle.query<AnyStatus>(QUERIES.status);
+    const { phase, dueAt, lastError } = await workflow.getHandle(workflowId).query<AnyStatus>(QUERIES.status);
     const due = dueAt === undefined || dueAt === null ? '' : `, due ${dueAt}`;
     return `${phase}${due}${lastError === undefined ? '' : `: ${lastError}`}`;
   }
   if (status.name !== 'COMPLETED') return '';
   if (type === WORKFLOWS.settle) {
-    const { outcome, digest, because } = (await handle.result()) as SettleResult;
+    const { outcome, digest, because } = await workflow.getHandle<Workflows['settleTag']>(workflowId).result();
     return `${outcome}${digest === null ? '' : ` ${digest}`}: ${because}`;
   }
   if (type !== WORKFLOWS.retire) return '';
-  const { decision, applied, reason } = (await handle.result()) as PurgeOutcome;
+  const { decision, applied, reason } = await workflow.getHandle<Workflows['retireTag']>(workflowId).result();
   return `${applied ? 'deleted' : decision}: ${reason}`;
 }
 

@@ -1,23 +1,21 @@
-import { continueAsNew, defineQuery, log, setHandler, upsertSearchAttributes } from '@temporalio/workflow';
+import { continueAsNew } from '@temporalio/workflow';
 import type { OpenedAudit } from '../activities/audit/audit-repository.js';
 import type { AuditInput } from '../domain/durable/audit.js';
-import type { Progress, Status } from '../domain/durable/messages.js';
-import { QUERIES } from '../domain/durable/names.js';
-import type { SweepCursor } from '../domain/durable/sweeps.js';
 import { formatRepository } from '../domain/reference.js';
-import { type AuditReport, addPart, emptyAuditReport, inOrder, unreadPart } from '../domain/report/audit-report.js';
-import { reportFailure } from './failures.js';
-import { inParallel } from './in-parallel.js';
-import { outcomeAttributes } from './search-attributes.js';
-import { steps } from './steps.js';
-
-export const progressQuery = defineQuery<Progress>(QUERIES.progress);
-export const statusQuery = defineQuery<Status>(QUERIES.status);
+import {
+  type AuditPart,
+  type AuditReport,
+  addPart,
+  emptyAuditReport,
+  inOrder,
+  unreadPart,
+} from '../domain/report/audit-report.js';
+import type { DestinationRepository } from '../domain/roster.js';
+import { steps, sweepSteps } from './steps.js';
+import { endSweep, repositoriesOf, type SweepProgress, sweepPage } from './sweep-run.js';
 
 /** What an audit that continues as new carries along. */
-export interface AuditProgress {
-  readonly opened: OpenedAudit;
-  readonly cursor: SweepCursor | null;
+export interface AuditProgress extends SweepProgress<OpenedAudit> {
   readonly repositories: number;
   readonly report: AuditReport;
 }
@@ -28,42 +26,40 @@ export interface AuditProgress {
  */
 export async function auditFleet(input: AuditInput, carried?: AuditProgress): Promise<AuditReport> {
   const { signed, sbom, limit } = input;
-  const current = new Set<string>();
   let done = carried?.repositories ?? 0;
-  let status: Status = { phase: 'opening', since: new Date().toISOString() };
-  setHandler(statusQuery, () => status);
-  setHandler(progressQuery, () => ({ done, total: 0, current: [...current].slice(0, 20) }));
-
-  const opened = carried?.opened ?? (await steps.openAudit(input));
-  let report = carried?.report ?? emptyAuditReport(opened.hosts, opened.verified);
-  status = { phase: 'auditing', since: new Date().toISOString() };
-  const page = await steps.listRepositories({
-    registries: opened.registries,
-    repositories: input.repositories,
-    cursor: carried?.cursor ?? null,
-  });
-  for (const { name, error } of [...page.unread, ...(page.passedOver ?? [])]) {
-    report = addPart(report, unreadPart(name, error));
-  }
+  let report = carried?.report ?? emptyAuditReport([], false);
+  const add = (part: AuditPart) => {
+    report = addPart(report, part);
+  };
   const left = () => (limit === null ? null : limit - report.counts.scanned);
-  // How many are left is known when the repository before has been looked at.
-  await inParallel(page.repositories, limit === null ? opened.concurrency : 1, async (repository) => {
-    if (left() === 0) return;
-    const name = formatRepository(repository);
-    current.add(name);
-    try {
-      const part = await steps.auditRepository({ repository, signed, sbom, limit: left() });
-      report = addPart(report, part);
-    } catch (error) {
-      report = addPart(report, unreadPart(name, reportFailure(error)));
-    } finally {
-      current.delete(name);
-    }
-    done += 1;
+
+  const { opened, next } = await sweepPage<OpenedAudit, DestinationRepository>({
+    phase: 'auditing',
+    carried,
+    open: () => steps.openAudit(input),
+    find: async (at, { hosts, verified }) => {
+      if (carried === undefined) report = emptyAuditReport(hosts, verified);
+      const page = await repositoriesOf(at, input.repositories);
+      for (const { name, error } of [...page.unread, ...(page.passedOver ?? [])]) add(unreadPart(name, error));
+      return page;
+    },
+    nameOf: formatRepository,
+    // How many are left is known when the repository before has been looked at.
+    width: ({ concurrency }) => (limit === null ? concurrency : 1),
+    work: async (repository) => {
+      if (left() === 0) return;
+      add(await sweepSteps.auditRepository({ repository, signed, sbom, limit: left() }));
+      done += 1;
+    },
+    failed: (repository, error) => {
+      add(unreadPart(formatRepository(repository), error));
+      done += 1;
+    },
+    done: () => done,
   });
-  if (page.next !== null && left() !== 0)
-    return await continueAsNew<typeof auditFleet>(input, { opened, cursor: page.next, repositories: done, report });
-  log.info('audit.completed', { ...report.counts });
-  upsertSearchAttributes(outcomeAttributes(report.counts.errored === 0 ? 'ok' : 'partial'));
+  if (next !== null && left() !== 0) {
+    return await continueAsNew<typeof auditFleet>(input, { opened, cursor: next, repositories: done, report });
+  }
+  endSweep('audit', { ...report.counts }, report.counts.errored);
   return inOrder(report);
 }

@@ -1,32 +1,17 @@
-import {
-  CancellationScope,
-  continueAsNew,
-  defineQuery,
-  log,
-  setHandler,
-  upsertSearchAttributes,
-} from '@temporalio/workflow';
+import { CancellationScope, continueAsNew } from '@temporalio/workflow';
 import type { Collection } from '../activities/collect/superseded-scans.js';
 import type { OpenedSweep } from '../activities/sweep/walk-registries.js';
-import type { Progress, Status } from '../domain/durable/messages.js';
-import { QUERIES } from '../domain/durable/names.js';
-import type { GcInput, SweepCursor } from '../domain/durable/sweeps.js';
+import type { GcInput } from '../domain/durable/sweeps.js';
 import { HoubaError, type ReportedError, reportError } from '../domain/errors.js';
 import { formatRepository } from '../domain/reference.js';
 import { addRepository, emptyGcReport, type GcOutcome, type GcReport } from '../domain/report/collect-report.js';
 import type { DestinationRepository } from '../domain/roster.js';
 import { reportFailure } from './failures.js';
-import { inParallel } from './in-parallel.js';
-import { outcomeAttributes } from './search-attributes.js';
-import { steps } from './steps.js';
-
-export const progressQuery = defineQuery<Progress>(QUERIES.progress);
-export const statusQuery = defineQuery<Status>(QUERIES.status);
+import { steps, sweepSteps } from './steps.js';
+import { endSweep, repositoriesOf, type SweepProgress, sweepPage } from './sweep-run.js';
 
 /** What a collection that continues as new carries along. */
-export interface GcProgress {
-  readonly opened: OpenedSweep;
-  readonly cursor: SweepCursor | null;
+export interface GcProgress extends SweepProgress<OpenedSweep> {
   /** RFC 3339: the run's one `now`. */
   readonly now: string;
   readonly report: GcReport;
@@ -35,42 +20,34 @@ export interface GcProgress {
 /** Collects what newer reports and newer digests have superseded, repository by repository. A dry run only lists it. */
 export async function collectGarbage(input: GcInput, carried?: GcProgress): Promise<GcReport> {
   const now = carried?.now ?? new Date().toISOString();
-  const { repositories } = input;
-  const current = new Set<string>();
   let report = carried?.report ?? emptyGcReport(input.apply ? 'apply' : 'dry-run');
-  let status: Status = { phase: 'opening', since: now };
-  setHandler(statusQuery, () => status);
-  setHandler(progressQuery, () => ({ done: report.counts.repositories, total: 0, current: [...current].slice(0, 20) }));
+  const add = (outcomes: readonly GcOutcome[]) => {
+    report = addRepository(report, outcomes);
+  };
 
-  const opened = carried?.opened ?? (await steps.openSweep({ ...input, asks: false }));
-  report = { ...report, mode: opened.mode };
-  status = { phase: 'collecting', since: new Date().toISOString() };
-  const page = await steps.listRepositories({
-    registries: opened.registries,
-    repositories,
-    cursor: carried?.cursor ?? null,
+  const { opened, next } = await sweepPage<OpenedSweep, DestinationRepository>({
+    phase: 'collecting',
+    carried,
+    open: () => steps.openSweep({ ...input, asks: false }),
+    find: async (at, { mode }) => {
+      report = { ...report, mode };
+      const page = await repositoriesOf(at, input.repositories);
+      for (const { name, error } of page.unread) add([failed(name, error)]);
+      return page;
+    },
+    nameOf: formatRepository,
+    work: async (repository, _, { mode }) => add(await collect(input, mode, repository, now)),
+    failed: (repository, error) => add([failed(formatRepository(repository), error)]),
+    done: () => report.counts.repositories,
   });
-  for (const { name, error } of page.unread) report = addRepository(report, [failed(name, error)]);
-  await inParallel(page.repositories, opened.concurrency, async (repository) => {
-    const name = formatRepository(repository);
-    current.add(name);
-    try {
-      const outcomes = await collect(input, opened, repository, now);
-      report = addRepository(report, outcomes);
-    } finally {
-      current.delete(name);
-    }
-  });
-  if (page.next !== null)
-    return await continueAsNew<typeof collectGarbage>(input, { opened, cursor: page.next, now, report });
-  log.info('gc.completed', { mode: report.mode, ...report.counts });
-  upsertSearchAttributes(outcomeAttributes(report.counts.failed === 0 ? 'ok' : 'partial'));
+  if (next !== null) return await continueAsNew<typeof collectGarbage>(input, { opened, cursor: next, now, report });
+  endSweep('gc', { mode: report.mode, ...report.counts }, report.counts.failed);
   return report;
 }
 
 async function collect(
   { keep, olderThanDays }: GcInput,
-  { mode }: OpenedSweep,
+  mode: OpenedSweep['mode'],
   repository: DestinationRepository,
   now: string,
 ): Promise<readonly GcOutcome[]> {
@@ -80,7 +57,7 @@ async function collect(
   for (;;) {
     let planned: Collection;
     try {
-      planned = await steps.planCollection({ repository, keep, olderThanDays, now, apply });
+      planned = await sweepSteps.planCollection({ repository, keep, olderThanDays, now, apply });
     } catch (error) {
       return [...outcomes, failed(formatRepository(repository), reportFailure(error))];
     }
@@ -98,7 +75,7 @@ async function collect(
 async function carryOut(repository: DestinationRepository, planned: Collection): Promise<readonly GcOutcome[]> {
   try {
     // What hangs on a deleted index is not found again: what has begun is brought to its end.
-    const { leftBehind } = await CancellationScope.nonCancellable(() => steps.collect({ repository, planned }));
+    const { leftBehind } = await CancellationScope.nonCancellable(() => sweepSteps.collect({ repository, planned }));
     return planned.outcomes.map((outcome) => told(outcome, repository, leftBehind));
   } catch (error) {
     const reported = reportFailure(error);

@@ -45,7 +45,10 @@ const inventory = buildSteps('inventory');
 const build = buildSteps('build');
 const sign = proxyActivities<SignActivities>({ taskQueue: QUEUES.sign, ...optionsOf('sign') });
 
-/** Every step a workflow can ask for, each under the options of its kind. */
+/** What sweeps look at a repository with; the steps of the next sweep are among them without a line here. */
+export const sweepSteps = plan;
+
+/** Every other step a workflow can ask for, each under the options of its kind. */
 export const steps = {
   openFleet: control.openFleet,
   planPolicy: plan.planPolicy,
@@ -68,17 +71,12 @@ export const steps = {
   inspectDeletion: removal.inspectDeletion,
   deleteTags: removal.deleteTags,
   openSweep: control.openSweep,
-  findMarks: plan.findMarks,
-  listRepositories: plan.listRepositories,
   handOver: starting.handOver,
   judgeTag: asking.judgeTag,
   listRetirement: removal.listRetirement,
   deleteMarked: removal.deleteMarked,
   restoreTag: move.restoreTag,
-  planCollection: plan.planCollection,
-  collect: plan.collect,
   openAudit: control.openAudit,
-  auditRepository: plan.auditRepository,
   removeStamp: compensation.removeStamp,
   removeWritten: compensation.removeWritten,
 };

@@ -7,7 +7,7 @@ export const USAGE = 64;
 export const UNREACHABLE = 69;
 export const INTERRUPTED = 130;
 
-/** The exit code of an error that ends a command (architecture, section 4). */
+/** The exit code of an error that ends a command (docs/rules/errors.md#the-worst-code-ends-a-command). */
 export function exitCodeOfError(error: unknown): number {
   if (error instanceof CommanderError) return exitCodeOfUsage(error);
   if (error instanceof HoubaError) return EXIT_CODES[error.code];
@@ -21,7 +21,7 @@ function exitCodeOfUsage(error: CommanderError): number {
   return error.code === 'commander.invalidArgument' ? EXIT_CODES.ConfigInvalid : USAGE;
 }
 
-/** What a person reads of it: what and where, then what to do next; the stack only when asked for (conventions C7). */
+/** An error as a person reads it: what and where, then what to do next; the stack only when asked for. */
 export function describeError(error: unknown, withStack: boolean): string {
   const lines = messageOf(error).split('\n').map(escapeControls);
   const hint = error instanceof HoubaError || error instanceof TemporalUnreachable ? error.hint : undefined;

@@ -2,7 +2,7 @@ import { INTERRUPTED } from './failure.js';
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
-/** Ctrl-C, or a supervisor that stops us. */
+/** Signals that end a command: Ctrl-C, or a supervisor. */
 export interface Interrupts {
   /** The first signal resolves it; until somebody waits for it, and from the second signal on, the process ends at once. */
   first(): Promise<void>;
@@ -11,7 +11,7 @@ export interface Interrupts {
   stop(): void;
 }
 
-/** Listens from now on. Ends the process in its own words, so that what it has registered for its exit is done. */
+/** Listens for signals. It ends the process by `exit`, so that handlers of its exit run. */
 export function watchInterrupts(): Interrupts {
   let tell: (() => void) | null = null;
   let happened = false;

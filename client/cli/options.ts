@@ -1,7 +1,7 @@
 import { InvalidArgumentError, Option } from 'commander';
 import { DAY_MS, durationMs } from '../../domain/duration.js';
 
-/** A parser of whole numbers from `least` up; anything else is an invalid value (exit 3). */
+/** Parses whole numbers from `least` up; anything else is an invalid value (exit 3). */
 export function wholeNumber(least: number): (text: string) => number {
   return (text) => {
     const value = Number(text);
@@ -10,17 +10,16 @@ export function wholeNumber(least: number): (text: string) => number {
   };
 }
 
-/** A TCP port. */
 export function portNumber(text: string): number {
   const port = wholeNumber(1)(text);
   if (port <= 65_535) return port;
   throw new InvalidArgumentError('It must be a port, 1 to 65535.');
 }
 
-/** The longest a timer of Node's can take. */
+/** The longest that a timer of Node takes. */
 const LONGEST_MS = 24 * DAY_MS;
 
-/** A duration such as `90s`, in milliseconds. */
+/** Parses a duration such as `90s`. @returns milliseconds */
 export function duration(text: string): number {
   const ms = durationMs(text);
   if (ms !== null && ms > 0 && ms <= LONGEST_MS) return ms;
@@ -29,12 +28,12 @@ export function duration(text: string): number {
 
 export type Output = 'text' | 'json';
 
-/** Of a report, which follows the journal unless the command line says otherwise (section 10). */
+/** `--output` of a report, which follows the journal unless the command line says otherwise. */
 export function reportOption(): Option {
   return new Option('--output <format>', 'form of the report (default: as HOUBA_LOG_FORMAT)').choices(['text', 'json']);
 }
 
-/** Of any other result. */
+/** `--output` of any other result. */
 export function outputOption(): Option {
   return new Option('--output <format>', 'how to print the result').choices(['text', 'json']).default('text');
 }

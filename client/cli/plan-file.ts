@@ -10,7 +10,7 @@ import { note } from './terminal.js';
 const LARGEST = 256 * 1024 * 1024;
 
 /**
- * Reads a plan that was saved.
+ * Reads a saved plan.
  * @throws HoubaError `ConfigInvalid` with everything that is wrong and where
  */
 export async function readPlanFile(file: string): Promise<SavedPlan> {
@@ -33,13 +33,13 @@ export async function policiesOfPlan({ directory, policies }: SavedPlan): Promis
   return null;
 }
 
-/** Fails before anything is planned rather than after. */
+/** Checks that a plan can be saved, before anything is planned. */
 export function checkWritable(file: string): void {
   if (existsSync(dirname(file))) return;
   throw new HoubaError('ConfigInvalid', `--out ${file}: there is no folder ${dirname(file)}`);
 }
 
-/** Writes beside and renames, so that nobody takes half a plan for a whole one. */
+/** Saves a plan: writes beside and renames, so that nobody takes half a plan for a whole one. */
 export async function writePlanFile(file: string, plan: SavedPlan): Promise<void> {
   const next = `${file}.${process.pid}.new`;
   try {

@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { readEnvironment } from '../../config/environment.js';
+import { SWEEP_NAMES, SWEEPS, type SweepName } from '../sweep-kinds.js';
 import { describeError, exitCodeOfError } from './failure.js';
 import { note } from './terminal.js';
 
@@ -19,33 +20,20 @@ const VERBS: readonly Verb[] = [
   {
     name: 'plan',
     description: 'say what reconcile would do, and write nothing',
-    load: async () => (await import('./verbs/reconcile.js')).planCommand(),
+    load: async () => (await import('./verbs/plan.js')).planCommand(),
   },
-  {
-    name: 'purge',
-    description: 'retire marked tags that nobody uses any more; dry unless --apply',
-    load: async () => (await import('./verbs/purge.js')).purgeCommand(),
-  },
+  ...sweeps((name) => name === 'purge'),
   {
     name: 'approve',
     description: 'let a marked tag go that waits for somebody to say so',
-    load: async () => (await import('./verbs/retirement.js')).approveCommand(),
+    load: async () => (await import('./verbs/approve.js')).approveCommand(),
   },
   {
     name: 'restore',
     description: 'take a deletion mark back, until the last moment',
-    load: async () => (await import('./verbs/retirement.js')).restoreCommand(),
+    load: async () => (await import('./verbs/restore.js')).restoreCommand(),
   },
-  {
-    name: 'gc',
-    description: 'collect superseded scan reports and digests; dry unless --apply',
-    load: async () => (await import('./verbs/gc.js')).gcCommand(),
-  },
-  {
-    name: 'audit',
-    description: 'say which images houba does not stand behind; writes nothing',
-    load: async () => (await import('./verbs/audit.js')).auditCommand(),
-  },
+  ...sweeps((name) => name !== 'purge'),
   {
     name: 'waiting',
     description: 'list what waits: moved tags until they stand still, marked tags until they go',
@@ -54,17 +42,17 @@ const VERBS: readonly Verb[] = [
   {
     name: 'promote',
     description: 'take a waiting digest over now',
-    load: async () => (await import('./verbs/wait-decision.js')).promoteCommand(),
+    load: async () => (await import('./verbs/promote.js')).promoteCommand(),
   },
   {
     name: 'hold',
     description: 'take nothing over at a waiting tag until it is released',
-    load: async () => (await import('./verbs/wait-decision.js')).holdCommand(),
+    load: async () => (await import('./verbs/hold.js')).holdCommand(),
   },
   {
     name: 'release',
     description: 'let a held tag go on waiting',
-    load: async () => (await import('./verbs/wait-decision.js')).releaseCommand(),
+    load: async () => (await import('./verbs/release.js')).releaseCommand(),
   },
   {
     name: 'status',
@@ -74,7 +62,7 @@ const VERBS: readonly Verb[] = [
   {
     name: 'cancel',
     description: 'ask a run to end cleanly',
-    load: async () => (await import('./verbs/status.js')).cancelCommand(),
+    load: async () => (await import('./verbs/cancel.js')).cancelCommand(),
   },
   {
     name: 'schedule',
@@ -89,7 +77,7 @@ const VERBS: readonly Verb[] = [
   {
     name: 'down',
     description: 'stop the embedded stack',
-    load: async () => (await import('./verbs/up.js')).downCommand(),
+    load: async () => (await import('./verbs/down.js')).downCommand(),
   },
   {
     name: 'worker',
@@ -131,6 +119,14 @@ const VERBS: readonly Verb[] = [
   },
 ];
 
+function sweeps(isMeant: (name: SweepName) => boolean): Verb[] {
+  return SWEEP_NAMES.filter(isMeant).map((name) => ({
+    name,
+    description: SWEEPS[name].description,
+    load: async () => (await import('./run-sweep.js')).sweepCommand(name),
+  }));
+}
+
 /** Parses a command line (without node and script) and carries it out. @returns the exit code */
 export async function runCommandLine(words: readonly string[]): Promise<number> {
   process.exitCode = 0;
@@ -140,7 +136,7 @@ export async function runCommandLine(words: readonly string[]): Promise<number> 
     return Number(process.exitCode);
   } catch (error) {
     const code = exitCodeOfError(error);
-    // Commander has told its own already.
+    // Commander has printed its own errors already.
     if (!(error instanceof Error && 'code' in error && String(error.code).startsWith('commander.'))) {
       note(describeError(error, readEnvironment().HOUBA_LOG_LEVEL?.toUpperCase() === 'DEBUG'));
     }

@@ -29,7 +29,7 @@ export function progressText({ phase, policies, placements }: RunProgress, elaps
   return current === '' ? parts.join('  ') : `${parts.join('  ')}\n  ${current}`;
 }
 
-/** Straight on from what is done; null until a tenth of it is. */
+/** Estimates the rest in proportion to what is done; null until a tenth of it is. */
 function timeLeftMs({ policies, placements }: Omit<RunProgress, 'phase'>, elapsedMs: number): number | null {
   if (policies.total === 0) return null;
   const ofCurrent = placements.total === 0 ? 0 : placements.done / placements.total;

@@ -9,7 +9,7 @@ import { escapeControls } from '../../domain/text/escape.js';
 const LARGEST = 64 * 1024;
 const HINT = 'it maps names of schedules to their settings, as in `reconcile: { every: 30m }`; JSON will do as well';
 
-/** What a file says, by schedule, in the order of the file. */
+/** The settings of a file by schedule, in the order of the file. */
 export type ScheduleFile = ReadonlyMap<Schedule, WrittenSettings>;
 
 /**
@@ -20,7 +20,7 @@ export async function readScheduleFile(file: string): Promise<ScheduleFile> {
   return parseScheduleFile(file === '-' ? 'standard input' : file, await readText(file));
 }
 
-/** The same, of a text; `file` is for messages. */
+/** Parses the text of such a file; `file` is for messages. */
 export function parseScheduleFile(file: string, text: string): ScheduleFile {
   if (text.length > LARGEST) throw invalid([`${file}: larger than ${LARGEST / 1024} KiB`]);
   const lines = new LineCounter();
@@ -63,7 +63,7 @@ async function readText(file: string): Promise<string> {
   }
 }
 
-/** Where the last key of the path that is there stands. */
+/** The offset of the last key of the path that the document has. */
 function offsetOf(contents: unknown, path: readonly string[]): number {
   let node = contents;
   let offset = 0;

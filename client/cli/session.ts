@@ -4,7 +4,7 @@ import { HoubaClient } from '../sdk.js';
 import { joinOrStart, runningStack, type StackOptions } from '../stack/embedded.js';
 import { TemporalUnreachable } from '../unreachable.js';
 
-/** A command's way to Temporal: the cluster that the settings name, else the embedded one. */
+/** The connection of a command to Temporal: the cluster that the settings name, else the embedded one. */
 export interface Session {
   readonly client: HoubaClient;
   /** The worker is in this process: what is not finished when it ends goes on with the next command. */
@@ -12,7 +12,7 @@ export interface Session {
   /** A worker serves this Temporal on this machine. */
   readonly embedded: boolean;
   readonly broken: Promise<never>;
-  /** Where a run's page is; null where no address of the UI is known. */
+  /** The address of a run's page; null where no address of the UI is known. */
   pageOf(workflowId: string): string | null;
   close(): Promise<void>;
 }

@@ -14,17 +14,16 @@ export async function printJson(value: unknown): Promise<void> {
   await print(`${JSON.stringify(value, null, 2)}\n`);
 }
 
-/** Tells a person something on the way, on stderr (conventions C1). */
+/** Tells a person something on the way, on stderr (docs/rules/errors.md#results-on-stdout-the-rest-on-stderr). */
 export function note(text: string): void {
   process.stderr.write(`${text}\n`);
 }
 
-/** Waits until both streams have handed over what they were given. */
 export async function flush(): Promise<void> {
   await Promise.all([written(process.stdout, ''), written(process.stderr, '')]);
 }
 
-/** Colour only on a terminal, and not when told so (conventions C3). */
+/** The colours of a terminal; none on a pipe, nor where somebody wants none. */
 export function paletteFor(stream: NodeJS.WriteStream, wanted: boolean): Palette {
   if (!wanted || stream.isTTY !== true || readEnvironment().NO_COLOR !== undefined) return NO_PALETTE;
   const { green, yellow, red, dim } = createColors(true);

@@ -92,6 +92,7 @@ export function runningStack(home: string): StackRecord | null {
 }
 
 /**
+ * Checks the settings of a command against those of the stack that it joins.
  * @throws HoubaError `ConfigInvalid` naming the variables in which this command and the running stack differ: the
  * worker's settings would silently win over the ones the command was given
  */
@@ -118,7 +119,7 @@ export async function clearDeadStack(home: string): Promise<void> {
   removeStack(home);
 }
 
-/** How often it is looked whether the server is still there. */
+/** How often the server is looked for. */
 const LOOK_MS = 1_000;
 
 async function startStack(mode: StackRecord['mode'], options: StackOptions): Promise<Stack> {
@@ -177,7 +178,7 @@ async function startStack(mode: StackRecord['mode'], options: StackOptions): Pro
   }
 }
 
-/** Another server, in place of the one that has ended. */
+/** Starts another server, in place of the one that has ended. */
 async function replaceServer(stack: { record: StackRecord }, options: StackOptions): Promise<RunningServer> {
   const { home } = options.settings;
   stack.record = { ...stack.record, ...(await newServer(home, options)) };
@@ -200,7 +201,7 @@ async function keepServer(stack: { record: StackRecord }, options: StackOptions,
   }
 }
 
-/** The server of a stack whose process was killed: its runs go on as soon as a worker polls again. */
+/** Takes over the server of a stack whose process was killed: its runs go on as soon as a worker polls again. */
 function survivingServer(home: string, { ports }: StackOptions): RunningServer | null {
   const record = readStack(home);
   if (record === null || !isOurServer(record.server, stackFiles(home).database)) return null;
@@ -288,7 +289,7 @@ async function loadHeavy() {
   return { startWorker, createLogger, keepHistories };
 }
 
-/** On a second Ctrl-C nothing can be awaited any more: the server goes with us, its database file has every run. */
+/** Ends the server with this process. On a second Ctrl-C nothing can be awaited any more; its database file has every run. */
 function killAtExit(home: string, server: ProcessMark): void {
   if (isOurServer(server, stackFiles(home).database)) process.kill(server.pid, 'SIGKILL');
   removeStack(home);

@@ -4,7 +4,7 @@ import { HoubaError } from '../../domain/errors.js';
 const LOOPBACK = '127.0.0.1';
 
 /**
- * A port of the loopback interface to listen on: the wanted one if it is free, else any when none is wanted.
+ * Chooses a port of the loopback interface to listen on: the wanted one if it is free, else any when none is wanted.
  * @param mover the option that chooses another port, for the message
  * @throws HoubaError `ConfigInvalid` when the wanted one is in use
  */

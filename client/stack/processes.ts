@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 
 /**
- * What tells a process from a later one that got the same id: when it started.
+ * The start time of a process, which tells it from a later one that got the same id.
  * @returns null when no such process is alive (one that only waits to be reaped is not)
  */
 export function processIdentity(pid: number): string | null {

@@ -55,7 +55,7 @@ export function openHome(home: string): void {
   }
 }
 
-/** @returns null when there is none, or when it is not one (half-written by a crash, or of another release) */
+/** Reads the record of a stack. @returns null when there is none, or when it is not one (half-written by a crash, or of another release) */
 export function readStack(home: string): StackRecord | null {
   try {
     const record = JSON.parse(readFileSync(stackFiles(home).record, 'utf8')) as StackRecord;
@@ -73,7 +73,7 @@ export function removeStack(home: string): void {
   rmSync(stackFiles(home).record, { force: true });
 }
 
-/** Says that this process uses the stack of another one; call the result when it no longer does. */
+/** Registers this process as a user of another one's stack; call the result when it no longer is. */
 export function registerClient(home: string): () => void {
   const self = ownMark();
   const path = join(stackFiles(home).clients, String(self.pid));

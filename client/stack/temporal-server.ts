@@ -56,7 +56,7 @@ function serverArguments({ database, port, uiPort }: ServerOptions): string[] {
   return [
     ...['server', 'start-dev', '--log-level', 'error'],
     ...['--ip', loopback, '--port', String(port), '--ui-ip', loopback, '--ui-port', String(uiPort)],
-    // Half as long for the same work as with the defaults (architecture, section 3).
+    // Half as long for the same work as with the defaults.
     ...['--db-filename', database, '--sqlite-pragma', 'journal_mode=WAL', '--sqlite-pragma', 'synchronous=NORMAL'],
     ...attributes,
   ];

@@ -39,7 +39,7 @@ export function deletionsId(repository: Repository): string {
 }
 
 /** One sweep of a kind at a time; a dry run takes no lock. */
-export function sweepId(verb: 'purge' | 'gc' | 'audit', dryRunAt: Date | null): string {
+export function sweepId(verb: string, dryRunAt: Date | null): string {
   return dryRunAt === null ? verb : `${verb}-plan-${compactTime(dryRunAt)}`;
 }
 

@@ -21,10 +21,9 @@ export interface GcInput {
   readonly olderThanDays: number;
 }
 
-/** Section 8.5. */
 export const GC_DEFAULTS = { keep: 2, olderThanDays: 30 } as const;
 
-/** Where a sweep goes on: the repository after this one, or this one after a tag. */
+/** The place at which a sweep goes on: the repository after this one, or this one after a tag. */
 export interface SweepCursor {
   /** A name of the roster. */
   readonly registry: string;

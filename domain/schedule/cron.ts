@@ -112,7 +112,7 @@ function formatField(values: readonly number[], { least, most }: Field): string 
     .join(',');
 }
 
-/** Neighbours put together: `1 2 3 7` are 1 to 3 and 7. */
+/** Puts neighbours together: `1 2 3 7` are 1 to 3 and 7. */
 function runs(values: readonly number[]): [number, number][] {
   const found: [number, number][] = [];
   for (const value of values) {

@@ -19,12 +19,21 @@ export interface ScheduleSettings {
   readonly pauseOnFailure: boolean;
 }
 
-/** What a schedule starts. */
-export interface ScheduledRun {
-  readonly workflow: string;
+/** What a schedule starts: a workflow, with the input that it takes. */
+export type ScheduledRun = { readonly [Name in keyof ScheduledInputs]: RunOf<Name> }[keyof ScheduledInputs];
+
+interface ScheduledInputs {
+  readonly reconcileFleet: FleetInput;
+  readonly purgeFleet: PurgeInput;
+  readonly collectGarbage: GcInput;
+  readonly auditFleet: AuditInput;
+}
+
+interface RunOf<Name extends keyof ScheduledInputs> {
+  readonly workflow: Name;
   /** Temporal adds `-<UTC time>` for each run. */
   readonly workflowId: string;
-  readonly input: unknown;
+  readonly input: ScheduledInputs[Name];
   /** Variables without which its runs fail, as in `A` or `A or B`; they are the worker's. */
   readonly needs: readonly string[];
 }
@@ -50,7 +59,6 @@ const RECONCILE_ALL: FleetInput = {
   options: { dryRun: false, concurrency: null, recheck: false, allowMassDeletion: false },
 };
 
-/** What `purgeFleet` is asked for: every registry, as the worker's settings say. */
 const PURGE_ALL: PurgeInput = {
   ...{ registry: null, repositories: null },
   ...{ apply: true, maxDeletions: null, requireApproval: false },
@@ -58,12 +66,12 @@ const PURGE_ALL: PurgeInput = {
 
 const COLLECT_ALL: GcInput = { registry: null, repositories: null, apply: true, ...GC_DEFAULTS };
 
-/** What is cheap to know: a signature may take a run of cosign, and referrers a request for each image. */
+/** An audit of what is cheap to know: a signature may take a run of cosign, and referrers a request for each image. */
 const AUDIT_ALL: AuditInput = { registries: null, repositories: null, signed: false, sbom: false, limit: null };
 
 /**
- * Every schedule, one row each (Temporal guide, section 7). None overlaps itself. Fleet runs complete although policies
- * fail, so a run that fails is systemic: those that delete then wait for a human, reconcile tries again.
+ * Every schedule, one row each (docs/rules/durability.md#schedules-skip-and-do-not-pile-up). Fleet runs complete although
+ * policies fail, so a run that fails is systemic: those that delete then wait for a human, reconcile tries again.
  */
 export const SCHEDULES: readonly Schedule[] = [
   {
@@ -148,7 +156,7 @@ export type CheckedSettings =
   | { readonly settings: WrittenSettings; readonly issues: readonly [] }
   | { readonly issues: readonly SettingsIssue[] };
 
-/** Checks what somebody wrote, and says everything that is wrong with it at once. */
+/** Checks written settings, and says everything that is wrong with them at once. */
 export function checkSettings(written: unknown): CheckedSettings {
   const parsed = Written.safeParse(written ?? {});
   return parsed.success ? { settings: parsed.data, issues: [] } : { issues: parsed.error.issues.flatMap(issuesOf) };
@@ -189,7 +197,7 @@ function inZone(row: Schedule, when: ScheduleSettings['when'], timezone: string)
 
 const LEAST_CATCH_UP_MS = 10_000;
 
-/** In milliseconds; YAML reads a bare 0 as a number. */
+/** A duration in milliseconds; YAML reads a bare 0 as a number. */
 function duration(leastMs: number) {
   const least = leastMs === 0 ? '' : `, at least ${formatDuration(leastMs)}`;
   const rule = `must be a duration such as 90s, 30m, 6h or 1d${least}`;
@@ -216,7 +224,7 @@ const TimeZone = z.string('must be text').superRefine((text, context) => {
   context.addIssue({ code: 'custom', message: `is not the name of a time zone (${advice})` });
 });
 
-/** Names only, and as they are written in the database: Temporal looks for a file of that name. */
+/** A time zone, by its name as the database writes it: Temporal looks for a file of that name. */
 function isTimeZone(text: string): boolean {
   if (!/^[A-Za-z]/.test(text)) return false;
   const same = Intl.supportedValuesOf('timeZone').find((zone) => zone.toLowerCase() === text.toLowerCase());

@@ -32,7 +32,7 @@ export function doctorCommand(): Command {
     });
 }
 
-/** What the doctor asks, so that a test can answer. Each rejects with what is wrong. */
+/** The questions of the doctor, for a test to answer. Each rejects with what is wrong. */
 export interface DoctorChecks {
   readonly programs: ReadonlyMap<string, Program>;
   /** Programs without which these settings cannot be served. */
@@ -102,7 +102,7 @@ function checkEntry(name: string): string {
   return `check ${name} in HOUBA_REGISTRIES: host, username, password, tls_verify, ca_cert`;
 }
 
-/** What the settings cannot tell. */
+/** The answers that need more than the settings: programs, Temporal, registries. */
 const NEEDED_BY_POLICIES: Readonly<Record<string, string>> = {
   buildctl: 'a policy has a transform',
   cosign: 'a policy has verifyUpstream',
@@ -267,7 +267,7 @@ async function signingOf(settings: Settings): Promise<string> {
   });
 }
 
-/** A folder that is gone afterwards, as a worker's would be. */
+/** Works in a folder that is removed afterwards, as a worker's would be. */
 async function inWorkDir(settings: Settings, work: (path: string) => Promise<string>): Promise<string> {
   const { openWorkDir } = await import('../../../worker/work-dir.js');
   const workDir = openWorkDir(settings.workDir);

@@ -1,40 +1,37 @@
-import { Command } from 'commander';
-import { GC_DEFAULTS } from '../../../domain/durable/sweeps.js';
-import { type GcReport, gcExitCode, renderGcReport } from '../../../domain/report/collect-report.js';
-import { reportOption, wholeNumber } from '../options.js';
-import { repositoryOption, runSweep, type SweepOptions } from '../sweep.js';
+import { GC_DEFAULTS, type GcInput } from '../../../domain/durable/sweeps.js';
+import {
+  type GcReport,
+  gcExitCode,
+  gcReportJsonSchema,
+  renderGcReport,
+} from '../../../domain/report/collect-report.js';
+import { wholeNumber } from '../options.js';
+import { type DeletingOptions, repositoryOption, type SweepVerb } from '../sweep-verb.js';
 
-interface GcOptions extends SweepOptions {
+interface GcOptions extends DeletingOptions {
   readonly keep: number;
   readonly olderThanDays: number;
 }
 
-export function gcCommand(): Command {
-  return new Command('gc')
-    .option('--apply', 'delete what is found')
-    .option('--registry <name>', 'look at this entry of HOUBA_REGISTRIES alone')
-    .addOption(repositoryOption())
-    .option('--keep <n>', 'scan reports kept of each image, tool and format', wholeNumber(0), GC_DEFAULTS.keep)
-    .option(
-      '--older-than-days <n>',
-      'collect only what was superseded longer ago',
-      wholeNumber(0),
-      GC_DEFAULTS.olderThanDays,
-    )
-    .addOption(reportOption())
-    .addHelpText('after', '\nExample:\n  houba gc --keep 3 --older-than-days 60 --apply')
-    .action((_: unknown, self: Command) => gc(self.optsWithGlobals<GcOptions>()));
-}
-
-async function gc(options: GcOptions): Promise<void> {
-  const { settingsOfProcess } = await import('../settings.js');
-  const { settings } = settingsOfProcess();
-  const { registry = null, repository: repositories = null, apply = false, keep, olderThanDays } = options;
-  const input = { registry, repositories, apply, keep, olderThanDays };
-  await runSweep<GcReport>(settings, { verb: 'gc', input }, async (report) => {
-    const { paletteFor, print, printJson } = await import('../terminal.js');
-    if ((options.output ?? settings.logFormat) === 'json') await printJson(report);
-    else await print(renderGcReport(report, paletteFor(process.stdout, options.color)));
-    return gcExitCode(report);
-  });
-}
+export const GC: SweepVerb<GcInput, GcReport> = {
+  addOptions: (command) =>
+    command
+      .option('--apply', 'delete what is found')
+      .option('--registry <name>', 'look at this entry of HOUBA_REGISTRIES alone')
+      .addOption(repositoryOption())
+      .option('--keep <n>', 'scan reports kept of each image, tool and format', wholeNumber(0), GC_DEFAULTS.keep)
+      .option(
+        '--older-than-days <n>',
+        'collect only what was superseded longer ago',
+        wholeNumber(0),
+        GC_DEFAULTS.olderThanDays,
+      )
+      .addHelpText('after', '\nExample:\n  houba gc --keep 3 --older-than-days 60 --apply'),
+  ask: (self) => {
+    const options = self.optsWithGlobals<GcOptions>();
+    const { registry = null, repository: repositories = null, apply = false, keep, olderThanDays } = options;
+    return { input: { registry, repositories, apply, keep, olderThanDays }, exitCode: gcExitCode };
+  },
+  render: renderGcReport,
+  schema: gcReportJsonSchema,
+};

@@ -12,7 +12,7 @@ import { escapeControls } from '../../../domain/text/escape.js';
 import { type Output, outputOption } from '../options.js';
 import { print, printJson } from '../terminal.js';
 
-/** How the source registry is asked for its tags when no list is given. */
+/** Lists the tags of a source registry, for when no list is given. */
 export type ListTags = (source: { readonly registry: string; readonly repository: string }) => Promise<string[]>;
 
 /** `houba policy schema|check|test`: what a policy author needs before anything runs. */

@@ -1,53 +1,52 @@
-import { Command } from 'commander';
 import type { Settings } from '../../../config/settings.js';
+import type { PurgeInput } from '../../../domain/durable/sweeps.js';
 import { HoubaError } from '../../../domain/errors.js';
-import { type PurgeReport, purgeExitCode, renderPurgeReport } from '../../../domain/report/purge-report.js';
-import { reportOption, wholeNumber } from '../options.js';
-import { repositoryOption, runSweep, type SweepOptions } from '../sweep.js';
+import {
+  type PurgeReport,
+  purgeExitCode,
+  purgeReportJsonSchema,
+  renderPurgeReport,
+} from '../../../domain/report/purge-report.js';
+import { wholeNumber } from '../options.js';
+import { type DeletingOptions, repositoryOption, type SweepVerb } from '../sweep-verb.js';
 
-interface PurgeOptions extends SweepOptions {
+interface PurgeOptions extends DeletingOptions {
   readonly maxDeletions?: number;
   readonly requireApproval?: boolean;
 }
 
-export function purgeCommand(): Command {
-  return new Command('purge')
-    .option('--apply', 'begin to retire what is marked, and delete what is due and unused')
-    .option('--registry <name>', 'look at this entry of HOUBA_REGISTRIES alone')
-    .addOption(repositoryOption())
-    .option('--max-deletions <n>', 'begin to retire at most so many tags in this run', wholeNumber(0))
-    .option('--require-approval', 'delete nothing before somebody has said `houba approve REF`')
-    .addOption(reportOption())
-    .addHelpText(
-      'after',
-      '\nExample:\n  houba purge                 # what would become of every marked tag\n' +
-        '  houba purge --apply --max-deletions 20\n\n' +
-        'Needs HOUBA_PURGE_MIN_IDLE and HOUBA_USAGE_ORACLE_CMD (exit 3). Without --apply nothing is begun or deleted.\n' +
-        'A tag that is not due yet waits by itself, and is asked about when it is: `houba restore REF` takes it back.',
-    )
-    .action((_: unknown, self: Command) => purge(self.optsWithGlobals<PurgeOptions>()));
-}
+export const PURGE: SweepVerb<PurgeInput, PurgeReport> = {
+  addOptions: (command) =>
+    command
+      .option('--apply', 'begin to retire what is marked, and delete what is due and unused')
+      .option('--registry <name>', 'look at this entry of HOUBA_REGISTRIES alone')
+      .addOption(repositoryOption())
+      .option('--max-deletions <n>', 'begin to retire at most so many tags in this run', wholeNumber(0))
+      .option('--require-approval', 'delete nothing before somebody has said `houba approve REF`')
+      .addHelpText(
+        'after',
+        '\nExample:\n  houba purge                 # what would become of every marked tag\n' +
+          '  houba purge --apply --max-deletions 20\n\n' +
+          'Needs HOUBA_PURGE_MIN_IDLE and HOUBA_USAGE_ORACLE_CMD (exit 3). Without --apply nothing is begun or deleted.\n' +
+          'A tag that is not due yet waits by itself, and is asked about when it is: `houba restore REF` takes it back.',
+      ),
+  ask: (self, settings) => {
+    requireGate(settings);
+    const options = self.optsWithGlobals<PurgeOptions>();
+    const input = {
+      registry: options.registry ?? null,
+      repositories: options.repository ?? null,
+      apply: options.apply ?? false,
+      maxDeletions: options.maxDeletions ?? null,
+      requireApproval: options.requireApproval ?? false,
+    };
+    return { input, exitCode: purgeExitCode };
+  },
+  render: renderPurgeReport,
+  schema: purgeReportJsonSchema,
+};
 
-async function purge(options: PurgeOptions): Promise<void> {
-  const { settingsOfProcess } = await import('../settings.js');
-  const { settings } = settingsOfProcess();
-  requireGate(settings);
-  const input = {
-    registry: options.registry ?? null,
-    repositories: options.repository ?? null,
-    apply: options.apply ?? false,
-    maxDeletions: options.maxDeletions ?? null,
-    requireApproval: options.requireApproval ?? false,
-  };
-  await runSweep<PurgeReport>(settings, { verb: 'purge', input }, async (report) => {
-    const { paletteFor, print, printJson } = await import('../terminal.js');
-    if ((options.output ?? settings.logFormat) === 'json') await printJson(report);
-    else await print(renderPurgeReport(report, paletteFor(process.stdout, options.color)));
-    return purgeExitCode(report);
-  });
-}
-
-/** Before anything is started; on a cluster the worker's settings count, and it says the same. */
+/** Checks the settings of a purge before anything is started; on a cluster the worker checks its own. */
 function requireGate({ temporal, purgeMinIdleMs, usageOracle }: Settings): void {
   if (temporal.address !== null) return;
   const missing = [

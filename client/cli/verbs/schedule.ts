@@ -172,7 +172,7 @@ async function remove(schedule: Schedule, { output }: { readonly output: Output 
 }
 
 /**
- * What is to be applied, with its settings.
+ * The schedules to apply, each with its settings.
  * @throws HoubaError `ConfigInvalid`
  */
 async function wantedSettings(
@@ -239,7 +239,7 @@ async function lastingStack(home: string): Promise<StackRecord> {
   });
 }
 
-/** What runs on one machine runs with the settings of its stack, and only while it is up. */
+/** Warns that scheduled runs have the settings of the embedded stack, and start only while it is up. */
 async function warnOfStack(stack: StackRecord, wanted: readonly { readonly schedule: Schedule }[]): Promise<void> {
   const { note } = await import('../terminal.js');
   note('schedules run while the stack is up; `houba down` stops them, `houba up` goes on with them');

@@ -3,19 +3,15 @@ import { transformJsonSchema } from '../../../domain/evidence/predicates.js';
 import { externalParametersJsonSchema } from '../../../domain/evidence/provenance.js';
 import { verifyReportJsonSchema } from '../../../domain/evidence/verify-report.js';
 import { planJsonSchema } from '../../../domain/plan/held-plan/saved-plan.js';
-import { auditReportJsonSchema } from '../../../domain/report/audit-report.js';
-import { gcReportJsonSchema } from '../../../domain/report/collect-report.js';
-import { purgeReportJsonSchema } from '../../../domain/report/purge-report.js';
 import { runReportJsonSchema } from '../../../domain/report/run/json-schema.js';
+import { loadSweep, SWEEP_NAMES } from '../../sweep-kinds.js';
 import { printJson } from '../terminal.js';
 
-const SCHEMAS = {
+const SCHEMAS: Readonly<Record<string, () => object | Promise<object>>> = {
   'run-report': runReportJsonSchema,
   plan: planJsonSchema,
   'verify-report': verifyReportJsonSchema,
-  'purge-report': purgeReportJsonSchema,
-  'gc-report': gcReportJsonSchema,
-  'audit-report': auditReportJsonSchema,
+  ...Object.fromEntries(SWEEP_NAMES.map((verb) => [`${verb}-report`, async () => (await loadSweep(verb)).schema()])),
   'transform-predicate': transformJsonSchema,
   'placement-parameters': externalParametersJsonSchema,
 };
@@ -24,5 +20,5 @@ export function schemaCommand(): Command {
   return new Command('schema')
     .addArgument(new Argument('<document>', 'which one').choices(Object.keys(SCHEMAS)))
     .addHelpText('after', '\nExample:\n  houba schema run-report > run-report.schema.json')
-    .action((document: keyof typeof SCHEMAS) => printJson(SCHEMAS[document]()));
+    .action(async (document: string) => printJson(await SCHEMAS[document]?.()));
 }

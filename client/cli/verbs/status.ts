@@ -1,7 +1,4 @@
 import { Command } from 'commander';
-import type { AuditReport } from '../../../domain/report/audit-report.js';
-import type { GcReport } from '../../../domain/report/collect-report.js';
-import type { PurgeReport } from '../../../domain/report/purge-report.js';
 import { escapeControls } from '../../../domain/text/escape.js';
 import type { RunProgress } from '../../follow.js';
 import type { RunSummary } from '../../sdk.js';
@@ -15,13 +12,6 @@ export function statusCommand(): Command {
     .action((run: string | undefined, { output }: { readonly output: Output }) =>
       run === undefined ? listRuns(output) : showRun(run, output),
     );
-}
-
-export function cancelCommand(): Command {
-  return new Command('cancel')
-    .argument('<run>', 'workflow id of a run')
-    .addHelpText('after', '\nExample:\n  houba cancel reconcile-fleet-2026-03-02T05-00-11.204Z')
-    .action(cancelRun);
 }
 
 async function listRuns(output: Output): Promise<void> {
@@ -65,29 +55,11 @@ async function showRun(workflowId: string, output: Output): Promise<void> {
       const { renderReport } = await import('../../../domain/report/run/text.js');
       await print(renderReport(report, { palette: paletteFor(process.stdout, true) }));
     }
-    if (swept !== null && sweep === 'purge') {
-      const { renderPurgeReport } = await import('../../../domain/report/purge-report.js');
-      await print(renderPurgeReport(swept as PurgeReport, paletteFor(process.stdout, true)));
+    if (swept !== null && sweep !== null) {
+      const { loadSweep } = await import('../../sweep-kinds.js');
+      const { render } = await loadSweep(sweep);
+      await print(render(swept, paletteFor(process.stdout, true)));
     }
-    if (swept !== null && sweep === 'audit') {
-      const { renderAuditReport } = await import('../../../domain/report/audit-report.js');
-      await print(renderAuditReport(swept as AuditReport, paletteFor(process.stdout, true)));
-    }
-    if (swept !== null && sweep === 'gc') {
-      const { renderGcReport } = await import('../../../domain/report/collect-report.js');
-      await print(renderGcReport(swept as GcReport, paletteFor(process.stdout, true)));
-    }
-  } finally {
-    await session.close();
-  }
-}
-
-async function cancelRun(workflowId: string): Promise<void> {
-  const { note } = await import('../terminal.js');
-  const session = await look();
-  try {
-    await session.client.cancel({ workflowId });
-    note(`asked ${workflowId} to end; it finishes or takes back what it has begun`);
   } finally {
     await session.close();
   }

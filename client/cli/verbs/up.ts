@@ -3,9 +3,9 @@ import { closeSync, openSync, readFileSync, statSync } from 'node:fs';
 import { Command } from 'commander';
 import type { Settings } from '../../../config/settings.js';
 import { HoubaError } from '../../../domain/errors.js';
-import { clearDeadStack, requireSameSettings, runningStack, startLastingStack } from '../../stack/embedded.js';
-import { isAlive, processIdentity, stopProcess } from '../../stack/processes.js';
-import { openHome, readStack, type StackRecord, stackFiles, withLock } from '../../stack/stack-files.js';
+import { requireSameSettings, runningStack, startLastingStack } from '../../stack/embedded.js';
+import { processIdentity, stopProcess } from '../../stack/processes.js';
+import { openHome, type StackRecord, stackFiles } from '../../stack/stack-files.js';
 import { watchInterrupts } from '../interrupts.js';
 import { type Output, outputOption, portNumber } from '../options.js';
 import { settingsOfProcess } from '../settings.js';
@@ -19,8 +19,6 @@ interface UpOptions {
 }
 
 const READY_WITHIN_MS = 60_000;
-/** The worker lets its steps end for up to 40 s. */
-const STOP_WITHIN_MS = 60_000;
 
 export function upCommand(): Command {
   return new Command('up')
@@ -30,10 +28,6 @@ export function upCommand(): Command {
     .addOption(outputOption())
     .addHelpText('after', '\nExample:\n  houba up --temporal-port 7233 --ui-port 8233')
     .action(up);
-}
-
-export function downCommand(): Command {
-  return new Command('down').addHelpText('after', '\nExample:\n  houba down').action(down);
 }
 
 async function up(options: UpOptions): Promise<void> {
@@ -102,26 +96,11 @@ async function startDaemon(settings: Settings): Promise<StackRecord> {
   }
 }
 
-/** The daemon has said in its log what went wrong; it is said again here, with its kind. */
+/** The error that the daemon has written to its log, with its code. */
 function startFailure(code: number | null, log: string, path: string): HoubaError {
   const told = /^error: (?:\w+: )?([\s\S]*)$/m.exec(log)?.[1]?.trim() ?? log.trim().split('\n').slice(-5).join('\n');
   const kind = code === 3 ? 'ConfigInvalid' : code === 4 ? 'Internal' : 'ToolFailed';
   return new HoubaError(kind, told || 'the stack did not start', { hint: `its log is ${path}` });
-}
-
-async function down(): Promise<void> {
-  const { settings } = settingsOfProcess();
-  const { home } = settings;
-  openHome(home);
-  const stack = readStack(home);
-  if (stack !== null && isAlive(stack.owner.pid, stack.owner.identity)) {
-    if (stack.mode === 'command') {
-      return note(`nothing is up; the stack in ${home} belongs to a running command (process ${stack.owner.pid})`);
-    }
-    await stopProcess(stack.owner.pid, stack.owner.identity, STOP_WITHIN_MS);
-  }
-  await withLock(home, note, () => clearDeadStack(home));
-  note(stack === null ? `nothing is up in ${home}` : 'down');
 }
 
 function requireEmbedded({ temporal }: Settings): void {

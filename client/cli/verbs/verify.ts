@@ -107,7 +107,7 @@ function readReference(ref: string): Reference {
   });
 }
 
-/** An option that decides nothing would look like a gate that was passed. */
+/** Refuses options that decide nothing: they would look like a gate that was passed. */
 function refuseIdleOptions({ require: asked, maxSeverity, maxAge }: VerifyOptions): void {
   if (asked.includes('scan-pass') || (maxSeverity === undefined && maxAge === undefined)) return;
   const option = maxSeverity === undefined ? '--max-age' : '--max-severity';

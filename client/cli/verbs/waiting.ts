@@ -31,7 +31,7 @@ async function listWaits(output: Output): Promise<void> {
 
 const WAITS_FOR = { settle: 'takeover', retire: 'deletion' } as const;
 
-/** A line a tag, of what it waits for until when; and more where it is not merely time that it waits for. */
+/** One line a tag: what it waits for, until when; more lines where it waits for more than time. */
 function waitLine(wait: WaitSummary, nowMs: number): string {
   const { kind, reference, policy, digest, phase, dueAt, needsHuman, seenAt, held, reason, lastError } = wait;
   const due = dueAt === null ? '' : `  due ${dueAt}`;

@@ -105,7 +105,7 @@ describe('houba policy test', () => {
     ['tags/list JSON', '{"name": "library/redis", "tags": ["latest", "7.2", "7.1", "7.3-rc"]}'],
     ['a bare JSON list', '["latest", "7.2", "7.1", "7.3-rc"]'],
     ['one tag a line', 'latest\n7.2\r\n\n  7.1\n7.3-rc\n7.2'],
-  ])('reads %s and reports what section 4 decides', async (_form, list) => {
+  ])('reads %s and reports what the selection decides', async (_form, list) => {
     const path = file('tags', list);
     const report = JSON.parse(
       await run(['test', policyFile(), '--tags-from', path, '--import', 'v1', '--output', 'json']),
