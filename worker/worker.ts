@@ -9,12 +9,12 @@ import {
   type WorkerOptions,
 } from '@temporalio/worker';
 import { createBuildActivities, createRegistryActivities, createSignActivities } from '../activities/index.js';
-import { LIFE_SIGNS } from '../domain/durable/retry.js';
 import { killLiveCommands } from '../adapters/command.js';
 import { dataConverter } from '../config/connection.js';
 import { packageRoot } from '../config/programs.js';
 import type { Settings } from '../config/settings.js';
 import { QUEUES } from '../domain/durable/names.js';
+import { LIFE_SIGNS } from '../domain/durable/retry.js';
 import { openDependencies } from './dependencies.js';
 import type { Logger } from './journal.js';
 

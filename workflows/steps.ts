@@ -5,7 +5,7 @@ import { LIFE_SIGNS, STEP_TIMES, type StepTimes } from '../domain/durable/retry.
 
 type Kind = keyof typeof STEP_TIMES;
 
-/** Options of a kind of step. The SDK's default would let a workflow go on while its tool still writes (docs/rules/durability.md#cancelling-waits-for-the-step). */
+/** See docs/rules/durability.md#cancelling-waits-for-the-step: by default a workflow goes on while its tool still writes. */
 function optionsOf(kind: Kind, more: ActivityOptions['retry'] = {}): ActivityOptions {
   const times: StepTimes = STEP_TIMES[kind];
   return {
@@ -45,7 +45,6 @@ const inventory = buildSteps('inventory');
 const build = buildSteps('build');
 const sign = proxyActivities<SignActivities>({ taskQueue: QUEUES.sign, ...optionsOf('sign') });
 
-/** Every step a workflow can ask for, each under the options of its kind. */
 export const steps = {
   openFleet: control.openFleet,
   planPolicy: plan.planPolicy,

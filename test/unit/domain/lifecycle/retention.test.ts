@@ -45,13 +45,7 @@ describe('surplusTags', () => {
       30,
       ['1.1'],
     ],
-    [
-      'of tags placed at one time the higher version is the newer',
-      { '7.2.9': 40, '7.2.10': 40 },
-      1,
-      30,
-      ['7.2.9'],
-    ],
+    ['of tags placed at one time the higher version is the newer', { '7.2.9': 40, '7.2.10': 40 }, 1, 30, ['7.2.9']],
     ['nothing is kept for its rank with keep 0', { '7.2.0': 60, '7.2.1': 1 }, 0, 30, ['7.2.0']],
     ['all that is older than now is surplus with 0 and 0', { '7.2.0': 1, '7.2.1': 0 }, 0, 0, ['7.2.0']],
   ])('%s', (_, ages, keep, olderThanDays, expected) => {
