@@ -12,8 +12,8 @@ import {
 import { type ErrorCode, EXIT_CODES, isErrorCode, type ReportedError } from '../domain/errors.js';
 
 /**
- * How a failed step stands in the report: the code that the activity gave it. Our own cancellation is nobody's failure
- * and is thrown on; a child that somebody cancelled by itself takes no sibling along.
+ * Reports a failed step by its code. Our own cancellation is thrown on; a child that somebody cancelled by itself counts as
+ * `Interrupted`.
  */
 export function reportFailure(error: unknown): CodedError {
   if (isCancellation(error)) {
@@ -30,7 +30,7 @@ export function reportFailure(error: unknown): CodedError {
   return reported('Internal', root instanceof Error ? root.message : String(root));
 }
 
-/** Whether the step that failed says this of its failure (`HoubaError.facts`). A step that timed out says nothing. */
+/** Whether the failure bears this fact (`HoubaError.facts`). A step that timed out bears none. */
 export function hasFact(error: unknown, fact: string): boolean {
   const root = rootOf(error);
   if (!(root instanceof ApplicationFailure)) return false;
@@ -38,7 +38,6 @@ export function hasFact(error: unknown, fact: string): boolean {
   return typeof facts === 'object' && facts !== null && Object.hasOwn(facts, fact);
 }
 
-/** A reported error whose type is known to be a code. */
 type CodedError = ReportedError & { readonly type: ErrorCode };
 
 /** A failure of this code, as an activity would throw it. */

@@ -1,6 +1,6 @@
 /**
- * Works through the items with at most `width` in flight. The work reports its own failures; one that it throws, a
- * cancellation that is, ends the rest once those in flight have ended.
+ * Works on the items with at most `width` in flight. What the work throws, such as a cancellation, ends the rest once those in
+ * flight have ended.
  */
 export async function inParallel<Item>(
   items: readonly Item[],

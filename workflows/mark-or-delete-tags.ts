@@ -10,17 +10,16 @@ import { reportFailure } from './failures.js';
 import { inParallel } from './in-parallel.js';
 import { steps } from './steps.js';
 
-/** Where a policy's run writes down what became of a removal. */
 export interface RemovalRecord {
   readonly policy: string;
-  /** @param items how many of those that there are to do; one unless it says */
+  /** @param items one unless it says */
   working(tag: string, work: () => Promise<void>, items?: number): Promise<void>;
   record(index: number, position: Position, operation: Operation, failureKey: string | null): void;
-  /** What is not tried again in this run, and is no operation. */
+  /** A failure that is no operation. */
   giveUp(failureKey: string): void;
 }
 
-/** The tags of a repository one batch after the other: they may share what goes with them. */
+/** Deletes tags, those of one repository batch by batch: they may share what goes with them. */
 export async function deleteTags(
   run: RemovalRecord,
   deletions: readonly PlannedDeletion[],
@@ -62,7 +61,7 @@ async function deleteBatch(
   await run.working(first.deletion.tag, work, batch.length);
 }
 
-/** The list of what goes with the tags is kept here until it is gone: without them nobody would find it again. */
+/** The list is kept here until it is gone: without the tags nobody would find its content again. */
 async function carryOut(request: DeletionRequest): Promise<readonly DeletionOutcome[]> {
   let list: DeletionList | null = null;
   try {
@@ -81,7 +80,7 @@ async function carryOut(request: DeletionRequest): Promise<readonly DeletionOutc
   }
 }
 
-/** The marks on one digest one after the other: some registries keep them in a list that is written whole. */
+/** Sets the marks on one digest one by one: some registries keep them in a list that is written whole. */
 export async function setMarks(run: RemovalRecord, marks: readonly PlannedMark[], width: number): Promise<void> {
   const indexed = marks.map((mark, index) => ({ mark, index }));
   const groups = groupsOf(indexed, ({ mark }) => formatPinned(mark.destination, mark.digest));
@@ -90,7 +89,7 @@ export async function setMarks(run: RemovalRecord, marks: readonly PlannedMark[]
   });
 }
 
-/** Clearing is best effort, and no operation of the report (docs/rules/retention.md#clearing-is-quiet). */
+/** See docs/rules/retention.md#clearing-is-quiet. */
 async function setMark(run: RemovalRecord, planned: PlannedMark, index: number): Promise<void> {
   const { destination, tag, digest, put, remove, position } = planned;
   const some = remove === undefined ? {} : { remove };
@@ -114,7 +113,6 @@ function journalOf(policy: string, removal: PlannedDeletion | PlannedMark): Oper
   return operationLine(whose, operation, { reason: operation.reason });
 }
 
-/** In the order of their first members. */
 function groupsOf<Item>(items: readonly Item[], keyOf: (item: Item) => string): Item[][] {
   const groups = new Map<string, Item[]>();
   for (const item of items) {

@@ -6,11 +6,11 @@ export const begunSignal = defineSignal<[string, number]>(DELETION_SIGNALS.begun
 export const endedSignal = defineSignal<[string, number]>(DELETION_SIGNALS.ended);
 
 /**
- * Runs for as long as something is being deleted in a repository, and does nothing else: its id says where, so that a
- * placement which has published its tag can ask whether a deletion went on beside it. Nobody waits to delete.
+ * Notes that something is being deleted in a repository, which its id names: a placement that has published asks whether a
+ * deletion went on beside it (docs/rules/purge.md#deletions-and-placements-see-each-other).
  *
- * @param deleters who is at it. Each says when it ends; one that is not heard of any more is forgotten, and one whose step
- * was taken over by a later attempt has no say in it
+ * @param deleters each says when it ends; one that is silent for the lease is forgotten, and an attempt that a later one took
+ * over is not heard
  */
 export async function noteDeletions(deleters: readonly string[]): Promise<void> {
   const heardOf = new Map(deleters.map((deleter) => [deleter, { attempt: 0, at: Date.now() }]));

@@ -6,9 +6,8 @@ import { reportFailure } from './failures.js';
 import { steps } from './steps.js';
 
 /**
- * Tells the waits of moved tags what upstream shows now.
- *
- * @param report told of every tag that is held, with the time it will be ready
+ * Tells the waits of moved tags what upstream shows.
+ * @param report gets every held tag, with the time it will be ready
  */
 export async function observeWaits(
   waits: readonly Wait[],

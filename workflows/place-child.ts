@@ -6,14 +6,14 @@ import { formatRepository } from '../domain/reference.js';
 import { type PlacementResult, placeImage } from './place-image.js';
 import { placementAttributes } from './search-attributes.js';
 
-/** One placement as a child, whose id is the lock of its tag. Throws what the child throws, or that the id is taken. */
+/** Places as a child, whose id is the lock of the tag. Throws what the child throws, or that the id is taken. */
 export async function placeChild(placement: Placement): Promise<PlacementResult> {
   const { destination, tag, label } = placement;
   return executeChild(placeImage, {
     args: [placement],
     workflowId: placementId(destination, tag),
     taskQueue: QUEUES.flow,
-    // A parent that ends must not cut short a child's compensation.
+    // A child's compensation outlives its parent.
     parentClosePolicy: 'ABANDON',
     staticSummary: `${placement.kind} ${tag}`,
     typedSearchAttributes: placementAttributes({

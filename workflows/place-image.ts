@@ -39,7 +39,7 @@ export async function placeImage(planned: Placement): Promise<PlacementResult> {
 
   const placement = await admit(planned, enter);
   let pass = await bring(placement, false, enter);
-  // What was found in place may have been deleted meanwhile; what is there still is not written again.
+  // What was in place may have been deleted meanwhile; what is there still is not written again.
   while (pass.overtaken) pass = await bring(placement, true, enter);
   const { digest, stamp } = pass;
   await dropOldStamps(placement, digest, stamp);
@@ -49,16 +49,15 @@ export async function placeImage(planned: Placement): Promise<PlacementResult> {
 
 type Enter = (phase: string, digest?: string) => void;
 
-/** What one pass has brought to its tag. */
 interface Brought {
   readonly digest: Digest;
-  /** The stamp beside it; null: it is on it. */
+  /** null: it is on the image. */
   readonly stamp: Digest | null;
-  /** Whether something was being deleted in the repository beside it. */
+  /** Something was being deleted in the repository. */
   readonly overtaken: boolean;
 }
 
-/** Everything from the first look to the moved tag, or nothing. */
+/** From the inspection to the moved tag, or nothing. */
 async function bring(placement: Placement, again: boolean, enter: Enter): Promise<Brought> {
   const begunAtMs = Date.now();
   enter('inspecting');
@@ -92,10 +91,7 @@ async function bring(placement: Placement, again: boolean, enter: Enter): Promis
   }
 }
 
-/**
- * Demands upstream's signature where the policy does; without it nothing is read further, and nothing written
- * (docs/rules/evidence.md#upstreams-signature-is-demanded-before-anything-is-read).
- */
+/** See docs/rules/evidence.md#upstreams-signature-is-demanded-before-anything-is-read. */
 async function admit(placement: Placement, enter: Enter): Promise<Placement> {
   const { source, baseDigest, verifyUpstream: signer } = placement;
   if (signer === undefined || signer === null) return placement;
@@ -104,7 +100,7 @@ async function admit(placement: Placement, enter: Enter): Promise<Placement> {
   return { ...placement, upstreamVerified };
 }
 
-/** What will be published, and how it is written: copied, or built. A restamp never builds: it stamps what is there. */
+/** A restamp never builds: it stamps what is there. */
 async function inspect(
   placement: Placement,
   again: boolean,
@@ -123,7 +119,7 @@ function mayBeShown(error: unknown): boolean {
   return patched('houba-002-what-was-sent-stays') && !hasFact(error, NOTHING_SENT);
 }
 
-/** Everything that is attached to the digest before its tag moves. */
+/** See docs/rules/evidence.md#evidence-is-complete-before-the-tag-moves. */
 async function collectEvidence(placement: Placement, digest: Digest, enter: Enter): Promise<void> {
   const { destination, tag, kind, label, source, baseDigest } = placement;
   if (placement.keepUpstreamEvidence && kind !== 'restamped') {
@@ -143,7 +139,7 @@ async function collectEvidence(placement: Placement, digest: Digest, enter: Ente
   }
 }
 
-/** @returns the digest of the stamp beside the image; null when it is on it */
+/** @returns null: the stamp is on the image */
 async function stampBeside(
   { stampTo }: Placement,
   request: StampRequest,
@@ -166,7 +162,7 @@ async function publish(
   return await steps.publishTag({ destination, tag, digest, expected, journal, placed, ...pass });
 }
 
-/** What a stamp beside an image replaced; a placement from before there were any has none. */
+/** Drops the stamps that a new one beside the image replaces. */
 async function dropOldStamps(placement: Placement, digest: Digest, keep: Digest | null): Promise<void> {
   const { destination, tag, kind, current, stampTo } = placement;
   const restamped = kind === 'restamped' && stampTo !== undefined;
@@ -217,7 +213,7 @@ async function compensate(undo: readonly (() => Promise<Removal>)[], cause: unkn
   throw failure('CompensationFailed', `could not undo: ${failed.join('; ')} (after: ${first})`);
 }
 
-/** The failure, and what it leaves in the registry; a cancellation stays what it is. */
+/** Adds to a failure what it leaves in the registry. */
 function tellRemains(error: unknown, remains: string): unknown {
   if (isCancellation(error)) return error;
   const { type, message } = reportFailure(error);
@@ -239,7 +235,6 @@ function journalOf(placement: Placement): OperationLine {
   );
 }
 
-/** What `placeImage` returns; the aliases it moved and those it could not. */
 export interface PlacementResult {
   readonly digest: Digest;
   readonly aliases: readonly {

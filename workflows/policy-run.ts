@@ -19,24 +19,22 @@ import type { Operation } from '../domain/report/run/run-report.js';
 import { reportFailure } from './failures.js';
 import type { RemovalRecord } from './mark-or-delete-tags.js';
 
-/** What a run that continues as new carries along. */
 export interface PolicyProgress {
   readonly report: PolicyReport;
-  /** `repository:tag` of what failed and is not tried again in this run. */
+  /** `repository:tag` that are not tried again. */
   readonly failed: readonly string[];
   readonly done: number;
   readonly total: number;
-  /** Pages that may still follow: a plan that does not shrink has to end. */
+  /** Pages that may follow: a plan that does not shrink has to end. */
   readonly pagesLeft: number;
-  /** Repositories of which this run deletes and newly marks nothing. Left out by a run from before. */
+  /** Left out by earlier versions. */
   readonly refused?: readonly string[];
-  /** Workflow ids of the waits that this run has seen to; left out by a plan from before there were waits. */
+  /** Waits that this run has observed, by workflow id. */
   readonly waiting?: readonly string[];
-  /** Where the waits go on; left out: they are through. */
+  /** Left out: all are observed. */
   readonly waitsAfter?: string;
 }
 
-/** Everything there is to do on this page. */
 export function takenBy({ placements, backfills, aliases, deletions = [], marks = [] }: PlanPage): number {
   return placements.length + backfills.length + aliases.length + deletions.length + marks.length;
 }
@@ -55,7 +53,7 @@ export class PolicyRun implements RemovalRecord {
   private done: number;
   private total: number;
   private readonly current = new Set<string>();
-  /** Operations of this page, put into the report in plan order whatever the order they ended in. */
+  /** In plan order, whatever the order they end in. */
   private readonly ended: { index: number; position: Position; operation: Operation }[] = [];
 
   constructor(input: PolicyInput, carried: PolicyProgress | undefined) {
@@ -70,7 +68,6 @@ export class PolicyRun implements RemovalRecord {
     this.waitsAfter = carried === undefined ? null : carried.waitsAfter;
   }
 
-  /** What the next page is asked with. */
   request(): Pick<PlanRequest, 'failed' | 'refused' | 'waitsAfter'> {
     const { failed, refused, waitsAfter } = this;
     return {
@@ -110,7 +107,6 @@ export class PolicyRun implements RemovalRecord {
     this.pagesLeft -= 1;
   }
 
-  /** @param items how many of those that there are to do */
   async working(tag: string, work: () => Promise<void>, items = 1): Promise<void> {
     this.current.add(tag);
     try {
@@ -121,7 +117,7 @@ export class PolicyRun implements RemovalRecord {
     }
   }
 
-  /** One step that is its own operation; `failureKey` names it among what is not tried again. @returns whether it worked */
+  /** Runs a step that is an operation of its own. @returns whether it worked */
   async attempt(
     index: number,
     position: Position,

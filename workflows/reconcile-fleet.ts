@@ -30,14 +30,14 @@ import { steps } from './steps.js';
 export const progressQuery = defineQuery<Progress>(QUERIES.progress);
 export const statusQuery = defineQuery<Status>(QUERIES.status);
 
-/** What a fleet that continues as new carries along: it was checked once and is not checked again. */
+/** Checked once, and carried along. */
 export interface FleetProgress {
   readonly rest: readonly PolicySource[];
   readonly done: readonly FleetPolicy[];
   readonly dryRun: boolean;
   readonly concurrency: number;
   readonly now: string;
-  /** Where the whole set is; left out: nobody can tell. */
+  /** Left out: unknown. */
   readonly folder?: string;
 }
 
@@ -86,8 +86,8 @@ async function open(input: FleetInput, now: Date): Promise<FleetProgress> {
 }
 
 /**
- * Ends the waits of policies that have been taken out of the folder. Only once all the others are through, for one of
- * them may have taken over their tags under another name; where one is not, the next run does it.
+ * Withdraws the waits of policies that left the folder, once all others are through: one may have taken over their tags under
+ * another name.
  */
 async function withdrawOrphans(input: FleetInput, fleet: FleetProgress, all: readonly FleetPolicy[]): Promise<void> {
   const { folder, now: at } = fleet;
@@ -96,7 +96,7 @@ async function withdrawOrphans(input: FleetInput, fleet: FleetProgress, all: rea
   try {
     await steps.withdrawOrphans({ policies: all.map(({ name }) => name), folder, at });
   } catch (error) {
-    // What the policies came to is worth more than this, which every run does.
+    // It does not fail the run: the next one does it.
     log.error('waits.failed', { folder, error: reportFailure(error).message });
   }
 }
@@ -116,7 +116,7 @@ async function reconcileOne(
       workflowId,
       taskQueue: QUEUES.flow,
       workflowRunTimeout: '24 hours',
-      // A parent that ends must not cut short what its children have to undo.
+      // A child's compensation outlives its parent.
       parentClosePolicy: 'ABANDON',
       staticSummary: `${input.options.dryRun ? 'plan' : 'reconcile'} ${name}`,
       typedSearchAttributes: policyAttributes(name),
@@ -143,7 +143,7 @@ function policyInput(
 ): PolicyInput {
   const { name } = policy.metadata;
   const plan = plans !== undefined && Object.hasOwn(plans, name) ? plans[name] : undefined;
-  // Without its plan all of the policy would be carried out.
+  // Without its plan the whole policy would be carried out.
   if (plans !== undefined && plan === undefined) throw failure('PreconditionFailed', `there is no plan for ${name}`);
   return {
     ...{ policy, source: file, options, now },

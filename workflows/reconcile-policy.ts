@@ -69,7 +69,7 @@ export async function reconcilePolicy(input: PolicyInput, carried?: PolicyProgre
   return finish(name, run);
 }
 
-/** Of a plan that somebody holds in hand, the items of this page, and the input for those after it; null: there is no plan. */
+/** Takes the items of this page from a held plan; null: there is none. */
 function nextOfPlan(input: PolicyInput): {
   readonly planned: Pick<PolicyInput, 'plan'>;
   readonly rest: (PolicyInput & { readonly plan: PlannedItems }) | null;
@@ -86,7 +86,7 @@ async function observe(run: PolicyRun, waits: readonly Wait[], dryRun: boolean):
   await observeWaits(waits, dryRun, (position, operation) => addOperation(run.report, position, operation));
 }
 
-/** Ends the waits of tags that have left the selection. Where something could not be read, nobody knows which those are. */
+/** Withdraws the waits of tags that left the selection, unless something could not be read. */
 async function withdrawOthers(run: PolicyRun, policy: string, at: string): Promise<void> {
   const { report, waiting } = run;
   if (waiting === undefined || report.error !== null) return;
@@ -97,10 +97,7 @@ async function withdrawOthers(run: PolicyRun, policy: string, at: string): Promi
   }
 }
 
-/**
- * The last stages (docs/rules/plan.md#stages-follow-each-other): what left the selection, what is in surplus, and the clearing
- * of what is over.
- */
+/** The last stages: what left the selection, surplus, and clearing. */
 async function remove(run: PolicyRun, { deletions = [], marks = [], concurrency }: PlanPage): Promise<void> {
   if (deletions.length + marks.length === 0) return;
   run.enter('removals');
@@ -137,12 +134,12 @@ async function place(run: PolicyRun, placement: Placement, index: number): Promi
   });
 }
 
-/** Each kind of evidence is an operation of its own; a signature needs the document, so a failure ends the rest. */
+/** Each kind is an operation of its own; a signature needs the document. */
 async function fill(run: PolicyRun, policy: string, backfill: Backfill, index: number): Promise<void> {
   const { destination, subject, position, tag, created } = backfill;
   const { artifactType, facts } = backfill;
   await run.working(tag, async () => {
-    // A plan from before there were signatures asks for inventories alone.
+    // Plans from before there were signatures have no `needs`.
     for (const kind of backfill.needs ?? ['sbom']) {
       const operation = { ...newOperation(kind, tag), src_tag: backfill.sourceTag, digest: backfill.sourceDigest };
       const journal = journalOf(run, policy, destination, position, operation);

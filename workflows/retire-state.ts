@@ -19,7 +19,6 @@ import type { PurgeOutcome } from '../domain/report/purge-report.js';
 import { failure } from './failures.js';
 import { waitAttributes } from './search-attributes.js';
 
-/** What a retirement that continues as new carries along. */
 export interface CarriedRetirement {
   readonly marked: MarkedTag;
   readonly requireApproval: boolean;
@@ -27,7 +26,7 @@ export interface CarriedRetirement {
   readonly judgement: Judgement | null;
   readonly error: ReportedError | null;
   readonly retryAtMs: number | null;
-  /** What goes with the tag, once its deletion has begun. */
+  /** What goes with the tag, once it is being deleted. */
   readonly list: readonly Digest[] | null;
   /** Other tags that need some of it. */
   readonly witnesses?: readonly string[];
@@ -46,7 +45,7 @@ export class RetireState {
   private phase = 'starting';
   private phaseSince = Date.now();
   private attributes = '';
-  /** Counts what makes an earlier judgement void. */
+  /** Grows with everything that makes an earlier judgement void. */
   private orders = 0;
   private restoring = 0;
   private word: HumanWord | null = null;
@@ -70,7 +69,7 @@ export class RetireState {
     return { marked, requireApproval, approved, judgement, error, retryAtMs, list, ...this.seenBeside() };
   }
 
-  /** A sweep came by: what could not be told, or failed, is tried again; another digest is another matter. */
+  /** What is unknown or failed is tried again; another digest is another matter. */
   order({ requireApproval, ...marked }: RetireOrder): void {
     this.requireApproval ||= requireApproval;
     if (this.list !== null) {
@@ -91,7 +90,7 @@ export class RetireState {
 
   approve({ by, reason, digest }: RetireDecision): RetireStatus {
     if (digest !== null) this.approved = { by, reason, digest };
-    // Whoever approves may have taken their time: who uses the image is asked once more.
+    // Approving may take days: use is asked again.
     if (this.judgement?.act === 'delete') {
       this.judgement = null;
       this.orders += 1;
@@ -149,7 +148,6 @@ export class RetireState {
     return this.awaitsApproval() ? { act: 'wait', untilMs: null } : { act: 'list' };
   }
 
-  /** Waits until the time has come, or something else is to be done. */
   async change({ untilMs }: { readonly untilMs: number | null }): Promise<void> {
     this.settle(untilMs);
     const isOther = () => {
@@ -161,7 +159,7 @@ export class RetireState {
     await condition(isOther, Math.max(1, untilMs - Date.now()), { summary });
   }
 
-  /** Whether it stands still: it waits, or is over. Then a sweep gets its answer. */
+  /** It waits, or is over: then a sweep gets its answer. */
   isSettled(): boolean {
     return this.over || (this.restoring === 0 && this.next().act === 'wait');
   }
@@ -177,12 +175,11 @@ export class RetireState {
     this.requireApproval ||= judgement.needsApproval;
   }
 
-  /** To be given back with the judgement that was asked for now. */
+  /** Given back with the judgement asked for now. */
   orderNumber(): number {
     return this.orders;
   }
 
-  /** What is listed and deleted; there is no judgement to delete without a digest. */
   doomed(): MarkedTag & { readonly digest: Digest } {
     const { marked } = this;
     if (marked.digest === null) throw failure('Internal', 'a deletion without a digest');
@@ -191,18 +188,16 @@ export class RetireState {
 
   /** From here on there is no way back. */
   begin(list: readonly Digest[], witnesses?: readonly string[]): void {
-    // Somebody may have restored the tag, or said that it shows something else, meanwhile.
+    // It may have been restored or moved meanwhile.
     if (this.next().act !== 'list') return;
     this.list = list;
     this.witnesses = witnesses;
   }
 
-  /** What the deletion has to be told beside its list. */
   seenBeside(): { readonly witnesses?: readonly string[] } {
     return this.witnesses === undefined ? {} : { witnesses: this.witnesses };
   }
 
-  /** It has to stay after all. */
   stays(judgement: Judgement): void {
     this.voidApproval(judgement);
     this.list = null;
@@ -223,7 +218,6 @@ export class RetireState {
     this.tell('retirement.failed', { error: error.message, error_type: error.type });
   }
 
-  /** How old the answer is by which it goes. */
   asked(): { readonly askedAtMs?: number } {
     const { judgement } = this;
     return judgement?.act === 'delete' && judgement.askedAtMs !== undefined ? { askedAtMs: judgement.askedAtMs } : {};
@@ -285,7 +279,7 @@ export class RetireState {
     this.show();
   }
 
-  /** A sighting, or a mark that was made anew, is news to whoever approved before it. */
+  /** A sighting or a new mark was not known to whoever approved. */
   private voidApproval(judgement: Judgement): void {
     if (judgement.act === 'wait' && judgement.why !== 'unknown') this.approved = null;
   }

@@ -44,7 +44,6 @@ export async function retireTag(first: RetireOrder, carried?: CarriedRetirement)
   }
 }
 
-/** Whoever sweeps learns what came of it. */
 async function sweep(run: RetireState, order: RetireOrder): Promise<PurgeOutcome> {
   run.order(order);
   // A cancellation that comes during a deletion does not end it, nor the answer.
@@ -71,7 +70,6 @@ async function judge(run: RetireState): Promise<void> {
   }
 }
 
-/** Finds out what goes with the tag, before anything is deleted. */
 async function list(run: RetireState): Promise<void> {
   run.enter('listing');
   try {
@@ -108,7 +106,6 @@ async function close(run: RetireState): Promise<PurgeOutcome> {
   return outcome;
 }
 
-/** Events of one run. */
 const LONGEST_HISTORY = 1_500;
 
 function isLong(): boolean {

@@ -33,16 +33,14 @@ import { failure } from './failures.js';
 import type { PlacementResult } from './place-image.js';
 import { waitAttributes } from './search-attributes.js';
 
-/** What a wait that continues as new carries along. */
 export interface CarriedWait {
   readonly state: WaitState;
   readonly latest: Observation;
   readonly attempt: number;
   readonly lastError: string | null;
   readonly retryAtMs: number | null;
-  /** What was taken over in this wait; left out by a run from before it was told in reports. */
+  /** Left out by earlier versions, as `released`. */
   readonly taken?: Taken | null;
-  /** Who let it go on after a hold, and why; left out by such a run too. */
   readonly released?: HumanWord | null;
 }
 
@@ -58,7 +56,7 @@ export class SettleState {
   private phase = 'starting';
   private phaseSince = Date.now();
   private attributes = '';
-  /** Attempts that have come to an end, one way or the other. */
+  /** Attempts that have ended. */
   private tried = 0;
   private closed = false;
   private taken: Taken | null;
@@ -83,7 +81,7 @@ export class SettleState {
     return { state, latest, attempt, lastError, retryAtMs, taken, released };
   }
 
-  /** What a run saw; news that come late change nothing. */
+  /** Takes in what a run saw; late news change nothing. */
   observe(news: Observation): Observed {
     const seen = notAhead(news);
     const atMs = Date.parse(seen.at);
@@ -112,7 +110,7 @@ export class SettleState {
     return this.status();
   }
 
-  /** @returns whether the attempt that it causes has ended, or somebody holds the tag now */
+  /** @returns whether its attempt has ended, or the tag is held */
   promote(word: WaitDecision): () => boolean {
     const before = this.tried;
     this.state = promoted(this.state, word.digest, wordOf(word));
@@ -120,10 +118,7 @@ export class SettleState {
     return () => this.tried > before || this.state.promoted === null;
   }
 
-  /**
-   * A wait without an end would never be noticed; the SDK takes a missing timeout for one
-   * (docs/rules/stability.md#a-wait-has-an-end).
-   */
+  /** See docs/rules/stability.md#a-wait-has-an-end; the SDK takes a missing timeout for none. */
   refuseBoundless({ windowMs, maxWaitMs, at }: Observation): void {
     if ([windowMs, maxWaitMs, Date.parse(at)].every((ms) => Number.isFinite(ms) && ms >= 0)) return;
     throw failure('PolicyInvalid', 'an observation needs a time, a window and a maximum wait');
@@ -148,7 +143,7 @@ export class SettleState {
     if (this.state.held === null) throw failure('PreconditionFailed', 'it is not held');
   }
 
-  /** What is to be done now; after a failed attempt nothing for a while. */
+  /** After a failed attempt nothing for a while. */
   next(): WaitStep {
     const now = Date.now();
     const step = nextStep(this.state, this.latest, now);
@@ -157,8 +152,7 @@ export class SettleState {
   }
 
   /**
-   * Waits until the time has come, or something else is to be done. Hourly news of the same digest do not wake it.
-   *
+   * Waits for the time or other work. Hourly news of the same digest do not wake it.
    * @param orWhen another reason to wake
    */
   async change({ untilMs }: { readonly untilMs: number | null }, orWhen: () => boolean): Promise<void> {
@@ -171,7 +165,6 @@ export class SettleState {
     await condition(isOther, Math.max(1, untilMs - Date.now()), { summary });
   }
 
-  /** What has to be known before the tag is touched. */
   question(): LookRequest {
     const { source, sourceTag, destination, tag, aliases } = this.latest.placement;
     const step = this.next();
@@ -179,7 +172,7 @@ export class SettleState {
     return { source, sourceTag, destination, tag, aliases: aliases.map(({ alias }) => alias), candidates };
   }
 
-  /** The placement that the world, looked at again, calls for; null: none, or not now. */
+  /** Chooses by what was read again; null: none, or not now. */
   choose(look: Look): Placement | null {
     const now = Date.now();
     this.state = { ...this.state, placed: look.placed };
@@ -215,7 +208,7 @@ export class SettleState {
     return null;
   }
 
-  /** @returns whether that was all there is to wait for: upstream may have moved on meanwhile */
+  /** @returns false: upstream has moved on, and the wait goes on */
   took(placement: Placement, { digest: outDigest }: PlacementResult): boolean {
     const { baseDigest: digest, settled: because = '', promoted: word = null } = placement;
     this.tried += 1;
@@ -236,7 +229,6 @@ export class SettleState {
     return { outcome, digest: null, outDigest: null, promoted: null, because: ENDINGS[outcome] };
   }
 
-  /** Shows what is going on to whoever looks at the run. */
   tell(step: WaitStep): void {
     if (step.kind === 'take' || step.kind === 'choose') this.enter('looking');
     if (step.kind !== 'wait') return;
@@ -282,7 +274,6 @@ export class SettleState {
     };
   }
 
-  /** What a report says beside the time. */
   private reason(): string | null {
     const { held: word } = this.state;
     if (word !== null) return `held by ${word.by}: ${word.reason}`;
@@ -299,7 +290,7 @@ export class SettleState {
       ...placement,
       baseDigest: digest,
       current,
-      // An alias that has gone its own way meanwhile is the next run's business.
+      // A moved alias is the business of the next run.
       aliases: placement.aliases
         .filter(({ alias }) => look.aliases.includes(alias))
         .map(({ alias }) => ({ alias, current })),
@@ -326,7 +317,7 @@ const ENDINGS = {
   returned: 'upstream shows again what is placed',
 } as const;
 
-/** Whoever saw it may have a clock that is ahead: until then no other news would count. */
+/** A clock that is ahead would make later news look late. */
 function notAhead(seen: Observation): Observation {
   const now = Date.now();
   return Date.parse(seen.at) <= now ? seen : { ...seen, at: formatInstant(now) };

@@ -30,7 +30,7 @@ export const withdrawnSignal = defineSignal<[Withdrawal]>(WAIT_SIGNALS.withdrawn
  * what to do when is decided in `domain/lifecycle/settle`. Without them, it acts on the last they said.
  */
 export async function settleTag(first: Observation, carried?: CarriedWait): Promise<SettleResult> {
-  // One that began before this goes on as it did: it never acts while the source tag is gone.
+  // A wait from before acts as it did: not while the source tag is gone.
   const wait = new SettleState(first, carried, patched('houba-001-source-tag-gone'));
   setHandler(statusQuery, () => wait.status());
   setHandler(observeUpdate, (seen) => wait.observe(seen), { validator: (seen) => wait.refuseBoundless(seen) });
@@ -55,13 +55,12 @@ export async function settleTag(first: Observation, carried?: CarriedWait): Prom
   }
 }
 
-/** Whoever promotes learns what came of it. */
 async function promote(wait: SettleState, word: WaitDecision): Promise<WaitStatus> {
   await condition(wait.promote(word));
   return wait.status();
 }
 
-/** What to place after another look at the world; null: it has changed, or did not answer. */
+/** null: the world has changed, or did not answer. */
 async function lookAndChoose(wait: SettleState): Promise<Placement | null> {
   let look: Look;
   try {
@@ -89,7 +88,7 @@ async function close(wait: SettleState, outcome: SettleResult['outcome']): Promi
   return result;
 }
 
-/** Events of one run, of which a day of hourly runs makes 120 (docs/rules/durability.md#histories-stay-small). */
+/** A day of hourly runs makes 120 (docs/rules/durability.md#histories-stay-small). */
 const LONGEST_HISTORY = 1_500;
 
 function isLong(): boolean {

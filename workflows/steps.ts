@@ -5,7 +5,7 @@ import { LIFE_SIGNS, STEP_TIMES, type StepTimes } from '../domain/durable/retry.
 
 type Kind = keyof typeof STEP_TIMES;
 
-/** Options of a kind of step. The SDK's default would let a workflow go on while its tool still writes (docs/rules/durability.md#cancelling-waits-for-the-step). */
+/** See docs/rules/durability.md#cancelling-waits-for-the-step: by default a workflow goes on while its tool still writes. */
 function optionsOf(kind: Kind, more: ActivityOptions['retry'] = {}): ActivityOptions {
   const times: StepTimes = STEP_TIMES[kind];
   return {

@@ -6,9 +6,8 @@ import { ALIAS_TEMPLATE } from '../selection/aliases.js';
 import { compilePattern, LONGEST_PATTERN } from '../selection/pattern.js';
 
 /*
- * The MirrorPolicy document as its author writes it. Nothing is filled in: merging decides on what
- * is present (docs/rules/policy.md#presence-decides-the-merge), so the parsed value says exactly what the file says, and is sent to workflows as it is.
- * Rules that look at several fields at once are in check.ts.
+ * The MirrorPolicy document as its author writes it. Nothing is filled in: merging goes by what is present
+ * (docs/rules/policy.md#presence-decides-the-merge), and workflows get it as it is. Rules over several fields: check.ts.
  */
 
 /** Text that ends up in stamps, reports and workflow ids. */
