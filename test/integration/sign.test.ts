@@ -186,9 +186,10 @@ async function dependencies(host: string): Promise<Dependencies> {
   const memory = { facts: () => undefined, document: () => undefined, rememberDocument: () => undefined };
   return {
     settings: {
-      ...{ prefix: 'io.houba', sbomFormats: ['spdx-json', 'cyclonedx-json'], signer: 'key' },
-      ...{ builderId: 'https://houba.example/builders/main', version: '1.2.3' },
-    },
+      ...{ prefix: 'io.houba', sbomFormats: ['spdx-json', 'cyclonedx-json'] },
+      attest: { signer: 'key', builderId: 'https://houba.example/builders/main' },
+    } satisfies Partial<Dependencies['settings']>,
+    version: '1.2.3',
     reader: createRegistryReader({
       ...{ access, userAgent: 'houba/test', concurrency: 4, dockerConfigDir: null, environment: {} },
       findProgram: () => null,
