@@ -2,7 +2,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Client, Connection } from '@temporalio/client';
-import { dataConverter } from '../dist/config/connection.js';
+import { dataConverter } from '../dist/config/payload-codec.js';
 import { timed } from './measure.mjs';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));

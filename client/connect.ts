@@ -5,8 +5,8 @@ import {
   defaultGrpcRetryOptions,
   makeGrpcRetryInterceptor,
 } from '@temporalio/client';
-import { dataConverter } from '../config/connection.js';
 import { readEnvironment } from '../config/environment.js';
+import { dataConverter } from '../config/payload-codec.js';
 import { loadSettings } from '../config/settings.js';
 import { HoubaError } from '../domain/errors.js';
 import { explainFailure } from './run-failure.js';

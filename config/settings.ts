@@ -5,9 +5,9 @@ import { DAY_MS, formatDuration } from '../domain/duration.js';
 import { HoubaError } from '../domain/errors.js';
 import type { FleetSettings } from '../domain/settings/fleet-settings.js';
 import { nearest } from '../domain/text/nearest.js';
-import { loadTemporal, type TemporalSettings } from './connection.js';
 import { childEnvironment, type Environment, oracleEnvironment, signingEnvironment } from './environment.js';
 import type { RegistryAccess } from './roster.js';
+import { loadTemporal, type TemporalSettings } from './temporal-connection.js';
 import { type CaSource, type PackageMirror, VARIABLES, type Values, type VariableKey } from './variables.js';
 
 /** Everything houba is told from outside, parsed. Holds credentials: it never leaves the process. */

@@ -10,7 +10,7 @@ import {
 } from '@temporalio/worker';
 import { createBuildActivities, createRegistryActivities, createSignActivities } from '../activities/index.js';
 import { killLiveCommands } from '../adapters/command.js';
-import { dataConverter } from '../config/connection.js';
+import { dataConverter } from '../config/payload-codec.js';
 import { packageRoot } from '../config/programs.js';
 import type { Settings } from '../config/settings.js';
 import { QUEUES } from '../domain/durable/names.js';

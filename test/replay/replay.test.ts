@@ -1,6 +1,6 @@
 import { type ReplayHistoriesIterable, Worker } from '@temporalio/worker';
 import { beforeAll, describe, expect, inject, it } from 'vitest';
-import { dataConverter } from '../../config/connection.js';
+import { dataConverter } from '../../config/payload-codec.js';
 import { WORKFLOWS } from '../../domain/durable/names.js';
 import { quietRuntime } from '../support/workflow-env.js';
 import { type RecordedHistory, readHistories } from './histories.js';

@@ -3,7 +3,7 @@ import { ActivityFailure, ChildWorkflowFailure } from '@temporalio/common';
 import type { History } from '@temporalio/common/lib/proto-utils.js';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
 import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
-import { dataConverter } from '../../config/connection.js';
+import { dataConverter } from '../../config/payload-codec.js';
 import { programPath } from '../../config/programs.js';
 import { QUEUES, SEARCH_ATTRIBUTES } from '../../domain/durable/names.js';
 import { type Call, type Fakes, HAPPY, type Input, type StepName, stepsPlaying } from './fake-steps.js';

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { defaultPayloadConverter, type PayloadCodec } from '@temporalio/common';
 import { describe, expect, it } from 'vitest';
-import { dataConverter } from '../../../../../config/connection.js';
+import { dataConverter } from '../../../../../config/payload-codec.js';
 import type { ReportedError } from '../../../../../domain/errors.js';
 import {
   addCounted,

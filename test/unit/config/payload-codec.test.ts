@@ -2,7 +2,7 @@ import { deflateSync } from 'node:zlib';
 import type { Payload, PayloadCodec } from '@temporalio/common';
 import { defaultPayloadConverter } from '@temporalio/common';
 import { describe, expect, it } from 'vitest';
-import { dataConverter } from '../../../config/connection.js';
+import { dataConverter } from '../../../config/payload-codec.js';
 
 const codec = dataConverter.payloadCodecs?.[0] as PayloadCodec;
 
