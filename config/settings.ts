@@ -232,12 +232,15 @@ function hasty(purgeMinIdleMs: number | null): string[] {
   return [`HOUBA_PURGE_MIN_IDLE is ${window}: purge deletes what was not in use for less than a day`];
 }
 
-/** Finds unknown `HOUBA_*` variables, which have no effect. `HOUBA_SCAN_*` belongs to the queue of an earlier implementation. */
+/**
+ * Finds unknown `HOUBA_*` variables, which have no effect. `HOUBA_SCAN_*` belongs to the queue of an earlier implementation,
+ * `HOUBA_TOOLS_*` to the set-up of a checkout.
+ */
 function misspelt(environment: Environment): string[] {
   const known = Object.values(VARIABLES).map((variable) => variable.name);
   const warnings: string[] = [];
   for (const name of Object.keys(environment).sort()) {
-    if (!name.startsWith('HOUBA_') || name.startsWith('HOUBA_SCAN_') || known.includes(name)) continue;
+    if (!/^HOUBA_(?!SCAN_|TOOLS_)/.test(name) || known.includes(name)) continue;
     const meant = nearest(name, known);
     const advice = meant === null ? 'houba config show lists those that are' : `did you mean ${meant}?`;
     warnings.push(`${name} is not a variable of houba; ${advice}`);

@@ -231,8 +231,11 @@ describe('a misspelt variable', () => {
     ]);
   });
 
-  it('is not what the scan queue of an earlier implementation reads', () => {
-    expect(loadSettings({ ...HOME, HOUBA_SCAN_REDIS: '{}', HOUBA_SCAN_TOKEN_PATH: 'x' }).warnings).toEqual([]);
+  it('is not what other programs of a checkout read: an earlier scan queue, the set-up of tools', () => {
+    expect(
+      loadSettings({ ...HOME, HOUBA_SCAN_REDIS: '{}', HOUBA_SCAN_TOKEN_PATH: 'x', HOUBA_TOOLS_MIRROR: 'none' })
+        .warnings,
+    ).toEqual([]);
   });
 
   it('warns of an idle window of less than a day', () => {
