@@ -48,15 +48,36 @@ export type WaitStep =
 /** Entries of `earlier`: they fit into a payload. */
 const MOST_REMEMBERED = 100;
 
+/** What an import sets of its own; null: as the fleet. */
+interface ImportWait {
+  readonly windowMs: number | null;
+  readonly maxWaitMs: number | null;
+  readonly newTags: boolean | null;
+}
+
 /** Takes each setting of the import, else of the fleet. */
-export function waitSettings(
-  ofImport: { readonly windowMs: number | null; readonly maxWaitMs: number | null } | null,
-  ofFleet: WaitSettings,
-): WaitSettings {
+export function waitSettings(ofImport: Omit<ImportWait, 'newTags'> | null, ofFleet: WaitSettings): WaitSettings {
   return {
     windowMs: ofImport?.windowMs ?? ofFleet.windowMs,
     maxWaitMs: ofImport?.maxWaitMs ?? ofFleet.maxWaitMs,
   };
+}
+
+/**
+ * Decides whether a tag waits before its source digest is placed, and by which settings. A moved digest always waits, a new tag
+ * only when asked for, and nothing without a window. A restamp does not end a wait.
+ * @param recorded what the stamp of the tag says; null: it is not placed yet
+ */
+export function waitFor(
+  recorded: { readonly baseDigest: Digest | null } | null,
+  sourceDigest: Digest | null,
+  ofImport: ImportWait | null,
+  ofFleet: WaitSettings & { readonly newTags: boolean },
+): WaitSettings | null {
+  const settings = waitSettings(ofImport, ofFleet);
+  if (sourceDigest === null || settings.windowMs === 0) return null;
+  const waits = recorded === null ? (ofImport?.newTags ?? ofFleet.newTags) : recorded.baseDigest !== sourceDigest;
+  return waits ? settings : null;
 }
 
 /** @param firstSeenMs when houba first saw the digest (docs/rules/stability.md#age-counts-from-first-seen) */

@@ -1,5 +1,5 @@
 import type { Digest } from '../digest.js';
-import { type WaitSettings, waitSettings } from '../lifecycle/settle.js';
+import { type WaitSettings, waitFor } from '../lifecycle/settle.js';
 import type { ResolvedImport, ResolvedPolicy, ResolvedVariant } from '../policy/resolve.js';
 import { formatPinned, formatRepository, type Repository } from '../reference.js';
 import type { RecordedStamp } from '../stamp/annotations.js';
@@ -147,7 +147,7 @@ function decide(
     current: tag?.digest ?? null,
     baseDigest: recorded?.baseDigest ?? sourceDigest,
     ...{ aliases: [], needs: [], reason: null },
-    wait: waitFor(target, recorded, sourceDigest, settings),
+    wait: waitFor(recorded, sourceDigest, target.import.stability, settings.stability),
   };
   if (sourceDigest === null) return { ...facts, kind: 'gone', baseDigest: null };
   const desired = {
@@ -173,20 +173,6 @@ function decide(
     return { ...facts, kind: 'held', reason: missingBaseReason(facts.baseDigest) };
   }
   return { ...facts, kind: decision };
-}
-
-/** A moved digest always waits, a new tag only when asked for, and nothing without a window. A restamp does not end a wait. */
-function waitFor(
-  target: Target,
-  recorded: RecordedStamp | null,
-  sourceDigest: Digest | null,
-  { stability }: PlanSettings,
-): WaitSettings | null {
-  const ofImport = target.import.stability;
-  const settings = waitSettings(ofImport, stability);
-  if (sourceDigest === null || settings.windowMs === 0) return null;
-  const waits = recorded === null ? (ofImport?.newTags ?? stability.newTags) : recorded.baseDigest !== sourceDigest;
-  return waits ? settings : null;
 }
 
 /** A changed transform needs the recorded digest (docs/rules/plan.md#a-changed-transform-takes-the-recorded-digest). */

@@ -3,7 +3,7 @@ import { generateKeyPairSync, sign } from 'node:crypto';
 import { once } from 'node:events';
 import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, createServer as createNetServer, type Server as NetServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
@@ -98,11 +98,36 @@ async function startFulcio(folder: string, issuer: string): Promise<Service> {
   return start('fulcio', args, folder, `http://127.0.0.1:${port}`, '/api/v1/rootCert');
 }
 
-/** Its metrics have a fixed port, so there is one of these at a time on a machine. */
+/** Its metrics have a fixed port, 2112, so there is one of these at a time on a machine: other test files wait for their turn. */
 async function startTimestampServer(folder: string): Promise<Service> {
+  const turn = await takeTurn(TURN_PORT);
   const port = await freePort();
   const args = ['serve', '--timestamp-signer=memory', '--disable-ntp-monitoring', '--host=127.0.0.1', `--port=${port}`];
-  return start('timestamp-server', args, folder, `http://127.0.0.1:${port}`, '/api/v1/timestamp/certchain');
+  try {
+    const { url, stop } = await start(
+      ...(['timestamp-server', args, folder, `http://127.0.0.1:${port}`, '/api/v1/timestamp/certchain'] as const),
+    );
+    return { url, stop: () => stop().finally(() => turn.close()) };
+  } catch (error) {
+    turn.close();
+    throw error;
+  }
+}
+
+const TURN_PORT = 21_120;
+
+/** Listens on a port as soon as nobody else does. The system ends the turn of a process that dies. */
+async function takeTurn(port: number): Promise<NetServer> {
+  for (;;) {
+    const server = createNetServer().listen(port, '127.0.0.1');
+    try {
+      await once(server, 'listening');
+      return server;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
+      await sleep(200);
+    }
+  }
 }
 
 async function start(program: string, args: string[], folder: string, url: string, ready: string): Promise<Service> {
