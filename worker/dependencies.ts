@@ -3,7 +3,6 @@ import pLimit from 'p-limit';
 import { deletionNotes } from '../activities/deletion/deletion-notes.js';
 import { whoIsAtWork } from '../activities/deletion/who-is-at-work.js';
 import type { Dependencies } from '../activities/dependencies.js';
-import { READ_BACK_MS } from '../activities/repository/read-back.js';
 import { createCredentialSource } from '../adapters/credentials.js';
 import { openDigestMemory } from '../adapters/digest-memory.js';
 import { createFolderCache } from '../adapters/folder-cache.js';
@@ -18,6 +17,7 @@ import { registryAccess } from '../config/registry-access.js';
 import type { Settings } from '../config/settings.js';
 import { openTransformResources } from '../config/transform-resources.js';
 import { houbaVersion } from '../config/version.js';
+import { READ_BACK } from '../domain/durable/retry.js';
 import { HoubaError } from '../domain/errors.js';
 import { type Logger, whence } from './journal.js';
 import { lazyBuildctl } from './lazy-buildctl.js';
@@ -61,7 +61,7 @@ export async function openDependencies(settings: Settings, log: Logger): Promise
     whoIsAtWork,
     readTrust: async (signal) => (readTrust === null ? null : await readTrust(cosign, signal)),
     deletions: deletionNotes,
-    readBackMs: READ_BACK_MS,
+    readBackMs: READ_BACK.patienceMs,
     hasOracle: isSet(settings.usageOracle.command),
     openOracle: () => openOracle(settings, workDir.path),
     readPolicies: readPolicyFiles,

@@ -81,7 +81,7 @@ async function bring(placement: Placement, again: boolean, enter: Enter): Promis
   } catch (error) {
     enter('compensating', digest);
     // A tag may show what was sent to it, whatever a read says: reads can lag behind.
-    if (published !== null && mayBeShown(error)) {
+    if ((published !== null || again) && mayBeShown(error)) {
       throw undo.length === 0 ? error : tellRemains(error, `its tag may show ${digest}, which stays`);
     }
     const leftBehind = await compensate(undo, error);

@@ -117,12 +117,8 @@ async function removeInPeace(
   repository: Repository,
   victims: readonly Victim[],
   signal: AbortSignal,
-): Promise<Digest[]> {
-  const leftBehind: Digest[] = [];
-  for (const victim of victims) {
-    await refuseBusy(deps, repository);
-    leftBehind.push(...(await removeManifests(deps, repository, [victim], signal)).leftBehind);
-  }
+): Promise<readonly Digest[]> {
+  const { leftBehind } = await removeManifests(deps, repository, victims, signal, () => refuseBusy(deps, repository));
   return leftBehind;
 }
 

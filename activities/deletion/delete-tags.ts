@@ -3,7 +3,7 @@ import { isRetried } from '../../domain/durable/retry.js';
 import { HoubaError, type ReportedError, reportError } from '../../domain/errors.js';
 import { unneededManifests } from '../../domain/lifecycle/manifest-graph.js';
 import { isRestored, readMarks } from '../../domain/lifecycle/mark.js';
-import { formatTagged } from '../../domain/reference.js';
+import { formatRepository, formatTagged } from '../../domain/reference.js';
 import type { OperationLine } from '../../domain/report/run/journal.js';
 import type { DestinationRepository } from '../../domain/roster.js';
 import { stampOf, stampsBeside } from '../../domain/stamp/stamp-of.js';
@@ -97,11 +97,17 @@ export function createTagDeleter(deps: Dependencies): TagDeleter {
     delete: (request, context) =>
       deps.deletions.during(request.destination, async () => {
         const outcomes: DeletionOutcome[] = [];
+        // A registry that did not delete one tag is not asked for the others.
+        let refused: ReportedError | null = null;
         const isBegun = () => outcomes.some(({ deleted }) => deleted);
         try {
           for (const doomed of request.tags) {
             context.signal.throwIfAborted();
-            outcomes.push(refusedBefore(outcomes, doomed) ?? (await deleteOne(deps, request, doomed, context.signal)));
+            const outcome = refused === null ? await deleteOne(deps, request, doomed, context.signal) : 'refused';
+            if (outcome === 'refused') refused ??= reportError(doesNotDelete(request.destination.host));
+            outcomes.push(
+              outcome === 'refused' ? { tag: doomed.tag, deleted: false, kept: null, error: refused } : outcome,
+            );
             context.progress({ deleted: outcomes.length });
           }
           return { outcomes, leftBehind: isBegun() ? await deleteUnneeded(deps, graphs, request, context.signal) : [] };
@@ -127,10 +133,10 @@ function goOn(error: unknown): unknown {
   return new HoubaError('Interrupted', error.message, { cause: error, facts: error.facts });
 }
 
-/** A registry that did not delete one tag is not asked for the others. */
-function refusedBefore(outcomes: readonly DeletionOutcome[], { tag }: DoomedTag): DeletionOutcome | undefined {
-  const refused = outcomes.find(({ error }) => error?.type === 'Unsupported');
-  return refused && { ...refused, tag };
+function doesNotDelete(host: string): HoubaError {
+  return new HoubaError('Unsupported', `${host} does not delete tags`, {
+    hint: 'turn deletion on in the registry and allow it to these credentials, or use deletionMode: mark',
+  });
 }
 
 async function deleteOne(
@@ -138,18 +144,14 @@ async function deleteOne(
   request: DeletionRequest,
   doomed: DoomedTag,
   signal: AbortSignal,
-): Promise<DeletionOutcome> {
+): Promise<DeletionOutcome | 'refused'> {
   const { tag, journal } = doomed;
   try {
     const at = repositoryAt(deps, request.destination, signal);
     const kept = await lookOnce(at, request.policy, doomed);
     if (kept === 'gone') return { tag, deleted: true, kept: null, error: null };
     if (kept !== null) return { tag, deleted: false, kept, error: null };
-    if (!(await removeTag(deps, at, tag, doomed.digest))) {
-      throw new HoubaError('Unsupported', `${request.destination.host} does not delete tags`, {
-        hint: 'turn deletion on in the registry and allow it to these credentials, or use deletionMode: mark',
-      });
-    }
+    if (!(await removeTag(deps, at, tag, doomed.digest))) return 'refused';
     deps.journal.event('operation', { ...journal, applied: true });
     return { tag, deleted: true, kept: null, error: null };
   } catch (error) {
@@ -229,7 +231,10 @@ export async function dropEvidenceTags(
     // The last referrer takes its list along.
     const shown = await at.head(tag);
     if (shown === null) continue;
-    if (!(await removeTag(deps, at, tag, shown))) continue;
+    if (!(await removeTag(deps, at, tag, shown))) {
+      deps.journal.event('left.behind', { dest: formatRepository(repository), digests: [shown] });
+      return;
+    }
     // Whoever made the tag chose what it shows: it may be part of an image that stays.
     const kept = [...tags.values()];
     const graph = await graphs.read(repository, [shown], kept, signal);

@@ -15,20 +15,26 @@ export interface Victim {
   readonly subject?: Digest;
 }
 
-/** Deletes manifests; those that a registry keeps, whatever it answers, are told to the journal. */
+/**
+ * Deletes manifests; those that a registry keeps, whatever it answers, are told to the journal.
+ * @param before asked before each deletion; it may throw
+ */
 export async function removeManifests(
   deps: Dependencies,
   repository: Repository,
   victims: readonly Victim[],
   signal: AbortSignal,
+  before?: () => Promise<void>,
 ): Promise<Removal> {
   const leftBehind: Digest[] = [];
   const deleted: Digest[] = [];
   for (const { digest, subject } of victims) {
+    await before?.();
     const outcome = await deps.regctl.deleteManifest(repository, digest, signal, subject);
     (outcome === 'unsupported' ? leftBehind : deleted).push(digest);
   }
   const at = repositoryAt(deps, repository, signal);
+  // One wait for all of them: a registry that keeps one keeps the others.
   const until = Date.now() + deps.readBackMs;
   for (const digest of deleted) {
     if (!(await isGone(deps, at, digest, until - Date.now()))) leftBehind.push(digest);

@@ -1,4 +1,6 @@
+import type { Manifest } from '../../adapters/registry.js';
 import { type Digest, digestOf } from '../../domain/digest.js';
+import { isRetried } from '../../domain/durable/retry.js';
 import { HoubaError } from '../../domain/errors.js';
 import type { ParsedManifest } from '../../domain/manifest.js';
 import { formatPinned, formatRepository, formatTagged } from '../../domain/reference.js';
@@ -17,38 +19,87 @@ export function isPlaceholder(manifest: ParsedManifest, tag: string): boolean {
   return manifest.artifactType === PLACEHOLDER_TYPE && manifest.annotations[PLACEHOLDER_TAG] === tag;
 }
 
+/** Whether an earlier attempt to delete the tag was interrupted after it had moved the tag to the placeholder. */
+export async function isBeingDeleted(at: RepositoryAt, tag: string): Promise<boolean> {
+  const shown = await at.findManifest(tag);
+  return shown !== null && isPlaceholder(shown.manifest, tag);
+}
+
 /**
  * Deletes a tag, never the manifest that it shows; where the registry deletes no tags, by way of a placeholder
  * (docs/rules/purge.md#a-tag-is-deleted-and-nothing-else). May be interrupted and run again.
  * @param shown what the tag shows, or showed before it was moved to the placeholder
  * @returns whether the registry no longer finds the tag; false: it does not delete, and the tag shows what it did
- * Throws `DigestMismatch` when the tag neither goes nor comes back.
+ * Throws `PreconditionFailed` when somebody moved the tag meanwhile, `Interrupted` while the tag shows the placeholder,
+ * `DigestMismatch` when it neither goes nor comes back.
  */
 export async function removeTag(deps: Dependencies, at: RepositoryAt, tag: string, shown: Digest): Promise<boolean> {
-  const { reader, regctl } = deps;
-  const { repository, signal } = at;
-  if (await reader.deleteTag(repository, tag, signal)) return isGone(deps, at, tag);
-  if ((await at.head(tag)) === null) return true;
-  // Where deletion is off, nothing is written to find it out.
-  if ((await regctl.deleteManifest(repository, NOWHERE, signal)) === 'unsupported') return false;
-  const annotations = { [PLACEHOLDER_TAG]: tag };
-  const placeholder = await regctl.putArtifact(
-    repository,
-    null,
-    { artifactType: PLACEHOLDER_TYPE, annotations },
-    signal,
-  );
-  const raw = await reader.getManifest(repository, placeholder, signal);
-  if (raw === null || !(await deleteManifest(deps, at, placeholder))) {
-    deps.journal.event('left.behind', { dest: formatRepository(repository), digests: [placeholder] });
-    await putBack(deps, at, { tag, shown, placeholder });
+  const taken = await deps.reader.deleteTag(at.repository, tag, at.signal);
+  if (taken ? await isGone(deps, at, tag) : (await at.head(tag)) === null) return true;
+  const placeholder = taken ? null : await tryPlaceholder(deps, at, tag);
+  if (placeholder === null) {
+    if (await isBeingDeleted(at, tag)) await putBack(deps, at, tag, shown);
     return false;
   }
-  // From here on an interrupted run leaves the placeholder, which the next attempt knows.
-  await regctl.putManifest(repository, { tag }, raw.mediaType, raw.bytes, signal);
-  await deleteManifest(deps, at, placeholder);
-  if (await isGone(deps, at, tag)) return true;
-  await putBack(deps, at, { tag, shown, placeholder });
+  const now = await at.head(tag);
+  if (now === null) return true;
+  if (now !== shown && now !== placeholder.digest) {
+    throw new HoubaError('PreconditionFailed', `${formatTagged(at.repository, tag)} was moved during the run`, {
+      hint: 'the next run plans anew',
+    });
+  }
+  return replaceAndDelete(deps, at, { tag, shown }, placeholder);
+}
+
+/**
+ * Puts the placeholder by digest, and deletes it: a registry that does this deletes manifests.
+ * @returns null: it does not delete
+ */
+async function tryPlaceholder(deps: Dependencies, at: RepositoryAt, tag: string): Promise<Manifest | null> {
+  const { reader, regctl, readBackMs, journal } = deps;
+  const { repository, signal } = at;
+  // Where deletion is off, nothing is written to find it out.
+  if ((await regctl.deleteManifest(repository, NOWHERE, signal)) === 'unsupported') return null;
+  const artifact = { artifactType: PLACEHOLDER_TYPE, annotations: { [PLACEHOLDER_TAG]: tag } };
+  const digest = await regctl.putArtifact(repository, null, artifact, signal);
+  const raw = await readBack(
+    () => reader.getManifest(repository, digest, signal),
+    (found) => found !== null,
+    readBackMs,
+  );
+  if (raw === null) throw new HoubaError('RegistryUnavailable', `${formatPinned(repository, digest)} cannot be read`);
+  if (await deleteManifest(deps, at, digest)) return raw;
+  journal.event('left.behind', { dest: formatRepository(repository), digests: [digest] });
+  return null;
+}
+
+/** @returns whether the tag is gone; false: it shows what it did */
+async function replaceAndDelete(
+  deps: Dependencies,
+  at: RepositoryAt,
+  { tag, shown }: { readonly tag: string; readonly shown: Digest },
+  { digest, mediaType, bytes }: Manifest,
+): Promise<boolean> {
+  const { repository, signal } = at;
+  let failure: unknown = null;
+  try {
+    await deps.regctl.putManifest(repository, { tag }, mediaType, bytes, signal);
+    await deleteManifest(deps, at, digest);
+    if (await isGone(deps, at, tag)) return true;
+  } catch (error) {
+    // The next attempt finds the placeholder, and goes on.
+    signal.throwIfAborted();
+    failure = error;
+  }
+  try {
+    await putBack(deps, at, tag, shown);
+  } catch (cause) {
+    signal.throwIfAborted();
+    if (cause instanceof HoubaError && !isRetried(cause.code)) throw cause;
+    const name = formatTagged(repository, tag);
+    throw new HoubaError('Interrupted', `${name} shows a placeholder of its deletion`, { cause });
+  }
+  if (failure !== null) throw failure;
   return false;
 }
 
@@ -77,27 +128,31 @@ export async function isGone(
   );
 }
 
-/** Gives a tag back what it showed, if it shows the placeholder. */
+/** Gives a tag back what it showed, unless somebody moved it or it is gone. A read may lag and show the old image already. */
 async function putBack(
   { reader, regctl, readBackMs }: Dependencies,
-  { repository, signal, head }: RepositoryAt,
-  { tag, shown, placeholder }: { readonly tag: string; readonly shown: Digest; readonly placeholder: Digest },
+  at: RepositoryAt,
+  tag: string,
+  shown: Digest,
 ): Promise<void> {
-  if ((await head(tag)) !== placeholder) return;
+  const { repository, signal } = at;
+  const name = formatTagged(repository, tag);
+  const now = await at.findManifest(tag);
+  if (now === null || (now.raw.digest !== shown && !isPlaceholder(now.manifest, tag))) return;
   const raw = await reader.getManifest(repository, shown, signal);
   if (raw === null) {
-    throw new HoubaError('DigestMismatch', `${formatTagged(repository, tag)} could not be deleted and lost its image`, {
+    throw new HoubaError('DigestMismatch', `${name} could not be deleted and lost its image`, {
       hint: `put ${formatPinned(repository, shown)} back from its source`,
     });
   }
   await regctl.putManifest(repository, { tag }, raw.mediaType, raw.bytes, signal);
   const found = await readBack(
-    () => head(tag),
-    (now) => now === shown,
+    () => at.head(tag),
+    (digest) => digest === shown,
     readBackMs,
   );
   if (found === shown) return;
-  throw new HoubaError('DigestMismatch', `${formatTagged(repository, tag)} resolves to ${found ?? 'nothing'}`, {
+  throw new HoubaError('DigestMismatch', `${name} resolves to ${found ?? 'nothing'}`, {
     hint: `${shown} was put back there after the registry did not delete the tag; look at it by hand`,
   });
 }

@@ -47,8 +47,8 @@ interface PlacedEvidence {
  */
 export function createPublishTag(deps: Dependencies) {
   return step(async (request: PublishRequest, { signal, attempt }): Promise<boolean | 'again'> => {
-    // Nobody knows what an earlier attempt sent.
-    const put = { sent: attempt > 1 };
+    // Nobody knows what an earlier attempt, or an earlier pass of the placement, has sent.
+    const put = { sent: attempt > 1 || request.again === true };
     try {
       return await publishTag(deps, request, put, signal);
     } catch (error) {
@@ -75,6 +75,7 @@ async function publishTag(
   const at = repositoryAt(deps, destination, signal);
   const head = () => at.head(tag);
   let shown = await head();
+  if (shown === digest) put.sent = true;
   const moves = shown !== digest || expected !== digest;
   // A new stamp beside the same image is told as well.
   if (!moves && placed === undefined) return false;
@@ -92,6 +93,8 @@ async function publishTag(
   if (begunAtMs !== undefined && (await wasOvertaken(deps, destination, begunAtMs))) return 'again';
   if (shown !== digest) {
     shown = await readBack(head, (now) => now === digest, deps.readBackMs);
+    // A deletion that began meanwhile may not have seen the tag either.
+    if (begunAtMs !== undefined && (await wasOvertaken(deps, destination, begunAtMs))) return 'again';
   }
   if (shown !== digest) {
     throw new HoubaError('DigestMismatch', `${name} resolves to ${shown ?? 'nothing'} after ${digest} was put there`);

@@ -1,10 +1,5 @@
 import { sleep } from '@temporalio/activity';
-
-/** How long a read that contradicts a write is asked again, ms (docs/rules/registry-access.md#a-write-is-read-back). */
-export const READ_BACK_MS = 60_000;
-
-const FIRST_PAUSE_MS = 100;
-const LONGEST_PAUSE_MS = 10_000;
+import { READ_BACK } from '../../domain/durable/retry.js';
 
 /**
  * Reads what was just written until it shows the write, with growing pauses. A cancelled activity ends it.
@@ -16,7 +11,7 @@ export async function readBack<Answer>(
   patienceMs: number,
 ): Promise<Answer> {
   const until = Date.now() + patienceMs;
-  for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
+  for (let pauseMs: number = READ_BACK.firstPauseMs; ; pauseMs = Math.min(pauseMs * 2, READ_BACK.longestPauseMs)) {
     const answer = await read();
     const leftMs = until - Date.now();
     if (showsWrite(answer) || leftMs <= 0) return answer;

@@ -8,6 +8,7 @@ import { formatRepository, formatTagged } from '../../domain/reference.js';
 import { operationLine } from '../../domain/report/run/journal.js';
 import { createTagDeleter, type DeletionList, type DeletionRequest } from '../deletion/delete-tags.js';
 import { removeManifests } from '../deletion/remove-manifests.js';
+import { isBeingDeleted } from '../deletion/remove-tag.js';
 import type { Dependencies } from '../dependencies.js';
 import { putMark, rememberMarks } from '../repository/marks.js';
 import { repositoryAt } from '../repository/repository-at.js';
@@ -45,7 +46,9 @@ export function createDeleteMarked(deps: Dependencies) {
   const deleter = createTagDeleter(deps);
   return step(async ({ marked, list, askedAtMs, facts }: RetireRequest, context): Promise<RetireResult> => {
     const { judgement, subject } = await lookAtMark(deps, marked, context.signal);
-    const gone = judgement.act === 'end' && judgement.gone;
+    const at = repositoryAt(deps, marked.destination, context.signal);
+    // Once a deletion has begun there is only forward.
+    const gone = (judgement.act === 'end' && judgement.gone) || (await isBeingDeleted(at, marked.tag));
     if (judgement.act !== 'delete' && !gone) return { judgement };
     if (!gone && !isFresh(askedAtMs, Date.now())) return { judgement: later(marked.digest, STALE, 0) };
     // Whoever found the tag may have read another mark, or none.

@@ -81,6 +81,14 @@ export const LIFE_SIGNS = {
   deletionLeaseMs: 15 * MINUTE,
 } as const;
 
+/** How a read that contradicts a write is asked again (docs/rules/registry-access.md#a-write-is-read-back); in milliseconds. */
+export const READ_BACK = {
+  /** A step of kind `move` has time for it, and for its write. */
+  patienceMs: MINUTE,
+  firstPauseMs: 100,
+  longestPauseMs: 10 * SECOND,
+} as const;
+
 /** When a waiting workflow tries again what failed, unless somebody wakes it; in milliseconds. */
 export const TRY_AGAIN = {
   placementMs: HOUR,

@@ -414,6 +414,17 @@ describe('the compensation', () => {
     expect(error).toMatchObject({ type: 'Denied', message });
   });
 
+  it('removes nothing when a second pass fails: the first has moved the tag', async () => {
+    let attaches = 0;
+    const error = await failing('second-pass', {
+      attachSboms: async () => (++attaches === 1 ? 1 : denied()),
+      publishTag: async () => 'again',
+    });
+    expect(error).toMatchObject({ type: 'Denied' });
+    expect(stage.order().filter((step) => step === 'publishTag')).toHaveLength(1);
+    expect(stage.order()).not.toContain('removeWritten');
+  });
+
   it('removes nothing either when the placement is cancelled while its tag moves', async () => {
     const entered = createGate();
     stage.play({

@@ -313,13 +313,67 @@ describe('a registry that deletes manifests but no tags', () => {
         if (left === 0) throw new HoubaError('RegistryUnavailable', 'cut short');
         left -= 1;
       };
+      const before = shown('7');
       const cut = await run(world.steps.deleteTags, { ...asked, list }).catch((error: unknown) => error);
       world.registries.before = () => undefined;
+      // As long as the tag shows the placeholder, nobody may give up.
+      if (mirror().tags.has('7') && shown('7') !== before) {
+        expect(cut).toMatchObject({ type: 'Interrupted', nonRetryable: false });
+      }
       const { outcomes } = await run(world.steps.deleteTags, { ...asked, list });
       expect(outcomes).toMatchObject([GONE]);
       expect([...there(), ...mirror().tags]).toEqual([]);
       if (!(cut instanceof Error)) break;
     }
+  });
+});
+
+describe('a placeholder', () => {
+  const PUT = 'PUT registry.example/lib/redis:7';
+  beforeEach(() => {
+    world.registries.deletesTags = false;
+  });
+
+  it('gives way to the image again when its deletion fails', async () => {
+    const digest = await place('7', upstreamIndex('seven'));
+    let isPut = false;
+    world.registries.before = (call) => {
+      if (call === PUT) isPut = true;
+      else if (isPut && call.startsWith('DELETE')) throw new HoubaError('Denied', 'not any more');
+    };
+    const { outcomes } = await remove(request('7'));
+    expect(outcomes).toMatchObject([{ deleted: false, error: { type: 'Denied' } }]);
+    expect(shown('7')).toBe(digest);
+  });
+
+  it('is put over nothing that somebody pushed meanwhile', async () => {
+    await place('7', upstreamIndex('seven'));
+    const theirs = storeImage(mirror(), { salt: 'theirs' });
+    world.registries.before = (call) => {
+      if (call.startsWith('ATTACH')) mirror().tags.set('7', theirs);
+    };
+    const { outcomes } = await remove(request('7'));
+    expect(outcomes).toMatchObject([{ deleted: false, error: { type: 'PreconditionFailed' } }]);
+    expect(shown('7')).toBe(theirs);
+    expect(world.registries.writes).not.toContain(PUT);
+  });
+
+  it('is taken back when the registry does not delete any more at the next attempt', async () => {
+    const digest = await place('7', upstreamIndex('seven'));
+    const asked = request('7');
+    const list = await run(world.steps.inspectDeletion, asked);
+    let isPut = false;
+    world.registries.before = (call) => {
+      if (isPut && /^(DELETE|PUT)/.test(call)) throw new HoubaError('RegistryUnavailable', 'away');
+      if (call === PUT) isPut = true;
+    };
+    await expect(run(world.steps.deleteTags, { ...asked, list })).rejects.toMatchObject({ type: 'Interrupted' });
+    world.registries.before = () => undefined;
+    expect(shown('7')).not.toBe(digest);
+    world.registries.deletes = false;
+    const { outcomes } = await run(world.steps.deleteTags, { ...asked, list });
+    expect(outcomes).toMatchObject([{ deleted: false, error: { type: 'Unsupported' } }]);
+    expect(shown('7')).toBe(digest);
   });
 });
 

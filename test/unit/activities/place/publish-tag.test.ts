@@ -162,6 +162,7 @@ describe('publishing', () => {
     ['the registry refused', { put: new HoubaError('Denied', 'no [http 403]') }, 'Denied', true],
     ['the answer was lost', { put: new HoubaError('RegistryUnavailable', 'EOF') }, 'RegistryUnavailable', false],
     ['an earlier attempt was cut short', { attempt: 2 }, 'PreconditionFailed', false],
+    ['an earlier pass has sent it', { again: true }, 'PreconditionFailed', false],
     [
       'it was refused after an earlier attempt was cut short',
       { attempt: 2, put: new HoubaError('Denied', 'no [http 403]') },
@@ -170,15 +171,26 @@ describe('publishing', () => {
     ],
   ] as const)('says whether the tag may show it: %s', async (_, facts, type, nothingSent) => {
     const { placement, digest } = await prepared();
-    const { put, attempt = 1 } = facts as { put?: HoubaError; attempt?: number };
+    const { put, attempt = 1, again } = facts as { put?: HoubaError; attempt?: number; again?: true };
     if (put === undefined) destination().tags.set('7', storeImage(destination(), { salt: 'somebody else' }));
     world.registries.before = (call) => {
       if (put !== undefined && call.startsWith('PUT')) throw put;
     };
     const environment = activityEnvironment({ attempt });
-    const error = await run(world.steps.publishTag, publishing(placement, digest), environment).catch((it) => it);
+    const request = { ...publishing(placement, digest), ...(again && { again }) };
+    const error = await run(world.steps.publishTag, request, environment).catch((it) => it);
     expect(error).toMatchObject({ type });
     expect(Object.hasOwn(error.details[0], NOTHING_SENT)).toBe(nothingSent);
+  });
+
+  it('does not say that nothing was sent when the tag shows it already', async () => {
+    const { placement, digest } = await prepared();
+    destination().tags.set('7', digest);
+    destination().manifests.delete(digest);
+    world.registries.reader.headManifest = async () => ({ digest, mediaType: '', size: 1 });
+    const error = await run(world.steps.publishTag, publishing(placement, digest)).catch((it) => it);
+    expect(error).toMatchObject({ type: 'NotFound', details: [{}] });
+    expect(Object.hasOwn(error.details[0], NOTHING_SENT)).toBe(false);
   });
 
   it('fails when the manifest to publish is not there', async () => {

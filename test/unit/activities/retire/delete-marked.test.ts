@@ -221,6 +221,26 @@ describe('a deletion', () => {
     return run(world.steps.deleteMarked, { marked: tag, list, askedAtMs: Date.now(), facts: { approved_by: 'eve' } });
   }
 
+  it('comes to an end after an interruption between any two requests, where the registry deletes no tags', async () => {
+    world.registries.deletesTags = false;
+    for (let writes = 0; ; writes++) {
+      const tag = await marked('7');
+      const list = await run(world.steps.listRetirement, tag);
+      const request = { marked: tag, list, askedAtMs: Date.now(), facts: {} };
+      let left = writes;
+      world.registries.before = (call) => {
+        if (!/^(DELETE|PUT|ATTACH)/.test(call)) return;
+        if (left === 0) throw new HoubaError('RegistryUnavailable', 'cut short');
+        left -= 1;
+      };
+      const cut = await run(world.steps.deleteMarked, request).catch((error: unknown) => error);
+      world.registries.before = () => undefined;
+      expect(await run(world.steps.deleteMarked, request)).toMatchObject({ retired: { leftBehind: [] } });
+      expect([...mirror().tags, ...mirror().manifests]).toEqual([]);
+      if (!(cut instanceof Error)) break;
+    }
+  });
+
   it('takes the tag first, then everything of it, and may run twice', async () => {
     const tag = await marked('7');
     const list = await run(world.steps.listRetirement, tag);
