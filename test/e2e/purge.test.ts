@@ -125,10 +125,14 @@ describe.each(KINDS)('on %s', (_, startRegistry, readStore) => {
       expect(first - before).toBeGreaterThanOrEqual(WINDOW_MS);
       oracle.says(UNSEEN);
       expect(await isThere('twice')).toBe(true);
-      expect((await purge('--apply')).of('twice')).toMatchObject({ decision: 'protect', applied: false });
+      const protectedBy = (await purge('--apply')).of('twice');
+      expect(protectedBy).toMatchObject({ decision: 'protect', applied: false, due_at: expect.any(String) });
+      // Counted from when houba asked: on a busy machine the oracle itself begins late.
+      const due = Date.parse(protectedBy?.due_at as string);
+      expect(due - before).toBeGreaterThanOrEqual(2 * WINDOW_MS);
       await until(async () => !(await isThere('twice')), 'the deletion');
       const second = askedAbout('twice').find((at) => at > first + 1_000) as number;
-      expect(second - first).toBeGreaterThanOrEqual(WINDOW_MS);
+      expect(second).toBeGreaterThanOrEqual(due);
       expect(await tagsOf('twice')).toEqual(['keep']);
       await regctl.digest(`${placed('twice')}:keep`);
       await until(async () => orphansOf(await readStore(registry, 'demo/twice')).length === 0, 'a clean store');
