@@ -3,8 +3,8 @@ import { defineConfig } from 'vitest/config';
 
 const minute = 60_000;
 const CORES = availableParallelism();
-/** Tests with servers wait most of their time, for timers and for programs: more run side by side than there are cores. */
-const BESIDE = CORES + 2;
+/** Tests with servers wait much of their time, for timers and for programs: more run side by side than there are cores. */
+const BESIDE = CORES + 1;
 
 /** Suites of one order share the workers; the orders come one after the other. */
 function suite(order: number, name: string, timeout: number, maxWorkers: number) {

@@ -233,11 +233,11 @@ function killIfThere(pid: number): void {
   }
 }
 
-/** Waits for a condition, looking often; less often where a look costs time, which others need. */
+/** Waits for a condition, looking often; less often where a look costs time, which others need: files run side by side. */
 export async function until(
   condition: () => boolean | Promise<boolean>,
   what = 'the condition',
-  withinMs = 60_000,
+  withinMs = 180_000,
 ): Promise<void> {
   const end = Date.now() + withinMs;
   for (;;) {
