@@ -46,19 +46,22 @@ export function spawnServer(options: ServerOptions, environment: Record<string, 
   }
 }
 
-function serverArguments({ database, port, uiPort }: ServerOptions): string[] {
-  const loopback = '127.0.0.1';
-  // The command line takes the types as Keyword, Datetime and Bool.
-  const attributes = Object.values(SEARCH_ATTRIBUTES).flatMap(([name, type]) => [
+/** The search attributes as options of the program, which takes their types as Keyword, Datetime and Bool. */
+export function searchAttributeOptions(): string[] {
+  return Object.values(SEARCH_ATTRIBUTES).flatMap(([name, type]) => [
     '--search-attribute',
     `${name}=${type.charAt(0)}${type.slice(1).toLowerCase()}`,
   ]);
+}
+
+function serverArguments({ database, port, uiPort }: ServerOptions): string[] {
+  const loopback = '127.0.0.1';
   return [
     ...['server', 'start-dev', '--log-level', 'error'],
     ...['--ip', loopback, '--port', String(port), '--ui-ip', loopback, '--ui-port', String(uiPort)],
     // Half as long for the same work as with the defaults.
     ...['--db-filename', database, '--sqlite-pragma', 'journal_mode=WAL', '--sqlite-pragma', 'synchronous=NORMAL'],
-    ...attributes,
+    ...searchAttributeOptions(),
   ];
 }
 
