@@ -114,9 +114,9 @@ async function inspect(
   return { inspection, write: () => steps.writeBuild({ placement, inspection, ...(again && { again }) }) };
 }
 
-/** Whether a failed publication may have moved its tag all the same. */
+/** Whether a failed publication may have moved its tag all the same. A cancelled one is undone where no tag shows the digest. */
 function mayBeShown(error: unknown): boolean {
-  return patched('houba-002-what-was-sent-stays') && !hasFact(error, NOTHING_SENT);
+  return !isCancellation(error) && patched('houba-002-what-was-sent-stays') && !hasFact(error, NOTHING_SENT);
 }
 
 /** See docs/rules/evidence.md#evidence-is-complete-before-the-tag-moves. */

@@ -425,21 +425,6 @@ describe('the compensation', () => {
     expect(stage.order()).not.toContain('removeWritten');
   });
 
-  it('removes nothing either when the placement is cancelled while its tag moves', async () => {
-    const entered = createGate();
-    stage.play({
-      publishTag: async (_, context) => {
-        entered.enter();
-        return untilCancelled(context);
-      },
-    });
-    const handle = await start(placementOf('lib/cancelled-late', '1'));
-    await entered.reached;
-    await handle.cancel();
-    expect(await failureOf(handle.result())).toBeInstanceOf(CancelledFailure);
-    expect(stage.order()).not.toContain('removeWritten');
-  });
-
   it('is done where the registry cannot delete: the digest is left behind', async () => {
     const removeWritten: Fakes['removeWritten'] = async ({ digest }) => ({ leftBehind: [digest] });
     const error = await failing('left-behind', { publishTag: refused, removeWritten });
