@@ -1,34 +1,19 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import type { PublishRequest } from '../../../../activities/place/publish-tag.js';
 import type { Digest } from '../../../../domain/digest.js';
 import { HoubaError, NOTHING_SENT } from '../../../../domain/errors.js';
 import type { Placement } from '../../../../domain/plan/work.js';
 import type { Repository } from '../../../../domain/reference.js';
 import { type ActivityWorld, activityEnvironment, createWorld, run } from '../../../support/activity-world.js';
-import { DESTINATION, digestFor, placementOf } from '../../../support/durable-samples.js';
-import { type ImageFacts, storeImage } from '../../../support/memory-registries.js';
-
-const SOURCE = { host: 'upstream.example', path: 'library/redis' };
+import { DESTINATION, digestFor } from '../../../support/durable-samples.js';
+import { storeImage } from '../../../support/memory-registries.js';
+import { endsOf, publishing } from './samples.js';
 
 let world: ActivityWorld;
 beforeEach(() => {
   world = createWorld();
 });
 
-/** Gives the source an image under a tag, and says how to place it. */
-function upstream(tag: string, image: ImageFacts = {}, facts: Partial<Placement> = {}): Placement {
-  const baseDigest = storeImage(source(), { salt: tag, ...image });
-  source().tags.set(tag, baseDigest);
-  return placementOf('lib/redis', tag, { baseDigest, ...facts });
-}
-
-const source = () => world.registries.store(SOURCE);
-const destination = () => world.registries.store(DESTINATION);
-
-function publishing({ destination: to, tag, current }: Placement, digest: Digest): PublishRequest {
-  const placed = { artifactType: 'image', signed: false, stamp: null } as const;
-  return { destination: to, tag, digest, expected: current, journal: { kind: 'imported', out_tag: tag }, placed };
-}
+const { destination, upstream } = endsOf(() => world);
 
 describe('publishing', () => {
   async function prepared(): Promise<{ placement: Placement; digest: Digest }> {

@@ -1,6 +1,5 @@
 import { CancelledFailure } from '@temporalio/common';
 import { beforeEach, describe, expect, it } from 'vitest';
-import type { PublishRequest } from '../../../../activities/place/publish-tag.js';
 import type { Digest } from '../../../../domain/digest.js';
 import { HoubaError } from '../../../../domain/errors.js';
 import { parseManifest } from '../../../../domain/manifest.js';
@@ -9,24 +8,15 @@ import type { Repository } from '../../../../domain/reference.js';
 import { OCI_KEYS } from '../../../../domain/stamp/keys.js';
 import { type ActivityWorld, activityEnvironment, createWorld, run } from '../../../support/activity-world.js';
 import { DESTINATION, digestFor, NOW, placementOf, REBUILD } from '../../../support/durable-samples.js';
-import { type ImageFacts, storeImage, storeIndex } from '../../../support/memory-registries.js';
-
-const SOURCE = { host: 'upstream.example', path: 'library/redis' };
+import { storeImage, storeIndex } from '../../../support/memory-registries.js';
+import { endsOf, publishing } from './samples.js';
 
 let world: ActivityWorld;
 beforeEach(() => {
   world = createWorld();
 });
 
-/** Gives the source an image under a tag, and says how to place it. */
-function upstream(tag: string, image: ImageFacts = {}, facts: Partial<Placement> = {}): Placement {
-  const baseDigest = storeImage(source(), { salt: tag, ...image });
-  source().tags.set(tag, baseDigest);
-  return placementOf('lib/redis', tag, { baseDigest, ...facts });
-}
-
-const source = () => world.registries.store(SOURCE);
-const destination = () => world.registries.store(DESTINATION);
+const { source, destination, upstream } = endsOf(() => world);
 const written = () => world.registries.writes.map((call) => call.replace(/sha256:[0-9a-f]+/g, 'DIGEST'));
 
 /** The steps of a placement but for its inventory, one after the other. */
@@ -35,11 +25,6 @@ async function place(placement: Placement): Promise<Digest> {
   await run(world.steps.writeImage, { placement, inspection });
   await run(world.steps.publishTag, publishing(placement, inspection.stamped));
   return inspection.stamped;
-}
-
-function publishing({ destination: to, tag, current }: Placement, digest: Digest): PublishRequest {
-  const placed = { artifactType: 'image', signed: false, stamp: null } as const;
-  return { destination: to, tag, digest, expected: current, journal: { kind: 'imported', out_tag: tag }, placed };
 }
 
 function annotationsOf(repository: Repository, digest: Digest): Readonly<Record<string, string>> {

@@ -2,41 +2,19 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { RegistryAccess } from '../../../../adapters/credentials.js';
-import {
-  createRegistryReader,
-  type RegistryReader,
-  type RegistryReaderOptions,
-} from '../../../../adapters/registry.js';
-import { type FakeRegistry, startFakeRegistry } from '../../../support/fake-registry.js';
-import { failure, fakeClock, readerOptions, rosterEntry, sha256 } from './support.js';
+import { failure, type OpenRegistries, openRegistries, rosterEntry, sha256 } from './support.js';
 
 const digest = sha256('blob');
 const USER = { username: 'alice', password: 'wonder:land' };
 const BASIC = `Basic ${Buffer.from('alice:wonder:land').toString('base64')}`;
 
-let fake: FakeRegistry;
-let other: FakeRegistry;
-let clock: ReturnType<typeof fakeClock>;
-const readers: RegistryReader[] = [];
-const repository = () => ({ host: fake.host, path: 'team/app' });
-
-function read(entries: readonly RegistryAccess[], more: Partial<RegistryReaderOptions> = {}): RegistryReader {
-  const reader = createRegistryReader(readerOptions(entries, { clock, ...more }));
-  readers.push(reader);
-  return reader;
-}
-
+let { fake, other, clock, read, close } = {} as OpenRegistries;
 beforeEach(async () => {
-  clock = fakeClock();
-  fake = await startFakeRegistry();
-  other = await startFakeRegistry();
+  ({ fake, other, clock, read, close } = await openRegistries());
 });
+afterEach(() => close());
 
-afterEach(async () => {
-  await Promise.all(readers.splice(0).map((reader) => reader.close()));
-  await Promise.all([fake.stop(), other.stop()]);
-});
+const repository = () => ({ host: fake.host, path: 'team/app' });
 
 describe('Basic', () => {
   const guarded = ({ headers }: { headers: { authorization?: string } }) =>

@@ -2,43 +2,22 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { RegistryAccess } from '../../../../adapters/credentials.js';
-import {
-  createRegistryReader,
-  type RegistryReader,
-  type RegistryReaderOptions,
-} from '../../../../adapters/registry.js';
 import { makeCertificate, type TestCertificate } from '../../../support/certificates.js';
 import { type FakeRegistry, startFakeRegistry } from '../../../support/fake-registry.js';
-import { failure, fakeClock, readerOptions, rosterEntry, sha256 } from './support.js';
+import { failure, type OpenRegistries, openRegistries, rosterEntry, sha256 } from './support.js';
 
 const digest = sha256('blob');
 const blobPath = `/v2/team/app/blobs/${digest}`;
 const USER = { username: 'alice', password: 'wonder:land' };
 const BASIC = `Basic ${Buffer.from('alice:wonder:land').toString('base64')}`;
 
-let fake: FakeRegistry;
-let other: FakeRegistry;
-let clock: ReturnType<typeof fakeClock>;
-const readers: RegistryReader[] = [];
-const repository = () => ({ host: fake.host, path: 'team/app' });
-
-function read(entries: readonly RegistryAccess[], more: Partial<RegistryReaderOptions> = {}): RegistryReader {
-  const reader = createRegistryReader(readerOptions(entries, { clock, ...more }));
-  readers.push(reader);
-  return reader;
-}
-
+let { fake, other, read, close } = {} as OpenRegistries;
 beforeEach(async () => {
-  clock = fakeClock();
-  fake = await startFakeRegistry();
-  other = await startFakeRegistry();
+  ({ fake, other, read, close } = await openRegistries());
 });
+afterEach(() => close());
 
-afterEach(async () => {
-  await Promise.all(readers.splice(0).map((reader) => reader.close()));
-  await Promise.all([fake.stop(), other.stop()]);
-});
+const repository = () => ({ host: fake.host, path: 'team/app' });
 
 describe('redirects', () => {
   it('follows one to another server without the Authorization', async () => {

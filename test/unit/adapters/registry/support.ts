@@ -1,8 +1,13 @@
 import { createHash } from 'node:crypto';
 import type { RegistryAccess } from '../../../../adapters/credentials.js';
-import type { RegistryReaderOptions } from '../../../../adapters/registry.js';
+import {
+  createRegistryReader,
+  type RegistryReader,
+  type RegistryReaderOptions,
+} from '../../../../adapters/registry.js';
 import type { Digest } from '../../../../domain/digest.js';
 import type { HoubaError } from '../../../../domain/errors.js';
+import { startFakeRegistry } from '../../../support/fake-registry.js';
 
 export const MANIFEST_TYPE = 'application/vnd.oci.image.manifest.v1+json';
 export const INDEX_TYPE = 'application/vnd.oci.image.index.v1+json';
@@ -59,6 +64,27 @@ export function imageManifest(more: object = {}): string {
   const config = descriptor('{}', 'application/vnd.oci.image.config.v1+json');
   const layers = [descriptor('layer', 'application/vnd.oci.image.layer.v1.tar+gzip')];
   return JSON.stringify({ schemaVersion: 2, mediaType: MANIFEST_TYPE, config, layers, ...more });
+}
+
+export type OpenRegistries = Awaited<ReturnType<typeof openRegistries>>;
+
+/** Two fake registries, a clock, and a way to make readers of them; `close` ends them all. */
+export async function openRegistries() {
+  const [fake, other] = [await startFakeRegistry(), await startFakeRegistry()];
+  const clock = fakeClock();
+  const readers: RegistryReader[] = [];
+  return {
+    ...{ fake, other, clock },
+    read(entries: readonly RegistryAccess[], more: Partial<RegistryReaderOptions> = {}): RegistryReader {
+      const reader = createRegistryReader(readerOptions(entries, { clock, ...more }));
+      readers.push(reader);
+      return reader;
+    },
+    async close(): Promise<void> {
+      await Promise.all(readers.map((reader) => reader.close()));
+      await Promise.all([fake.stop(), other.stop()]);
+    },
+  };
 }
 
 /** The error of a promise that must fail. */
