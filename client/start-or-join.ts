@@ -1,6 +1,7 @@
 import type { Client } from '@temporalio/client';
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import { MEMO_INPUT_DIGEST, QUEUES } from '../domain/durable/names.js';
+import { DAY_MS } from '../domain/duration.js';
 import type { InputOf, WorkflowName } from './workflow-types.js';
 
 /** A run, to follow, await or cancel, from this process or another. */
@@ -29,7 +30,7 @@ interface Busy {
 }
 
 /** A run that is stuck must not hold what it locks for ever (docs/rules/durability.md#short-runs-have-a-timeout-waits-have-none). */
-export const RUN_TIMEOUT_MS = 24 * 3_600_000;
+export const RUN_TIMEOUT_MS = DAY_MS;
 
 /**
  * Starts a run, or joins one of equal input; as long as an attempt finds other work in its way, that is waited for first.

@@ -98,16 +98,16 @@ export function createTagDeleter(deps: Dependencies): TagDeleter {
       deps.deletions.during(request.destination, async () => {
         const outcomes: DeletionOutcome[] = [];
         // A registry that did not delete one tag is not asked for the others.
-        let refused: ReportedError | null = null;
+        let refuses = false;
         const isBegun = () => outcomes.some(({ deleted }) => deleted);
         try {
           for (const doomed of request.tags) {
             context.signal.throwIfAborted();
-            const outcome = refused === null ? await deleteOne(deps, request, doomed, context.signal) : 'refused';
-            if (outcome === 'refused') refused ??= reportError(doesNotDelete(request.destination.host));
-            outcomes.push(
-              outcome === 'refused' ? { tag: doomed.tag, deleted: false, kept: null, error: refused } : outcome,
-            );
+            const outcome: DeletionOutcome | null = refuses
+              ? null
+              : await deleteOne(deps, request, doomed, context.signal);
+            refuses = outcome === null;
+            outcomes.push(outcome ?? refusedBy(request.destination, doomed));
             context.progress({ deleted: outcomes.length });
           }
           return { outcomes, leftBehind: isBegun() ? await deleteUnneeded(deps, graphs, request, context.signal) : [] };
@@ -133,25 +133,27 @@ function goOn(error: unknown): unknown {
   return new HoubaError('Interrupted', error.message, { cause: error, facts: error.facts });
 }
 
-function doesNotDelete(host: string): HoubaError {
-  return new HoubaError('Unsupported', `${host} does not delete tags`, {
+function refusedBy({ host }: DestinationRepository, { tag }: DoomedTag): DeletionOutcome {
+  const error = new HoubaError('Unsupported', `${host} does not delete tags`, {
     hint: 'turn deletion on in the registry and allow it to these credentials, or use deletionMode: mark',
   });
+  return { tag, deleted: false, kept: null, error: reportError(error) };
 }
 
+/** @returns null: the registry does not delete tags */
 async function deleteOne(
   deps: Dependencies,
   request: DeletionRequest,
   doomed: DoomedTag,
   signal: AbortSignal,
-): Promise<DeletionOutcome | 'refused'> {
+): Promise<DeletionOutcome | null> {
   const { tag, journal } = doomed;
   try {
     const at = repositoryAt(deps, request.destination, signal);
     const kept = await lookOnce(at, request.policy, doomed);
     if (kept === 'gone') return { tag, deleted: true, kept: null, error: null };
     if (kept !== null) return { tag, deleted: false, kept, error: null };
-    if (!(await removeTag(deps, at, tag, doomed.digest))) return 'refused';
+    if (!(await removeTag(deps, at, tag, doomed.digest))) return null;
     deps.journal.event('operation', { ...journal, applied: true });
     return { tag, deleted: true, kept: null, error: null };
   } catch (error) {

@@ -114,7 +114,7 @@ function stored(
   return {
     ...{ digest, children, subject },
     referrers: referrers.map((referrer) => referrer.digest),
-    // Every stamp counts here (docs/rules/stamp.md#the-stamp-of-a-tag); tags that moved together say the same.
+    // Every stamp beside it counts here (docs/rules/stamp.md#the-stamp-of-a-tag); tags that moved together say the same.
     originals: [...new Set(stamps.map(({ baseDigest }) => baseDigest))],
     supersedes: [...new Set(stamps.flatMap(({ supersedes }) => (supersedes === null ? [] : [supersedes])))],
   };

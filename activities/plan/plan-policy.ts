@@ -52,7 +52,7 @@ export function createPlanPolicy(deps: Dependencies) {
     const targets = expandTargets(policy, upstream, deps.roster, deps.settings.deletionMode);
     const concurrency = request.options.concurrency ?? deps.settings.maxConcurrency;
     const survey = await surveys(() => surveyAll(deps, { policy, source, targets, request }, concurrency, context));
-    const { prefix, stability } = deps.settings;
+    const { prefix, stability, sbomFormats, buildPlatform, attest } = deps.settings;
     const settings = { prefix, stability, transforms };
     const decide = (missingBases: ReadonlySet<string>) =>
       planPolicy(policy, survey.targets, survey.source, survey.seen, { ...settings, missingBases });
@@ -68,7 +68,7 @@ export function createPlanPolicy(deps: Dependencies) {
       source,
       targets,
       transforms,
-      settings: { ...deps.settings, ...deps.settings.attest },
+      settings: { prefix, sbomFormats, buildPlatform, signer: attest.signer, builderId: attest.builderId },
       now,
       seenAt,
       folder,

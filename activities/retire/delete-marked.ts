@@ -48,7 +48,7 @@ export function createDeleteMarked(deps: Dependencies) {
     const { judgement, subject } = await lookAtMark(deps, marked, context.signal);
     const at = repositoryAt(deps, marked.destination, context.signal);
     // Once a deletion has begun there is only forward.
-    const gone = (judgement.act === 'end' && judgement.gone) || (await isBeingDeleted(at, marked.tag));
+    const gone = judgement.act === 'end' && (judgement.gone || (await isBeingDeleted(at, marked.tag)));
     if (judgement.act !== 'delete' && !gone) return { judgement };
     if (!gone && !isFresh(askedAtMs, Date.now())) return { judgement: later(marked.digest, STALE, 0) };
     // Whoever found the tag may have read another mark, or none.
