@@ -14,10 +14,9 @@ import type { Roster } from '../domain/roster.js';
 import type { FleetSettings } from '../domain/settings/fleet-settings.js';
 import type { TransformResources } from '../domain/transform/step.js';
 
-/** What activities are made from; the worker puts it together. */
+/** What the worker gives to the activities. */
 export interface Dependencies {
   readonly settings: FleetSettings;
-  /** houba's own. */
   readonly version: string;
   readonly roster: Roster;
   readonly reader: RegistryReader;
@@ -31,32 +30,27 @@ export interface Dependencies {
   readonly cosign: Cosign;
   readonly memory: DigestMemory;
   readonly journal: Journal;
-  /** Who writes to a repository at this moment, in words; null: nobody. */
+  /** Names who writes to a repository at this moment; null: nobody. */
   readonly whoIsAtWork: (policy: string, repository: Repository) => Promise<string | null>;
-  /** Whose signatures count; null: nothing says. @throws HoubaError `ConfigInvalid` when the key cannot be read */
+  /** The trusted signer; null: none is set. @throws HoubaError `ConfigInvalid` when the key cannot be read */
   readonly readTrust: (signal: AbortSignal) => Promise<Trust | null>;
   readonly deletions: DeletionNotes;
-  /** How long a read that contradicts a write is asked again, ms. */
+  /** How long a read that contradicts a write is repeated, ms (docs/rules/registry-access.md#a-write-is-read-back). */
   readonly readBackMs: number;
-  /** Whether somebody can say what is in use. */
   readonly hasOracle: boolean;
   /** @throws HoubaError `ConfigInvalid` when no usage oracle is set */
   readonly openOracle: () => UsageOracle;
   readonly readPolicies: (path: string) => Promise<PolicySource[]>;
 }
 
-/** Writes one line of the journal. */
 export interface Journal {
   event(name: string, fields: Readonly<Record<string, unknown>>): void;
 }
 
-/** What everybody can know of deletions, whichever worker is at them. */
+/** Announcements of deletions, seen by all workers. */
 export interface DeletionNotes {
-  /**
-   * Deletes while it is known that something is being deleted in the repository. What is needed must be read in here: a placement
-   * that published its tag before is seen, and one that does so later knows.
-   */
+  /** Announces a deletion while `work` runs, which reads what is needed: later placements see the announcement. */
   during<Result>(repository: Repository, work: () => Promise<Result>): Promise<Result>;
-  /** Whether anything was being deleted in the repository at some time since then, ms since 1970, and still is. */
+  /** Whether anything was being deleted in the repository since a time (ms since 1970), and still is. */
   since(repository: Repository, sinceMs: number): Promise<'none' | 'ended' | 'going on'>;
 }

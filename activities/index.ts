@@ -66,7 +66,7 @@ export function createBuildActivities(deps: Dependencies) {
   };
 }
 
-/** The one step that reaches the signing identity, on the queue `houba-sign`. */
+/** The only step with access to the signing key, on the queue `houba-sign`. */
 export function createSignActivities(deps: Dependencies) {
   return { signEvidence: createSignEvidence(deps) };
 }

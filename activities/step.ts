@@ -3,17 +3,17 @@ import { ATTEMPTS, LIFE_SIGNS } from '../domain/durable/retry.js';
 import { HoubaError } from '../domain/errors.js';
 
 export interface StepContext {
-  /** Aborts when the activity is cancelled or its worker shuts down; tools are killed by it. */
+  /** Aborted when the activity is cancelled or its worker shuts down; tools run with it. */
   readonly signal: AbortSignal;
-  /** What the next heartbeat says. */
+  /** Sets the details of the next heartbeat. */
   progress(details: unknown): void;
-  /** 1 for the first execution. What an earlier one has done nobody may know. */
+  /** 1 for the first attempt. A later one cannot know what an earlier one has written. */
   readonly attempt: number;
 }
 
 /**
- * Makes an activity of a function. It heartbeats at once and then at least every third of its heartbeat timeout, hands on the
- * cancellation (docs/rules/durability.md#cancelling-waits-for-the-step), and fails with the code of the error as its type.
+ * Wraps a function as an activity, which heartbeats every third of its timeout, hands on cancellation
+ * (docs/rules/durability.md#cancelling-waits-for-the-step) and fails with the error's code as the failure's type.
  */
 export function step<Input, Output>(
   run: (input: Input, context: StepContext) => Promise<Output>,

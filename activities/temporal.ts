@@ -1,15 +1,14 @@
 import { getClient } from '@temporalio/activity';
 import { type Client, isGrpcServiceError, WithStartWorkflowOperation, WorkflowNotFoundError } from '@temporalio/client';
 
-// The client inside an activity is experimental in the SDK: nobody else in this folder touches it.
+// The SDK's client inside an activity is experimental: only this module uses it.
 export { WithStartWorkflowOperation, WorkflowNotFoundError };
 
-/** A client of the Temporal that the running activity belongs to. */
 export function temporalClient(): Client {
   return getClient();
 }
 
-/** gRPC's code for what a server does not offer, as the time-skipping one offers no visibility. */
+/** The gRPC code of a call that a server does not offer; the time-skipping test server offers no visibility. */
 const UNIMPLEMENTED = 12;
 
 export function isUnimplemented(error: unknown): boolean {

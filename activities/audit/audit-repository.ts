@@ -25,15 +25,12 @@ export interface OpenedAudit {
   /** Names of the roster, each place once. */
   readonly registries: readonly string[];
   readonly hosts: readonly string[];
-  /** Whether signatures are verified: the settings say whose count. */
+  /** Whether signatures are verified: asked for, and the settings name a trusted signer. */
   readonly verified: boolean;
   readonly concurrency: number;
 }
 
-/**
- * Checks what an audit needs before anything is read: the registries' names, and the key where signatures are looked for.
- * Throws `ConfigInvalid`.
- */
+/** Resolves the registries of an audit and reads the verification key. @throws HoubaError `ConfigInvalid` */
 export function createOpenAudit(deps: Dependencies) {
   return step(async ({ registries, repositories, signed }: AuditInput, { signal }): Promise<OpenedAudit> => {
     const entries = placesOf(deps, registries, repositories);
@@ -50,16 +47,15 @@ export interface AuditRequest extends Pick<AuditInput, 'signed' | 'sbom' | 'limi
   readonly repository: DestinationRepository;
 }
 
-/** The only statements that are read are about the whole image, and small. Bytes. */
+/** Largest bundle read, in bytes: an audit reads only statements about the whole image, which are small. */
 const LARGEST_BUNDLE = 8 * 1024 * 1024;
 const ABOUT_THE_IMAGE: ReadonlySet<string> = new Set([TRANSFORM_PREDICATE_TYPE, PROVENANCE_PREDICATE_TYPE]);
 const SBOM_TYPES: ReadonlySet<string> = new Set(Object.values(SBOM_MEDIA_TYPES));
 
 /**
- * Looks at every image of one repository: one HEAD a tag, and each digest once. Evidence under tags (`sha256-<hex>`) is nobody's
- * image. An image that cannot be read is an outcome and stops nothing else
- * (docs/rules/reports.md#an-audit-names-the-worst-gap-first).
- * Throws `ConfigInvalid` when the key has gone since the audit was opened, and what listing the tags throws.
+ * Audits every tag of a repository, each digest once (docs/rules/reports.md#an-audit-names-the-worst-gap-first). An
+ * image that cannot be read is an outcome and stops nothing else. @throws HoubaError `ConfigInvalid`, and what listing
+ * the tags throws
  */
 export function createAuditRepository(deps: Dependencies) {
   return step(async (request: AuditRequest, context): Promise<AuditPart> => {
@@ -85,7 +81,7 @@ export function createAuditRepository(deps: Dependencies) {
 }
 
 interface Facts {
-  /** The stamp that a tag goes by; null: the digest is not covered. */
+  /** The stamp that covers a tag; null: the digest is not covered. */
   readonly stampFor: (tag: string) => RecordedStamp | null;
   readonly signed: boolean | null;
   readonly sbom: boolean | null;
@@ -93,7 +89,7 @@ interface Facts {
 
 type Probe = (digest: Digest) => Promise<Facts>;
 
-/** Audits one tag. @returns null: it has gone */
+/** Audits one tag. @returns null: the tag is gone */
 async function outcomeOf(
   at: RepositoryAt,
   probe: Probe,
@@ -117,18 +113,18 @@ async function outcomeOf(
   }
 }
 
-/** Reads each digest once, however many tags show it. Referrers are asked for only where they may say something. */
+/** Reads the facts of each digest once, however many tags show it. */
 function createProbe({ cosign }: Dependencies, at: RepositoryAt, request: AuditRequest, trust: Trust | null): Probe {
   const { prefix, signal } = at;
 
   async function look(digest: Digest): Promise<Facts> {
     const { manifest } = await at.manifest(digest);
     const stamp = readStamp(manifest.annotations, prefix);
-    // Without a prefix nothing beside an image can be told from what others attach.
+    // With an empty prefix nothing beside an image can be told from what others attach.
     const asked = stamp === null ? prefix !== '' : request.signed || request.sbom;
     const referrers = asked ? await at.referrers(digest) : [];
     const ofAnyTag = stampOf(manifest, referrers, null, prefix);
-    // An alias has no stamp of its own, and is covered by what its image bears.
+    // An alias has no stamp of its own: the stamp of any tag on the digest covers it.
     const stampFor = (tag: string) => stampOf(manifest, referrers, tag, prefix) ?? ofAnyTag;
     if (ofAnyTag === null) return { stampFor, signed: null, sbom: null };
     return {

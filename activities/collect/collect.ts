@@ -27,19 +27,18 @@ export interface CollectionRequest {
   readonly repository: DestinationRepository;
   readonly keep: number;
   readonly olderThanDays: number;
-  /** The run's, RFC 3339. */
+  /** The time of the run, RFC 3339. */
   readonly now: string;
-  /** Whether what is found will be deleted. Then it comes in parts, and what has no note since when it is superseded gets one. */
+  /** Whether the findings will be deleted: then they come in parts, and superseded digests without a note get one. */
   readonly apply: boolean;
 }
 
-/** Digests of one repository that go at once: a history has to carry their lists. */
+/** Most superseded digests collected in one pass: workflow histories carry their lists. */
 const MOST_LINKS = 200;
 /**
- * Finds what newer reports and newer digests have superseded in one repository (docs/rules/collect.md#threads-lead-to-what-was).
- * Nothing without houba's stamp is collected as superseded, nor what somebody restored or the usage oracle, where there is one,
- * does not know to be out of use. Nothing is collected where the label prefix is empty.
- * Throws `ConfigInvalid` when signatures cannot be verified as the settings ask for, and what reading a registry throws.
+ * Finds superseded scan reports and digests of a repository (docs/rules/collect.md#what-is-needed-or-used-stays);
+ * nothing where the prefix is empty. @throws HoubaError `ConfigInvalid` when signatures cannot be verified, and what
+ * reading a registry throws
  */
 export function createPlanCollection(deps: Dependencies) {
   const graphs = createGraphReader(deps);
@@ -76,12 +75,12 @@ export function createPlanCollection(deps: Dependencies) {
   });
 }
 
-/** Deletes what was planned and is still not needed by any tag. May run twice. */
+/** Deletes the planned manifests that no tag needs at this moment. May run twice. */
 export function createCollect(deps: Dependencies) {
   const graphs = createGraphReader(deps);
   return step(
     async ({ repository, planned }: { repository: DestinationRepository; planned: Collection }, { signal }) => {
-      // Before the announcement, which makes every placement beside it start over.
+      // Checked before the deletion is announced, which makes every concurrent placement start over.
       await refuseBusy(deps, repository);
       return deps.deletions.during(repository, async () => {
         const at = repositoryAt(deps, repository, signal);
@@ -107,10 +106,8 @@ export function createCollect(deps: Dependencies) {
 }
 
 /**
- * Deletes one manifest after the other for as long as nobody places an image here
- * (docs/rules/collect.md#collecting-waits-for-placements).
- * @returns what the registry keeps
- * @throws HoubaError `Interrupted` when somebody is at work
+ * Deletes manifests while nobody places an image (docs/rules/collect.md#collecting-waits-for-placements). @returns
+ * those the registry keeps. @throws HoubaError `Interrupted` when a placement or a run writes to the repository
  */
 async function removeInPeace(
   deps: Dependencies,
@@ -136,7 +133,7 @@ interface SupersededIn {
   readonly graceMs: number;
 }
 
-/** Finds what is superseded and, as far as there is an oracle, not in use (docs/rules/purge.md#unknown-use-is-in-use). */
+/** Finds superseded digests, without those that an oracle keeps (docs/rules/purge.md#unknown-use-is-in-use). */
 async function unlessInUse(
   deps: Dependencies,
   { repository, graph, graceMs }: SupersededIn,

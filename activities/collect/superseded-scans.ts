@@ -10,15 +10,15 @@ import type { Dependencies } from '../dependencies.js';
 import { readBundles } from '../evidence/read-bundles.js';
 import type { RepositoryAt } from '../repository/repository-at.js';
 
-/** What of one repository can be deleted. The workflow keeps it until all of it is gone. */
+/** What can be deleted in one repository. The workflow keeps it until all of it is gone. */
 export interface Collection {
   readonly outcomes: readonly GcOutcome[];
-  /** Reports with their signed twins, in the order of deletion. */
+  /** Scan reports and the signed statements about them, in the order of deletion. */
   readonly scans: readonly Victim[];
   readonly manifests: readonly Digest[];
-  /** What tags showed before, and still needs to stay. */
+  /** Superseded digests that stay. */
   readonly kept: readonly Digest[];
-  /** Whether there is more, to be found once these are gone. */
+  /** Whether another pass is needed after these are deleted. */
   readonly more: boolean;
 }
 
@@ -34,7 +34,7 @@ interface Limits {
 
 type FoundScans = Pick<Collection, 'outcomes' | 'scans' | 'more'>;
 
-/** Finds the superseded reports of each image that a tag shows, and of its platforms. */
+/** Finds the superseded scan reports of each image that a tag shows, and of its platforms. */
 export async function findScans(
   deps: Dependencies,
   at: RepositoryAt,
@@ -45,10 +45,10 @@ export async function findScans(
   const scans: Victim[] = [];
   const seen = new Set(heads);
   let trust: Promise<Trust | null> | null = null;
-  // Platforms join the set while it is walked.
+  // The loop adds the platforms of each index to the set it walks.
   for (const digest of seen) {
     if (apply && scans.length >= MOST_SCANS) return { outcomes, scans, more: true };
-    // A platform that an index names need not be there.
+    // Not every platform of an index need be in the repository.
     const found = await at.findManifest(digest);
     if (found === null) continue;
     const { manifest } = found;
@@ -61,7 +61,7 @@ export async function findScans(
       const signed = await readSignedScans(deps, at, { digest, referrers, names, trust: by });
       return supersededScans(reports, signed, keep, graceMs, nowMs);
     };
-    // Verifying can only keep more, and takes a process for each statement.
+    // Signatures can only keep more reports, and each takes a cosign process: verified only where something would go.
     if ((await collect(null)).length === 0) continue;
     trust ??= deps.readTrust(at.signal);
     const collected = await collect(await trust);
@@ -82,7 +82,6 @@ interface ScannedImage {
   readonly trust: Trust | null;
 }
 
-/** Reads the signed statements about the scans of an image. */
 async function readSignedScans(
   { cosign }: Dependencies,
   at: RepositoryAt,
@@ -102,7 +101,7 @@ async function readSignedScans(
   return signed;
 }
 
-/** Maps what a statement may name a report by (its referrer, or its document) to the report; null: several have that document. */
+/** Maps the referrer digest and the document digest of each report to the report; null: several have that document. */
 async function reportNames(at: RepositoryAt, reports: readonly ScanReport[]): Promise<Map<string, Digest | null>> {
   const names = new Map<string, Digest | null>();
   for (const { digest } of reports) {

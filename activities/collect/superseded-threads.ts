@@ -9,10 +9,10 @@ import type { RepositoryAt } from '../repository/repository-at.js';
 
 const LONGEST_THREAD = 1_000;
 
-/** Threads of one tag: where several tags part and meet again and again, there are more than anybody could follow. */
+/** Most threads followed from one head: tags that part and meet again multiply the paths. */
 const MOST_THREADS = 1_000;
 
-/** Follows what each head superseded, and so on (docs/rules/collect.md#threads-lead-to-what-was): one thread a branch. */
+/** Follows superseded digests from each head, a thread a branch (docs/rules/collect.md#threads-lead-to-what-was). */
 export async function findThreads(
   graphs: GraphReader,
   at: RepositoryAt,
@@ -27,7 +27,7 @@ export async function findThreads(
   };
   const threads: ThreadLink[][] = [];
   for (const head of heads) {
-    // Also where nothing came before: what stays is found in it.
+    // A head without predecessors is a thread as well: the plan looks up in it what stays.
     threads.push([{ digest: head, created: null, notes: new Map(), stays: false }]);
     for (const path of threadsFrom(graph, head)) {
       if (path.length > 1) threads.push(untilOver(await Promise.all(path.map(linkOf))));
@@ -36,7 +36,7 @@ export async function findThreads(
   return threads;
 }
 
-/** Cuts a thread where a digest is gone (the graph remembers deleted manifests) or is not houba's. */
+/** Cuts a thread at the first digest that is gone (the graph remembers deleted manifests) or bears no stamp. */
 function untilOver(links: readonly (ThreadLink | null)[]): ThreadLink[] {
   const found: ThreadLink[] = [];
   for (const link of links) {

@@ -9,7 +9,7 @@ import type { Dependencies } from '../dependencies.js';
 import { repositoryAt } from '../repository/repository-at.js';
 import type { StepContext } from '../step.js';
 
-/** @throws HoubaError `ConfigInvalid` when no idle window is set: there is no default on purpose */
+/** The idle window of purge, ms. @throws HoubaError `ConfigInvalid` when none is set: there is no default on purpose */
 export function purgeWindow({ settings }: Dependencies): number {
   if (settings.purgeMinIdleMs !== null && settings.purgeMinIdleMs > 0) return settings.purgeMinIdleMs;
   throw new HoubaError('ConfigInvalid', 'purge needs to know how long a tag must be unused', {
@@ -22,13 +22,12 @@ const ASKED_AT_ONCE = 4;
 interface PlacedDigest {
   readonly repository: DestinationRepository;
   readonly digest: Digest;
-  /** With all that is reached from it. */
   readonly graph: ManifestGraph;
-  /** Seen within this time counts as use. */
+  /** Use that was seen within this time counts, ms. */
   readonly windowMs: number;
 }
 
-/** Asks whether a digest that no tag shows any more is in use: it, the original beside it, or one of their platforms. */
+/** Asks the oracle about a digest without a tag: is it, its original, or one of their platforms in use? */
 export async function askAboutPlaced(
   deps: Dependencies,
   { repository, digest, graph, windowMs }: PlacedDigest,
@@ -56,7 +55,7 @@ export async function askAll(
   await Promise.all(
     digests.map((digest) =>
       limit(async () => {
-        // One sighting is use: the rest need not be asked.
+        // One sighting of any digest is enough (docs/rules/purge.md#any-sighting-protects).
         if (answers.some(({ kind }) => kind === 'seen')) return;
         answers.push(await oracle.ask(question(digest), signal));
         progress({ asked: answers.length });

@@ -14,8 +14,8 @@ import { createGraphReader, type GraphReader, type RepositoryTags } from './mani
 import { removeManifests, type Victim } from './remove-manifests.js';
 import { isPlaceholder, removeTag } from './remove-tag.js';
 
-/** A tag that is to go while it shows this digest. */
-export interface DoomedTag {
+/** A tag that is deleted only while it shows this digest. */
+interface DoomedTag {
   readonly tag: string;
   readonly digest: Digest;
   readonly journal: Partial<OperationLine>;
@@ -23,16 +23,16 @@ export interface DoomedTag {
 
 export interface DeletionRequest {
   readonly destination: DestinationRepository;
-  /** Only what this policy stamped is deleted. */
+  /** Only tags stamped by this policy are deleted. */
   readonly policy: string;
-  /** A few: each step looks at the whole repository once. */
+  /** A few tags: each step walks the whole repository once. */
   readonly tags: readonly DoomedTag[];
 }
 
-/** All that some tags lead to, listed before they go (docs/rules/purge.md#a-deletion-that-has-begun-is-ended). */
+/** Manifests that may go with some tags, listed first (docs/rules/purge.md#a-deletion-that-has-begun-is-ended). */
 export interface DeletionList {
   readonly manifests: readonly Digest[];
-  /** Other tags that need some of them: before anything goes, each must be listed or gone. */
+  /** Other tags that need some of the manifests: before any is deleted, the registry must list each, or it is gone. */
   readonly witnesses?: readonly string[];
 }
 
@@ -40,36 +40,32 @@ export interface DeletionOutcome {
   readonly tag: string;
   /** Whether the tag is gone, now or since an earlier attempt. */
   readonly deleted: boolean;
-  /** Why it stays, where that is no failure; null: it is gone, or see `error`. */
+  /** Why the tag stays although nothing failed; null: it is gone, or `error` says why. */
   readonly kept: string | null;
   readonly error: ReportedError | null;
 }
 
 export interface DeletionResult {
   readonly outcomes: readonly DeletionOutcome[];
-  /** What the registry does not delete. */
+  /** Digests that the registry does not delete. */
   readonly leftBehind: readonly Digest[];
 }
 
-/** A history has to hold their names. */
+/** The limit keeps the list of tags small enough for a workflow history. */
 const MOST_WITNESSES = 200;
 
-/** Lists what will go, and deletes it. Both may run twice. */
-export interface TagDeleter {
+interface TagDeleter {
   inspect(request: DeletionRequest, context: StepContext): Promise<DeletionList>;
   delete(request: DeletionRequest & { readonly list: DeletionList }, context: StepContext): Promise<DeletionResult>;
 }
 
-/** Reads what some tags need: manifests, evidence, originals, and what they superseded. Nothing may be unreadable. */
+/** Lists the manifests, evidence, originals and superseded digests that may go with some tags. */
 export function createInspectDeletion(deps: Dependencies) {
   const deleter = createTagDeleter(deps);
   return step((request: DeletionRequest, context) => deleter.inspect(request, context));
 }
 
-/**
- * Deletes each tag after a last look at it, and then what nothing needs any more of the list. A tag that cannot be deleted is an
- * outcome, not a failure of the others.
- */
+/** Deletes tags and what nothing needs any more. A tag that cannot be deleted is an outcome and stops no other. */
 export function createDeleteTags(deps: Dependencies) {
   const deleter = createTagDeleter(deps);
   return step((request: DeletionRequest & { list: DeletionList }, context) => deleter.delete(request, context));
@@ -118,7 +114,7 @@ export function createTagDeleter(deps: Dependencies): TagDeleter {
   };
 }
 
-/** Throws where a tag is there that the registry does not list (docs/rules/purge.md#an-unlisted-tag-stops-a-deletion). */
+/** Refuses a tag that the registry serves and does not list (docs/rules/purge.md#an-unlisted-tag-stops-a-deletion). */
 async function refuseUnlisted(at: RepositoryAt, tag: string): Promise<void> {
   if ((await at.head(tag)) === null) return;
   const name = formatTagged(at.repository, tag);
@@ -127,7 +123,7 @@ async function refuseUnlisted(at: RepositoryAt, tag: string): Promise<void> {
   });
 }
 
-/** Makes what may pass retry for longer: once a tag is gone there is only forward. */
+/** Turns a transient error into `Interrupted`, which is retried longer: once a tag is gone, the deletion must end. */
 function goOn(error: unknown): unknown {
   if (!(error instanceof HoubaError) || !isRetried(error.code)) return error;
   return new HoubaError('Interrupted', error.message, { cause: error, facts: error.facts });
@@ -140,7 +136,7 @@ function refusedBy({ host }: DestinationRepository, { tag }: DoomedTag): Deletio
   return { tag, deleted: false, kept: null, error: reportError(error) };
 }
 
-/** @returns null: the registry does not delete tags */
+/** Deletes one tag. @returns null: the registry does not delete tags */
 async function deleteOne(
   deps: Dependencies,
   request: DeletionRequest,
@@ -158,20 +154,20 @@ async function deleteOne(
     return { tag, deleted: true, kept: null, error: null };
   } catch (error) {
     signal.throwIfAborted();
-    // What may pass is tried again as a whole: what is gone by then is found gone.
+    // A transient error fails the whole step; the retry finds what is gone by then.
     if (!(error instanceof HoubaError) || isRetried(error.code)) throw error;
     return { tag, deleted: false, kept: null, error: reportError(error) };
   }
 }
 
-/** Reads again what the deletion of a tag relies on (docs/rules/purge.md#the-last-look). @returns why it stays; null: it may go */
+/** Reads a tag again before its deletion (docs/rules/purge.md#the-last-look). @returns why it stays; null: it may go */
 async function lookOnce(at: RepositoryAt, policy: string, { tag, digest }: DoomedTag): Promise<string | null> {
   const name = formatTagged(at.repository, tag);
-  // A GET, whose bytes are checked: a HEAD may come from a cache that is behind.
+  // GET, because its bytes are hashed: a HEAD may come from a stale cache.
   const shown = await at.findManifest(tag);
   if (shown === null) return 'gone';
   const { raw, manifest } = shown;
-  // An earlier attempt was interrupted between two requests.
+  // An earlier attempt was interrupted after it had moved the tag to the placeholder.
   if (isPlaceholder(manifest, tag)) return null;
   if (raw.digest !== digest) {
     throw new HoubaError('PreconditionFailed', `${name} was moved during the run`, {
@@ -187,10 +183,7 @@ async function lookOnce(at: RepositoryAt, policy: string, { tag, digest }: Doome
   return isRestored(readMarks(digest, referrers, prefix), tag) ? 'somebody restored it' : null;
 }
 
-/**
- * Deletes what of the list no tag needs now, and what speaks of the deleted tags on what stays.
- * @returns what the registry keeps
- */
+/** Deletes listed manifests that no tag needs, and the tags' marks and stamps. @returns what the registry keeps */
 async function deleteUnneeded(
   deps: Dependencies,
   graphs: GraphReader,
@@ -219,7 +212,7 @@ async function deleteUnneeded(
   return leftBehind;
 }
 
-/** Deletes the tags that name a digest that is gone: upstream's `sha256-<hex>.sig`, and the list of referrers `sha256-<hex>`. */
+/** Deletes the tags `sha256-<hex>` and `sha256-<hex>.sig` of digests that are gone. */
 export async function dropEvidenceTags(
   { deps, graphs }: { readonly deps: Dependencies; readonly graphs: GraphReader },
   at: RepositoryAt,
@@ -230,14 +223,14 @@ export async function dropEvidenceTags(
   const names = new Set([...gone].map((digest) => digest.replace(':', '-')));
   const doomed = evidence.filter((tag) => names.has(tag.replace(/\.[a-z]+$/, '')));
   for (const tag of doomed) {
-    // The last referrer takes its list along.
+    // A registry may have deleted the tag with its last referrer.
     const shown = await at.head(tag);
     if (shown === null) continue;
     if (!(await removeTag(deps, at, tag, shown))) {
       deps.journal.event('left.behind', { dest: formatRepository(repository), digests: [shown] });
       return;
     }
-    // Whoever made the tag chose what it shows: it may be part of an image that stays.
+    // Anybody can write such a tag: it may show a part of an image that stays.
     const kept = [...tags.values()];
     const graph = await graphs.read(repository, [shown], kept, signal);
     if (!unneededManifests(graph, [shown], kept).includes(shown)) continue;

@@ -5,11 +5,12 @@ import { LIFE_SIGNS } from '../../domain/durable/retry.js';
 import type { DeletionNotes } from '../dependencies.js';
 import { temporalClient, WorkflowNotFoundError } from '../temporal.js';
 
-/** Kept in Temporal, by a workflow a repository: what its id answers is never stale, as a search may be. */
+/** Announces deletions by a Temporal workflow per repository: describing an id is never stale, as a search may be. */
 export const deletionNotes: DeletionNotes = {
   async during(repository, work) {
     const { workflowExecution, activityId, attempt } = Context.current().info;
-    // A second attempt is the same deletion; the first, where it still runs, must not end it.
+    // All attempts share one name; the number tells them apart, so that an earlier one cannot end a later one's
+    // announcement.
     const deleter = `${workflowExecution?.workflowId}/${activityId}`;
     const { workflow } = temporalClient();
     const workflowId = deletionsId(repository);
@@ -27,9 +28,9 @@ export const deletionNotes: DeletionNotes = {
       return await work();
     } finally {
       clearInterval(timer);
-      // What comes after the end would begin it again.
+      // A renewal that arrived after the end would announce the deletion again.
       await told;
-      // Where this does not arrive, the deletion is forgotten after a while.
+      // Without this signal the announcement ends when its lease runs out.
       const handle = workflow.getHandle(workflowId);
       await handle.signal(DELETION_SIGNALS.ended, deleter, attempt).catch(() => undefined);
     }

@@ -9,13 +9,13 @@ import { type RecordedStamp, readStamp } from '../../domain/stamp/annotations.js
 import { stampsBeside } from '../../domain/stamp/stamp-of.js';
 import type { Dependencies } from '../dependencies.js';
 
-/** Reads the tags of a repository, and how its manifests hang together. */
+/** Reads the tags of a repository, and the graph of its manifests. */
 export interface GraphReader {
   tags(repository: Repository, signal: AbortSignal): Promise<RepositoryTags>;
   /**
-   * Reads everything reached from `unwanted`, evidence included, and what of that `kept` may need. A manifest that is not there is
-   * not in the graph, nor one that cannot be understood unless it is kept: then nobody can tell what it needs, which is thrown as
-   * `Unsupported`.
+   * Reads all that `unwanted` leads to, evidence included, and what `kept` may need of it. A missing or unreadable
+   * manifest is left out of the graph. @throws HoubaError `Unsupported` when a kept one is unreadable: nobody can tell
+   * what it needs
    */
   read(
     repository: Repository,
@@ -27,11 +27,11 @@ export interface GraphReader {
 
 export interface RepositoryTags {
   readonly tags: ReadonlyMap<string, Digest>;
-  /** `sha256-<hex>` and the like, which are no tags of anybody's. */
+  /** Evidence tags: `sha256-<hex>`, alone or with a suffix. */
   readonly evidence: readonly string[];
 }
 
-/** What a manifest says by itself, which never changes. */
+/** The links in the bytes of a manifest, which never change. */
 interface Links {
   readonly children: readonly Digest[];
   readonly subject: Digest | null;
@@ -62,14 +62,14 @@ export function createGraphReader(deps: Dependencies): GraphReader {
     return links;
   }
 
-  /** @param whole with its referrers; else they are asked for only where they may say what a stamp on it would */
+  /** @param whole lists the referrers in any case; else only without a stamp: one may be beside the image */
   async function readOne(
     repository: Repository,
     digest: Digest,
     whole: boolean,
     signal: AbortSignal,
   ): Promise<StoredManifest | null> {
-    // What is remembered may be gone.
+    // The remembered manifest may be deleted by now.
     if (whole && (await reader.headManifest(repository, digest, signal)) === null) return null;
     const links = await linksOf(repository, digest, signal).catch((error: unknown) => {
       if (whole && error instanceof HoubaError && error.code === 'Unsupported') return null;
@@ -114,13 +114,13 @@ function stored(
   return {
     ...{ digest, children, subject },
     referrers: referrers.map((referrer) => referrer.digest),
-    // Every stamp beside it counts here (docs/rules/stamp.md#the-stamp-of-a-tag); tags that moved together say the same.
+    // All stamps beside an image count (docs/rules/stamp.md#the-stamp-of-a-tag); tags that moved together say the same.
     originals: [...new Set(stamps.map(({ baseDigest }) => baseDigest))],
     supersedes: [...new Set(stamps.flatMap(({ supersedes }) => (supersedes === null ? [] : [supersedes])))],
   };
 }
 
-/** Leaves out superseded images without a stamp: a tag that houba took over showed somebody else's before. */
+/** Leaves out superseded images without a stamp: they were somebody else's before houba took the tag over. */
 function withoutStrangers(graph: ManifestGraph): ManifestGraph {
   const isOurs = (digest: Digest) => (graph.get(digest)?.originals.length ?? 0) > 0;
   return new Map(
@@ -131,7 +131,7 @@ function withoutStrangers(graph: ManifestGraph): ManifestGraph {
   );
 }
 
-/** Reads breadth first, each manifest once; what an earlier walk has read is walked on from. */
+/** Walks the graph breadth first and reads each manifest once, going on from what an earlier walk has read. */
 async function walk(
   graph: Map<Digest, StoredManifest>,
   from: Iterable<Digest>,

@@ -4,21 +4,17 @@ import type { Dependencies } from '../dependencies.js';
 import { repositoryAt } from '../repository/repository-at.js';
 import { isGone } from './remove-tag.js';
 
-/** What stays because the registry cannot delete. */
+/** Digests that stay because the registry does not delete them. */
 export interface Removal {
   readonly leftBehind: readonly Digest[];
 }
 
 export interface Victim {
   readonly digest: Digest;
-  /** What it is attached to, if it is a referrer. */
   readonly subject?: Digest;
 }
 
-/**
- * Deletes manifests; those that a registry keeps, whatever it answers, are told to the journal.
- * @param before asked before each deletion; it may throw
- */
+/** Deletes manifests and journals those that the registry keeps. @param before runs before each one; may throw */
 export async function removeManifests(
   deps: Dependencies,
   repository: Repository,
@@ -34,7 +30,7 @@ export async function removeManifests(
     (outcome === 'unsupported' ? leftBehind : deleted).push(digest);
   }
   const at = repositoryAt(deps, repository, signal);
-  // One wait for all of them: a registry that keeps one keeps the others.
+  // One deadline for all: a registry that keeps one keeps the others.
   const until = Date.now() + deps.readBackMs;
   for (const digest of deleted) {
     if (!(await isGone(deps, at, digest, until - Date.now()))) leftBehind.push(digest);

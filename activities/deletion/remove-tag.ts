@@ -11,27 +11,26 @@ import type { RepositoryAt } from '../repository/repository-at.js';
 const PLACEHOLDER_TYPE = 'application/vnd.io.houba.deleted-tag';
 const PLACEHOLDER_TAG = 'io.houba.deleted-tag';
 
-/** The digest of no manifest. */
+/** The digest of no manifest: deleting it shows whether the registry deletes at all. */
 const NOWHERE = digestOf(new TextEncoder().encode('houba: no manifest has these bytes'));
 
-/** Whether a tag shows what `removeTag` put there before it was interrupted. */
+/** Whether a tag shows the placeholder of its interrupted deletion. */
 export function isPlaceholder(manifest: ParsedManifest, tag: string): boolean {
   return manifest.artifactType === PLACEHOLDER_TYPE && manifest.annotations[PLACEHOLDER_TAG] === tag;
 }
 
-/** Whether an earlier attempt to delete the tag was interrupted after it had moved the tag to the placeholder. */
 export async function isBeingDeleted(at: RepositoryAt, tag: string): Promise<boolean> {
   const shown = await at.findManifest(tag);
   return shown !== null && isPlaceholder(shown.manifest, tag);
 }
 
 /**
- * Deletes a tag, never the manifest that it shows; where the registry deletes no tags, by way of a placeholder
- * (docs/rules/purge.md#a-tag-is-deleted-and-nothing-else). May be interrupted and run again.
+ * Deletes a tag and no manifest, through a placeholder where need be
+ * (docs/rules/purge.md#a-tag-is-deleted-and-nothing-else). May run twice.
  * @param shown what the tag shows, or showed before it was moved to the placeholder
- * @returns whether the registry no longer finds the tag; false: it does not delete, and the tag shows what it did
- * Throws `PreconditionFailed` when somebody moved the tag meanwhile, `Interrupted` while the tag shows the placeholder,
- * `DigestMismatch` when it neither goes nor comes back.
+ * @returns false: the registry does not delete, and the tag shows what it did
+ * @throws HoubaError `PreconditionFailed` when somebody moved the tag meanwhile, `Interrupted` while it shows the
+ * placeholder, `DigestMismatch` when it neither goes nor comes back
  */
 export async function removeTag(deps: Dependencies, at: RepositoryAt, tag: string, shown: Digest): Promise<boolean> {
   const taken = await deps.reader.deleteTag(at.repository, tag, at.signal);
@@ -51,14 +50,11 @@ export async function removeTag(deps: Dependencies, at: RepositoryAt, tag: strin
   return replaceAndDelete(deps, at, { tag, shown }, placeholder);
 }
 
-/**
- * Puts the placeholder by digest, and deletes it: a registry that does this deletes manifests.
- * @returns null: it does not delete
- */
+/** Writes and deletes the placeholder by digest, as a test. @returns null: the registry deletes no manifests */
 async function tryPlaceholder(deps: Dependencies, at: RepositoryAt, tag: string): Promise<Manifest | null> {
   const { reader, regctl, readBackMs, journal } = deps;
   const { repository, signal } = at;
-  // Where deletion is off, nothing is written to find it out.
+  // Asked first, so that nothing is written to a registry whose deletion is off.
   if ((await regctl.deleteManifest(repository, NOWHERE, signal)) === 'unsupported') return null;
   const artifact = { artifactType: PLACEHOLDER_TYPE, annotations: { [PLACEHOLDER_TAG]: tag } };
   const digest = await regctl.putArtifact(repository, null, artifact, signal);
@@ -73,7 +69,7 @@ async function tryPlaceholder(deps: Dependencies, at: RepositoryAt, tag: string)
   return null;
 }
 
-/** @returns whether the tag is gone; false: it shows what it did */
+/** Moves the tag to the placeholder and deletes it. @returns false: the tag shows its image again */
 async function replaceAndDelete(
   deps: Dependencies,
   at: RepositoryAt,
@@ -87,7 +83,7 @@ async function replaceAndDelete(
     await deleteManifest(deps, at, digest);
     if (await isGone(deps, at, tag)) return true;
   } catch (error) {
-    // The next attempt finds the placeholder, and goes on.
+    // Not thrown at once: the tag may show the placeholder, and gets its image back first.
     signal.throwIfAborted();
     failure = error;
   }
@@ -106,13 +102,11 @@ async function replaceAndDelete(
 async function deleteManifest(deps: Dependencies, at: RepositoryAt, digest: Digest): Promise<boolean> {
   const outcome = await deps.regctl.deleteManifest(at.repository, digest, at.signal);
   if (outcome === 'unsupported') return false;
-  // It was read a moment ago: a registry that knows nothing of it now will not delete it later.
+  // It was read a moment ago: a registry that answers 404 now will not delete it later.
   return isGone(deps, at, digest, outcome === 'absent' ? 0 : undefined);
 }
 
-/**
- * Whether a tag or a digest is no longer found, now or within `patienceMs` (docs/rules/registry-access.md#a-write-is-read-back).
- */
+/** Whether a reference is gone, read for `patienceMs` (docs/rules/registry-access.md#a-write-is-read-back). */
 export async function isGone(
   { readBackMs }: Dependencies,
   at: RepositoryAt,
@@ -128,7 +122,7 @@ export async function isGone(
   );
 }
 
-/** Gives a tag back what it showed, unless somebody moved it or it is gone. A read may lag and show the old image already. */
+/** Moves a tag back to its image, unless somebody moved it or it is gone. A stale read may show that image already. */
 async function putBack(
   { reader, regctl, readBackMs }: Dependencies,
   at: RepositoryAt,

@@ -3,10 +3,7 @@ import { SEARCH_ATTRIBUTES, WORKFLOWS } from '../../domain/durable/names.js';
 import { formatRepository, type Repository } from '../../domain/reference.js';
 import { isUnimplemented, temporalClient, WorkflowNotFoundError } from '../temporal.js';
 
-/**
- * Names who writes to a repository now (docs/rules/purge.md#deletions-and-placements-see-each-other); null: nobody.
- * @param policy the owner of the repository; empty: nobody knows
- */
+/** Names who writes to a repository; null: nobody (docs/rules/purge.md#deletions-and-placements-see-each-other). */
 export async function whoIsAtWork(policy: string, repository: Repository): Promise<string | null> {
   const { workflow } = temporalClient();
   if (policy !== '' && (await isRunning(policyId(policy)))) return `a run of the policy ${policy}`;

@@ -26,19 +26,17 @@ import { type StepContext, step } from '../step.js';
 export interface SbomRequest {
   readonly destination: DestinationRepository;
   readonly subject: Digest;
-  /** What the tag showed before, whose documents describe the same bytes; null: scan. */
+  /** The digest that the tag showed before, whose SBOMs describe the same bytes; null: scan. */
   readonly carryFrom: Digest | null;
   /** ISO 8601; an input, so that a repetition writes the same referrer. */
   readonly timestamp: string;
-  /** How the journal tells of a back-fill; null inside a placement. */
+  /** The journal line of a backfill; null inside a placement. */
   readonly journal: Partial<OperationLine> | null;
 }
 
 /**
- * Attaches the SBOMs that a digest still lacks: one document a platform and format, on the platform's manifest and on the index
- * (docs/rules/evidence.md#evidence-goes-where-readers-look). One content is scanned once
- * (docs/rules/evidence.md#one-inventory-for-one-content).
- * @returns how many referrers were written
+ * Attaches the SBOMs that a digest lacks (docs/rules/evidence.md#evidence-goes-where-readers-look), with one scan for
+ * one content (docs/rules/evidence.md#one-inventory-for-one-content). @returns the number of referrers written
  */
 export function createAttachSboms(deps: Dependencies) {
   const scanning = new Map<string, Promise<unknown>>();
@@ -65,7 +63,6 @@ export function createAttachSboms(deps: Dependencies) {
   });
 }
 
-/** The inventory of one platform of the subject. */
 interface PlatformScan extends SbomRequest {
   readonly platform: PlatformManifest;
   readonly content: string;
@@ -113,10 +110,7 @@ async function attach(
   await deps.regctl.putArtifact(repository, subject, artifact, signal);
 }
 
-/**
- * Finds a document of the same content that is attached somewhere already: to the platform's own manifest, to what the tag of a
- * single image showed before, or remembered. Not to an index, where several children may have the same platform.
- */
+/** Finds an SBOM of the same content; not on an index, where several children may have the same platform. */
 async function findDocument(
   deps: Dependencies,
   at: RepositoryAt,
@@ -137,7 +131,7 @@ async function findDocument(
   return place === undefined ? null : readRemembered(deps, place, at.signal);
 }
 
-/** The memory may be out of date: a document that is gone is made anew. */
+/** Reads a remembered document; null: it is gone or unreadable, and is made anew. */
 async function readRemembered(
   deps: Dependencies,
   place: DocumentPlace,
@@ -152,10 +146,7 @@ async function readRemembered(
   }
 }
 
-/**
- * Names what makes two images the same to a scanner. The configuration alone would not do: it only claims which layers there are,
- * and whoever pushes an image may give it the configuration of another.
- */
+/** Names the content of an image. The configuration alone does not: anybody can push another image's. */
 async function contentOf(deps: Dependencies, at: RepositoryAt, { digest }: PlatformManifest): Promise<string> {
   const { manifest } = await at.manifest(digest);
   const tool = (await deps.syft.version()) ?? 'unknown';

@@ -4,20 +4,18 @@ import { HoubaError } from '../../domain/errors.js';
 import { ANY_BUNDLE, BUNDLE_PREDICATE_TYPE } from '../../domain/evidence/attestation.js';
 import type { RepositoryAt } from '../repository/repository-at.js';
 
-/** A Sigstore bundle that hangs on a manifest; nothing of it is believed before it has been verified. */
-export interface AttachedBundle {
+/** A Sigstore bundle attached to a manifest, not verified yet. */
+interface AttachedBundle {
   readonly referrer: Digest;
   readonly predicateType: string;
   readonly annotations: Readonly<Record<string, string>>;
-  /** Or why it cannot be had. */
+  /** The bytes, or why they cannot be had. */
   readonly content: { readonly bytes: Uint8Array } | { readonly fault: string };
 }
 
 /**
- * Reads the bundles among some referrers one by one, those that say to be of a wanted predicate type. A bundle that is malformed,
- * too large or gone is a fault of that bundle: whoever may write to a repository must not be able to hide another one by it.
- * @param largest bytes of a bundle
- * @throws HoubaError when the registry cannot be asked
+ * Reads the bundles among some referrers that claim a wanted predicate type, `largest` bytes each. An unreadable one is
+ * a fault of its own: it must not hide the others. @throws HoubaError when the registry cannot be asked
  */
 export async function* readBundles(
   at: RepositoryAt,
@@ -40,7 +38,7 @@ async function readBundle(
   wanted: ReadonlySet<string>,
   largest: number,
 ): Promise<AttachedBundle | null> {
-  // Not every registry repeats them in its list.
+  // Not every registry repeats annotations in its list of referrers.
   let { annotations } = referrer;
   const bundle = (content: AttachedBundle['content']): AttachedBundle | null => {
     const predicateType = annotations[BUNDLE_PREDICATE_TYPE];
@@ -58,10 +56,7 @@ async function readBundle(
   }
 }
 
-/**
- * Says what is wrong with something that a registry served.
- * @throws the error itself when it is about the registry and not about what it served
- */
+/** Says what is wrong with content that a registry served. @throws the error itself when it is about the registry */
 export function faultOf(error: unknown): string {
   if (error instanceof HoubaError && ['NotFound', 'Unsupported', 'DigestMismatch'].includes(error.code)) {
     return error.message;

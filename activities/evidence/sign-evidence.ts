@@ -36,10 +36,9 @@ interface Attesting extends MissingAttestation {
 }
 
 /**
- * Signs everything about a digest that is not signed yet, and attaches each statement to all that it is about
- * (docs/rules/evidence.md#signing-meets-no-upstream). What is signed already is left alone.
- * Throws `NotFound` when an SBOM is not there yet, and what `Cosign.signStatement` throws.
- * @returns how many referrers were written
+ * Signs the statements about a digest that are not signed yet, and attaches each to all its subjects
+ * (docs/rules/evidence.md#signing-meets-no-upstream). @returns the number of referrers written
+ * @throws HoubaError `NotFound` when an SBOM is not there yet, and what `Cosign.signStatement` throws
  */
 export function createSignEvidence(deps: Dependencies) {
   const signing = new Map<string, Promise<unknown>>();
@@ -49,7 +48,7 @@ export function createSignEvidence(deps: Dependencies) {
     const formats = artifactType === 'image' ? settings.sbomFormats : [];
     const at = repositoryAt(deps, destination, signal);
     const platforms = await readPlatforms(at, subject);
-    // Tags of one upstream digest share their platforms' manifests, and would sign those twice at once.
+    // Tags of one upstream digest share platform manifests, and would sign those twice at once.
     const shared = platforms.map(({ digest }) => formatPinned(destination, digest)).join(' ');
     const written = await oneAtATime(signing, shared, async () => {
       const referrers = await referrersOf(at, subject, platforms);
@@ -67,7 +66,7 @@ export function createSignEvidence(deps: Dependencies) {
   });
 }
 
-/** A rebuild says for which platforms it was made. Where the stamp does not, the image does: the settings may have changed. */
+/** Adds the platforms of a rebuild. Where the stamp names none, the image does: the settings may have changed since. */
 function withPlatforms(facts: StatementFacts, platforms: readonly PlatformManifest[]): StatementFacts {
   if (facts.transform === null || facts.platforms !== null) return facts;
   return { ...facts, platforms: platforms.map(({ platform }) => platform) };
@@ -103,7 +102,7 @@ async function predicateOf(
   return provenancePredicate(request.facts, { id: builderId, version: deps.version });
 }
 
-/** Reads the document on the platform's own manifest: one on an index may describe another platform. */
+/** Reads the SBOM on the platform's own manifest: one on an index may describe another platform. */
 async function readDocument(
   at: RepositoryAt,
   { digest, platform }: PlatformManifest,
@@ -126,7 +125,7 @@ async function readDocument(
   throw new HoubaError('Unsupported', `${formatPinned(at.repository, document.digest)} holds no document to sign`);
 }
 
-/** Names a subject: what the tag will show by the tag, a platform's manifest by its digest. */
+/** Names a subject of a statement: the digest of the tag by the tag, a platform's manifest by its digest. */
 function subjectOf({ destination, tag, subject }: SignRequest, digest: Digest): StatementSubject {
   return { name: digest === subject ? formatTagged(destination, tag) : formatPinned(destination, digest), digest };
 }
@@ -137,11 +136,10 @@ function identityIn({ tag, facts }: SignRequest) {
 
 export interface SignRequest {
   readonly destination: DestinationRepository;
-  /** The output tag, for the name of the subject. */
   readonly tag: string;
   readonly subject: Digest;
   readonly artifactType: 'image' | 'helmChart' | 'generic';
   readonly facts: StatementFacts;
-  /** How the journal tells of a back-fill; null inside a placement. */
+  /** The journal line of a backfill; null inside a placement. */
   readonly journal: Partial<OperationLine> | null;
 }

@@ -18,13 +18,12 @@ import { formatRepository, type Reference } from '../../domain/reference.js';
 import { type RepositoryAt, repositoryAt } from '../repository/repository-at.js';
 import { faultOf, readBundles } from './read-bundles.js';
 
-/** What reading evidence takes; the worker's folder puts it together. */
 export interface Inspector {
   readonly reader: RegistryReader;
   readonly prefix: string;
   /** Empty: any builder will do. */
   readonly builderId: string;
-  /** Called only where a signature must be checked. @throws HoubaError `ConfigInvalid` when nothing says by whom, `ToolMissing` */
+  /** For signature checks. @throws HoubaError `ConfigInvalid` where no signer is trusted, `ToolMissing` */
   readonly openVerifier: (signal: AbortSignal) => Promise<Verifier>;
 }
 
@@ -34,9 +33,8 @@ export interface Verifier {
 }
 
 export interface VerifyRequest {
-  /** As a person wrote it. */
+  /** The reference as a person wrote it. */
   readonly ref: string;
-  /** The same, read; with a tag, a digest, or both. */
   readonly reference: Reference;
   readonly requirements: readonly Requirement[];
   readonly maxSeverity: Severity | null;
@@ -44,13 +42,12 @@ export interface VerifyRequest {
   readonly now: number;
 }
 
-/** A signed inventory: the document in base64. */
+/** In bytes; a signed SBOM holds the document in base64. */
 const LARGEST_BUNDLE = 192 * 1024 * 1024;
 
 /**
- * Judges one image by what a registry holds about it. The reference is resolved once
- * (docs/rules/registry-access.md#one-resolution); cosign checks signatures and meets no registry.
- * @throws HoubaError when it cannot be found out: `NotFound`, `ConfigInvalid`, what the reader and cosign throw
+ * Judges an image by its evidence, resolved once (docs/rules/registry-access.md#one-resolution). @throws HoubaError
+ * when it cannot be judged: `NotFound`, `ConfigInvalid`, what the reader and cosign throw
  */
 export async function verifyImage(
   inspector: Inspector,
@@ -96,7 +93,7 @@ async function checkAttestations(
   wanted: ReadonlySet<string>,
 ): Promise<CheckedAttestation[]> {
   const checked: CheckedAttestation[] = [];
-  // One after the other: inventories may be large.
+  // One by one: signed SBOMs may be large.
   for await (const bundle of readBundles(at, referrers, wanted, LARGEST_BUNDLE)) {
     const { content, ...named } = bundle;
     if ('fault' in content) {

@@ -7,9 +7,7 @@ import type { Dependencies } from '../dependencies.js';
 import { readArtifactFile } from '../repository/read-manifest.js';
 import type { RepositoryAt } from '../repository/repository-at.js';
 
-/**
- * Copies BuildKit's provenance to the same image under its new stamp. That of an index is on its platforms' manifests, which stay.
- */
+/** Copies BuildKit's provenance of an image to its restamped digest; an index has it on its platforms, which stay. */
 export async function carryProvenance(
   deps: Dependencies,
   at: RepositoryAt,
@@ -38,7 +36,7 @@ export function isUnsignedStatement({ artifactType, annotations }: ReferrerDescr
   return artifactType === IN_TOTO && IN_TOTO_PREDICATE_TYPE in annotations;
 }
 
-/** Makes a statement speak of this manifest, whatever it named before. @param where it was read, for the message */
+/** Replaces the subject of a statement by this manifest. @param where the statement was read, for the message */
 export function withSubject(document: Uint8Array, name: string, digest: Digest, where: string): Uint8Array {
   let statement: unknown;
   try {

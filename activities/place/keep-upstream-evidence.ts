@@ -14,16 +14,13 @@ export interface EvidenceRequest {
   readonly destination: DestinationRepository;
 }
 
-/** What older signers keep under tags, by what follows `sha256-<hex>`. */
+/** Suffixes of cosign's older tags for evidence, `sha256-<hex>.sig` and so on. */
 const SUFFIXES = ['.sig', '.att', '.sbom'];
 
 /**
- * Keeps what upstream says of an image: the unmodified original, what refers to it or to one of its platforms, and what is under
- * their signature tags. What is there already is not copied again. Upstream may have dropped an original that is kept.
- *
- * All is looked at first and then copied by the digest that was looked at: a source can show each client another list.
- * Throws `NotFound` when neither side has the original, and `PreconditionFailed` when something upstream attached would pass for
- * houba's own evidence, on a platform's manifest for instance, which the original and the stamped index share.
+ * Copies the original and its upstream evidence (docs/rules/evidence.md#upstreams-evidence-stays-with-the-original),
+ * after checking all of it: a source may show each client another list. @throws HoubaError `NotFound`;
+ * `PreconditionFailed` when some would pass for houba's
  */
 export function createKeepEvidence(deps: Dependencies) {
   return step(async (request: EvidenceRequest, { signal }): Promise<void> => {
@@ -47,14 +44,14 @@ export function createKeepEvidence(deps: Dependencies) {
   });
 }
 
-/** What upstream has attached to one manifest; none of it passes for ours. */
+/** Upstream evidence of one manifest, checked for forged stamps. */
 interface Attached {
   readonly subject: Digest;
   readonly referrers: ReadonlySet<Digest>;
   readonly tags: ReadonlyMap<string, Manifest>;
 }
 
-/** Reads the referrers that a source lists; one that refers to something else is left out. */
+/** Reads the referrers of a manifest; one whose subject is another manifest is left out. */
 async function lookAtReferrers(at: RepositoryAt, subject: Digest): Promise<ReadonlySet<Digest>> {
   const referrers = new Set<Digest>();
   for (const { digest } of await at.referrers(subject)) {
@@ -65,7 +62,7 @@ async function lookAtReferrers(at: RepositoryAt, subject: Digest): Promise<Reado
   return referrers;
 }
 
-/** Reads what is under signature tags. What names a subject is left out: it would be that manifest's referrer here. */
+/** Reads the images under evidence tags. One with a subject is left out: copied, it would be a referrer. */
 async function lookAtTags(at: RepositoryAt, subject: Digest): Promise<ReadonlyMap<string, Manifest>> {
   const tags = new Map<string, Manifest>();
   for (const suffix of SUFFIXES) {

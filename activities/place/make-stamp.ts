@@ -12,9 +12,8 @@ import { readConfig } from '../repository/read-manifest.js';
 import type { RepositoryAt } from '../repository/repository-at.js';
 
 /**
- * Makes what a placement publishes of the manifest or index: stamped, or the same bytes where the stamp goes beside it.
- * @throws HoubaError `PreconditionFailed` when the stamp goes beside an image that bears marks of houba's already: they would pass
- * for the stamp
+ * Makes the manifest that a placement publishes, unchanged where the stamp goes beside it. @throws HoubaError
+ * `PreconditionFailed` when the unchanged image bears houba's keys, which would pass for the stamp
  */
 export function stampFor(
   deps: Dependencies,
@@ -29,22 +28,19 @@ export function stampFor(
     return stampManifest(bytes, mediaType, stampAnnotations(stamp, prefix), prefix);
   }
   refuseMarks(placement, parseManifest(bytes, mediaType), prefix);
-  // The source's digest may be a sha512 one.
+  // The source's digest may be sha512.
   const same = digestOf(bytes, placement.baseDigest);
   return { bytes, mediaType, digest: same === placement.baseDigest ? same : digestOf(bytes) };
 }
 
-/** The stamp to put beside an image (docs/rules/stamp.md#a-stamp-beside-the-image). */
+/** A stamp beside an image (docs/rules/stamp.md#a-stamp-beside-the-image). */
 export interface StampRequest {
   readonly placement: Placement;
   readonly digest: Digest;
   readonly revision: string | null;
 }
 
-/**
- * Makes the annotations of the stamp that goes beside an image, sorted by key.
- * @param before the tag's stamp on the same digest; its thread to older digests is not lost
- */
+/** Makes the annotations of a stamp beside an image, sorted. @param before the tag's stamp on the same digest */
 export function stampBesideFor(
   deps: Dependencies,
   { placement, digest: published, revision }: StampRequest,
@@ -83,10 +79,10 @@ function sortedByKey(map: Record<string, string>): Record<string, string> {
   return Object.fromEntries(Object.entries(map).sort(([a], [b]) => compareText(a, b)));
 }
 
-/** A longer one is left out: it has to fit into a history and into a program's arguments. */
+/** A longer revision is left out: it must fit into a workflow history and into a program's arguments. */
 const LONGEST_REVISION = 1000;
 
-/** Reads upstream's own revision: the manifest's annotation, else a label of the (first) image's configuration, else none. */
+/** Reads upstream's revision: an annotation, else a label of the (first) image's configuration, else null. */
 export async function readRevision(at: RepositoryAt, manifest: ParsedManifest): Promise<string | null> {
   const annotated = manifest.annotations[OCI_KEYS.revision];
   if (annotated !== undefined) return annotated.length > LONGEST_REVISION ? null : annotated;

@@ -22,9 +22,9 @@ export interface PublishRequest {
   /** What the tag resolved to when this was planned; null: it did not exist. */
   readonly expected: Digest | null;
   readonly journal: Partial<OperationLine>;
-  /** What the tag of a placement carries now. Left out for an alias, which carries what its tag does. */
+  /** The evidence of a placement; left out for an alias, which shows the image of another tag. */
   readonly placed?: PlacedEvidence;
-  /** When the placement began to look at what is there, ms since 1970. */
+  /** When the placement began to read the destination, ms since 1970. */
   readonly begunAtMs?: number;
   /** Whether it was published before, and a deletion may have taken the tag away. */
   readonly again?: boolean;
@@ -33,21 +33,20 @@ export interface PublishRequest {
 interface PlacedEvidence {
   readonly artifactType: Placement['label']['artifactType'];
   readonly signed: boolean;
-  /** The stamp beside it; null: it is on the manifest. */
+  /** The stamp beside the image; null: it is on the manifest. */
   readonly stamp: Digest | null;
 }
 
 /**
- * Moves a tag, in one PUT, and reads it back (docs/rules/registry-access.md#a-write-is-read-back). A tag that is there already is
- * left alone; one that somebody else moved meanwhile is not overwritten.
- * @returns whether the tag shows something else than when this was planned; `again` where something was being deleted in the
- * repository meanwhile, which may have taken what was found in place
- * Throws `PreconditionFailed`, `DigestMismatch`; `Interrupted` while something is being deleted. A failure says `NOTHING_SENT` when
- * the tag cannot show the digest (docs/rules/durability.md#what-was-sent-to-a-tag-stays).
+ * Publishes a tag in one PUT and reads it back
+ * (docs/rules/registry-access.md#an-existing-tag-is-not-overwritten-blindly).
+ * @returns whether the tag changed; `again`: a deletion went on meanwhile, which may have taken what was found in place
+ * @throws HoubaError `PreconditionFailed`, `DigestMismatch`, `Interrupted` while something is being deleted; with the
+ * fact `NOTHING_SENT` when the tag cannot show the digest (docs/rules/durability.md#what-was-sent-to-a-tag-stays)
  */
 export function createPublishTag(deps: Dependencies) {
   return step(async (request: PublishRequest, { signal, attempt }): Promise<boolean | 'again'> => {
-    // Nobody knows what an earlier attempt, or an earlier pass of the placement, has sent.
+    // An earlier attempt, or an earlier pass of the placement, may have sent the PUT.
     const put = { sent: attempt > 1 || request.again === true };
     try {
       return await publishTag(deps, request, put, signal);
@@ -77,10 +76,10 @@ async function publishTag(
   let shown = await head();
   if (shown === digest) put.sent = true;
   const moves = shown !== digest || expected !== digest;
-  // A new stamp beside the same image is told as well.
+  // A new stamp beside the same image is journalled as well.
   if (!moves && placed === undefined) return false;
   const { raw, manifest } = await at.manifest(digest);
-  // An attempt whose answer was lost may have moved it already; then it is only told.
+  // An attempt whose answer was lost may have moved the tag already.
   if (shown !== digest) {
     if (shown !== expected && !(again && shown === null)) {
       throw new HoubaError('PreconditionFailed', `${name} was moved by somebody else during the run`, {
@@ -93,7 +92,7 @@ async function publishTag(
   if (begunAtMs !== undefined && (await wasOvertaken(deps, destination, begunAtMs))) return 'again';
   if (shown !== digest) {
     shown = await readBack(head, (now) => now === digest, deps.readBackMs);
-    // A deletion that began meanwhile may not have seen the tag either.
+    // A deletion that began meanwhile may not have seen the tag.
     if (begunAtMs !== undefined && (await wasOvertaken(deps, destination, begunAtMs))) return 'again';
   }
   if (shown !== digest) {
@@ -123,7 +122,7 @@ async function putTag(
   }
 }
 
-/** Whether a deletion went on beside the placement (docs/rules/purge.md#deletions-and-placements-see-each-other). */
+/** Whether a deletion overlapped the placement (docs/rules/purge.md#deletions-and-placements-see-each-other). */
 async function wasOvertaken({ deletions }: Dependencies, repository: Repository, sinceMs: number): Promise<boolean> {
   const deletion = await deletions.since(repository, sinceMs);
   if (deletion !== 'going on') return deletion === 'ended';
@@ -132,7 +131,7 @@ async function wasOvertaken({ deletions }: Dependencies, repository: Repository,
   });
 }
 
-/** Notes what was published for the next survey. Of the tag's stamps beside the image only the new one counts. */
+/** Remembers what was published for the next survey. Of the tag's stamps beside the image only the new one counts. */
 async function rememberPlaced(
   { memory, settings }: Dependencies,
   at: RepositoryAt,

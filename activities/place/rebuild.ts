@@ -22,23 +22,20 @@ import { isUnsignedStatement, withSubject } from './buildkit-provenance.js';
 import { readRevision, stampFor } from './make-stamp.js';
 import { type Inspection, refuseMoved, type WriteRequest } from './write-image.js';
 
-/** What a rebuild will write, decided before anything is written to a registry. */
 export interface BuildInspection extends Inspection {
-  /** What was built, before any stamp, a platform each. */
+  /** One image a platform, before it is stamped. */
   readonly built: readonly BuiltPlatform[];
 }
 
-export interface BuiltPlatform extends PlatformManifest {
+interface BuiltPlatform extends PlatformManifest {
   readonly mediaType: string;
   readonly size: number;
 }
 
 /**
- * Rebuilds an image in BuildKit and works out the bytes to publish. Nothing is written to a registry: the base is taken from the
- * destination if its original is there, else from the source, and what is built stays on this machine.
- * Throws `PreconditionFailed` when this worker's configuration is not the planner's, `PolicyInvalid` when the source lacks a
- * platform or a step cannot do its work, `NotFound` when the digest can no longer be fetched, `Unsupported`, `BuilderUnavailable`,
- * `BuildFailed`.
+ * Rebuilds an image in BuildKit and makes the bytes to publish; writes nothing to a registry.
+ * @throws HoubaError `PreconditionFailed` when this worker has other resources than the planner, `PolicyInvalid`,
+ * `NotFound` when the digest is gone, `Unsupported`, `BuilderUnavailable`, `BuildFailed`
  */
 export function createInspectBuild(deps: Dependencies) {
   return step(async (placement: Placement, { signal, progress }): Promise<BuildInspection> => {
@@ -64,10 +61,8 @@ export interface BuildWriteRequest extends WriteRequest {
 }
 
 /**
- * Brings what was built to the destination, by digest: no tag exists or moves. On each platform's manifest goes what BuildKit says
- * of its build. What is there already is left alone; what is no longer on this machine is built again.
- * Throws `DigestMismatch` when that comes out different, `PreconditionFailed` when the source tag has moved since it was planned
- * (docs/rules/plan.md#the-source-is-read-again-before-writing), and what `inspectBuild` throws.
+ * Writes built images and their provenance by digest. Present manifests stay; an output that is gone is built again.
+ * @throws HoubaError `DigestMismatch` when that comes out different, and as `inspectBuild` and `refuseMoved`
  */
 export function createWriteBuild(deps: Dependencies) {
   return step(async ({ placement, inspection, again }: BuildWriteRequest, { signal, progress }) => {
@@ -124,7 +119,7 @@ async function openRebuild(deps: Dependencies, placement: Placement, signal: Abo
   return { transform, from, originalPresent, revision, bases };
 }
 
-/** Refuses a transform that stands for something else on this worker than where it was planned. */
+/** Refuses a transform whose certificates or mirrors differ from those of the plan. */
 function refuseOtherSettings(deps: Dependencies, { steps, version }: PlannedTransform): void {
   if (planTransform(steps, deps.resources).version === version) return;
   throw new HoubaError(
@@ -147,7 +142,7 @@ function chooseBases(platforms: readonly PlatformManifest[], asked: readonly str
   return [...chosen.values()];
 }
 
-/** Works with what BuildKit made of a base, which is made now unless it is still there. */
+/** Runs `work` on the build output of a base, built now unless it is in the cache. */
 function withOutput<Result>(
   deps: Dependencies,
   { rebuild, base }: PlatformBuild,
@@ -159,7 +154,7 @@ function withOutput<Result>(
   return deps.scratch.use(key, fill, async (layout) => work(layout, await deps.layouts.readBuild(layout)), signal);
 }
 
-/** Builds upon a base, which variants and tags of one digest share. */
+/** Builds from a base layout, which variants and tags of one digest share. */
 async function build(
   deps: Dependencies,
   { rebuild: { transform, from }, base }: PlatformBuild,
@@ -194,7 +189,7 @@ async function build(
   await deps.scratch.use(`base ${base.digest}`, fetchBase, buildUpon, signal);
 }
 
-/** Refuses other digests than sha256: BuildKit stores by no other. */
+/** Refuses digests other than sha256: BuildKit stores no others. */
 function refuseOtherDigests(name: string, { digest, manifest }: LayoutManifest): void {
   const blobs = manifest.kind === 'image' ? [manifest.config, ...manifest.layers] : [];
   if ([digest, ...blobs.map((blob) => blob.digest)].every((one) => one.startsWith('sha256:'))) return;
@@ -207,14 +202,14 @@ function refuseOtherDigests(name: string, { digest, manifest }: LayoutManifest):
   );
 }
 
-/** ONBUILD: BuildKit would carry it out, `RUN` included, and take it out of the image. */
+/** Refuses ONBUILD: BuildKit would run its instructions and take them out of the image. */
 function wouldRun(name: string): HoubaError {
   return new HoubaError('Unsupported', `${name} has ONBUILD instructions, which a rebuild would carry out`, {
     hint: 'take it without a transform, or use the image that it is meant to give',
   });
 }
 
-/** The latest time in what is built, in seconds since 1970. Not a future one: then each build would have its own time. */
+/** The build time of a base, seconds since 1970. A future one counts as 0: each build would get its own time. */
 function epochOf(created: string | null): number {
   const at = Date.parse(created ?? '');
   return at > 0 && at < Date.now() ? Math.floor(at / 1000) : 0;
@@ -231,7 +226,7 @@ async function writePlatform(
   const alone = inspection.built.length === 1;
   const published = alone || expected === undefined ? inspection.stamped : expected.digest;
   const present = (await deps.reader.headManifest(destination, published, signal)) !== null;
-  // What BuildKit says of a build is never twice the same, so one statement is enough.
+  // BuildKit's provenance differs with each build, so that one statement is enough.
   const described =
     present && (await repositoryAt(deps, destination, signal).referrers(published)).some(isUnsignedStatement);
   if (described) return;
@@ -262,7 +257,7 @@ async function writeIndex(
   await deps.regctl.putManifest(placement.destination, { digest }, mediaType, bytes, signal);
 }
 
-/** @throws HoubaError `DigestMismatch` when it is not what the inspection said that it would be */
+/** @throws HoubaError `DigestMismatch` when the stamped digest is not that of the inspection */
 function stampedAs(
   deps: Dependencies,
   placement: Placement,
@@ -278,7 +273,7 @@ function builtPlatform({ platform }: Base, { digest, mediaType, bytes }: LayoutM
   return { platform, digest, mediaType, size: bytes.length };
 }
 
-/** Makes the index of what was built: BuildKit's would be another one each time. */
+/** Makes the index of the built images: BuildKit's own index would differ each time. */
 function platformIndex(built: readonly BuiltPlatform[]): Body {
   const manifests = built.map(({ mediaType, digest, size, platform }) => {
     const [os, architecture, variant] = platform.split('/');

@@ -7,10 +7,9 @@ import { DEEPEST_INDEX } from '../repository/read-manifest.js';
 import type { RepositoryAt } from '../repository/repository-at.js';
 
 /**
- * Refuses a manifest that a copy would bring, or a child of it, when it names a subject and bears our keys
- * (docs/rules/stamp.md#upstream-cannot-forge-a-stamp): at the destination it would be a referrer, also as an index's child.
- * @param manifest what the digest stands for
- * @throws HoubaError `PreconditionFailed`, and what `RepositoryAt` throws
+ * Refuses a manifest with a subject and houba's keys, or such a child: its copy would be a referrer
+ * (docs/rules/stamp.md#upstream-cannot-forge-a-stamp). @throws HoubaError `PreconditionFailed`, and what `RepositoryAt`
+ * throws
  */
 export async function refuseForged(
   at: RepositoryAt,

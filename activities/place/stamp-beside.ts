@@ -9,10 +9,7 @@ import { type RepositoryAt, repositoryAt } from '../repository/repository-at.js'
 import { step } from '../step.js';
 import { type StampRequest, stampBesideFor } from './make-stamp.js';
 
-/**
- * Attaches the stamp of a tag to the digest that it will resolve to, before the tag moves. One that says the same stays.
- * @returns the digest of the stamp
- */
+/** Attaches a tag's stamp to the digest it will show, before it moves. An equal stamp stays. @returns its digest */
 export function createPutStamp(deps: Dependencies) {
   return step(async (request: StampRequest, { signal }): Promise<Digest> => {
     const { annotations, there } = await lookFor(
@@ -26,7 +23,7 @@ export function createPutStamp(deps: Dependencies) {
   });
 }
 
-/** Undoes `putStamp`, unless the tag resolves to the digest all the same: then the stamp is needed. */
+/** Undoes `putStamp`, unless the tag shows the digest all the same and needs the stamp. */
 export function createRemoveStamp(deps: Dependencies) {
   return step(async (request: StampRequest, { signal }): Promise<Removal> => {
     const { destination, tag } = request.placement;
@@ -41,13 +38,13 @@ export function createRemoveStamp(deps: Dependencies) {
 export interface OldStampsRequest {
   readonly destination: DestinationRepository;
   readonly tag: string;
-  /** What the tag resolves to, and on a restamp what it resolved to before. */
+  /** The digest that the tag shows and, on a restamp, the one that it showed before. */
   readonly subjects: readonly Digest[];
   /** The stamp that stays; null: the stamp is on the manifest now. */
   readonly keep: Digest | null;
 }
 
-/** Deletes the stamps of a tag that a newer one replaces, once the tag shows the newer one. */
+/** Deletes the older stamps of a tag, once the tag shows the image of the newest. */
 export function createDropOldStamps(deps: Dependencies) {
   return step(async ({ destination, tag, subjects, keep }: OldStampsRequest, { signal }): Promise<Removal> => {
     const at = repositoryAt(deps, destination, signal);

@@ -32,27 +32,26 @@ interface VerifyUpstreamDependencies extends Pick<Dependencies, 'reader' | 'cosi
 }
 
 interface Looking {
-  /** The source; its signatures bear no keys of ours. */
+  /** The source, read without a prefix: upstream's signatures bear no keys of houba's. */
   readonly at: RepositoryAt;
   readonly cosign: Cosign;
   readonly digest: Digest;
   readonly trust: Trust;
 }
 
-/** What `cosign sign` writes into a bundle. */
+/** The predicate type of `cosign sign` in a Sigstore bundle. */
 const SIGNATURE_PREDICATE_TYPE = 'https://sigstore.dev/cosign/sign/v1';
 
-/** Some images are signed anew every night. The newest are asked first, where the order tells. */
+/** Some images are signed anew every night. The newest are checked first where the order tells. */
 const MOST_SIGNATURES = 100;
 const LARGEST_BUNDLE = 1024 * 1024;
 const LARGEST_PAYLOAD = 64 * 1024;
 
 /**
- * Demands a valid cosign signature of a source digest: in a Sigstore bundle that refers to it, or in the older image under the tag
- * `sha256-<hex>.sig`. cosign judges, but never meets a registry: everything is read, and hashed, by the reader.
- * @returns what `{prefix}.upstream.verified` says: the hash of the public key, or identity and issuer
- * @throws HoubaError `SignatureInvalid` when there is none, with what is wrong with those there are; anything else when that cannot
- * be found out (docs/rules/evidence.md#upstreams-signature-is-demanded-before-anything-is-read)
+ * Demands a cosign signature (docs/rules/evidence.md#upstreams-signature-is-demanded-before-anything-is-read), in a
+ * bundle or the older image `sha256-<hex>.sig`. cosign meets no registry. @returns the value of
+ * `{prefix}.upstream.verified`
+ * @throws HoubaError `SignatureInvalid` when there is none that is valid; anything else when that cannot be found out
  */
 export function createVerifyUpstream(deps: VerifyUpstreamDependencies) {
   return step(async ({ source, digest, signer }: UpstreamRequest, { signal }): Promise<string> => {
@@ -93,14 +92,14 @@ async function trustIn(
   const { key } = signer;
   const problem = upstreamKeyProblem(key);
   if (problem !== null) throw new HoubaError('PolicyInvalid', `verifyUpstream.key ${problem}`);
-  // Asked here as well: this worker may have other settings than the one that planned.
+  // Checked again: this worker may have other settings than the planner's.
   refuseKeyService(key, settings.verifyKms, '');
   const publicKey = await (key.startsWith('/') ? cosign.publicKeyFile(key) : cosign.publicKey(key, signal));
   const fingerprint = publicKeyFingerprint(publicKey);
   return { trust: { publicKey }, name: `the key ${fingerprint}`, text: fingerprint };
 }
 
-/** Judges each signature, and yields what is wrong with it; null: it is valid. */
+/** Verifies each signature, and yields what is wrong with it; null: it is valid. */
 async function* judgements(looking: Looking): AsyncGenerator<string | null> {
   yield* judgeBundles(looking);
   yield* judgeLayers(looking);
@@ -140,7 +139,7 @@ async function* judgeLayers(looking: Looking): AsyncGenerator<string | null> {
   }
 }
 
-/** Reads the layers of the image `sha256-<hex>.sig`; none where there is no such image. */
+/** Lists the layers of the image `sha256-<hex>.sig`; none where there is no such image. */
 async function signatureLayers({ at, digest }: Looking): Promise<readonly Descriptor[]> {
   const tag = `${digest.replace(':', '-')}.sig`;
   const manifest = isTag(tag) ? (await at.findManifest(tag))?.manifest : undefined;
@@ -149,7 +148,7 @@ async function signatureLayers({ at, digest }: Looking): Promise<readonly Descri
 
 type Payload = { readonly bytes: Uint8Array } | { readonly fault: string };
 
-/** Reads what a signature covers: only these bytes say which digest is meant. */
+/** Reads the payload that a signature covers: only these bytes say which digest is signed. */
 async function readPayload({ at, digest }: Looking, payload: Digest): Promise<Payload> {
   try {
     const bytes = await at.blob(payload, LARGEST_PAYLOAD);

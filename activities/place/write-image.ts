@@ -16,7 +16,7 @@ import { carryProvenance } from './buildkit-provenance.js';
 import { readRevision, stampFor } from './make-stamp.js';
 import { refuseForged } from './refuse-forged.js';
 
-/** What a placement will write, and what of it is there already; decided before anything is written. */
+/** What a placement will write and what is there already, decided before anything is written. */
 export interface Inspection {
   readonly stamped: Digest;
   readonly revision: string | null;
@@ -25,9 +25,9 @@ export interface Inspection {
 }
 
 /**
- * Reads the manifest to place, from the destination if its original is there, and works out the bytes to publish.
- * Throws `NotFound` when the digest can no longer be fetched, `PolicyInvalid` when it lacks a platform, `Unsupported`,
- * `DigestMismatch`, `PreconditionFailed`.
+ * Reads the manifest to place, from the destination where its original is there, and makes the bytes to publish.
+ * @throws HoubaError `NotFound`, `PolicyInvalid` for a missing platform, `Unsupported`, `DigestMismatch`,
+ * `PreconditionFailed`
  */
 export function createInspectPlacement(deps: Dependencies) {
   return step(async (placement: Placement, { signal }): Promise<Inspection> => {
@@ -42,11 +42,8 @@ export function createInspectPlacement(deps: Dependencies) {
 }
 
 /**
- * Brings what is placed to the destination and puts the stamped manifest beside it, all by digest: no tag exists or moves. What is
- * there already is left alone. A whole image leaves its original there; of a subset come its children alone, and a restamp of a
- * subset or a rebuild brings nothing.
- * Throws `PreconditionFailed` when the source tag has moved since it was planned
- * (docs/rules/plan.md#the-source-is-read-again-before-writing).
+ * Copies an image and writes its stamped manifest by digest; of a subset only its children are copied. @throws
+ * HoubaError `PreconditionFailed` when the source moved (docs/rules/plan.md#the-source-is-read-again-before-writing)
  */
 export function createWriteImage(deps: Dependencies) {
   return step(async ({ placement, inspection, again }: WriteRequest, { signal }) => {
@@ -56,7 +53,7 @@ export function createWriteImage(deps: Dependencies) {
       for (const digest of digests)
         await deps.regctl.copyImage({ repository: source, digest }, destination, {}, signal);
     };
-    // A whole image is read where it was brought to: upstreams count what is read there.
+    // A whole image is read from its copy: upstreams count reads.
     if (isWhole(placement) && !inspection.originalPresent) await bring([baseDigest]);
     const body = await readBody(deps, placement, signal);
     await bring(body.toCopy);
@@ -76,18 +73,18 @@ export function createWriteImage(deps: Dependencies) {
 export interface WriteRequest {
   readonly placement: Placement;
   readonly inspection: Inspection;
-  /** Whether its tag has moved already, and a deletion may have taken some of it away. */
+  /** Whether its tag was published before, and a deletion may have taken some of it away. */
   readonly again?: boolean;
 }
 
-/** The manifest or index that a placement is about, before it is stamped. */
+/** The manifest or index to place, before it is stamped. */
 interface Body {
   readonly bytes: Uint8Array;
   readonly mediaType: string;
   /** Upstream's own; never invented (docs/rules/stamp.md#standard-keys-keep-their-meaning). */
   readonly revision: () => Promise<string | null>;
   readonly originalPresent: boolean;
-  /** Throws when what will be copied would pass for ours. */
+  /** @throws HoubaError `PreconditionFailed` when something to copy would pass for houba's */
   readonly refuseForged: () => Promise<void>;
   readonly toCopy: readonly Digest[];
 }
@@ -117,7 +114,7 @@ async function readBody(deps: Dependencies, placement: Placement, signal: AbortS
   return { bytes: raw.bytes, mediaType, revision, originalPresent, refuseForged: forged, toCopy };
 }
 
-/** Lists what the destination lacks of an original that is there, after a deletion came between. null: it is not there. */
+/** Lists what an original at the destination lacks after a concurrent deletion; null: the original is not there. */
 async function lackingOf(
   deps: Dependencies,
   { destination, baseDigest, kind }: Placement,
@@ -133,17 +130,17 @@ async function lackingOf(
   return children.filter((_, at) => heads[at] === null);
 }
 
-/** Whether all that the source has is taken as it is; then the original comes along. */
+/** Whether the image is copied unchanged, so that the original comes along. */
 function isWhole({ platforms, transform }: Placement): boolean {
   return (platforms ?? null) === null && (transform ?? null) === null;
 }
 
-/** A restamp of what is not the original: neither built nor put together again. */
+/** A restamp of a subset or a rebuild: neither composed nor built again. */
 function isRestampedInPlace(placement: Placement): boolean {
   return placement.kind === 'restamped' && !isWhole(placement);
 }
 
-/** Reads what the tag shows now, its old stamp taken off where the new one goes beside it. */
+/** Reads what the tag shows now, without its old stamp where the new one goes beside it. */
 async function readCurrent(
   deps: Dependencies,
   { destination, tag, current, stampTo }: Placement,
@@ -164,10 +161,7 @@ async function readCurrent(
 
 async function nothingForged(): Promise<void> {}
 
-/**
- * Refuses a source tag that has moved since it was planned; a digest that a wait settled on is taken whatever the tag shows.
- * @throws HoubaError `PreconditionFailed`
- */
+/** Refuses a source tag that has moved, unless a wait settled on the digest. @throws HoubaError `PreconditionFailed` */
 export async function refuseMoved(deps: Dependencies, placement: Placement, signal: AbortSignal): Promise<void> {
   if (placement.settled !== undefined) return;
   const now = await deps.reader.headManifest(placement.source, placement.sourceTag, signal);
@@ -182,9 +176,8 @@ export async function refuseMoved(deps: Dependencies, placement: Placement, sign
 }
 
 /**
- * Undoes a placement that failed for good: the manifest that it found absent and wrote, and the referrers on it. Not the original
- * and no child, which others may share, and nothing that a tag resolves to or another tag's stamp is about: an equal placement may
- * have published, or be about to publish, the same digest.
+ * Undoes a failed placement (docs/rules/durability.md#compensation-comes-last-in-first-out). A manifest that a tag
+ * shows, or another tag's stamp is about, stays: an equal placement may need it.
  */
 export function createRemoveWritten(deps: Dependencies) {
   return step(

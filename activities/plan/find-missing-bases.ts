@@ -10,10 +10,7 @@ interface Planned {
   readonly plan: PolicyPlan;
 }
 
-/**
- * Finds the recorded base digests that an update needs and that nobody serves any more, by `missingBaseKey`. Only those that the
- * source's tag does not show are asked for. A registry that does not answer settles nothing; the placement will say so.
- */
+/** Finds the recorded base digests that an update needs and nobody serves. No answer does not make one missing. */
 export async function findMissingBases(
   deps: Dependencies,
   { source, targets, plan }: Planned,

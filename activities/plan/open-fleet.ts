@@ -10,11 +10,11 @@ import { nearest } from '../../domain/text/nearest.js';
 import type { Dependencies } from '../dependencies.js';
 import { step } from '../step.js';
 
-/** A fleet that has been checked: which policies are this shard's, and the policies where the worker read them. */
+/** A checked fleet: the policies of this shard, and all policies where the worker read them. */
 export interface OpenedFleet {
   readonly own: readonly string[];
   readonly policies: readonly PolicySource[] | null;
-  /** The worker's folder, where the policies are all that is in it; left out: they came with the input. */
+  /** The worker's folder, where all its policies were read from it; left out: they came with the input. */
   readonly folder?: string;
   /** `HOUBA_DRY_RUN_TAGS` or `HOUBA_DRY_RUN_DELETIONS` on the worker. */
   readonly dryRun: boolean;
@@ -22,9 +22,8 @@ export interface OpenedFleet {
 }
 
 /**
- * Loads the policy set where the worker holds it, and checks what only the whole set and the roster can tell: unique names, known
- * registries, one owner a repository (docs/rules/policy.md#a-repository-belongs-to-one-policy). No registry has been read by then.
- * Throws `ConfigInvalid`, `PolicyInvalid`.
+ * Loads the policies and checks them as a set (docs/rules/policy.md#a-repository-belongs-to-one-policy); no registry is
+ * read. @throws HoubaError `ConfigInvalid`, `PolicyInvalid`
  */
 export function createOpenFleet(deps: Dependencies) {
   return step(async (input: FleetInput): Promise<OpenedFleet> => {
@@ -56,7 +55,7 @@ function policyDir({ settings }: Dependencies): string {
   throw new HoubaError('ConfigInvalid', 'a run without policies reads POLICY_DIR on the worker, which is not set');
 }
 
-/** A policy may have come from any client, so it is checked again here. */
+/** Checks a policy again: it may have come from any client. */
 function recheckPolicy({ file, policy }: PolicySource): PolicySource {
   const read = checkPolicy(policy);
   if (read.policy !== null && read.issues.length === 0) return { file, policy: read.policy };

@@ -22,17 +22,14 @@ import { type StepContext, step } from '../step.js';
 import { findMissingBases } from './find-missing-bases.js';
 import { surveyRemovals } from './survey-removals.js';
 
-/**
- * Surveys at a time in one worker. More of them do not go faster: the requests in flight are bounded per host, and registries serve
- * a repository's requests one after another (docs/performance.md).
- */
+/** Surveys at a time in one worker. More go no faster: registries serve a repository's requests in turn. */
 const SURVEYS = 3;
 
 /**
- * Surveys source and destinations and plans, in one step whose result is small however large the repository: counts, and at most a
- * page of what must be done.
- * Throws `PolicyInvalid`, `Unsupported`, `ConfigInvalid`, `NotFound`, `PreconditionFailed`, and what reading a registry throws for
- * the source. A destination that cannot be read is reported in the page; the others go on.
+ * Surveys source and destinations and plans a policy; the result is small however large the repository: counts, and at
+ * most a page of work. A destination that cannot be read is reported in the page; the others go on.
+ * @throws HoubaError `PolicyInvalid`, `Unsupported`, `ConfigInvalid`, `NotFound`, `PreconditionFailed`, and what
+ * reading the source throws
  */
 export function createPlanPolicy(deps: Dependencies) {
   const surveys = pLimit(SURVEYS);
@@ -97,7 +94,7 @@ export function createPlanPolicy(deps: Dependencies) {
   });
 }
 
-/** Plans the transform of every variant that is rebuilt; names and parameters are checked here, before anything is read. */
+/** Plans the transforms of the rebuilt variants; names and parameters are checked before any registry is read. */
 function planTransforms(
   policy: ResolvedPolicy,
   resources: TransformResources,
@@ -117,16 +114,16 @@ interface SurveyRequest {
 }
 
 interface WholeSurvey {
-  /** All of them, so that every page means the same by an index; those that could not be read want nothing. */
+  /** All targets, so that an index means the same on every page; those that could not be read have no variants. */
   readonly targets: readonly Target[];
   readonly source: Awaited<ReturnType<typeof surveySource>>;
-  /** When all of the source had been looked at. Never before the run began, whatever this machine's clock says. */
+  /** When the survey of the source ended, and never before the run began, whatever this machine's clock says. */
   readonly seenAt: string;
   readonly seen: ReadonlyMap<string, SeenRepository>;
   readonly error: ReportedError | null;
 }
 
-/** Surveys source and destinations at once. One that fails loses its targets alone (docs/rules/plan.md#what-fails-stays-apart). */
+/** Surveys source and destinations; a failed one loses only its targets (docs/rules/plan.md#what-fails-stays-apart). */
 async function surveyAll(
   deps: Dependencies,
   { policy, source, targets, request }: SurveyRequest,

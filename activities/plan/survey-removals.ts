@@ -12,7 +12,7 @@ import type { DestinationRepository } from '../../domain/roster.js';
 import type { Dependencies } from '../dependencies.js';
 import { repositoryAt } from '../repository/repository-at.js';
 
-export interface RemovalSurvey {
+interface RemovalSurvey {
   readonly policy: ResolvedPolicy;
   readonly targets: readonly Target[];
   readonly seen: ReadonlyMap<string, SeenRepository>;
@@ -26,10 +26,7 @@ interface Looking {
   readonly signal: AbortSignal;
 }
 
-/**
- * Plans deletions and marks. The marks of what would go are read again, for other workers write marks too: a tag that has its mark
- * is not told again, nor one deleted that somebody restored. What the source merely fails to list does not go.
- */
+/** Plans deletions and marks after reading the marks again, which other workers write as well. */
 export async function surveyRemovals(
   deps: Dependencies,
   survey: RemovalSurvey,

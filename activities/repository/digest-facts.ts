@@ -5,10 +5,7 @@ import type { Repository } from '../../domain/reference.js';
 import { stampBeside, stampsBeside } from '../../domain/stamp/stamp-of.js';
 import type { Dependencies } from '../dependencies.js';
 
-/**
- * Notes evidence that has just been made. A digest that no survey has looked at is left to the next.
- * @param made the formats that are complete now, or signed now
- */
+/** Remembers evidence just made. @param made the formats that are complete or signed now */
 export function rememberEvidence(
   deps: Dependencies,
   repository: Repository,
@@ -19,7 +16,7 @@ export function rememberEvidence(
   if (known !== undefined) deps.memory.rememberFacts(repository, digest, { ...known, ...made });
 }
 
-/** Lists the stamps beside an image that count, one a tag (docs/rules/stamp.md#the-stamp-of-a-tag); not yet known to be signed. */
+/** Lists the stamps beside an image that count, one a tag (docs/rules/stamp.md#the-stamp-of-a-tag), unsigned. */
 export function youngestStamps(referrers: readonly ReferrerDescriptor[], prefix: string): StampBeside[] {
   const tags = new Set(stampsBeside(referrers, prefix).map(({ tag }) => tag));
   const youngest = [...tags].flatMap((tag) => stampBeside(referrers, tag, prefix) ?? []);

@@ -4,7 +4,7 @@ import type { Repository } from '../../domain/reference.js';
 import type { Dependencies } from '../dependencies.js';
 import type { RepositoryAt } from './repository-at.js';
 
-/** Attaches a deletion mark to a digest. The caller has looked whether there is one. */
+/** Attaches a deletion mark to a digest. The caller has checked that there is none. */
 export async function putMark(
   { regctl }: Dependencies,
   { repository, prefix, signal }: RepositoryAt,
@@ -16,7 +16,7 @@ export async function putMark(
   return { referrer, subject, mark };
 }
 
-/** Notes what marks hang on a digest, after changing them. A digest that no survey has looked at is left to the next. */
+/** Remembers the marks on a digest that a survey has looked at, after they changed. */
 export function rememberMarks(
   { memory }: Dependencies,
   repository: Repository,

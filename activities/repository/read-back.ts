@@ -1,10 +1,7 @@
 import { sleep } from '@temporalio/activity';
 import { READ_BACK } from '../../domain/durable/retry.js';
 
-/**
- * Reads what was just written until it shows the write, with growing pauses. A cancelled activity ends it.
- * @returns the last answer, which may still contradict the write
- */
+/** Repeats a read until it shows a write, with growing pauses. @returns the last answer, which may contradict it */
 export async function readBack<Answer>(
   read: () => Promise<Answer>,
   showsWrite: (answer: Answer) => boolean,

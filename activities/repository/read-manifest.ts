@@ -8,17 +8,13 @@ import { formatPinned } from '../../domain/reference.js';
 import { asObject } from '../../domain/text/json.js';
 import type { RepositoryAt } from './repository-at.js';
 
-/** An image's configuration may be this large, in bytes. */
+/** Largest configuration of an image, in bytes. */
 const LARGEST_CONFIG = 8 * 1024 * 1024;
 
-/** An index of indexes is followed this deep (docs/rules/registry-access.md#everything-read-is-bounded). */
+/** How deep an index of indexes is followed (docs/rules/registry-access.md#everything-read-is-bounded). */
 export const DEEPEST_INDEX = 3;
 
-/**
- * Reads the one file of an artifact, its first layer; null when it has none.
- * @param largest bytes
- * @throws HoubaError as `RepositoryAt` does
- */
+/** Reads the first layer of an artifact, at most `largest` bytes; null: none. @throws HoubaError as `RepositoryAt` */
 export async function readArtifactFile(
   at: RepositoryAt,
   artifact: Digest,
@@ -56,10 +52,7 @@ interface ImageConfig {
   readonly labels: Readonly<Record<string, unknown>>;
 }
 
-/**
- * Reads what houba needs of an image's configuration; anything that is not one reads as `unknown/unknown` without labels.
- * @throws HoubaError what `parseConfig` throws
- */
+/** Reads an image's configuration; another blob reads as `unknown/unknown`. @throws HoubaError as `parseConfig` */
 export async function readConfig(at: RepositoryAt, config: Descriptor): Promise<ImageConfig> {
   const bytes = await at.blob(config.digest, LARGEST_CONFIG);
   const parsed = parseConfig(bytes) ?? {};
@@ -75,7 +68,7 @@ export async function readConfig(at: RepositoryAt, config: Descriptor): Promise<
   };
 }
 
-/** BuildKit puts its attestations into the index as manifests of no platform. */
+/** Whether a child of an index is a BuildKit attestation, which has no platform. */
 function isAttestation(child: Descriptor): boolean {
   return (
     child.platform?.os === 'unknown' || child.annotations?.['vnd.docker.reference.type'] === 'attestation-manifest'

@@ -3,10 +3,7 @@ import type { Digest } from '../../domain/digest.js';
 import type { PlatformManifest } from '../../domain/evidence/sbom.js';
 import type { RepositoryAt } from './repository-at.js';
 
-/**
- * Lists the referrers of a subject and of each of its platforms' manifests.
- * @param known those of the subject, where they have been listed already
- */
+/** Lists the referrers of a subject and of its platforms. @param known those of the subject, listed already */
 export async function referrersOf(
   at: RepositoryAt,
   subject: Digest,

@@ -7,35 +7,31 @@ import { formatPinned, type Repository } from '../../domain/reference.js';
 import { type RecordedStamp, readStamp } from '../../domain/stamp/annotations.js';
 import { stampBeside } from '../../domain/stamp/stamp-of.js';
 
-/** A repository as one step reads it: every request ends when the step is cancelled. */
+/** A repository as one activity reads it: every request ends when the activity is cancelled. */
 export interface RepositoryAt<Where extends Repository = Repository> {
   readonly repository: Where;
   readonly prefix: string;
   readonly signal: AbortSignal;
-  /** What a tag or a digest resolves to, in one HEAD; null: it is not there. */
+  /** The digest of a tag or digest, by one HEAD; null: it is not there. */
   head(reference: string): Promise<Digest | null>;
-  /** @throws HoubaError `NotFound` when it is not there, and what `parseManifest` throws */
+  /** @throws HoubaError `NotFound`, and what `parseManifest` throws */
   manifest(digest: Digest): Promise<ReadManifest>;
-  /** Of a tag or a digest, as `manifest`; null: it is not there. */
+  /** As `manifest`, of a tag or a digest; null: it is not there. */
   findManifest(reference: string): Promise<ReadManifest | null>;
-  /** @throws HoubaError `NotFound`; `Unsupported` when it is larger than so many bytes */
+  /** @param largest bytes. @throws HoubaError `NotFound`; `Unsupported` when it is larger */
   blob(digest: Digest, largest: number): Promise<Uint8Array>;
   referrers(subject: Digest): Promise<ReferrerDescriptor[]>;
-  /** The deletion marks on a digest. */
   marks(subject: Digest): Promise<PlacedMark[]>;
-  /**
-   * The stamp of a tag that shows this; referrers are asked for only where they decide (docs/rules/stamp.md#the-stamp-of-a-tag).
-   */
+  /** The stamp of a tag that shows this (docs/rules/stamp.md#the-stamp-of-a-tag). */
   stampOf(shown: ReadManifest, tag: string | null): Promise<RecordedStamp | null>;
 }
 
-export interface ReadManifest {
+interface ReadManifest {
   readonly raw: Manifest;
   readonly manifest: ParsedManifest;
 }
 
-/** What reading a repository takes of the dependencies. */
-export interface ReadingDependencies {
+interface ReadingDependencies {
   readonly reader: RegistryReader;
   readonly settings: { readonly prefix: string };
 }

@@ -21,10 +21,7 @@ interface Looking {
   readonly onTag: () => void;
 }
 
-/**
- * Lists the source's tags.
- * @throws HoubaError `NotFound` or `PreconditionFailed` where there are none (docs/rules/plan.md#an-empty-source-is-no-wish)
- */
+/** Lists the source's tags. @throws HoubaError where there are none (docs/rules/plan.md#an-empty-source-is-no-wish) */
 export async function listSourceTags(
   reader: RegistryReader,
   source: Repository,
@@ -44,7 +41,7 @@ export async function listSourceTags(
   return tags;
 }
 
-/** Resolves each tag of the source: one HEAD a tag. */
+/** Resolves each tag of the source by one HEAD. */
 export async function surveySource(
   reader: RegistryReader,
   source: Repository,
@@ -58,16 +55,15 @@ export async function surveySource(
   return digests;
 }
 
-/** What a digest with a stamp has to bear to be complete. */
+/** The evidence that a stamped digest needs to be complete. */
 interface WantedEvidence {
   readonly sboms: readonly SbomFormat[];
   readonly signed: boolean;
 }
 
 /**
- * Looks at what a destination holds: its tag list, one HEAD a tag, and a closer look at every digest that is not remembered as
- * complete.
- * @param how `needsSbom`: whether these are images; `recheck`: look closer at every digest
+ * Surveys a destination: one HEAD a tag, and the evidence of each digest that is not remembered as complete. @param how
+ * `needsSbom`: these are images; `recheck`: read the evidence of every digest
  */
 export async function surveyDestination(
   deps: Dependencies,
@@ -105,7 +101,7 @@ export async function surveyDestination(
   return { repository, tags, marks };
 }
 
-/** How long remembered marks are believed: other workers make marks too, and an unseen one lets a wanted tag go in the end. */
+/** How long remembered marks are believed: another worker's mark that is not seen lets a wanted tag go in the end. */
 const MARKS_KEEP_MS = 6 * 3_600_000;
 
 async function currentMarks(
@@ -121,7 +117,7 @@ async function currentMarks(
   return read;
 }
 
-/** Tells what a tag shows by what is known of its digest (docs/rules/stamp.md#the-stamp-of-a-tag). */
+/** Describes a tag by the known facts of its digest (docs/rules/stamp.md#the-stamp-of-a-tag). */
 function seenAs(facts: DigestFacts, digest: Digest, tag: string, wanted: WantedEvidence): SeenTag {
   const { sbomFormats, signedFormats } = facts;
   const beside = facts.stampsBeside.find((one) => one.tag === tag);
@@ -131,7 +127,7 @@ function seenAs(facts: DigestFacts, digest: Digest, tag: string, wanted: WantedE
   return { digest, stamp, sbomComplete: covers(sbomFormats, wanted.sboms), attested: !wanted.signed || signed };
 }
 
-/** Reads what a digest bears. One listing of the referrers of each manifest serves stamps, inventories, signatures and marks. */
+/** Reads stamps, SBOMs, signatures and marks of a digest, with one listing of referrers for each manifest. */
 async function lookCloser(
   { memory }: Dependencies,
   at: RepositoryAt,
@@ -141,7 +137,7 @@ async function lookCloser(
   const { prefix } = at;
   const { manifest } = await at.manifest(digest);
   const stamp = readStamp(manifest.annotations, prefix);
-  // Without a prefix there are no stamps beside an image: then nothing of it is ours.
+  // With an empty prefix there are no stamps beside an image.
   const listed = stamp !== null || prefix !== '' ? await at.referrers(digest) : [];
   const stamps = stamp === null ? youngestStamps(listed, prefix) : [];
   const marks = readMarks(digest, listed, prefix);
@@ -165,7 +161,7 @@ async function lookCloser(
   return facts;
 }
 
-/** Names for which tag the statements about an image with its stamp beside it are: several may show it. */
+/** The identity of the signed statements about an image with its stamp beside it: several tags may show it. */
 function identityOf({ tag, stamp }: StampBeside): StatementIdentity {
   const { policy, import: name, variant } = stamp;
   return { tag, policy: policy ?? '', import: name ?? '', variant: variant ?? '' };

@@ -21,42 +21,40 @@ export interface DoomedMark extends MarkedTag {
 
 export interface RetireRequest {
   readonly marked: DoomedMark;
-  /** What goes with the tag, found before anything was deleted. */
+  /** The manifests that may go with the tag, listed before anything was deleted. */
   readonly list: DeletionList;
-  /** When the oracle was asked; left out: nobody knows. */
+  /** When the oracle was asked, ms since 1970; left out: not known. */
   readonly askedAtMs?: number;
   readonly facts: Readonly<Record<string, unknown>>;
 }
 
-/** Why the tag stays after all, or what went with it. */
-export type RetireResult = { readonly judgement: Judgement } | { readonly retired: Retired };
+type RetireResult = { readonly judgement: Judgement } | { readonly retired: Retired };
 
-/** Reads what may go with the tag. Nothing is deleted yet. */
+/** Lists the manifests that may go with a marked tag, before anything is deleted. */
 export function createListRetirement(deps: Dependencies) {
   const deleter = createTagDeleter(deps);
   return step((marked: DoomedMark, context) => deleter.inspect(requestFor(marked, {}), context));
 }
 
 /**
- * Deletes the tag after a last look at everything but its use, of which it wants a fresh answer, and then what of the list nothing
- * needs any more, whatever happens meanwhile. May run twice: a tag that is gone counts as deleted.
- * Throws `Unsupported` when the registry does not delete tags, and what a registry throws.
+ * Deletes a marked tag after a last look, given a fresh answer about its use, with what nothing needs any more. May run
+ * twice. @throws HoubaError `Unsupported` when the registry does not delete tags, and what a registry throws
  */
 export function createDeleteMarked(deps: Dependencies) {
   const deleter = createTagDeleter(deps);
   return step(async ({ marked, list, askedAtMs, facts }: RetireRequest, context): Promise<RetireResult> => {
     const { judgement, subject } = await lookAtMark(deps, marked, context.signal);
     const at = repositoryAt(deps, marked.destination, context.signal);
-    // Once a deletion has begun there is only forward.
+    // Once a deletion has begun there is only forward (docs/rules/purge.md#a-deletion-that-has-begun-is-ended).
     const gone = judgement.act === 'end' && (judgement.gone || (await isBeingDeleted(at, marked.tag)));
     if (judgement.act !== 'delete' && !gone) return { judgement };
     if (!gone && !isFresh(askedAtMs, Date.now())) return { judgement: later(marked.digest, STALE, 0) };
-    // Whoever found the tag may have read another mark, or none.
+    // The sweep that found the tag may have read another mark, or none.
     const policy = subject?.stamp.policy ?? marked.policy;
     const busy = await deps.whoIsAtWork(policy, marked.destination);
     if (busy !== null && !gone)
       return { judgement: later(marked.digest, `${busy} is at work in the repository`, TRY_AGAIN.busyMs) };
-    // The tag is gone, so that the rest must not be forgotten: the step is retried.
+    // The tag is gone: a retry, and no verdict, so that the rest is not forgotten.
     if (busy !== null) throw new HoubaError('Interrupted', `${busy} is at work in the repository`);
     const { outcomes, leftBehind } = await deleter.delete(
       { ...requestFor({ ...marked, policy }, facts), list },
@@ -94,9 +92,7 @@ export interface RestoreRequest {
 }
 
 /**
- * Restores a marked tag: attaches a mark that protects it, then deletes the pending one. A restored tag stays as it is.
- * Throws `PreconditionFailed` when there is nothing to restore.
- * @returns the digest whose mark it was
+ * Replaces a pending mark by one that protects. @returns the digest. @throws HoubaError `PreconditionFailed`: no mark
  */
 export function createRestoreTag(deps: Dependencies) {
   return step(async ({ marked, word }: RestoreRequest, { signal }): Promise<Digest> => {

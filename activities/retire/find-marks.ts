@@ -16,15 +16,12 @@ import { type FindRequest, walkRepositories } from '../sweep/walk-registries.js'
 
 export interface MarksPage {
   readonly found: readonly MarkedTag[];
-  /** What needs no further look: marks that never purge, and what could not be read. */
+  /** Outcomes that are final: marks that never purge, and what could not be read. */
   readonly settled: readonly PurgeOutcome[];
   readonly next: SweepCursor | null;
 }
 
-/**
- * Walks the registries for tags with a deletion mark, a page at a time: their catalogues, one HEAD a tag, and the referrers of
- * every digest. What cannot be read is an outcome and stops nothing else.
- */
+/** Finds tags with a deletion mark, a page at a time. What cannot be read is an outcome and stops nothing else. */
 export function createFindMarks(deps: Dependencies) {
   return step(async (request: FindRequest, context): Promise<MarksPage> => {
     const found: MarkedTag[] = [];
@@ -54,7 +51,7 @@ export function createFindMarks(deps: Dependencies) {
 }
 
 /** Lists the marked tags of one repository in the order of their names, and marks that never purge. */
-export async function* marksIn(
+async function* marksIn(
   deps: Dependencies,
   destination: DestinationRepository,
   after: string | null,

@@ -11,8 +11,8 @@ import { step } from '../step.js';
 import { lookAtMark } from './look-at-mark.js';
 
 /**
- * Judges a marked tag: looks at everything that decides and, where that would let it go, asks who uses it.
- * Throws `ConfigInvalid` without an idle window or an oracle, and what reading a registry throws.
+ * Judges a marked tag and, where all else lets it go, asks the oracle (docs/rules/purge.md#use-is-asked-at-the-end).
+ * @throws HoubaError `ConfigInvalid` without an idle window or an oracle, and what reading a registry throws
  */
 export function createJudgeTag(deps: Dependencies) {
   const graphs = createGraphReader(deps);

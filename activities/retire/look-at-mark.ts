@@ -11,17 +11,13 @@ import type { Dependencies } from '../dependencies.js';
 import { repositoryAt } from '../repository/repository-at.js';
 import { isWanted } from './still-wanted.js';
 
-export interface LookedAt {
+interface LookedAt {
   readonly judgement: Judgement;
-  /** What a deletion is about; null where there is nothing to delete. */
+  /** The image to delete; null: there is none. */
   readonly subject: { readonly digest: Digest; readonly stamp: RecordedStamp; readonly marks: PlacedMark[] } | null;
 }
 
-/**
- * Reads everything that a deletion relies on, but for who uses the image: the tag, its stamp and its marks, and whether a policy
- * wants it now. What cannot be told keeps the tag (docs/rules/purge.md#the-last-look).
- * @param digest what was marked; null: what the tag shows
- */
+/** Reads again what a deletion relies on (docs/rules/purge.md#the-last-look). @param digest null: what the tag shows */
 export async function lookAtMark(
   deps: Dependencies,
   { destination, tag, digest }: { destination: DestinationRepository; tag: string; digest: Digest | null },

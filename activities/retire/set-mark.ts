@@ -16,19 +16,17 @@ export interface MarkRequest {
   /** null: the marks that name no tag. */
   readonly tag: string | null;
   readonly digest: Digest;
-  /** The mark that the tag deserves; null: none is made. */
+  /** The mark to make; null: none. */
   readonly put: Mark | null;
-  /** The marks to clear where none is made; left out: all of the tag's. A restored tag keeps the one that protects it. */
+  /** The marks to clear where `put` is null, never one that protects a restored tag; left out: all of the tag's. */
   readonly remove?: readonly Digest[];
   readonly journal: Partial<OperationLine>;
 }
 
 /**
- * Gives a tag exactly the mark it deserves, as the marks are now
- * (docs/rules/retention.md#a-marked-tag-is-never-unmarked-for-a-moment, docs/rules/retention.md#a-right-mark-keeps-its-time,
- * docs/rules/retention.md#a-restored-tag-stays).
- * @returns whether a mark was made
- * Throws `PreconditionFailed` when a tag to be marked shows something else than when this was planned.
+ * Sets or clears a tag's mark (docs/rules/retention.md#a-marked-tag-is-never-unmarked-for-a-moment,
+ * docs/rules/retention.md#a-right-mark-keeps-its-time, docs/rules/retention.md#a-restored-tag-stays). @returns whether
+ * a mark was made. @throws HoubaError `PreconditionFailed` when the tag has moved
  */
 export function createSetMark(deps: Dependencies) {
   return step(async (request: MarkRequest, { signal }): Promise<boolean> => {
@@ -43,7 +41,7 @@ export function createSetMark(deps: Dependencies) {
     const { leftBehind } = await removeManifests(deps, destination, over, signal);
     const gone = new Set(change.remove.filter((referrer) => !leftBehind.includes(referrer)));
     rememberMarks(deps, destination, digest, [...all.filter(({ referrer }) => !gone.has(referrer)), ...added]);
-    // An attempt whose answer was lost may have made it already; then it is only told.
+    // An attempt whose answer was lost may have made the mark already.
     const made = added.length > 0 || (put !== null && own.some(({ mark }) => isSame(mark, put)));
     if (made) deps.journal.event('operation', { ...request.journal, out_digest: digest, applied: true });
     else if (gone.size > 0) deps.journal.event('mark.cleared', { dest: formatRepository(destination), tag, digest });

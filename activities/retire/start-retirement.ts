@@ -12,7 +12,7 @@ import { temporalClient, WithStartWorkflowOperation, WorkflowNotFoundError } fro
 export interface StartRetirementRequest {
   readonly marked: MarkedTag;
   readonly requireApproval: boolean;
-  /** Whether a retirement may begin that is not under way yet. */
+  /** Whether a new retirement may begin; else only a running one is told. */
   readonly mayBegin: boolean;
 }
 
@@ -21,11 +21,7 @@ export interface StartRetirementResult {
   readonly begun: boolean;
 }
 
-/**
- * Tells the retirement of a marked tag that a sweep has met it, and begins one where there is none; answers with what it has come
- * to: a wait, or its end.
- * Throws what the retirement's own steps throw only as part of the outcome.
- */
+/** Tells the retirement of a marked tag, or starts one. A failed retirement is an outcome, as is its next wait. */
 export function createStartRetirement(_deps: Dependencies) {
   return step(
     async (
@@ -67,7 +63,7 @@ export function createStartRetirement(_deps: Dependencies) {
   );
 }
 
-/** Fetches what came of a retirement that ended before this attempt could ask again: the answer was lost with a worker. */
+/** Fetches the outcome of a retirement that ended before this attempt: the earlier answer was lost with its worker. */
 async function endedMeanwhile(
   client: ReturnType<typeof temporalClient>,
   workflowId: string,

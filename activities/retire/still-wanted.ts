@@ -22,9 +22,7 @@ interface MarkedImage {
   readonly mark: Mark;
 }
 
-/**
- * Whether a policy of `POLICY_DIR` wants a marked tag now. Without policies the mark decides: a run that wants the tag clears it.
- */
+/** Whether a policy of `POLICY_DIR` wants a marked tag. Without policies no: a run that wants it clears the mark. */
 export async function isWanted(
   deps: Dependencies,
   at: RepositoryAt<DestinationRepository>,
@@ -68,7 +66,7 @@ async function wants(
   if (!selected) return false;
   const looking = { signal, width: maxConcurrency, onTag: () => {} };
   const seen = await surveyDestination(deps, destination, { needsSbom: false, recheck: false }, looking);
-  // The memory of a worker may lack a mark that another one made.
+  // This worker's memory may lack a mark that another one made.
   const marks = new Map([[image.digest, image.marks]]);
   const settings = { prefix, retention, maxDeletionShare: 1, now: formatInstant(Date.now()) };
   const plan = planRemovals(policy, targets, [], new Map([[name, { ...seen, marks }]]), settings);

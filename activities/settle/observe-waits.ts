@@ -19,9 +19,8 @@ import { step } from '../step.js';
 import { isUnimplemented, temporalClient, WithStartWorkflowOperation, WorkflowNotFoundError } from '../temporal.js';
 
 export interface ObserveRequest {
-  /** At most `PAGE_SIZES.waits`. */
   readonly waits: readonly Wait[];
-  /** Ask the waits that there are, and tell nobody anything. */
+  /** Queries the existing waits and sends no update. */
   readonly dryRun: boolean;
 }
 
@@ -37,11 +36,7 @@ const IN_FLIGHT = 10;
 const ANSWERS_WITHIN_MS = 60_000;
 const ATTEMPTS = 3;
 
-/**
- * Tells each tag's wait what upstream shows now, and begins the waits that there are none of. Safe to repeat: what was told already
- * changes nothing.
- * @returns for each wait, in order, when the tag will be ready
- */
+/** Tells each tag's wait what upstream shows; starts the missing ones. @returns in order, when each tag is ready */
 export function createObserveTags(deps: Dependencies) {
   return step(async ({ waits, dryRun }: ObserveRequest, context): Promise<ObserveOutcome[]> => {
     const limit = pLimit(IN_FLIGHT);
@@ -63,11 +58,7 @@ export interface WithdrawRequest extends Withdrawal {
   readonly waiting: readonly string[];
 }
 
-/**
- * Ends the waits of a policy's tags that it waits for no more. They are found by visibility, which lags: a wait that has been
- * observed since ignores it. A server without visibility has none to tell.
- * @returns how many were told
- */
+/** Ends a policy's waits for tags it no longer waits for; one observed since `at` ignores it. @returns how many */
 export function createWithdrawWaits({ settings }: Dependencies) {
   return step(async ({ policy, waiting, at }: WithdrawRequest, { signal }): Promise<number> => {
     if (settings.dryRunTags) return 0;
@@ -92,11 +83,7 @@ export interface WithdrawOrphansRequest extends Required<Withdrawal> {
   readonly policies: readonly string[];
 }
 
-/**
- * Ends the waits of policies that are in a folder no more. A wait knows which folder's run saw it last: those of another folder, or
- * of one that nobody can tell, go on.
- * @returns how many were told
- */
+/** Ends the waits of policies no longer in a folder. Those last observed from another, or unknown, folder go on. */
 export function createWithdrawOrphans({ settings, journal }: Dependencies) {
   return step(async ({ policies, folder, at }: WithdrawOrphansRequest, { signal }): Promise<number> => {
     if (settings.dryRunTags || policies.length === 0) return 0;
@@ -108,7 +95,7 @@ export function createWithdrawOrphans({ settings, journal }: Dependencies) {
       for await (const { workflowId, typedSearchAttributes } of workflow.list({ query })) {
         signal.throwIfAborted();
         const policy = typedSearchAttributes.get(POLICY);
-        // One that has only just begun may not say yet.
+        // The search attribute of a new wait may not be indexed yet.
         if (policy !== undefined && !wanted.has(policy)) others.push(workflowId);
       }
     } catch (error) {
@@ -119,7 +106,7 @@ export function createWithdrawOrphans({ settings, journal }: Dependencies) {
       others.map((workflowId) =>
         limit(async () => {
           signal.throwIfAborted();
-          // Asked before it is told: a strange wait would hear it every hour.
+          // Queried before it is signalled: a wait of another folder would get the signal every hour.
           const isOurs = (await folderOf(workflowId, journal)) === folder;
           return isOurs && (await withdraw(workflowId, { at, folder }));
         }),
@@ -129,7 +116,7 @@ export function createWithdrawOrphans({ settings, journal }: Dependencies) {
   });
 }
 
-/** Asks a wait which folder's run saw it last; null: it has ended, or cannot say, and goes on. */
+/** Queries which folder's run observed a wait last; null: it has ended or cannot say, and goes on. */
 async function folderOf(workflowId: string, journal: Journal): Promise<string | null> {
   try {
     const { folder } = await temporalClient().workflow.getHandle(workflowId).query<WaitStatus>(QUERIES.status);
@@ -152,7 +139,7 @@ async function withdraw(workflowId: string, withdrawal: Withdrawal): Promise<boo
   }
 }
 
-/** Tells a wait, again where it ended at that very moment: the next attempt begins another one. */
+/** Tells a wait, once more where it ended at that moment: the next attempt starts a new one. */
 async function observe({ listed: _listed, reason: _reason, ...observation }: Wait): Promise<ObserveOutcome> {
   for (let attempt = 1; ; attempt++) {
     try {
@@ -189,16 +176,16 @@ async function tell(observation: Observation): Promise<Observed> {
   );
 }
 
-/** Asks what a wait would say to the same digest; another one would start it over, at a time a dry run cannot know. */
+/** Queries when the same digest is ready. For another the window starts over, which no dry run can foresee. */
 async function ask({ digest, placement: { destination, tag } }: Wait): Promise<ObserveOutcome> {
   try {
     const handle = temporalClient().workflow.getHandle(settleId(destination, tag));
-    // One that has ended still answers.
+    // A closed workflow still answers queries.
     if ((await handle.describe()).status.name !== 'RUNNING') return NOT_KNOWN;
     const status = await handle.query<WaitStatus>(QUERIES.status);
     if (status.digest === digest) return { readyAt: status.dueAt, reason: null, error: null };
   } catch {
-    // There is none, or nobody answers for it: nothing depends on it.
+    // There is no wait, or no worker answers for it: a dry run goes on without.
   }
   return NOT_KNOWN;
 }
@@ -218,7 +205,7 @@ function journalHeld(journal: Journal, wait: Wait, { readyAt, error, ...outcome 
   else journal.event('operation.failed', failedLine(line, { type: error.type, message: error.message }));
 }
 
-/** Quotes a text for a visibility query. */
+/** Quotes a string for a visibility query. */
 function quoted(text: string): string {
   return `'${text.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`;
 }

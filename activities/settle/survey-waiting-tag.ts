@@ -4,15 +4,11 @@ import type { Dependencies } from '../dependencies.js';
 import { repositoryAt } from '../repository/repository-at.js';
 import { step } from '../step.js';
 
-/**
- * Reads again, before a wait acts, everything that it relies on: the source tag, the output tag with its stamp and the aliases that
- * go with it, and which of the digests seen can still be fetched.
- * Throws what reading a registry throws.
- */
+/** Reads again what a wait relies on (docs/rules/stability.md#a-timer-is-a-hint). @throws HoubaError as reading does */
 export function createSurveyWaitingTag(deps: Dependencies) {
   return step(async (request: LookRequest, { signal }): Promise<Look> => {
     const { source, sourceTag, destination, tag } = request;
-    // A GET, whose bytes are checked: what nobody is served has not stood still for anybody.
+    // GET, because its bytes are hashed: a digest whose manifest cannot be served has not stood its window.
     const upstream = (await deps.reader.getManifest(source, sourceTag, signal))?.digest ?? null;
     const at = repositoryAt(deps, destination, signal);
     const from = repositoryAt(deps, source, signal);
@@ -25,7 +21,7 @@ export function createSurveyWaitingTag(deps: Dependencies) {
     }
     const fetchable: Digest[] = [];
     for (const digest of request.candidates) {
-      // An original stays at the destination; what never came there can only be had from the source.
+      // An original stays at the destination; one that never came there can only be had from the source.
       const isServed = digest === upstream || (await from.head(digest)) !== null || (await at.head(digest)) !== null;
       if (isServed) fetchable.push(digest);
     }

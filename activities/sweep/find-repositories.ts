@@ -6,10 +6,9 @@ import { compareText } from '../../domain/text/compare-text.js';
 import type { Dependencies } from '../dependencies.js';
 
 /**
- * Lists the repositories of one entry of the roster, in the order of their paths: those that somebody named, else the registry's
- * catalogue. Where it offers none (many do not), those that the policies of `POLICY_DIR` write to, and those that this worker
- * remembers from its runs.
- * @param named `host/path`; null: all there are
+ * Lists the repositories of a roster entry by path: the named ones, else the catalogue; where there is none, those that
+ * the policies of `POLICY_DIR` write to and those that this worker remembers.
+ * @param named `host/path`; null: all
  * @throws HoubaError what asking for the catalogue throws, where nothing else is known
  */
 export async function findRepositories(
@@ -48,12 +47,11 @@ export function isInside({ host, namespace }: RosterEntry, repository: Repositor
   return repository.host === host && (namespace === null || repository.path.startsWith(`${namespace}/`));
 }
 
-/** Whether a registry offers no catalogue, or not to us. */
+/** Whether a registry offers no catalogue, or not to these credentials. */
 function isWithoutCatalogue({ code }: HoubaError): boolean {
   return code === 'Unsupported' || code === 'Denied' || code === 'Unauthorized' || code === 'NotFound';
 }
 
-/** Leaves out a path that cannot become part of a URL. */
 function usablePath(host: string): (path: string) => Repository[] {
   return (path) => {
     try {
@@ -70,7 +68,7 @@ function inside(entry: RosterEntry, repositories: readonly Repository[]): Reposi
   return [...found.values()].sort((a, b) => compareText(a.path, b.path));
 }
 
-/** Lists where the worker's own policies write to at this registry. */
+/** Lists the destinations of the worker's policies at this registry. */
 async function written(deps: Dependencies, entry: RosterEntry): Promise<Repository[]> {
   if (deps.settings.policyDir === null) return [];
   const policies = await deps.readPolicies(deps.settings.policyDir);

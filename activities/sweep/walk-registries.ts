@@ -12,10 +12,10 @@ import { findRepositories, isInside, parseName } from './find-repositories.js';
 export interface SweepRequest {
   /** A name of the roster; null: all. */
   readonly registry: string | null;
-  /** `host/path`: look at these alone; null: at all there are. */
+  /** `host/path`: these alone; null: all. */
   readonly repositories: readonly string[] | null;
   readonly apply: boolean;
-  /** Whether it will ask who uses what it finds. */
+  /** Whether the sweep asks the usage oracle. */
   readonly asks: boolean;
 }
 
@@ -25,11 +25,7 @@ export interface OpenedSweep {
   readonly concurrency: number;
 }
 
-/**
- * Checks what a sweep needs before anything is read: the registry's name and, where it asks, the idle window and the oracle.
- * `HOUBA_DRY_RUN_DELETIONS` wins over everything.
- * Throws `ConfigInvalid`.
- */
+/** Checks what a sweep needs. `HOUBA_DRY_RUN_DELETIONS` makes it a dry run. @throws HoubaError `ConfigInvalid` */
 export function createOpenSweep(deps: Dependencies) {
   return step(async ({ registry, repositories, apply, asks }: SweepRequest): Promise<OpenedSweep> => {
     const { settings } = deps;
@@ -46,12 +42,7 @@ export function createOpenSweep(deps: Dependencies) {
   });
 }
 
-/**
- * Lists the entries of the roster that a sweep walks through, each place once.
- * @param names null: all
- * @param repositories `host/path`: each must be in one of them; null: all there are
- * @throws HoubaError `ConfigInvalid`
- */
+/** Lists the roster entries of a sweep, each place once; null: all. @throws HoubaError `ConfigInvalid` */
 export function placesOf(
   { roster }: Dependencies,
   names: readonly string[] | null,
@@ -72,7 +63,7 @@ export function placesOf(
 
 export interface FindRequest {
   readonly registries: readonly string[];
-  /** `host/path`: these alone; null: all there are. */
+  /** `host/path`: these alone; null: all. */
   readonly repositories: readonly string[] | null;
   readonly cursor: SweepCursor | null;
 }
@@ -85,7 +76,7 @@ interface Unread {
 export interface RepositoriesPage {
   readonly repositories: readonly DestinationRepository[];
   readonly unread: readonly Unread[];
-  /** Registries without a catalogue, of several; an older worker does not tell. */
+  /** Registries without a catalogue, where there are several; older workers leave it out. */
   readonly passedOver?: readonly Unread[];
   readonly next: SweepCursor | null;
 }
@@ -117,11 +108,11 @@ type Place =
   | {
       readonly name: string;
       readonly error: ReportedError;
-      /** false: it has no catalogue and, as far as anybody knows, nothing of houba's; there are other registries. */
+      /** false: a registry without a catalogue and without a known repository of houba's, where there are several. */
       readonly known: boolean;
     };
 
-/** Walks the repositories of the registries, in the order of their names, from the cursor on. */
+/** Walks the repositories of the registries by name, from the cursor on. */
 export async function* walkRepositories(
   deps: Dependencies,
   { registries, repositories, cursor }: FindRequest,
