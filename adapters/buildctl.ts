@@ -7,24 +7,24 @@ import { layerTar } from './buildctl/layer-tar.js';
 import { runCommand } from './command.js';
 import { inPrivateFolder } from './private-folder.js';
 
-/** The build of one platform, from folders to a folder: BuildKit itself meets no registry. */
+/** The build of one platform, from folders to a folder: BuildKit connects to no registry. */
 export interface BuildRequest {
-  /** What `FROM base` means: the image's manifest in an OCI layout. */
+  /** The image that `FROM base` names: its manifest in an OCI layout. */
   readonly base: { readonly layout: string; readonly manifest: Digest };
   readonly platform: string;
   readonly dockerfile: string;
-  /** The archives that it adds, by file name, each with the files in it. */
+  /** The archives that the build adds, by file name, each with its files. */
   readonly layers: ReadonlyMap<string, readonly LayerFile[]>;
-  /** Seconds since 1970; no time in what is built is later, so that the same input gives the same digest. */
+  /** Seconds since 1970; no time in the image is later, so that equal input gives an equal digest. */
   readonly sourceDateEpoch: number;
-  /** An empty folder, which becomes an OCI layout of the image with its provenance. */
+  /** An empty folder; becomes an OCI layout of the image with its provenance. */
   readonly output: string;
 }
 
 export interface Buildctl {
   /**
-   * Has BuildKit build one platform, and waits for it. Cancelling ends the build in the daemon as well.
-   * @throws HoubaError `BuilderUnavailable` (retryable), `BuildFailed`, `ToolFailed`, `ToolMissing`; the signal's reason
+   * Builds one platform; cancelling ends the build in the daemon as well. @throws HoubaError `BuilderUnavailable`
+   * (retryable), `BuildFailed`, `ToolFailed`, `ToolMissing`; the signal's reason
    */
   build(request: BuildRequest, signal: AbortSignal): Promise<void>;
   /** @throws HoubaError `BuilderUnavailable` when the daemon does not answer */
@@ -33,24 +33,21 @@ export interface Buildctl {
 
 export interface BuildctlOptions {
   readonly program: string;
-  /** Of the daemon, `unix:///run/buildkit/buildkitd.sock`; null: buildctl's own default. */
+  /** The daemon's address, `unix:///run/buildkit/buildkitd.sock`; null: buildctl's own default. */
   readonly address: string | null;
-  /** The folder with the CA of a daemon behind TLS, and this client's certificate and key; null: no TLS. */
+  /** The folder with the daemon's CA and the client's certificate and key; null: no TLS. */
   readonly tlsDir?: string | null;
   readonly workDir: string;
   readonly environment: Readonly<Record<string, string>>;
-  /** Is told what BuildKit reports while it builds, line by line. */
+  /** Called with each line of BuildKit's progress. */
   readonly onLine?: (line: string) => void;
-  /** Ask BuildKit to forget what it built before; for tests. */
+  /** Builds without BuildKit's cache; for tests. */
   readonly noCache?: boolean;
-  /** Of one build, in milliseconds. Default: 30 minutes. */
+  /** Of one build, ms. Default: 30 minutes. */
   readonly timeoutMs?: number;
 }
 
-/**
- * After a build was cut off, the daemon keeps the part of a base that it had received and cannot resume it (v0.30.0). It
- * forgets it within minutes, or when it is told to prune.
- */
+/** What buildctl says when the daemon cannot resume a base that a cut-off build left there (BuildKit v0.30.0). */
 const HALF_A_BASE = /unsupported offset/;
 
 const TIMEOUT_MS = 30 * 60_000;
@@ -79,7 +76,7 @@ export function createBuildctl(options: BuildctlOptions): Buildctl {
       await runCommand({
         file: options.program,
         args: [...daemon, ...args],
-        // Without a Docker configuration of its own it would offer the daemon the logins of whoever runs the worker.
+        // With the caller's Docker configuration buildctl would offer its logins to the daemon.
         env: { ...options.environment, HOME: folder, DOCKER_CONFIG: folder },
         ...(cwd === undefined ? {} : { cwd }),
         timeoutMs,
@@ -94,7 +91,7 @@ export function createBuildctl(options: BuildctlOptions): Buildctl {
     }
   }
 
-  /** Shortens the failure to the last lines of buildctl, which say what went wrong. */
+  /** Shortens buildctl's output to its last lines, which hold the cause. */
   function explained(cause: HoubaError): HoubaError {
     const { code, facts } = cause;
     const said = cause.message.split(/(?:: | \| )error: /).at(-1);
@@ -128,10 +125,10 @@ export function createBuildctl(options: BuildctlOptions): Buildctl {
             `--opt=context:base=oci-layout://base@${base.manifest}`,
             `--opt=platform=${platform}`,
             `--opt=build-arg:SOURCE_DATE_EPOCH=${sourceDateEpoch}`,
-            // Nothing is run; if something ever were, it would have the daemon's network.
+            // Nothing is run; anything that were would get the daemon's network.
             '--opt=force-network-mode=none',
             '--opt=attest:provenance=mode=max',
-            // In the working directory: a folder's own name may hold what this list is separated by.
+            // Into the working directory: a folder's name may hold a comma, which separates these options.
             '--output=type=oci,dest=.,tar=false,rewrite-timestamp=true,oci-mediatypes=true',
           ],
           folder,
@@ -144,7 +141,7 @@ export function createBuildctl(options: BuildctlOptions): Buildctl {
           await call(building);
         } catch (error) {
           if (!(error instanceof HoubaError && HALF_A_BASE.test(error.message))) throw error;
-          // Prunes only what belongs to nothing: no record of the cache has this id.
+          // Prunes the half base alone: no record of the cache has this id.
           await call({ args: ['prune', '--filter=id==none'], folder, timeoutMs: CLEANING_TIMEOUT_MS, signal });
           await call(building);
         }
@@ -163,7 +160,7 @@ async function writeContext(folder: string, { dockerfile, layers }: BuildRequest
   for (const [name, files] of layers) await writeFile(join(folder, name), await layerTar(files));
 }
 
-/** Connection errors are looked for first: a build that they broke off may be tried again. */
+/** Classifies buildctl's output, connection errors first: a build that they broke off may be tried again. */
 function classify(stderr: string): ErrorCode | null {
   if (
     /code = Unavailable|failed to dial|connection (refused|reset)|no such host|error reading (from server|server preface)/.test(

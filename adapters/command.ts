@@ -4,9 +4,9 @@ import { execa } from 'execa';
 import { type ErrorCode, HoubaError } from '../domain/errors.js';
 import { escapeControls } from '../domain/text/escape.js';
 
-export interface CommandOptions {
+interface CommandOptions {
   readonly file: string;
-  /** Handed over as they are, without a shell; never a credential (docs/rules/security.md#programs-get-lists-not-lines). */
+  /** Passed on without a shell; never a credential (docs/rules/security.md#programs-get-lists-not-lines). */
   readonly args: readonly string[];
   readonly input?: string | Uint8Array;
   /** The whole environment of the child; nothing is inherited. */
@@ -14,17 +14,17 @@ export interface CommandOptions {
   readonly timeoutMs: number;
   readonly signal?: AbortSignal | undefined;
   readonly cwd?: string;
-  /** Open files that the child gets as its descriptors 3, 4 and so on. */
+  /** Open files that the child gets as descriptors 3, 4 and so on. */
   readonly descriptors?: readonly number[];
   readonly onStdout?: (chunk: string) => void;
   readonly onStderr?: (chunk: string) => void;
-  /** Texts that no error may quote, such as the password in the child's configuration. */
+  /** Texts that no error may quote, such as a password in the child's configuration. */
   readonly secrets?: readonly string[];
-  /** The code of a non-zero exit, from what the program said; null: `ToolFailed`. */
+  /** The code of a non-zero exit; null: `ToolFailed`. */
   readonly classify?: (stderr: string, exitCode: number) => ErrorCode | null;
 }
 
-export interface CommandResult {
+interface CommandResult {
   readonly stdout: string;
   readonly stderr: string;
 }
@@ -34,9 +34,8 @@ const GRACE_MS = 5000;
 const STDERR_TAIL = 2048;
 
 /**
- * Runs one program to its end. The only place that spawns a process. The child leads a process group of its own, and
- * cancellation or timeout ends the whole group (SIGTERM, 5 s, SIGKILL); nothing of the group outlives the child. execa's own
- * `cancelSignal` ends the child alone and then waits for whoever still holds its output.
+ * Runs a program in a process group of its own; cancellation or timeout ends the whole group (SIGTERM, 5 s, SIGKILL).
+ * execa's `cancelSignal` would end the child alone, and wait for whoever still holds its output.
  * @throws the signal's reason when cancelled; HoubaError `ToolMissing`, `ToolFailed`, or what `classify` says
  */
 export async function runCommand(options: CommandOptions): Promise<CommandResult> {
@@ -53,7 +52,7 @@ export async function runCommand(options: CommandOptions): Promise<CommandResult
     stripFinalNewline: false,
     maxBuffer: LARGEST_OUTPUT,
     ...(options.input === undefined ? {} : { input: options.input }),
-    // Any number of descriptors works; the types know 3 to 9.
+    // Any number of descriptors works; execa's types know 3 to 9.
     stdio: [options.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe', ...((options.descriptors ?? []) as 3[])],
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
   });
@@ -76,7 +75,7 @@ export async function runCommand(options: CommandOptions): Promise<CommandResult
   clearTimeout(timer);
   signal?.removeEventListener('abort', end);
   await ending;
-  // Descendants that it left running.
+  // Descendants that the child left running.
   killGroup(child.pid, 'SIGKILL');
   untrack(child.pid);
 
@@ -98,15 +97,12 @@ export async function runCommand(options: CommandOptions): Promise<CommandResult
   }
 }
 
-/** Ends every child that still runs, at once: for a worker that gives up waiting, and on exit. */
+/** Kills every running child: for a worker that gives up waiting, and on exit. */
 export function killLiveCommands(): void {
   for (const pid of live) killGroup(pid, 'SIGKILL');
 }
 
-/**
- * Makes the last 2 KB of what a program said fit for a log, a report or a history: one line, control characters escaped,
- * credentials cut out (docs/rules/security.md#untrusted-text-is-data).
- */
+/** Quotes the last 2 KB of a program's output without credentials (docs/rules/security.md#untrusted-text-is-data). */
 export function quoteTail(text: string, secrets: readonly string[] = []): string {
   let quoted = text;
   for (const secret of secrets) if (secret !== '') quoted = quoted.replaceAll(secret, '***');
@@ -128,7 +124,7 @@ interface Child extends PromiseLike<unknown> {
   once(event: 'exit', listener: () => void): unknown;
 }
 
-/** SIGTERM; when the leader is gone or 5 s are over, SIGKILL for the rest of the group. */
+/** Ends the group: SIGTERM; SIGKILL once the leader is gone or after 5 s. */
 async function endGroup(child: Child): Promise<void> {
   if (child.pid === undefined) return;
   if (child.exitCode === null && child.signalCode === null) {
@@ -142,7 +138,7 @@ async function endGroup(child: Child): Promise<void> {
     });
   }
   killGroup(child.pid, 'SIGKILL');
-  // A descendant that left the group may still hold these; nobody waits for it.
+  // A descendant that left the group may still hold these pipes; it is not waited for.
   child.stdout.destroy();
   child.stderr.destroy();
 }
@@ -150,7 +146,7 @@ async function endGroup(child: Child): Promise<void> {
 const live = new Set<number>();
 let exitHooked = false;
 
-/** `detached` ends execa's own cleanup on exit, so the live groups are remembered here. */
+/** Remembers a live group: `detached` turns off execa's cleanup on exit. */
 function track(pid: number | undefined): void {
   if (pid === undefined) return;
   live.add(pid);
@@ -168,7 +164,7 @@ function killGroup(pid: number | undefined, signal: NodeJS.Signals): void {
   try {
     process.kill(-pid, signal);
   } catch {
-    // The group is gone already, which is what was wanted.
+    // The group is gone already.
   }
 }
 

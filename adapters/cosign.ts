@@ -17,15 +17,17 @@ export type Trust =
   | { readonly publicKey: string /* PEM */ }
   | { readonly identity: string | null; readonly identityRegexp: string | null; readonly issuer: string };
 
-/** Signs statements and verifies signatures of bytes at hand (docs/rules/evidence.md#signing-meets-no-upstream). */
+/** Signs statements and verifies signatures of local bytes (docs/rules/evidence.md#signing-meets-no-upstream). */
 export interface Cosign {
   /**
-   * Signs an in-toto statement as configured.
-   * @returns a Sigstore bundle
-   * @throws HoubaError `ConfigInvalid`, `Unauthorized`, `SignatureInvalid`; `ToolFailed` when a service cannot be reached
+   * Signs an in-toto statement into a Sigstore bundle. @throws HoubaError `ConfigInvalid`, `Unauthorized`,
+   * `SignatureInvalid`; `ToolFailed` when a service cannot be reached
    */
   signStatement(statement: Uint8Array, signal?: AbortSignal): Promise<Uint8Array>;
-  /** The predicate of a valid bundle of this type about this digest; else why not. @throws HoubaError when it cannot be verified */
+  /**
+   * The predicate of a valid bundle of this type about this digest, else why not. @throws HoubaError when not
+   * verifiable
+   */
   verifyBundle(
     bundle: Uint8Array,
     claim: { readonly digest: Digest; readonly predicateType: string },
@@ -34,7 +36,7 @@ export interface Cosign {
   ): Promise<
     { readonly predicate: unknown; readonly reason?: undefined } | { readonly predicate: null; readonly reason: string }
   >;
-  /** A detached signature over a payload (the older `.sig` images); `reason` is empty when it is valid. */
+  /** Verifies a detached signature of a payload (the older `.sig` images); `reason` is empty when it is valid. */
   verifyBlob(
     payload: Uint8Array,
     signature: LayerSignature,
@@ -42,14 +44,13 @@ export interface Cosign {
     signal?: AbortSignal,
   ): Promise<{ readonly valid: boolean; readonly reason: string }>;
   /**
-   * PEM of a key reference: PEM itself, a file (a public key, or a private one of cosign's), or the address of a key service.
-   * Not for a file that a policy names, nor for an address before it was looked at: cosign reads from any.
-   * @throws HoubaError `ConfigInvalid`; `ToolFailed` when a key service does not answer
+   * PEM of a key: PEM itself, a file, or the address of a key service. Not for a policy's file or an unchecked address:
+   * cosign reads any. @throws HoubaError `ConfigInvalid`; `ToolFailed` when a key service does not answer
    */
   publicKey(ref: string, signal?: AbortSignal): Promise<string>;
   /**
-   * PEM of a public key in a file that a policy names, read without cosign.
-   * @throws HoubaError `ConfigInvalid`, in one sentence whatever is wrong: it must not tell which files there are
+   * PEM of a policy's key file, read without cosign. @throws HoubaError `ConfigInvalid`, the same whatever is wrong: it
+   * must not tell which files there are
    */
   publicKeyFile(path: string): Promise<string>;
 }
@@ -57,20 +58,20 @@ export interface Cosign {
 export interface CosignOptions {
   readonly program: string;
   readonly attest: SigningSettings & { readonly keyRef: string };
-  /** Where the private folder of each call is made: its home, and what it reads and writes. */
+  /** The parent of each call's private folder. */
   readonly workDir: string;
-  /** What the program inherits, and what signing needs: `COSIGN_PASSWORD`, an identity token, what a key service asks for. */
+  /** The inherited environment with what signing needs: `COSIGN_PASSWORD`, an identity token, key service logins. */
   readonly environment: Readonly<Record<string, string>>;
   readonly secrets: readonly string[];
-  /** Keeps the trusted root of the public services between calls. */
+  /** The trusted root of the public services is kept here between calls. */
   readonly cacheDir: string;
-  /** Of one call, in milliseconds. Default: 5 minutes. */
+  /** Of one call, ms. Default: 5 minutes. */
   readonly timeoutMs?: number;
 }
 
 const TIMEOUT_MS = 5 * 60_000;
 
-/** The variables that a call gets which signs nothing. */
+/** The variables of a call that signs nothing. */
 const HARMLESS = /^(PATH|https?_proxy|no_proxy|ssl_cert_file|ssl_cert_dir)$/i;
 
 export function createCosign(options: CosignOptions): Cosign {
@@ -107,7 +108,7 @@ export function createCosign(options: CosignOptions): Cosign {
     }
   }
 
-  /** Without a password cosign would ask for one. */
+  /** Without a password cosign would prompt for one. */
   const signing = { COSIGN_PASSWORD: '', ...signingEnvironment };
 
   async function signStatement(statement: Uint8Array, signal?: AbortSignal): Promise<Uint8Array> {
@@ -143,7 +144,7 @@ export function createCosign(options: CosignOptions): Cosign {
     signal?: AbortSignal,
   ): ReturnType<Cosign['verifyBundle']> {
     const refuse = (reason: string) => ({ predicate: null, reason });
-    // cosign would take anything else for its older format, and go and ask the public log.
+    // cosign would take anything else for its older format, and query the public log.
     if (!isBundle(bundle)) return refuse('it is not a Sigstore bundle');
     const [[algorithm, hex] = ['', '']] = Object.entries(digestSet(claim.digest));
     const reason = await inPrivate(async (folder) => {
@@ -237,7 +238,7 @@ function writerIn(folder: string): Put {
   };
 }
 
-/** With a key, the key alone decides: neither a log nor a time is asked for. */
+/** Arguments that say whom to trust. With a key, the key alone decides: no log and no time is asked for. */
 async function trustArguments(trust: Trust, trustedRoot: string, put: Put): Promise<string[]> {
   if ('publicKey' in trust) return [`--key=${await put('key.pub', trust.publicKey)}`, '--insecure-ignore-tlog=true'];
   const { identity, identityRegexp, issuer } = trust;
@@ -253,7 +254,7 @@ async function trustArguments(trust: Trust, trustedRoot: string, put: Put): Prom
 
 const TrustedRoot = z.object({ tlogs: z.array(z.unknown()).default([]), ctlogs: z.array(z.unknown()).default([]) });
 
-/** Logs are only asked for where the trusted root names one; without a log, the time must come from a timestamp. */
+/** Requires a log only where the trusted root names one; without a log, the time must come from a timestamp. */
 async function rootArguments(path: string): Promise<string[]> {
   let root: z.infer<typeof TrustedRoot>;
   try {
@@ -311,10 +312,7 @@ function classifyKey(stderr: string): ErrorCode | null {
   return UNREACHABLE.test(stderr) || /plugin/.test(stderr) ? null : 'ConfigInvalid';
 }
 
-/**
- * Only at its start does cosign reach for anything outside, the public trusted root. What it says later may quote the bundle,
- * and whoever wrote that must not be able to pass off a bad signature as a failure of ours.
- */
+/** Classifies by cosign's start-up errors alone: later text may quote the bundle, written by anybody. */
 function classifyVerifying(stderr: string): ErrorCode | null {
   if (/^Error: setting trusted material: getting trusted root from TUF/m.test(stderr)) return null;
   if (/^Error: (setting trusted material|loading verifier from key opts)/m.test(stderr)) return 'ConfigInvalid';

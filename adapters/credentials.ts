@@ -5,17 +5,16 @@ export type { Credentials } from './docker-config.js';
 
 /** A roster entry with its credentials and CA. Never leaves the process. */
 export interface RegistryAccess extends RosterEntry {
-  /** Both or neither. */
+  /** Set with `password`, or not at all. */
   readonly username: string | null;
   readonly password: string | null;
-  /** Path of a PEM file with the registry's own CA, trusted beside the well-known ones. */
+  /** PEM file of the registry's own CA, trusted beside the well-known ones. */
   readonly caCert: string | null;
 }
 
 export interface CredentialSource {
   /**
-   * What to present to a registry, from the roster, else from the Docker and containers files; null: anonymous.
-   * @param host as in references: `docker.io`, `registry.example.com:5000`
+   * Finds a host's credentials (docs/rules/registry-access.md#logins-are-found-as-docker-finds-them); null: anonymous.
    * @throws HoubaError `ConfigInvalid` (a file cannot be read), `ToolMissing`, `ToolFailed` (a credential helper)
    */
   credentialsFor(host: string): Promise<Credentials | null>;
@@ -23,11 +22,10 @@ export interface CredentialSource {
 
 export interface CredentialOptions extends AmbientOptions {
   readonly access: ReadonlyMap<string, RegistryAccess>;
-  /** Milliseconds since the epoch. Default: the clock. */
   readonly now?: () => number;
 }
 
-/** Helpers answer in tenths of a second, and what they answer (ECR: 12 h) outlives this by far. */
+/** Helpers take tenths of a second, and their answers (ECR: 12 h) live longer than this. */
 const KEPT_MS = 5 * 60_000;
 
 export function createCredentialSource(options: CredentialOptions): CredentialSource {
@@ -43,7 +41,6 @@ export function createCredentialSource(options: CredentialOptions): CredentialSo
     if (known !== undefined && now() < known.until) return known.answer;
     const answer = ambientCredentials(host, options);
     asked.set(host, { answer, until: now() + KEPT_MS });
-    // Failures are not cached.
     answer.catch(() => asked.delete(host));
     return answer;
   }

@@ -6,21 +6,20 @@ import type { PlacedMark } from '../domain/lifecycle/mark.js';
 import { formatRepository, type Repository } from '../domain/reference.js';
 import type { RecordedStamp } from '../domain/stamp/annotations.js';
 
-/** What a placed digest is known to carry. A stamp on it never changes; evidence was complete when last looked at. */
+/** What a placed digest is known to carry. Its stamp never changes; evidence was complete when last looked at. */
 export interface DigestFacts {
   readonly stamp: RecordedStamp | null;
   readonly stampsBeside: readonly StampBeside[];
-  /** The formats in which every inventory is there. */
+  /** The formats whose SBOMs are all there. */
   readonly sbomFormats: readonly SbomFormat[];
-  /** The formats whose inventories are signed, with every other statement; null: something lacked a signature. */
+  /** The formats whose SBOMs are signed, as is every other statement; null: a signature is missing. */
   readonly signedFormats: readonly SbomFormat[] | null;
-  /** Deletion marks, which whoever acts on them reads again; null: they may have changed since. */
+  /** Deletion marks, read again before anything acts on them; null: they may have changed. */
   readonly marks: readonly PlacedMark[] | null;
   /** When the marks were read, ms since 1970; left out: long ago. */
   readonly marksAt?: number;
 }
 
-/** A stamp of one tag beside an image that several may show. */
 export interface StampBeside {
   readonly tag: string;
   readonly stamp: RecordedStamp;
@@ -28,17 +27,14 @@ export interface StampBeside {
   readonly signed: boolean;
 }
 
-/** Where an SBOM document of some content can be read again. */
+/** The blob of an SBOM document. */
 export interface DocumentPlace {
   readonly host: string;
   readonly path: string;
   readonly digest: Digest;
 }
 
-/**
- * Caches by digest what was read before, so that a run with nothing to do needs one HEAD per tag and side. It may be lost at
- * any time; `--recheck` and audit do not read it.
- */
+/** Caches by digest what was read, so that a run with nothing to do costs one HEAD a tag. May be lost at any time. */
 export interface DigestMemory {
   facts(repository: Repository, digest: Digest): DigestFacts | undefined;
   rememberFacts(repository: Repository, digest: Digest, facts: DigestFacts): void;
@@ -48,15 +44,10 @@ export interface DigestMemory {
   close(): void;
 }
 
-/** Version of the format; a file of another version is not read. */
+/** Version of the file format; files of other versions are not read. */
 const SHAPE = 3;
 
-/**
- * Opens the cache: a file of one JSON pair a line, only ever appended to; several workers may share it. Unreadable lines, as a
- * crash leaves them, are skipped.
- * @param directory created when missing
- * @param variety sets memories apart that read the same digests differently, as with another label prefix
- */
+/** Opens the cache, a shared file of JSON lines. @param variety separates caches that read digests differently */
 export function openDigestMemory(directory: string, variety: string): DigestMemory {
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const file = join(directory, `digests-${SHAPE}-${encodeURIComponent(variety) || 'plain'}.jsonl`);
@@ -95,7 +86,7 @@ function repositoriesIn(keys: Iterable<string>, host: string): Repository[] {
   return [...paths].map((path) => ({ host, path }));
 }
 
-/** Values stay JSON text until asked for: a hundred thousand of them are cheap to hold. */
+/** Loads the entries as JSON text, which takes little memory until a value is asked for. */
 function load(file: string): Map<string, string> {
   const entries = new Map<string, string>();
   let lines: string[];

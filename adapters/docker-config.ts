@@ -7,30 +7,29 @@ import { runCommand } from './command.js';
 
 export type Credentials = BasicCredentials | IdentityToken;
 
-export interface BasicCredentials {
+interface BasicCredentials {
   readonly username: string;
   readonly password: string;
 }
 
-/** A refresh token that is traded for access tokens at the registry's token service. */
-export interface IdentityToken {
+/** A refresh token, exchanged for access tokens at the registry's token service. */
+interface IdentityToken {
   readonly identityToken: string;
 }
 
 export interface AmbientOptions {
   /** The folder of Docker's `config.json` (`DOCKER_CONFIG`, else `~/.docker`). */
   readonly dockerConfigDir: string | null;
-  /** Paths of containers `auth.json` files, asked after Docker's in this order; those that do not exist are skipped. */
+  /** Containers `auth.json` files, read after Docker's in this order; missing ones are skipped. */
   readonly authFiles?: readonly string[];
-  /** The variables of the process: for credential helpers (without `HOUBA_*`) and for proxies. */
+  /** The environment of credential helpers (without `HOUBA_*`) and of proxies. */
   readonly environment: Readonly<Record<string, string | undefined>>;
-  /** Where `docker-credential-*` programs are; null: not installed. */
+  /** Finds a `docker-credential-*` program; null: not installed. */
   readonly findProgram: (name: string) => string | null;
 }
 
 /**
- * Credentials from Docker's `config.json`, then from the containers `auth.json` files; the first that has any wins. Within a
- * file: the host's own helper, the general store, what is written in the file.
+ * Finds credentials in Docker's and the containers files: the host's helper, the general store, the file itself.
  * @throws HoubaError `ConfigInvalid`, `ToolMissing`, `ToolFailed`
  */
 export async function ambientCredentials(host: string, options: AmbientOptions): Promise<Credentials | null> {
@@ -69,7 +68,7 @@ const AuthFile = z.object({
 });
 type AuthFile = z.infer<typeof AuthFile>;
 
-/** null: there is no such file. No error quotes its content. */
+/** Reads a credentials file; null: there is none. No error quotes its content. */
 async function readAuthFile(path: string): Promise<AuthFile | null> {
   let text: string;
   try {
@@ -87,7 +86,7 @@ async function readAuthFile(path: string): Promise<AuthFile | null> {
   });
 }
 
-/** The entry for a host; keys may carry a scheme and, from old clients, a path such as `/v1/`. */
+/** The entry of a host, whose key may carry a scheme and, from old clients, a path such as `/v1/`. */
 function valueFor<Value>(entries: Readonly<Record<string, Value>> | undefined, host: string): Value | undefined {
   if (entries === undefined) return undefined;
   const wanted = DOCKER_HUB_HOSTS.has(host) ? DOCKER_HUB_HOSTS : new Set([host]);
@@ -114,10 +113,10 @@ function readAuth(entry: Auth, host: string, path: string): Credentials | null {
 
 const HelperAnswer = z.object({ Username: z.string(), Secret: z.string() });
 
-/** Asks `docker-credential-<helper>`; null: it has nothing for this host. */
+/** Runs `docker-credential-<helper>`; null: it has nothing for this host. */
 async function askHelper(helper: string, host: string, options: AmbientOptions): Promise<Credentials | null> {
   const program = `docker-credential-${helper}`;
-  // The name comes from a file and becomes one of a program.
+  // The name comes from a file and becomes part of a program's.
   if (!/^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(helper)) {
     throw new HoubaError('ConfigInvalid', `${JSON.stringify(helper.slice(0, 100))} is not a credential helper's name`);
   }
@@ -140,7 +139,7 @@ async function askHelper(helper: string, host: string, options: AmbientOptions):
       },
     });
   } catch (error) {
-    // The helper protocol says this on standard output, with exit 1.
+    // The helper protocol reports this on standard output, with exit 1.
     if (said.includes('credentials not found')) return null;
     throw error;
   }
@@ -151,7 +150,7 @@ async function askHelper(helper: string, host: string, options: AmbientOptions):
   return Username === '<token>' ? { identityToken: Secret } : { username: Username, password: Secret };
 }
 
-/** Leaves out houba's own variables, which hold passwords; cloud helpers need the cloud's. */
+/** Leaves out `HOUBA_*`, which may hold passwords; cloud helpers need the cloud's variables. */
 function helperEnvironment(environment: AmbientOptions['environment']): Record<string, string> {
   const child: Record<string, string> = {};
   for (const [name, value] of Object.entries(environment)) {

@@ -1,16 +1,12 @@
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 
-/**
- * Caches folders that are expensive to fill: bases pulled from a registry, builds of BuildKit. The least recently used are
- * removed first; all are lost with the process.
- */
+/** Caches folders that are dear to fill, such as bases and builds; drops the least recently used, and all on exit. */
 export interface FolderCache {
   /**
-   * Works in the folder of a key, filled once by `fill`. Concurrent callers wait for the same fill, which is aborted when
-   * nobody waits any more. A failed fill leaves nothing; the next caller tries again.
-   * @param work must not change what others read; the folder stays until it has ended
-   * @throws what `fill` and `work` throw, and the signal's reason
+   * Works in a key's folder, filled once for all callers; a fill ends with its last waiter, and a failed one is not
+   * kept. @param work must not change the folder, which stays until it has ended. @throws as `fill` and `work`, and the
+   * signal's reason
    */
   use<Result>(
     key: string,
@@ -30,7 +26,7 @@ interface Entry {
   done: boolean;
 }
 
-/** @param options.most folders that are kept while nobody works in them */
+/** @param options.most unused folders that are kept */
 export function createFolderCache(workDir: string, options: { readonly most?: number } = {}): FolderCache {
   const most = options.most ?? MOST;
   const root = join(workDir, 'scratch');
@@ -70,7 +66,7 @@ export function createFolderCache(workDir: string, options: { readonly most?: nu
     if (entry.users === 0 && !entry.done) {
       forget(key, entry);
       entry.giveUp.abort(reason);
-      // The fill must have ended before its last waiter goes on.
+      // The fill must end before its last waiter goes on.
       const folder = await entry.filled.catch(() => null);
       if (folder !== null) await remove(folder);
     }

@@ -11,23 +11,20 @@ import { createUnzstd } from './image-layers/decompress-zstd.js';
 import { createFileTree, type FileTree } from './image-layers/file-tree.js';
 import { blobPath, readConfig, readManifest } from './oci-layout.js';
 
-/** Reads the layers of an image without unpacking them to disk. */
+/** Reads image layers without unpacking them to disk. */
 export interface ImageLayers {
   /**
-   * Reads the root file system of an image in an OCI layout, its layers applied in order: every file, directory and link, and
-   * the contents of those wanted.
-   * @param manifest of one platform's image
-   * @param wanted absolute paths; links are followed; one that ends in `/` means the files directly in that directory
-   * @throws HoubaError `Unsupported` when a layer cannot be read, or holds more than is looked at; the signal's reason
+   * Reads all names of an image's root file system, and the `wanted` files; a path that ends in `/` means those in it.
+   * @throws HoubaError `Unsupported` when a layer cannot be read or exceeds a limit; the signal's reason
    */
   readImageFiles(layout: string, manifest: Digest, wanted: readonly string[], signal: AbortSignal): Promise<ImageFiles>;
 }
 
 export interface ImageLayersLimits {
   readonly entries: number;
-  /** Bytes of all layers, unpacked. */
+  /** Unpacked bytes of all layers. */
   readonly unpacked: number;
-  /** Bytes of all layers that are headers, not content: they take time to read. */
+  /** Header bytes of all layers, which take time to read. */
   readonly headers: number;
   readonly file: number;
   readonly files: number;
@@ -39,7 +36,7 @@ const LIMITS: ImageLayersLimits = {
   ...{ file: 8 * MIB, files: 64 * MIB },
 };
 
-/** Longer names exist on no file system that an image is unpacked to. */
+/** The longest name that file systems allow. */
 const LONGEST_NAME = 4096;
 
 export function createImageLayers(limits: Partial<ImageLayersLimits> = {}): ImageLayers {
@@ -68,7 +65,7 @@ export function createImageLayers(limits: Partial<ImageLayersLimits> = {}): Imag
 
 interface Layer {
   readonly digest: Digest;
-  /** The digest of what comes out of it. */
+  /** The digest of the unpacked layer. */
   readonly unpacked: string;
 }
 
@@ -79,7 +76,7 @@ interface Reading {
   readonly signal: AbortSignal;
 }
 
-/** First pass: the names. */
+/** First pass: reads the names. */
 async function readTree(reading: Reading): Promise<FileTree> {
   const tree = createFileTree();
   const left = { entries: reading.most.entries, bytes: reading.most.unpacked, headers: reading.most.headers };
@@ -94,7 +91,7 @@ async function readTree(reading: Reading): Promise<FileTree> {
   return tree;
 }
 
-/** Entries with control characters in their names, or names too long, are skipped. */
+/** Skips entries whose names are too long or have control characters. */
 function isUsable(header: Header): boolean {
   return [header.name, linkOf(header)].every((text) => text.length <= LONGEST_NAME && !/\p{Cc}/u.test(text));
 }
@@ -117,7 +114,7 @@ function addEntry(tree: FileTree, header: Header, content: { layer: number; ordi
       tree.hardLink(header.name, layer, linkOf(header));
       break;
     default:
-      // Devices and the like hide what was there; no transform reads them.
+      // Devices and the like hide a lower file; no transform reads them.
       tree.remove(header.name);
   }
 }
@@ -126,7 +123,7 @@ function linkOf({ linkname }: { readonly linkname: string | null }): string {
   return linkname ?? '';
 }
 
-/** The wanted files that are there, by where their content lies: layer, entry, paths. */
+/** The wanted files by the place of their content: layer, entry, paths. */
 type Chosen = ReadonlyMap<number, ReadonlyMap<number, readonly string[]>>;
 
 function chooseFiles(tree: FileTree, wanted: readonly string[], most: ImageLayersLimits): Chosen {
@@ -147,7 +144,7 @@ function chooseFiles(tree: FileTree, wanted: readonly string[], most: ImageLayer
   return chosen;
 }
 
-/** Second pass: the contents of the chosen files, by path. */
+/** Second pass: reads the contents of the chosen files, by path. */
 async function readContents(reading: Reading, chosen: Chosen): Promise<Map<string, Uint8Array>> {
   const contents = new Map<string, Uint8Array>();
   const left = { bytes: reading.most.unpacked, headers: reading.most.headers };
@@ -170,7 +167,7 @@ type Entry = TarReader extends AsyncIterable<infer Source> ? Source : never;
 type Visit = (entry: Entry, ordinal: number) => 'go on' | 'enough' | Promise<'go on' | 'enough'>;
 
 /**
- * Visits the entries of a layer in their order, and checks at its end that it has the digest that the configuration names
+ * Visits a layer's entries, then checks its digest
  * (docs/rules/registry-access.md#bytes-are-hashed-where-they-are-read).
  */
 async function forEachEntry(
@@ -201,7 +198,7 @@ async function forEachEntry(
     });
     counted.pipe(entries);
     for await (const entry of entries) {
-      // A directory has no content, whatever it says.
+      // A directory has no content, whatever its header says.
       if (entry.header.type !== 'directory') left.headers += entry.header.size;
       if ((await visit(entry, ordinal++)) === 'enough') return;
       entry.resume();
@@ -218,17 +215,14 @@ async function forEachEntry(
   }
 }
 
-/**
- * Opens a tar reader that also takes archives older than POSIX. It ignores global headers, as runtimes do (Go, archive/tar):
- * tar-stream would take names from them and copy them for each entry, which took seconds each.
- */
+/** Opens a tar reader that ignores global headers, as runtimes do: tar-stream would copy them for each entry. */
 function openTar(): TarReader {
   const reader = extract({ allowUnknownFormat: true } as Parameters<typeof extract>[0]);
   Object.defineProperty(reader, '_paxGlobal', { get: () => null, set: () => undefined });
   return reader;
 }
 
-/** Chooses by the first bytes, as BuildKit does: media types of layers can be wrong. */
+/** Chooses the decompressor by the first bytes, as BuildKit does: media types of layers can be wrong. */
 async function unpackerFor(layout: string, layer: Layer): Promise<Duplex[]> {
   let first: Buffer = Buffer.alloc(0);
   for await (const chunk of createReadStream(blobPath(layout, layer.digest), { end: 3 })) first = chunk;

@@ -25,44 +25,39 @@ export interface LayoutManifest {
   readonly manifest: ParsedManifest;
 }
 
-/** What a rebuild looks at in the configuration of an image. */
-export interface LayoutConfig {
-  /** As written; null when absent. */
+/** What a rebuild needs of an image's configuration. */
+interface LayoutConfig {
+  /** As written; null: absent. */
   readonly created: string | null;
-  /** Whether the image has `ONBUILD` instructions. */
   readonly hasOnBuild: boolean;
-  /** What each layer is once it is unpacked; texts that are no digests as they stand there. */
+  /** The digests of the unpacked layers, as written and not yet checked. */
   readonly diffIds: readonly string[];
 }
 
-/** What BuildKit wrote: the image of one platform, and its provenance. */
+/** BuildKit's output: the image of one platform, and its provenance. */
 export interface BuildOutput {
   readonly image: LayoutManifest;
   readonly provenance: {
     readonly predicateType: string;
-    /** An in-toto statement; it names no subject. */
+    /** An in-toto statement without a subject. */
     readonly statement: Uint8Array;
   };
 }
 
-/**
- * Reads and writes OCI layouts: folders that hold manifests and blobs by digest. What is read is checked against its digest,
- * and a path is made of a digest only (docs/rules/security.md#paths-come-from-digests).
- */
+/** Reads and writes OCI layouts; paths are made of digests alone (docs/rules/security.md#paths-come-from-digests). */
 export interface OciLayouts {
   /** @throws HoubaError `NotFound`, `DigestMismatch`, `Unsupported` */
   readManifest(layout: string, digest: Digest): Promise<LayoutManifest>;
   /** @param image the manifest of an image. @throws as `readManifest` does */
   readConfig(layout: string, image: Digest): Promise<LayoutConfig>;
-  /** @throws HoubaError `ToolFailed` when it is not the one image with its provenance that was asked for */
+  /** @throws HoubaError `ToolFailed` when it is not one image with its provenance */
   readBuild(layout: string): Promise<BuildOutput>;
   /** Makes the image independent of BuildKit's cache (`settleHistory`). Idempotent. */
   settleBuild(layout: string, base: { readonly layout: string; readonly manifest: Digest }): Promise<void>;
-  /** Puts a manifest beside the others, to be found by its digest alone. */
   writeManifest(layout: string, bytes: Uint8Array): Promise<Digest>;
 }
 
-/** An image's configuration may be this large, in bytes. */
+/** Largest configuration of an image, in bytes. */
 const LARGEST_CONFIG = 8 * 1024 * 1024;
 
 const SLSA_PROVENANCE = 'https://slsa.dev/provenance/';
@@ -143,7 +138,7 @@ async function readTop(layout: string): Promise<LayoutManifest> {
   return readManifest(layout, top.digest);
 }
 
-/** BuildKit puts an index of its own around the image and the manifest that holds its attestations. */
+/** Reads BuildKit's output: an index of its own around the image and the manifest of its attestations. */
 async function readBuild(layout: string): Promise<BuildOutput> {
   const { manifest } = await readTop(layout);
   if (manifest.kind !== 'index') throw unexpected('it has no attestations');
@@ -170,7 +165,7 @@ async function writeManifest(layout: string, bytes: Uint8Array): Promise<Digest>
   const digest = digestOf(bytes);
   const path = blobPath(layout, digest);
   await mkdir(join(path, '..'), { recursive: true });
-  // Two may write the same at once.
+  // Two builds may write the same manifest at once.
   const temporary = `${path}.${randomUUID()}`;
   await writeFile(temporary, bytes);
   await rename(temporary, path);
@@ -200,7 +195,7 @@ async function readBounded(path: string, maxBytes: number): Promise<Uint8Array> 
   }
 }
 
-/** A layout serves no `Content-Type`, and OCI lets a manifest leave out its own. */
+/** The media type of a manifest: a layout has no `Content-Type`, and OCI lets a manifest leave out its own. */
 function mediaTypeOf(bytes: Uint8Array): string {
   const document = jsonOrNull(bytes);
   if (typeof document !== 'object' || document === null) return '';

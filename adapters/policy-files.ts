@@ -6,19 +6,17 @@ import { compareText } from '../domain/text/compare-text.js';
 import { aboutFile, parsePolicy, type ReadPolicy } from './policy-files/document.js';
 import { findPolicyFiles, readPolicyText } from './policy-files/find.js';
 
-export interface PolicyFile {
+interface PolicyFile {
   readonly file: string;
   readonly policy: MirrorPolicy;
 }
 
-/** Reported of one file. */
+/** Most issues reported of one file. */
 const MOST_ISSUES = 100;
 
 /**
- * Reads every `.yml` and `.yaml` below a folder, or one file of any name, in sorted path order, and reports everything that is
- * wrong with all of them together.
- * @throws HoubaError `ConfigInvalid` when there is nothing to read (docs/rules/policy.md#nothing-to-read-is-an-error)
- * @throws PolicySetInvalid with each mistake's file, line and column
+ * Reads a file, or the `.yml` and `.yaml` below a folder (docs/rules/policy.md#nothing-to-read-is-an-error). @throws
+ * HoubaError `ConfigInvalid` when there is none; PolicySetInvalid with file, line and column of every mistake
  */
 export async function readPolicyFiles(path: string): Promise<PolicyFile[]> {
   const files = await findPolicyFiles(path);
@@ -47,7 +45,7 @@ async function readPolicy(
   return parsePolicy(file, text);
 }
 
-/** Finds names that two policies share; the name is the key of ownership, shards and workflow ids. */
+/** Finds names that two policies share: a name is the key of ownership, shards and workflow ids. */
 function sharedNames(read: readonly ReadPolicy[]): PolicyIssue[] {
   const first = new Map<string, string>();
   return read.flatMap(({ file, name, locate }) => {
@@ -62,10 +60,7 @@ function sharedNames(read: readonly ReadPolicy[]): PolicyIssue[] {
   });
 }
 
-/**
- * Finds repositories that two policies write to, as far as they show without the roster
- * (docs/rules/policy.md#a-repository-belongs-to-one-policy).
- */
+/** Finds shared repositories without the roster (docs/rules/policy.md#a-repository-belongs-to-one-policy). */
 function sharedRepositories(read: readonly ReadPolicy[]): PolicyIssue[] {
   const entries = read.flatMap((source) => {
     if (source.policy === null) return [];

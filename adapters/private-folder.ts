@@ -1,11 +1,7 @@
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 
-/**
- * Works in a folder that only this user can enter, and removes it afterwards: the home of one call of a tool, with all that the
- * tool is told and all that it writes (docs/rules/security.md#a-child-gets-what-it-needs).
- * @param tool how the folder's name begins
- */
+/** Works in a folder of this user alone, removed afterwards (docs/rules/security.md#a-child-gets-what-it-needs). */
 export async function inPrivateFolder<Result>(
   workDir: string,
   tool: string,

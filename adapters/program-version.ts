@@ -2,10 +2,10 @@ import { coerce, lt } from 'semver';
 import { HoubaError } from '../domain/errors.js';
 import { runCommand } from './command.js';
 
-export interface ProgramQuestion {
+interface ProgramQuestion {
   readonly file: string;
   readonly versionArgs: readonly string[];
-  /** A regular expression whose first group is the version. Default: the first `1.2.3` in the answer. */
+  /** A regular expression whose first group is the version. Default: the first `1.2.3` in the output. */
   readonly versionPattern?: string | undefined;
   readonly environment: Readonly<Record<string, string>>;
 }
@@ -13,10 +13,7 @@ export interface ProgramQuestion {
 const TIMEOUT_MS = 30_000;
 const ANY_VERSION = String.raw`\bv?(\d+\.\d+\.\d+)`;
 
-/**
- * What a program says its version is, `0.11.7`; null when it says none.
- * @throws HoubaError `ToolFailed`, `ToolMissing` when it does not run
- */
+/** Reads a program's version, `0.11.7`; null: it prints none. @throws HoubaError `ToolFailed`, `ToolMissing` */
 export async function readProgramVersion(question: ProgramQuestion): Promise<string | null> {
   const { stdout, stderr } = await runCommand({
     file: question.file,
@@ -27,7 +24,7 @@ export async function readProgramVersion(question: ProgramQuestion): Promise<str
   return new RegExp(question.versionPattern ?? ANY_VERSION).exec(`${stdout}\n${stderr}`)?.[1] ?? null;
 }
 
-/** Whether a version is older than its floor (docs/rules/security.md#outside-programs-have-a-floor); an unknown one is. */
+/** Whether a version is unknown or below its floor (docs/rules/security.md#outside-programs-have-a-floor). */
 export function isBelowFloor(version: string | null, floor: string): boolean {
   const [is, least] = [coerce(version), coerce(floor)];
   if (least === null) throw new HoubaError('Internal', `not a version: ${JSON.stringify(floor)}`);

@@ -9,38 +9,34 @@ import type { CredentialSource, RegistryAccess } from './credentials.js';
 import { inPrivateFolder } from './private-folder.js';
 import { withSecretFiles } from './secret-files.js';
 
-/** The result of a deletion; a registry may support none. */
-export type Deletion = 'deleted' | 'absent' | 'unsupported';
+type Deletion = 'deleted' | 'absent' | 'unsupported';
 
-export interface Artifact {
+interface Artifact {
   readonly artifactType: string;
   readonly annotations: Readonly<Record<string, string>>;
-  /** Its one layer; left out: an empty one. */
+  /** The artifact's one layer; left out: an empty one. */
   readonly file?: { readonly bytes: Uint8Array; readonly mediaType: string };
 }
 
-export interface PinnedImage {
+interface PinnedImage {
   readonly repository: Repository;
   readonly digest: Digest;
 }
 
-export interface CopyOptions {
-  /** The manifest is put again when it is there, so that the list of referrers of the subject names it. */
+interface CopyOptions {
+  /** Writes a present manifest again, so that the subject's list of referrers names it. */
   readonly subject?: Digest;
 }
 
-/** Writes to registries. Each method throws a `HoubaError` with the code of what the registry said. */
+/** Writes to registries. Each method throws a `HoubaError` with the code of the registry's answer. */
 export interface Regctl {
-  /**
-   * Copies one manifest and all it names, byte for byte, to the same digest: an index with all its children, never what refers
-   * to it. Costs one HEAD when it is there already.
-   */
+  /** Copies a manifest with its children and blobs, unchanged, without referrers. One HEAD when it is there already. */
   copyImage(source: PinnedImage, destination: Repository, options?: CopyOptions, signal?: AbortSignal): Promise<void>;
-  /** Copies one manifest and all it names out of a registry, into an OCI layout in this folder, which exists. */
+  /** Copies a manifest with all it names from a registry into an OCI layout in an existing folder. */
   exportImage(source: PinnedImage, layout: string, signal?: AbortSignal): Promise<void>;
-  /** Copies a manifest of an OCI layout, by digest, and all it names into a registry. No tag comes to be. */
+  /** Copies a manifest with all it names from an OCI layout into a registry, without a tag. */
   importImage(layout: string, digest: Digest, destination: Repository, signal?: AbortSignal): Promise<void>;
-  /** Puts these bytes. It always writes: look first. @throws HoubaError `DigestMismatch` */
+  /** Writes a manifest even if it is there. @throws HoubaError `DigestMismatch` */
   putManifest(
     repository: Repository,
     target: { readonly tag: string } | { readonly digest: Digest },
@@ -48,32 +44,25 @@ export interface Regctl {
     bytes: Uint8Array,
     signal?: AbortSignal,
   ): Promise<Digest>;
-  /**
-   * Puts an artifact by digest. It always writes: look first.
-   * @param subject what it is attached to; null: it stands alone
-   * @returns the digest of its manifest
-   */
+  /** Writes an artifact even if it is there. @param subject what it is attached to; null: none. @returns its digest */
   putArtifact(
     repository: Repository,
     subject: Digest | null,
     artifact: Artifact,
     signal?: AbortSignal,
   ): Promise<Digest>;
-  /**
-   * Deletes a manifest with all its tags, and takes it from the fallback index when it is a referrer.
-   * @param subject what it is attached to, if it is a referrer
-   */
+  /** Deletes a manifest with all its tags, and a referrer from the fallback index of its `subject`. */
   deleteManifest(repository: Repository, digest: Digest, signal?: AbortSignal, subject?: Digest): Promise<Deletion>;
   version(): Promise<string>;
 }
 
-export interface RegctlOptions {
+interface RegctlOptions {
   readonly program: string;
   readonly access: ReadonlyMap<string, RegistryAccess>;
   readonly credentials: CredentialSource;
   readonly workDir: string;
   readonly environment: Readonly<Record<string, string>>;
-  /** Of one call but a copy, in milliseconds. Default: 5 minutes. */
+  /** Of one call but a copy, ms. Default: 5 minutes. */
   readonly timeoutMs?: number;
 }
 
@@ -94,7 +83,7 @@ export function createRegctl(options: RegctlOptions): Regctl {
     readonly signal: AbortSignal | undefined;
   }
 
-  /** Runs regctl once, with a configuration of its own that holds these hosts and nothing else. */
+  /** Runs regctl with a configuration of these hosts alone. */
   async function call(request: Call): Promise<string> {
     return inPrivateFolder(options.workDir, 'regctl', async (folder) => {
       const { config, secrets } = await configFor(request.hosts, options);
@@ -118,10 +107,7 @@ export function createRegctl(options: RegctlOptions): Regctl {
 
   const writing = new Map<string, Promise<unknown>>();
 
-  /**
-   * Writes the referrers of a subject one after another. Without a referrers API their list is a tag that regctl reads and
-   * writes again: of two at once one would be lost, or the list would name what was deleted meanwhile.
-   */
+  /** Writes a subject's referrers one by one: without a referrers API concurrent writes of their list would be lost. */
   function inTurn<Result>(
     repository: Repository,
     subject: Digest,
@@ -145,10 +131,7 @@ export function createRegctl(options: RegctlOptions): Regctl {
     }
   }
 
-  /**
-   * Asks with an absent digest whether the registry deletes at all. Where it does not, regctl would take a referrer from its
-   * fallback index while the referrer stays (seen with v0.11.7).
-   */
+  /** Whether the registry deletes at all. Else regctl 0.11.7 would still drop a referrer from its fallback index. */
   async function canDelete(repository: Repository, signal: AbortSignal | undefined): Promise<boolean> {
     const nothing = digestOf(new TextEncoder().encode(`not in ${formatRepository(repository)}`));
     const args = ['manifest', 'delete', '--', formatPinned(repository, nothing)];
@@ -208,7 +191,7 @@ export function createRegctl(options: RegctlOptions): Regctl {
       if (subject !== null) args.push('--subject', formatPinned(repository, subject));
       args.push('--artifact-type', artifactType);
       for (const [key, value] of Object.entries(annotations)) args.push('--annotation', `${key}=${value}`);
-      // Without --file the content is read from standard input.
+      // Without --file regctl reads the content from standard input.
       if (file !== undefined) args.push('--file-media-type', file.mediaType);
       args.push('--format', PRINT_DIGEST);
       if (subject === null) args.push('--by-digest', '--', formatRepository(repository));
@@ -228,12 +211,12 @@ export function createRegctl(options: RegctlOptions): Regctl {
   };
 }
 
-/** Names a manifest of the layout in the working directory: regctl refuses some folder names in a reference. */
+/** Names a manifest of the layout in the working directory: regctl refuses some folder names. */
 function hereBy(digest: Digest): string {
   return `ocidir://.@${digest}`;
 }
 
-/** The configuration of regctl: exactly these hosts, nothing from Docker's files. */
+/** The configuration of regctl: these hosts alone, nothing from Docker's files. */
 async function configFor(
   names: readonly string[],
   options: RegctlOptions,
@@ -258,7 +241,7 @@ async function configFor(
   return { config: { version: 1, incDockerCred: false, incDockerCert: false, hosts }, secrets };
 }
 
-/** What regctl prints at the end is the answer of the registry: `… [http 404]: {"errors": …}`. */
+/** Classifies regctl's last line, the registry's answer: `… [http 404]: {"errors": …}`. */
 function classify(stderr: string): ErrorCode | null {
   const status = Number([...stderr.matchAll(/\[http (\d{3})\]/g)].at(-1)?.[1]);
   if (status === 404) return 'NotFound';

@@ -15,7 +15,7 @@ import { readPages } from './registry/pages.js';
 
 export type { RegistryClientOptions as RegistryReaderOptions } from './registry/client.js';
 
-export interface ManifestHead {
+interface ManifestHead {
   readonly digest: Digest;
   readonly mediaType: string;
   readonly size: number | null;
@@ -36,18 +36,16 @@ export interface ReferrerDescriptor {
 }
 
 /**
- * Reads from registries over HTTP (distribution specification), and deletes tags. Everything read is checked against its digest
- * and bounded (docs/rules/registry-access.md#everything-read-is-bounded).
- * @throws the signal's reason when it is aborted; HoubaError `Unauthorized`, `Denied`, `RateLimited`, `RegistryUnavailable`,
- * `DigestMismatch`, `Unsupported` or `ConfigInvalid`
+ * Reads registries over HTTP, and deletes tags (docs/rules/registry-access.md#bytes-are-hashed-where-they-are-read).
+ * @throws the signal's reason; HoubaError `Unauthorized`, `Denied`, `RateLimited`, `RegistryUnavailable`,
+ * `DigestMismatch`, `Unsupported`, `ConfigInvalid`
  */
 export interface RegistryReader {
-  /** Names that are no tags are left out. null: the registry does not know the repository; some say an empty list instead. */
+  /** The repository's valid tags; null: the registry does not know it (some answer an empty list instead). */
   listTags(repository: Repository, signal?: AbortSignal): Promise<string[] | null>;
   /**
-   * Sends one HEAD, and a GET where the registry gives no digest. For thousands, let a few loops share the list: a pending
-   * promise a tag costs a quarter of the time again.
-   * @param reference a tag or a digest. null: absent
+   * Resolves a tag or digest by one HEAD, or a GET where that gives no digest; null: absent. For thousands let a few
+   * loops share the list: a pending promise a tag costs a quarter more time.
    */
   headManifest(repository: Repository, reference: string, signal?: AbortSignal): Promise<ManifestHead | null>;
   /** @param reference a tag or a digest. null: absent */
@@ -61,12 +59,11 @@ export interface RegistryReader {
     signal?: AbortSignal,
   ): Promise<ReferrerDescriptor[]>;
   /**
-   * Asks the registry to delete a tag and to leave its manifest (distribution specification, "Deleting tags").
-   * @returns whether it took the request (2xx). false: there is no such tag, or it deletes no tags. Neither answer proves
-   * anything about the tag: read it back
+   * Requests the deletion of a tag without its manifest (distribution specification, "Deleting tags"). @returns whether
+   * it was accepted (2xx); neither answer proves anything: read the tag back
    */
   deleteTag(repository: Repository, tag: string, signal?: AbortSignal): Promise<boolean>;
-  /** The paths of all repositories of a host that has a catalogue. */
+  /** The paths of all repositories in the catalogue of a host. */
   listRepositories(host: string, signal?: AbortSignal): Promise<string[]>;
   /** @throws HoubaError when the registry does not answer or refuses the credentials */
   ping(host: string, signal?: AbortSignal): Promise<void>;
@@ -77,7 +74,7 @@ export interface RegistryReader {
 
 const ACCEPT_MANIFESTS = MANIFEST_MEDIA_TYPES.join(', ');
 
-/** What registries answer to the deletion of a tag that is not there, or that they do not offer. */
+/** Answers to the deletion of a tag that is not there, or where deletion is not offered. */
 const NO_TAG_DELETED = [400, 404, 405, 415, 501];
 
 const MAX_PAGE_BYTES = 32 * 1024 * 1024;
@@ -210,11 +207,11 @@ export function createRegistryReader(options: RegistryClientOptions): RegistryRe
       if (found.length > MAX_REFERRERS) throw tooMany(`${host}/${path}@${digest}`, MAX_REFERRERS, 'referrers');
     });
     if (!hasApi) found = await listReferrersByTag(repository, digest, signal);
-    // A registry is free to ignore the filter.
+    // A registry may ignore the filter.
     return artifactType === undefined ? found : found.filter((referrer) => referrer.artifactType === artifactType);
   }
 
-  /** Reads the manifests that the index under the tag names: clients write its other fields in different ways. */
+  /** Reads the manifests named by the fallback index: clients write its other fields in different ways. */
   async function listReferrersByTag(
     repository: Repository,
     digest: Digest,
@@ -284,7 +281,7 @@ function pullScope(repository: Repository): string {
   return `repository:${repository.path}:pull`;
 }
 
-/** The strings of one list in a JSON page. An empty list may be null, or left out beside the repository's name (Go). */
+/** The names in a JSON page. An empty list may be null, or left out beside the repository's name (Go). */
 function namesIn(answer: Answer, key: 'tags' | 'repositories'): string[] {
   const page = asObject(jsonOrNull(answer.body));
   const list = page[key] ?? (key in page || 'name' in page ? [] : undefined);
@@ -308,7 +305,7 @@ function hash(bytes: Uint8Array, algorithm: 'sha256' | 'sha512'): string {
   return `${algorithm}:${createHash(algorithm).update(bytes).digest('hex')}`;
 }
 
-/** @throws HoubaError `DigestMismatch` when the bytes are not what the digest says, or the digest is none */
+/** @throws HoubaError `DigestMismatch` when the bytes do not match the digest, or it is none */
 function checkDigest(repository: Repository, reference: string, bytes: Uint8Array, expected: string): void {
   const actual = isDigest(expected) ? hash(bytes, algorithmOf(expected)) : 'no digest';
   if (actual !== expected) throw mismatch(repository, reference, expected, actual);

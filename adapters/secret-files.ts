@@ -3,8 +3,8 @@ import { type FileHandle, open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 
 /**
- * Writes texts to files without a name: each is unlinked before its first byte, so that no credential is left in the folder,
- * not even by a kill. A child reads descriptor N as `/dev/fd/N`, on Linux repeatedly, which a pipe does not allow.
+ * Writes secrets to unlinked files, so that no kill leaves one; as `/dev/fd/N` they can be read repeatedly, unlike
+ * pipes.
  */
 export async function withSecretFiles<Result>(
   folder: string,

@@ -14,10 +14,8 @@ import { withinFolderLimit } from './syft/folder-limit.js';
 
 export interface Syft {
   /**
-   * Takes the inventory of one manifest (a platform's, not an index) in one scan for all formats.
-   * @returns the bytes of each document
-   * @throws HoubaError with the code of what the registry said, `Unsupported` when the layers are more than the disk may take,
-   * or `ToolFailed`, `ToolMissing`
+   * Scans one platform's manifest for all formats at once. @throws HoubaError with the registry's code; `Unsupported`
+   * when the layers exceed the disk limit; `ToolFailed`, `ToolMissing`
    */
   scan(
     repository: Repository,
@@ -25,29 +23,26 @@ export interface Syft {
     formats: readonly SbomFormat[],
     signal?: AbortSignal,
   ): Promise<Map<SbomFormat, Uint8Array>>;
-  /** For the annotations of a document; null when syft does not say. */
+  /** For the annotations of a document; null: syft does not say. */
   version(): Promise<string | null>;
 }
 
-export interface SyftOptions {
+interface SyftOptions {
   readonly program: string;
   readonly access: ReadonlyMap<string, RegistryAccess>;
   readonly credentials: CredentialSource;
   readonly workDir: string;
   readonly environment: Readonly<Record<string, string>>;
-  /** What one scan may take of the disk, in bytes: syft unpacks all layers, whatever they unpack to. */
+  /** Disk space of one scan, bytes: syft unpacks all layers. */
   readonly mostDisk: number;
-  /** Of one scan, in milliseconds. Default: 10 minutes. */
+  /** Of one scan, ms. Default: 10 minutes. */
   readonly timeoutMs?: number;
 }
 
 const TIMEOUT_MS = 10 * 60_000;
 const VERSION_TIMEOUT_MS = 30_000;
 
-/**
- * Lets syft collect garbage less often: a sixth less CPU time for 75 MB more (measured with 1.54), as it builds a table of
- * licenses each time. The limit bounds large images.
- */
+/** Less garbage collection: a sixth less CPU time for 75 MB more memory (syft 1.54). The limit bounds large images. */
 const COLLECT_LESS = { GOGC: '400', GOMEMLIMIT: '1GiB' };
 
 export function createSyft(options: SyftOptions): Syft {
@@ -65,7 +60,7 @@ export function createSyft(options: SyftOptions): Syft {
     return inPrivateFolder(options.workDir, 'syft', async (folder) => {
       const { config, docker, secrets } = await configFor(repository.host, options);
       const path = join(folder, 'syft.yaml');
-      // syft tells the format by the name. JSON is YAML.
+      // syft tells the format by the name; JSON is valid YAML.
       await symlink('/dev/fd/3', path);
       await symlink('/dev/fd/4', join(folder, 'config.json'));
       const files = formats.map((format) => [format, join(folder, `sbom.${format}`)] as const);
@@ -75,7 +70,7 @@ export function createSyft(options: SyftOptions): Syft {
       const run = (descriptors: readonly number[], within: AbortSignal) =>
         runCommand({
           file: options.program,
-          // Not with --quiet: it would keep the reason of a failure to itself.
+          // Not with --quiet, which hides the reason of a failure.
           args: [
             'scan',
             `registry:${reference}`,
@@ -122,7 +117,7 @@ export function createSyft(options: SyftOptions): Syft {
     }
   }
 
-  /** Starting syft costs most of a second, so it is asked once; again when it did not say. */
+  /** Asked once, as syft takes most of a second to start; again while it did not say. */
   async function version(): Promise<string | null> {
     known ??= askVersion();
     const answer = await known;
@@ -137,7 +132,7 @@ function gib(bytes: number): number {
   return bytes / 1024 ** 3;
 }
 
-/** syft's own file for what it can express, and a Docker one for the identity token, which it cannot. */
+/** syft's configuration, and a Docker one for the identity token, which syft's cannot hold. */
 async function configFor(
   host: string,
   options: SyftOptions,
@@ -170,7 +165,7 @@ async function configFor(
   return { config, docker: { auths }, secrets };
 }
 
-/** syft quotes the registry's error code, or its network library. */
+/** Classifies syft's output, which quotes the registry's error code or its network library. */
 function classify(stderr: string): ErrorCode | null {
   if (/MANIFEST_UNKNOWN|NAME_UNKNOWN|BLOB_UNKNOWN|status code 404/.test(stderr)) return 'NotFound';
   if (/UNAUTHORIZED|status code 401/.test(stderr)) return 'Unauthorized';

@@ -7,9 +7,8 @@ import { inPrivateFolder } from './private-folder.js';
 /** Runs the operator's program that knows where images run (protocol: docs/oracles.md). */
 export interface UsageOracle {
   /**
-   * Asks once. Any failure of the program is `unknown`, which means in use (docs/rules/purge.md#unknown-use-is-in-use); the
-   * detail says which.
-   * @throws only the signal's reason, when cancelled
+   * Asks once. A program that fails means in use (docs/rules/purge.md#unknown-use-is-in-use). @throws the signal's
+   * reason
    */
   ask(question: UsageQuestion, signal?: AbortSignal): Promise<UsageAnswer>;
 }
@@ -20,11 +19,11 @@ export interface UsageOracleOptions {
   readonly timeoutMs: number;
   readonly workDir: string;
   readonly environment: Readonly<Record<string, string>>;
-  /** Texts of that environment that no report may quote. */
+  /** Values of that environment that no report may quote. */
   readonly secrets?: readonly string[];
 }
 
-/** @throws HoubaError `ConfigInvalid` when the command cannot be read as one */
+/** @throws HoubaError `ConfigInvalid` when the command cannot be parsed */
 export function createUsageOracle(options: UsageOracleOptions): UsageOracle {
   const [file, ...args] = splitCommand(options.command);
 
@@ -65,7 +64,7 @@ function splitCommand(command: string): [string, ...string[]] {
   return [file, ...args];
 }
 
-/** Without the command itself, which may hold a password. */
+/** An error without the command itself, which may hold a password. */
 function unusable(why: string, cause?: unknown): HoubaError {
   return new HoubaError('ConfigInvalid', `HOUBA_USAGE_ORACLE_CMD cannot be read as a command: ${why}`, {
     hint: 'write it as in a shell, as in /opt/oracle --file "/var/lib/seen images.json"; for pipes write a script',

@@ -3,10 +3,7 @@ import type { LayerFile } from '../../domain/transform/step.js';
 
 const START_OF_TIME = new Date(0);
 
-/**
- * Packs files and links into a layer. The same files give the same bytes: sorted by path, owned by root, modified in 1970.
- * There are no entries for directories, so that those of the image keep their modes.
- */
+/** Packs files and links into a layer; equal files give equal bytes. Directories have no entries. */
 export async function layerTar(files: readonly LayerFile[]): Promise<Buffer> {
   const archive = pack();
   const sorted = [...files].sort((a, b) => (a.path < b.path ? -1 : 1));

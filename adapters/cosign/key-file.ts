@@ -4,10 +4,7 @@ import { HoubaError } from '../../domain/errors.js';
 
 const LARGEST_KEY = 64 * 1024;
 
-/**
- * Reads a key's file. A policy may name it, so it may be any file of the worker: an endless device, or a pipe without a writer.
- * @throws HoubaError `ConfigInvalid`
- */
+/** Reads a key file that a policy may name, so that it may be a device or a pipe. @throws HoubaError `ConfigInvalid` */
 export async function readKeyFile(path: string): Promise<string> {
   try {
     const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);

@@ -1,19 +1,13 @@
 import { Duplex } from 'node:stream';
 import { Decompress } from 'fzstd';
 
-/**
- * The largest window of a frame, in bytes: the largest that builders of images use. The library would allocate up to 2 GiB on
- * demand, and puts out wrong bytes beyond 64 MiB (seen with fzstd 0.1.1).
- */
+/** Largest window of a frame, bytes: as large as image builders use. Beyond 64 MiB fzstd 0.1.1 gives wrong bytes. */
 const LARGEST_WINDOW = 32 * 1024 * 1024;
 
-/** Bytes unpacked in one step. Four of them may become 128 KiB, and the result of a step is in memory at once. */
+/** Bytes unpacked in one step, whose result is in memory: four bytes may become 128 KiB. */
 const SLICE = 256;
 
-/**
- * Decompresses Zstandard as a stream with back-pressure. It fails on malformed input, and on a frame that wants too large a
- * window.
- */
+/** Decompresses Zstandard with back-pressure; fails on malformed input and on a frame with too large a window. */
 export function createUnzstd(): Duplex {
   return Duplex.from(async function* unpack(packed: AsyncIterable<Buffer>) {
     const frames = createFrameWatch();
@@ -43,7 +37,7 @@ const LONGEST_FRAME_HEADER = 18;
 const ZSTD_MAGIC = 0xfd2fb528;
 const SKIPPABLE_MAGIC = 0x184d2a50;
 
-/** Follows the frames of a stream from header to header, without unpacking, and refuses a window that is too large. */
+/** Follows the frame headers of a stream, without unpacking, and refuses too large a window. */
 function createFrameWatch(): { watch(chunk: Uint8Array): void } {
   const header = Buffer.alloc(LONGEST_FRAME_HEADER);
   let have = 0;
@@ -51,7 +45,7 @@ function createFrameWatch(): { watch(chunk: Uint8Array): void } {
   let checksum = 0;
   let at: 'frame' | 'block' = 'frame';
 
-  /** How long the header is that has begun, as far as one can tell. */
+  /** The length of the current header, as far as its first bytes tell. */
   function needed(): number {
     if (at === 'block') return 3;
     if (have < 5) return 5;

@@ -1,46 +1,43 @@
 import { HoubaError } from '../../domain/errors.js';
 
-/** A file, directory or link. The content of a file is named by its layer and its entry there. */
-export type FileNode =
+/** A file, directory or link. A file's content is named by its layer and its entry there. */
+type FileNode =
   | { readonly kind: 'file'; readonly mode: number; readonly content: FileContent }
   | { readonly kind: 'directory'; readonly mode: number }
   | { readonly kind: 'link'; readonly mode: number; readonly link: string };
 
-export interface FileContent {
+interface FileContent {
   readonly layer: number;
-  /** Index of its entry in the layer. */
+  /** Index of the entry in its layer. */
   readonly ordinal: number;
   readonly size: number;
 }
 
-export interface FoundNode {
+interface FoundNode {
   readonly path: string;
   readonly node: FileNode;
 }
 
-/**
- * A root file system built from layers as a container runtime does it: links to directories are followed but never out of the
- * root, whiteouts (`.wh.`) hide what lower layers brought.
- */
+/** A root file system made of layers as runtimes do it: links never lead out of the root, whiteouts (`.wh.`) hide. */
 export interface FileTree {
-  /** Adds an entry of a layer, or hides what it hides. */
+  /** Adds an entry of a layer; a whiteout hides. */
   put(name: string, layer: number, node: FileNode): void;
-  /** Adds another name of a file that is there already. */
+  /** Adds another name of an existing file. */
   hardLink(name: string, layer: number, target: string): void;
   remove(name: string): void;
-  /** What is at a path, through all links. null: nothing */
+  /** Resolves a path through all links; null: nothing is there. */
   resolve(path: string): FoundNode | null;
-  /** What is directly in a directory, through all links, without directories. */
+  /** Lists a directory, through all links, without its subdirectories. */
   filesIn(directory: string): FoundNode[];
-  /** All there is, by absolute path; the root is `/`. */
+  /** Everything by absolute path; the root is `/`. */
   entries(): Map<string, FileNode>;
 }
 
 /** No honest image is deeper. */
 const DEEPEST = 512;
-/** No file system has longer paths; with links an attacker could make them endless. */
+/** The longest path of file systems; links could make it endless. */
 const LONGEST_PATH = 4096;
-/** Characters of all paths together: an image has some ten million, and all of them are kept. */
+/** Characters of all paths together, which are kept: an image has some ten million. */
 const MOST_CHARACTERS = 256 * 1024 * 1024;
 /** As many links in a row as Linux follows. */
 const MOST_LINKS = 40;
@@ -53,7 +50,7 @@ const CHILDLESS: Map<string, Branch> = new Map();
 
 interface Branch {
   node: FileNode;
-  /** The layer that named it last; -1: none did, it is merely implied. */
+  /** The layer that named it last; -1: none, a deeper path implies it. */
   layer: number;
   readonly children: Map<string, Branch>;
 }
@@ -62,10 +59,7 @@ export function createFileTree(): FileTree {
   const root = branch({ kind: 'directory', mode: 0o755 }, -1);
   let characters = 0;
 
-  /**
-   * Walks down from the root. Links on the way are followed; missing directories are made when `create` is set.
-   * @returns the way from the root to what was found, with its names; null: not there
-   */
+  /** Walks down from the root through links. @returns the steps to the node; null: not there */
   function walk(path: readonly string[], options: { create: boolean; followLast: boolean }): Step[] | null {
     const ahead = [...path].reverse();
     let way: Step[] = [{ name: '', branch: root }];
@@ -95,10 +89,10 @@ export function createFileTree(): FileTree {
     return way;
   }
 
-  /** The directory that an entry goes into, made when it is missing, and the entry's own name. null: nowhere to put it */
+  /** The parent directory of an entry, made when missing, and the entry's name; null: it has no place in the tree. */
   function place(name: string): { parent: Branch; name: string } | null {
     const path = namesOf(name);
-    // Runtimes differ in what they make of such a name; no honest image has one.
+    // Runtimes treat such names differently; no honest image has one.
     if (path.includes('..')) {
       throw new HoubaError('Unsupported', `a layer has an entry that leads out of the image: ${JSON.stringify(name)}`);
     }
@@ -198,7 +192,7 @@ function namesOf(path: string): string[] {
   return path.split('/').filter((name) => name !== '' && name !== '.');
 }
 
-/** Hides what lower layers brought below a directory, and keeps what this one did. */
+/** Hides what lower layers put below a directory, and keeps what this layer did. */
 function hideLower(directory: Branch, layer: number): void {
   for (const name of [...directory.children.keys()]) hideChild(directory, name, layer);
 }

@@ -1,14 +1,11 @@
 type Entry = Record<string, unknown>;
 
-/** How BuildKit marks the lines that it makes up for layers that have none. */
+/** BuildKit's comment in history lines that it makes up for layers without one. */
 const MADE_UP = 'buildkit.exporter.image.v0';
 
 /**
- * Rewords the history lines that BuildKit makes up. It adds them for base layers without a line, and words them after the build
- * that cached the layer first, so that the same build would give another digest each time.
- * @param config an image's configuration that BuildKit wrote
- * @param baseLines how many lines the base has of its own
- * @returns the configuration to publish; the same object when nothing is made up
+ * Rewords history lines made up by BuildKit, whose text depends on what it built before, and so would the digest.
+ * @param baseLines lines of the base itself. @returns the same object when nothing is made up
  */
 export function settleHistory(config: Entry, baseLines: number): Entry {
   const history = Array.isArray(config.history) ? (config.history as Entry[]) : [];

@@ -2,10 +2,7 @@ import { foldName, namesIn } from '../../domain/text/json-names.js';
 
 const LIST_NOT_EMPTY = /\s*:\s*\[\s*[^\s\]]/y;
 
-/**
- * Whether a configuration has `ONBUILD` instructions. The text itself is searched: BuildKit, as Go programs do, reads keys in
- * any case and all of equal ones; `JSON.parse` sees fewer.
- */
+/** Whether a configuration has `ONBUILD`, searched as text: BuildKit reads keys in any case, and all of equal ones. */
 export function hasOnBuild(config: Uint8Array): boolean {
   const json = new TextDecoder().decode(config);
   for (const { name, end } of namesIn(json)) {

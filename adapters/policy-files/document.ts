@@ -18,14 +18,14 @@ const DEEPEST = 50;
 
 export interface ReadPolicy {
   readonly file: string;
-  /** What the file says its name is, also when the rest is wrong. */
+  /** The name in the file, also when the rest is invalid. */
   readonly name: string | null;
   readonly policy: MirrorPolicy | null;
   readonly issues: readonly PolicyIssue[];
   readonly locate: (issue: DocumentIssue) => PolicyIssue;
 }
 
-/** Reads one policy from YAML and finds the place of everything that is wrong with it. */
+/** Parses a policy from YAML, and locates every issue. */
 export function parsePolicy(file: string, text: string): ReadPolicy {
   const lines = new LineCounter();
   const documents = parseAllDocuments(text, { ...PLAIN_YAML, lineCounter: lines });
@@ -74,7 +74,7 @@ export function parsePolicy(file: string, text: string): ReadPolicy {
     return { ...nothing(file), issues };
   }
   const checked = checkPolicy(plain.value);
-  // After a syntax error the rest of the file is only half there: what seems to be missing may well be written.
+  // After a syntax error what seems to be missing may well be in the unread rest of the file.
   const broken = document.errors.some(({ code }) => code !== 'DUPLICATE_KEY');
   issues.push(...checked.issues.filter(({ missing }) => !(broken && missing)).map(locate));
   return {
@@ -94,12 +94,12 @@ function nothing(file: string) {
 interface Structure {
   readonly issues: { readonly offset: number; readonly message: string }[];
   readonly unknown: DocumentIssue[];
-  /** Where the document is nested too deeply to read on, or null. */
+  /** Where the nesting becomes too deep to read on, or null. */
   readonly tooDeep: number | null;
   readonly sound: boolean;
 }
 
-/** What the schema cannot see: depth, keys that are no text, `__proto__`, aliases without an anchor. */
+/** Finds what a schema cannot see: depth, keys that are no text, `__proto__`, aliases without an anchor. */
 function structureIssues(document: Document.Parsed): Structure {
   const issues: Structure['issues'] = [];
   const unknown: DocumentIssue[] = [];
@@ -123,7 +123,7 @@ function structureIssues(document: Document.Parsed): Structure {
     }
     if (isMap(node)) walkPairs(node, path, offset);
     else for (const [index, item] of node.items.entries()) walk(item, [...path, index]);
-    // Only now: an alias inside its own anchor would make a value without end.
+    // Added last: an alias inside its own anchor would make a value without end.
     if (node.anchor !== undefined) anchors.add(node.anchor);
   };
   const walkPairs = (map: YAMLMap, path: readonly (string | number)[], offset: number): void => {
@@ -142,7 +142,7 @@ function structureIssues(document: Document.Parsed): Structure {
   return { issues, unknown, tooDeep, sound };
 }
 
-/** Where the value at a path starts, or its key; where there is nothing, the nearest thing around it. */
+/** The offset of the value at a path, or of its key; where there is none, of the nearest thing around it. */
 function offsetOf(document: Document.Parsed, path: readonly (string | number)[], atKey: boolean): number {
   let node: unknown = document.contents;
   let offset = offsetOfNode(node) ?? 0;

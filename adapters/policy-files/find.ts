@@ -5,10 +5,7 @@ import { compareText } from '../../domain/text/compare-text.js';
 
 const LARGEST_FILE = 1024 * 1024;
 
-/**
- * The file itself, or the `.yml` and `.yaml` files below the folder, in sorted path order.
- * @throws HoubaError `ConfigInvalid` when there is none
- */
+/** Lists the file itself, or a folder's `.yml` and `.yaml`, sorted by path. @throws HoubaError `ConfigInvalid`: none */
 export async function findPolicyFiles(path: string): Promise<string[]> {
   const found = await stat(path).catch((cause: unknown) => {
     const code = (cause as NodeJS.ErrnoException).code ?? String(cause);
@@ -26,10 +23,7 @@ export async function findPolicyFiles(path: string): Promise<string[]> {
   });
 }
 
-/**
- * Folders whose name starts with a dot are left out: `.git`, and the `..data` through which Kubernetes swaps mounted files.
- * Links to folders are not followed, so nothing is read twice and no loop is endless.
- */
+/** Lists files below a folder; neither dot folders (Kubernetes swaps mounted files by `..data`) nor linked folders. */
 async function walkFolder(folder: string): Promise<string[]> {
   const files: string[] = [];
   const entries = await readdir(folder, { withFileTypes: true }).catch((cause: unknown) => {
@@ -54,10 +48,7 @@ async function isFolder(path: string): Promise<boolean> {
   );
 }
 
-/**
- * The file's text. A link must stay in the folder that was named: policies of a checkout cannot quote other files.
- * @throws Error that says what is wrong with the file
- */
+/** Reads a policy file. A link must stay in the named folder: a checkout must not quote other files. @throws Error */
 export async function readPolicyText(file: string, root: string): Promise<string> {
   const handle = await openFile(file, root);
   try {

@@ -1,6 +1,6 @@
 import type { Document } from 'yaml';
 
-/** How files of ours are read: no tags of one's own, no merge keys, and no message that quotes the file. */
+/** Options for houba's own YAML files: no custom tags, no merge keys, and no message that quotes the file. */
 export const PLAIN_YAML = {
   schema: 'core',
   merge: false,
@@ -11,7 +11,7 @@ export const PLAIN_YAML = {
 
 const MOST_ALIASES = 100;
 
-/** What a document says, unless its aliases lead nowhere or multiply it beyond reason; `problem` is for people. */
+/** The value of a document, or the problem with its aliases: unknown anchors, or too many expansions. */
 export function plainValue(document: Document.Parsed): { readonly value: unknown } | { readonly problem: string } {
   try {
     return { value: document.toJS({ maxAliasCount: MOST_ALIASES }) };

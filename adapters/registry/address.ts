@@ -3,33 +3,26 @@ import { isIP, type LookupFunction } from 'node:net';
 import ipaddr from 'ipaddr.js';
 import { HoubaError } from '../../domain/errors.js';
 
-/**
- * Whether an address is on the public internet: not loopback, link-local, private, unique-local, shared or reserved. An IPv4
- * address wrapped in IPv6 counts as itself.
- */
+/** Whether an address is on the public internet: not loopback, private, link-local or otherwise reserved. */
 export function isPublicAddress(address: string): boolean {
   if (!ipaddr.isValid(address)) return false;
   const parsed = ipaddr.process(address);
   if (parsed instanceof ipaddr.IPv6 && parsed.range() === 'rfc6052') {
-    // NAT64 (64:ff9b::/96): how hosts without IPv4 reach it. The last four bytes are the address.
+    // NAT64 (64:ff9b::/96), by which hosts without IPv4 reach it: the last four bytes are the address.
     return new ipaddr.IPv4(parsed.toByteArray().slice(-4)).range() === 'unicast';
   }
   return parsed.range() === 'unicast';
 }
 
 /**
- * Refuses a host that is written as an address houba may not reach. Names are judged by `publicLookup`.
- * @param hostname without brackets and port
- * @throws HoubaError `Denied`
+ * Refuses a private address (docs/rules/registry-access.md#only-listed-hosts-are-written-to). @throws HoubaError
+ * `Denied`
  */
 export function refusePrivateLiteral(hostname: string): void {
   if (isIP(hostname) !== 0 && !isPublicAddress(hostname)) throw refused(hostname, hostname);
 }
 
-/**
- * Resolves names for connections to hosts outside the roster. The socket connects to the very addresses judged here, so a name
- * cannot show one address to the check and another to the connection.
- */
+/** Resolves a host outside the roster to public addresses, and connects to the very addresses that it has judged. */
 export const publicLookup: LookupFunction = (hostname, options, callback) => {
   resolveName(hostname, { ...options, all: true }, (error, addresses: LookupAddress[]) => {
     if (error !== null) return callback(error, []);

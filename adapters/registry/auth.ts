@@ -4,24 +4,17 @@ import { jsonOrNull } from '../../domain/text/json.js';
 import type { Credentials } from '../docker-config.js';
 import type { Reply } from './transport.js';
 
-/** Authorizes requests to one registry host, as its first 401 asks; tokens are kept per scope until shortly before they expire. */
+/** Authorizes requests to one registry host; tokens are kept per scope until shortly before they expire. */
 export interface Authorizer {
-  /**
-   * The `Authorization` for a request, or null: none known to be needed.
-   * @param scope `repository:<path>:pull`, `registry:catalog:*`, or empty for none
-   */
+  /** The `Authorization` header for a scope, such as `repository:<path>:pull` or empty; null: none is needed so far. */
   header(scope: string): string | null | Promise<string | null>;
-  /**
-   * After a 401: learns what the registry asks for.
-   * @param sent the header the refused request carried
-   * @returns a header worth trying, or null: what we have was refused
-   */
+  /** Reads the challenge of a 401. @param sent the refused header. @returns a header to try; null: refused again */
   renew(challenge: string | undefined, scope: string, sent: string | null): Promise<string | null>;
 }
 
-export interface AuthorizerOptions {
+interface AuthorizerOptions {
   readonly host: string;
-  /** The roster says plain HTTP: its token service may be plain as well. */
+  /** Whether the roster allows plain HTTP, also to the token service. */
   readonly plainHttp: boolean;
   credentials(): Promise<Credentials | null>;
   fetch(url: URL, request: TokenRequest): Promise<Reply>;
@@ -45,7 +38,7 @@ interface Token {
 
 /** A token is renewed with a quarter of its life left, at most this early. */
 const EARLIEST_RENEWAL_MS = 60_000;
-/** What the token specification says of a token without `expires_in`. */
+/** The life of a token without `expires_in` (distribution token specification). */
 const DEFAULT_LIFE_S = 60;
 const MOST_TOKENS = 1000;
 
@@ -53,7 +46,7 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
   const { now } = options;
   const tokens = new Map<string, Token>();
   const pending = new Map<string, Promise<string | null>>();
-  /** Scopes that a challenge asked for beyond ours, such as Azure's `metadata_read`. */
+  /** Scopes that challenges asked for beyond houba's own, such as Azure's `metadata_read`. */
   const demanded = new Map<string, Set<string>>();
   let scheme: Scheme | null = null;
 
@@ -139,7 +132,7 @@ async function fetchToken(
     });
   }
   const answer = TokenAnswer.safeParse(reply.status === 200 ? jsonOrNull(reply.body) : null);
-  // oauth2 says access_token, the Docker specification token; a token is one header value, nothing else.
+  // OAuth2 names it access_token, Docker token; anything but one header value is refused.
   const token = answer.data?.token ?? answer.data?.access_token;
   if (token === undefined || !/^[\x21-\x7e]+$/.test(token)) {
     throw new HoubaError(
@@ -181,9 +174,8 @@ function basic(username: string, password: string): string {
 }
 
 /**
- * Reads `WWW-Authenticate`: Bearer if it is offered, else Basic, else null.
- * @throws HoubaError `Denied` when credentials would have to go where they may not
- * (docs/rules/registry-access.md#authorization-stays-at-home)
+ * Reads `WWW-Authenticate`: Bearer if offered, else Basic, else null. @throws HoubaError `Denied` when credentials
+ * would leave home (docs/rules/registry-access.md#authorization-stays-at-home)
  */
 function readChallenge(
   text: string | undefined,
@@ -208,7 +200,7 @@ function readChallenge(
   };
 }
 
-/** `Bearer realm="…",service="…", Basic realm="…"` to parameters by scheme, both in lower case. */
+/** Parses `Bearer realm="…",service="…", Basic realm="…"` to parameters by scheme, both in lower case. */
 export function parseChallenges(text: string): Map<string, Map<string, string>> {
   const offers = new Map<string, Map<string, string>>();
   let current: Map<string, string> | undefined;

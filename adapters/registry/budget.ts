@@ -1,19 +1,16 @@
 import { HoubaError } from '../../domain/errors.js';
 
-/**
- * Bounds the requests to one registry host, for the whole process. When the host says that it is too much, the whole budget
- * rests (docs/rules/registry-access.md#limits-slow-work).
- */
+/** Bounds the requests to a registry host, and pauses them (docs/rules/registry-access.md#limits-slow-work). */
 export interface Budget {
   /**
-   * Takes a slot; undefined: it was free. Give it back with `leave`.
-   * @throws the signal's reason; HoubaError `RateLimited` while the host wants a longer rest than `LONGEST_WAIT_MS`
+   * Takes a slot; undefined: at once. @throws the signal's reason; HoubaError `RateLimited` for longer than
+   * `LONGEST_WAIT_MS`
    */
   enter(signal: AbortSignal | undefined): Promise<void> | undefined;
   leave(): void;
-  /** Nobody asks the host before so many milliseconds have gone. */
+  /** Holds back all requests to the host for so many milliseconds. */
   rest(ms: number): void;
-  /** Waits until the rest is over; to be called before each request, with a slot held. Undefined: no need to wait. */
+  /** Waits for the end of the rest, before each request, with a slot held; undefined: no need to wait. */
   rested(signal: AbortSignal | undefined): Promise<void> | undefined;
 }
 
@@ -22,7 +19,7 @@ export interface Clock {
   wait(ms: number, signal: AbortSignal | undefined): Promise<void>;
 }
 
-/** A longer wait is for the durable layer, which need not hold a worker's slot for it. */
+/** A longer wait is left to Temporal, which holds no slot of a worker for it. */
 export const LONGEST_WAIT_MS = 30_000;
 
 export function createBudget(host: string, slots: number, clock: Clock): Budget {
@@ -43,7 +40,7 @@ export function createBudget(host: string, slots: number, clock: Clock): Budget 
     });
   }
 
-  /** A slot passes straight to the one who waits longest. No `shift`: it moves all the others, and there can be 10,000. */
+  /** Hands the slot to the longest waiter. No `shift`: it would move all the others, up to 10,000. */
   function leave(): void {
     const next = waiting[served++];
     if (next !== undefined) {
@@ -80,10 +77,7 @@ function limited(host: string, ms: number): HoubaError {
   });
 }
 
-/**
- * How long a 429 or 5xx asks us to wait, in milliseconds, or null: `Retry-After` as seconds or a date, else `ratelimit-reset`
- * (seconds from now, or an epoch in seconds). At most an hour: what a host says must not silence it for good.
- */
+/** The wait that a 429 or 5xx asks for, ms, or null: `Retry-After` or `ratelimit-reset`, at most an hour. */
 export function waitAsked(
   headers: Readonly<Record<string, string | string[] | undefined>>,
   now: number,

@@ -30,16 +30,16 @@ export interface Call {
   readonly method: 'GET' | 'HEAD' | 'DELETE';
   readonly path: string;
   readonly accept: string;
-  /** Of the token, see `Authorizer`. */
+  /** The scope of the token, see `Authorizer`. */
   readonly scope: string;
   readonly maxBytes: number;
-  /** Statuses that mean "there is none", and are answers as 2xx are. Default: 404. */
+  /** Statuses that mean "absent" and are answers as 2xx are. Default: 404. */
   readonly absent?: readonly number[];
-  /** Where a former page came from, if that was not the registry itself. */
+  /** The server of the page before, if not the registry itself. */
   readonly origin?: Origin;
 }
 
-/** A 2xx or one that says that there is none, and where it came from after redirects. */
+/** A 2xx or "absent" answer, and its server after redirects. */
 export interface Answer extends Reply {
   readonly origin: Origin;
   readonly path: string;
@@ -47,8 +47,8 @@ export interface Answer extends Reply {
 
 export interface RegistryClient {
   /**
-   * Sends one request and sees it through: its turn in the host's budget, tokens, redirects, limits.
-   * @throws the signal's reason; HoubaError `RateLimited`, `RegistryUnavailable`, `Unauthorized`, `Denied`, `Unsupported`
+   * Sends a request within the host's budget, with tokens, redirects and retries. @throws the signal's reason;
+   * HoubaError `RateLimited`, `RegistryUnavailable`, `Unauthorized`, `Denied`, `Unsupported`
    */
   call(host: string, call: Call, signal: AbortSignal | undefined): Promise<Answer>;
   requestCounts(): ReadonlyMap<string, number>;
@@ -64,7 +64,7 @@ interface Host {
 
 const DOCKER_HUB_ENDPOINT = 'registry-1.docker.io';
 
-/** Tries of one request here; after that it is the durable layer that retries. */
+/** Tries of one request; after these Temporal retries the activity. */
 const MOST_TRIES = 4;
 const FIRST_WAIT_MS = 500;
 const MOST_REDIRECTS = 5;
@@ -83,7 +83,7 @@ export function createRegistryClient(options: RegistryClientOptions): RegistryCl
     ...(options.timeouts === undefined ? {} : { timeouts: options.timeouts }),
   });
 
-  /** The roster decides who may be private, plain, or signed by a CA of its own. */
+  /** The roster entry of a server, which allows private addresses, plain HTTP or a CA of its own. */
   function rosterEntry(server: Server): RegistryAccess | null {
     for (const entry of options.access.values()) if (isSame(serverOf(entry), server)) return entry;
     return null;
@@ -150,7 +150,7 @@ export function createRegistryClient(options: RegistryClientOptions): RegistryCl
     return transport.exchange(origin, { ...request, path, headers, maxBytes: MAX_TOKEN_BYTES }, undefined);
   }
 
-  /** Retries, after the wait the host asks for; a limit makes all requests to it wait. */
+  /** Retries after the wait that the host asks for; a limit pauses all requests to it. */
   async function persevere<Got extends Reply>(
     budget: Budget,
     name: string,
@@ -166,7 +166,7 @@ export function createRegistryClient(options: RegistryClientOptions): RegistryCl
         reply = await send();
       } catch (error) {
         if (!isBrokenConnection(error) || tried >= MOST_TRIES) throw error;
-        // At once the first time: the server closed a kept connection just when it was used again.
+        // At once the first time: the server may have closed a kept connection just when it was used again.
         if (tried > 1) await clock.wait(FIRST_WAIT_MS * 2 ** tried, signal);
         continue;
       }
@@ -183,12 +183,12 @@ export function createRegistryClient(options: RegistryClientOptions): RegistryCl
     }
   }
 
-  /** `ratelimit-remaining: 0` says that the next request would be refused. */
+  /** Rests at `ratelimit-remaining: 0`, before the next request would be refused. */
   function restWhenSpent(budget: Budget, reply: Reply): void {
     const remaining = reply.headers['ratelimit-remaining'];
     if (typeof remaining !== 'string' || Number.parseInt(remaining, 10) !== 0) return;
     const asked = waitAsked(reply.headers, clock.now());
-    // What a longer window forbids may not be what we ask (Docker Hub counts no HEADs): then a 429 will tell.
+    // A longer window may not count these requests (Docker Hub counts no HEADs): a 429 will tell.
     if (asked !== null && asked <= LONGEST_WAIT_MS) budget.rest(asked);
   }
 
@@ -205,7 +205,7 @@ export function createRegistryClient(options: RegistryClientOptions): RegistryCl
     return renewed === null ? answer : follow(host, wanted, renewed, signal);
   }
 
-  /** Sends a request and follows redirects; the authorization stays with the registry's own origin. */
+  /** Follows redirects; the authorization stays with the registry's own origin. */
   async function follow(
     host: Host,
     wanted: Call,
@@ -241,7 +241,7 @@ export function createRegistryClient(options: RegistryClientOptions): RegistryCl
     return target.protocol === 'http:' && !from.secure && rosterEntry(server)?.tlsVerify === false;
   }
 
-  /** Node only reads a headers object, so that requests without a token share one. */
+  /** Requests without a token share one headers object, which Node only reads. */
   function headersOf(accept: string, authorization: string | null): OutgoingHttpHeaders {
     if (authorization !== null) return { accept, 'user-agent': options.userAgent, authorization };
     let shared = anonymous.get(accept);
@@ -302,7 +302,7 @@ function refused(host: Host, what: string): HoubaError {
   });
 }
 
-/** For work that others wait for too: the signal ends the waiting, not the work. */
+/** Ends waiting for shared work, but not the work, when the signal is aborted. */
 function unlessAborted<Value>(work: Promise<Value>, signal: AbortSignal | undefined): Promise<Value> {
   if (signal === undefined) return work;
   return new Promise((resolve, reject) => {

@@ -13,10 +13,7 @@ export interface Asked {
 
 const LONGEST_QUOTE = 200;
 
-/**
- * Classifies a failed answer (docs/rules/errors.md#an-error-has-one-class). Its body may be the specification's JSON, plain
- * text, a page of HTML or nothing, and is quoted as data.
- */
+/** Classifies a failed answer (docs/rules/errors.md#an-error-has-one-class); the body is quoted as data. */
 export function failureOf(registry: string, asked: Asked, reply: Reply, retryAfterMs: number | null): HoubaError {
   const { status } = reply;
   const said = readError(reply.body);

@@ -5,9 +5,8 @@ import type { Answer, Call, RegistryClient } from './client.js';
 const MOST_PAGES = 5000;
 
 /**
- * Reads a listing page by page, as `Link: <…>; rel="next"` leads.
- * @returns false when there is no such listing
- * @throws HoubaError `Denied` when a link leaves the server, `Unsupported` when links lead in circles or never end
+ * Reads the pages of a listing along `Link: <…>; rel="next"`. @returns false: there is no such listing. @throws
+ * HoubaError `Denied` when a link leaves the server, `Unsupported` when links lead in circles or never end
  */
 export async function readPages(
   client: RegistryClient,
@@ -32,7 +31,7 @@ export async function readPages(
   }
 }
 
-/** Path and query of the next page; a link to another server is refused. */
+/** The next page's path; links elsewhere are refused (docs/rules/registry-access.md#pages-stay-with-their-server). */
 function nextPath(page: Answer, host: string): string | null {
   const { link } = page.headers;
   const target = typeof link === 'string' ? linkedNext(link) : null;

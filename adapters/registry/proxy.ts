@@ -1,9 +1,8 @@
 import ipaddr from 'ipaddr.js';
 
 /**
- * The proxy for a host by the usual variables, or null. Read from a record, because `config/` alone reads the environment.
- * `NO_PROXY` is a list of names (with their subdomains), `.suffixes`, addresses, CIDR ranges and `*`, each with an optional
- * port. As everywhere, loopback hosts never go through a proxy.
+ * The proxy for a host by the usual variables, or null; never for loopback. `NO_PROXY` lists names (with subdomains),
+ * `.suffixes`, addresses, CIDR ranges and `*`, each with an optional port.
  */
 export function proxyFor(
   target: { readonly secure: boolean; readonly hostname: string; readonly port: number },

@@ -14,22 +14,22 @@ export interface Server {
   readonly port: number;
 }
 
-/** One server with its pool of kept connections. The same object for the same scheme, host and port. */
+/** A server with its pool of kept connections; one object for each scheme, host and port. */
 export interface Origin extends Server {
   /** `https://host[:port]`, as `URL.origin` writes it. */
   readonly url: string;
   readonly agent: http.Agent;
-  /** Trusted in place of the well-known authorities alone; a context, because an agent compares options as text. */
+  /** The CAs to trust; a context, because an agent compares options as text. */
   readonly secureContext: SecureContext | undefined;
   readonly sent: Map<string, number>;
 }
 
-export interface Request {
+interface Request {
   readonly method: 'GET' | 'HEAD' | 'POST' | 'DELETE';
   readonly path: string;
   readonly headers: http.OutgoingHttpHeaders;
   readonly body?: string | null;
-  /** A longer body of a successful answer is refused; of an error, cut. */
+  /** A longer body of a success is refused; of an error, cut. */
   readonly maxBytes: number;
 }
 
@@ -39,8 +39,8 @@ export interface Reply {
   readonly body: Uint8Array;
 }
 
-export interface Transport {
-  /** Opens nothing yet; checks that the host may be talked to. @throws HoubaError `Denied` */
+interface Transport {
+  /** Checks that the host may be connected to, without connecting. @throws HoubaError `Denied` */
   origin(server: Server): Promise<Origin>;
   /** @throws the signal's reason; HoubaError `RegistryUnavailable`, `Denied`, `Unsupported` (too large) */
   exchange(origin: Origin, request: Request, signal: AbortSignal | undefined): Promise<Reply>;
@@ -50,7 +50,7 @@ export interface Transport {
 
 export interface TransportOptions {
   readonly environment: Readonly<Record<string, string | undefined>>;
-  /** For hosts of the roster: reachable wherever they are, over plain HTTP only if it says so. null: any other host. */
+  /** Trust in a roster host, which may be private and, if it says so, plain HTTP; null: any other host. */
   trusted(server: Server): Promise<{ readonly ca: string | null } | null>;
   readonly timeouts?: Partial<Timeouts>;
 }
@@ -102,7 +102,7 @@ export function createTransport(options: TransportOptions): Transport {
     const proxy = proxyFor(server, options.environment);
     if (proxy !== null && trust === null) await refusePrivateName(server.hostname);
     const keep = { keepAlive: true, keepAliveMsecs: 30_000, scheduling: 'lifo' as const };
-    // The budget bounds the requests at once.
+    // The budget bounds the requests in flight.
     const direct = trust === null ? { ...keep, lookup: publicLookup } : keep;
     const agent =
       proxy !== null
@@ -162,7 +162,7 @@ export function createTransport(options: TransportOptions): Transport {
       watch.flights.add(flight);
       return;
     }
-    // One listener for all requests of a signal, for as long as it has any.
+    // One listener for all requests of a signal.
     const together = new Set([flight]);
     const abort = () => {
       for (const each of together) each.fail(signal.reason);
@@ -181,7 +181,7 @@ export function createTransport(options: TransportOptions): Transport {
     signal.removeEventListener('abort', watch.abort);
   }
 
-  /** One timer for all requests instead of timers a request. */
+  /** Fails slow requests, by one timer for all. */
   function endSlow(): void {
     const now = Date.now();
     for (const flight of flights) {
@@ -214,7 +214,7 @@ export function createTransport(options: TransportOptions): Transport {
   return { origin, exchange, requestCounts, close };
 }
 
-/** A connection that broke in the middle, or was closed by the server just when it was used again: worth another try. */
+/** Whether a connection broke off or was closed just when it was used again: worth another try. */
 export function isBrokenConnection(error: unknown): boolean {
   return error instanceof HoubaError && BROKEN.has(String(error.facts.error));
 }
@@ -259,7 +259,7 @@ function originUrl(server: Server): string {
   return `${server.secure ? 'https' : 'http'}://${hostname}${usual ? '' : `:${server.port}`}`;
 }
 
-/** Checks the name although the proxy will resolve it; a name that is unknown here passes. */
+/** Refuses a name with private addresses although the proxy will resolve it; unknown names pass. */
 async function refusePrivateName(hostname: string): Promise<void> {
   const addresses = await lookup(hostname, { all: true }).catch(() => []);
   for (const { address } of addresses) refusePrivateLiteral(address);

@@ -1,16 +1,13 @@
 import { lstat, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 
-/** Milliseconds between two looks; a few hundred megabytes may be written meanwhile. */
+/** Milliseconds between two checks, in which a few hundred megabytes may be written. */
 const EVERY_MS = 500;
 
-/** Of a file's `blocks`, in bytes (POSIX). */
+/** The unit of a file's `blocks`, in bytes (POSIX). */
 const BLOCK = 512;
 
-/**
- * Works under a signal that is aborted, with `tooMuch` as its reason, once a folder is larger than its limit.
- * @param limit bytes
- */
+/** Runs `work` with a signal that is aborted, by `tooMuch`, once a folder exceeds its limit in bytes. */
 export async function withinFolderLimit<Result>(
   { folder, limit, tooMuch }: { readonly folder: string; readonly limit: number; readonly tooMuch: Error },
   signal: AbortSignal | undefined,
