@@ -11,11 +11,11 @@ import { loadSettings } from '../config/settings.js';
 import { HoubaError } from '../domain/errors.js';
 import { explainFailure } from './run-failure.js';
 
-/** Where a Temporal is. */
-export interface TemporalPlace {
+/** The address of a Temporal namespace. */
+interface TemporalPlace {
   readonly address: string;
   readonly namespace: string;
-  /** TLS, API key and metadata; left out for the embedded one. */
+  /** TLS, API key and metadata; left out for the embedded server. */
   readonly connection?: ConnectionOptions | null;
 }
 
@@ -43,9 +43,8 @@ export async function connectTo({ address, namespace, connection }: TemporalPlac
 }
 
 /**
- * Connects to the Temporal that the environment names.
- * @throws HoubaError `ConfigInvalid` when it names none
- * @throws TemporalUnreachable
+ * Connects to the Temporal of the environment. @throws HoubaError `ConfigInvalid` when it names none;
+ * TemporalUnreachable
  */
 export async function connectClient(wanted: { address?: string; namespace?: string }): Promise<Client> {
   const { temporal } = loadSettings(readEnvironment()).settings;
@@ -55,7 +54,7 @@ export async function connectClient(wanted: { address?: string; namespace?: stri
       hint: 'set TEMPORAL_ADDRESS, or give the address that `houba up` prints',
     });
   }
-  // Credentials of the environment belong to its own address only.
+  // The environment's credentials go to its own address only.
   const connection = address === temporal.address ? temporal.connection : null;
   return await connectTo({ address, namespace: wanted.namespace ?? temporal.namespace, connection });
 }
@@ -66,9 +65,8 @@ type Call = ReturnType<Interceptor>;
 const CANCELLED = 1;
 
 /**
- * Refuses the calls of a connection that has been closed. A call that is waiting for its next attempt when the connection is
- * closed makes it all the same, on a closed channel, from a timer: that ends the process (SDK 1.24). Here it is
- * answered instead.
+ * Answers calls on a closed connection: the SDK (1.24) makes a pending retry on the closed channel all the same, from a
+ * timer, and the error ends the process.
  */
 function createGate(): { readonly interceptor: Interceptor; shut(): void } {
   let isShut = false;

@@ -2,15 +2,15 @@ import type { FleetInput, PolicySource } from '../domain/durable/messages.js';
 import type { RunOptions } from '../domain/plan/request.js';
 
 export interface FleetInputOptions extends Partial<RunOptions> {
-  /** Which shard this is, from 0, and of how many. All by default. */
+  /** The shard, counted from 0, and their number; all policies by default. */
   readonly shard?: FleetInput['shard'];
-  /** Work on this policy alone; the whole set is still checked. */
+  /** Reconciles this policy alone; the whole set is still checked. */
   readonly only?: string | null;
 }
 
 /**
- * The input of a reconcile of these policies, with the command line's defaults.
- * @param policies null: those in `POLICY_DIR` on the worker
+ * Makes the input of a reconcile, with the command line's defaults. @param policies null: those of the worker's
+ * `POLICY_DIR`
  */
 export function fleetInput(policies: readonly PolicySource[] | null, options: FleetInputOptions = {}): FleetInput {
   return {

@@ -8,7 +8,7 @@ export interface RunProgress {
   readonly placements: { readonly done: number; readonly total: number };
 }
 
-/** Counts placements over all policies: what a policy had last counts as done once it is no longer current. */
+/** Counts placements over all policies; a policy that is no longer current counts with its last numbers, as done. */
 export class PlacementTally {
   readonly #seen = new Map<string, { done: number; total: number }>();
 

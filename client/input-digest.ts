@@ -1,6 +1,6 @@
 import { valueDigest } from '../domain/canonical-json.js';
 
-/** A digest by which equal inputs are known, whatever the order of their keys: a running one may then be joined. */
+/** Hashes an input, whatever the order of its keys; a running workflow of equal digest may be joined. */
 export function inputDigest(input: unknown): string {
   return valueDigest(input);
 }

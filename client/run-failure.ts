@@ -13,7 +13,7 @@ import { TemporalUnreachable } from './unreachable.js';
 const UNAVAILABLE = 14;
 const DEADLINE_EXCEEDED = 4;
 
-/** Explains an error of the Temporal client to its caller; anything it does not know is returned as it is. */
+/** Turns an error of the Temporal client into houba's; an unknown one is returned as it is. */
 export function explainFailure(error: unknown, what: string): unknown {
   if (error instanceof WorkflowFailedError || error instanceof WorkflowUpdateFailedError) {
     return explainCause(error.cause, what);
@@ -29,7 +29,7 @@ export function explainFailure(error: unknown, what: string): unknown {
     : error;
 }
 
-/** The error that the workflow itself ended with, by houba's own codes. */
+/** The error that the workflow ended with, by houba's codes. */
 function explainCause(cause: Error | undefined, what: string): HoubaError {
   for (let at: unknown = cause; at instanceof Error; at = at.cause) {
     if (at instanceof ApplicationFailure && isErrorCode(at.type)) return new HoubaError(at.type, at.message, { cause });

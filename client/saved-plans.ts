@@ -11,21 +11,17 @@ import {
 import type { ItemPage, PlanItem, PlannedItems } from '../domain/plan/plan-item.js';
 import type { PolicyInput } from '../domain/plan/request.js';
 
-/**
- * The most items of one run: its input has to fit into a history. A larger plan is carried out by one run after the other.
- */
+/** Most plan items in the input of one run, which a history must hold; a larger plan takes several runs. */
 const MOST_ITEMS = 2_000;
 
-/** Plans the rest of a policy that did not fit into one page: `HoubaClient`. */
+/** Plans the items after those of a page: `HoubaClient`. */
 interface Pages {
   planItems(input: PolicyInput & { readonly save: { readonly after: string | null } }): Promise<ItemPage>;
 }
 
 /**
- * The plan of a dry run that was asked to save it. What did not fit into the run's result is planned page by page. A
- * policy that could not be planned is not in it.
- *
- * @param directory the path that the policies were read from
+ * Collects the plan of a dry run that saves it: the run's first items, then page by page. Policies that could not be
+ * planned are left out. @param directory the path of the policies
  */
 export async function collectPlan(
   client: Pages,
@@ -50,9 +46,8 @@ export async function collectPlan(
 }
 
 /**
- * The runs that carry out a plan, one after the other; at least one.
- *
- * @param current the policies as they are now; null: nobody can tell, and the plan's own copies are taken
+ * The runs that carry out a plan in turn; at least one. @param current the policies now; null: use the plan's own
+ * copies
  */
 export function planInputs(
   { policies, directory }: SavedPlan,
@@ -87,7 +82,7 @@ export function planInputs(
 
 interface Part {
   readonly input: FleetInput & { readonly policies: PolicySource[]; readonly plans: Record<string, PlannedItems> };
-  /** Items that it still takes. */
+  /** Items that still fit. */
   room: number;
 }
 

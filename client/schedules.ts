@@ -21,7 +21,7 @@ import { explainFailure } from './run-failure.js';
 import { RUN_TIMEOUT_MS } from './start-or-join.js';
 import type { InputOf, WorkflowName } from './workflow-types.js';
 
-/** Everything that houba decides about a schedule, as text: equal facts, equal schedules. */
+/** What houba decides about a schedule, as text for comparison. */
 export interface ScheduleFacts {
   /** `every 1h`, or `0 3 * * 0 UTC`. */
   readonly when: string;
@@ -33,7 +33,7 @@ export interface ScheduleFacts {
   readonly starts: string;
 }
 
-/** A pause by a human or after a failure; `apply` never touches it. */
+/** A pause by a person or after a failure, which `apply` leaves alone. */
 interface Standing {
   readonly paused: boolean;
   readonly note: string | null;
@@ -47,9 +47,9 @@ export interface ScheduleStatus extends Standing {
   /** Workflow ids. */
   readonly running: readonly string[];
   readonly started: number;
-  /** Times at which the run before was still going on. */
+  /** Starts that were skipped because the run before was still going on. */
   readonly skipped: number;
-  /** Times that were missed by more than the catch-up window. */
+  /** Starts that were missed by more than the catch-up window. */
   readonly missed: number;
 }
 
@@ -57,7 +57,7 @@ export interface Applied extends Standing {
   readonly schedule: Schedule;
   readonly change: 'created' | 'updated' | 'unchanged';
   readonly facts: ScheduleFacts;
-  /** Of an update: what differed. */
+  /** What an update changes. */
   readonly differences: readonly {
     readonly fact: keyof ScheduleFacts;
     readonly from: string | boolean;
@@ -68,10 +68,8 @@ export interface Applied extends Standing {
 const TRIGGERED_WITHIN_MS = 15_000;
 
 /**
- * Creates or updates a schedule as the settings say. A pause, its note and a limit on runs stay as they are.
- * @param options `dryRun`: say what would change, and write nothing
- * @throws HoubaError `ConfigInvalid` when Temporal refuses the settings
- * @throws TemporalUnreachable
+ * Creates or updates a schedule; its pause, note and limit on runs stay. @param options `dryRun`: writes nothing
+ * @throws HoubaError `ConfigInvalid` when Temporal refuses the settings; TemporalUnreachable
  */
 export async function applySchedule(
   client: ScheduleClient,
@@ -83,7 +81,7 @@ export async function applySchedule(
   const current = await lookFor(client, schedule);
   if (current === null) {
     const made = dryRun || (await create(client, schedule, settings));
-    // Somebody else has made it since we looked: theirs is compared.
+    // Another client has created it meanwhile: theirs is compared.
     if (!made) return await applySchedule(client, schedule, settings);
     return { schedule, change: 'created', facts, differences: [], paused: false, note: null };
   }
@@ -97,7 +95,7 @@ export async function applySchedule(
   return { schedule, change, facts, differences, ...standingOf(current) };
 }
 
-/** Lists every schedule of this version, in the order of their table; null: not applied here. */
+/** Lists all schedules of this version, in their order; null: not applied here. */
 export async function listSchedules(
   client: ScheduleClient,
 ): Promise<{ readonly schedule: Schedule; readonly status: ScheduleStatus | null }[]> {
@@ -109,19 +107,15 @@ export async function listSchedules(
   );
 }
 
-/**
- * Lets no run start until `resumeSchedule`; one that goes on is not touched.
- * @throws HoubaError `NotFound` when the schedule has not been applied here
- */
+/** Pauses a schedule; a running workflow goes on. @throws HoubaError `NotFound` when it has not been applied */
 export async function pauseSchedule(client: ScheduleClient, schedule: Schedule, reason: string): Promise<Standing> {
   await explained(schedule, () => client.getHandle(schedule.id).pause(reason));
   return { paused: true, note: reason };
 }
 
 /**
- * Ends a pause; the times that passed meanwhile are not made up for.
- * @returns `changed`: whether it was paused
- * @throws HoubaError `NotFound` when the schedule has not been applied here
+ * Ends a pause; starts that passed are not made up for. @returns `changed`: whether it was paused. @throws HoubaError
+ * `NotFound` when the schedule has not been applied
  */
 export async function resumeSchedule(
   client: ScheduleClient,
@@ -135,9 +129,8 @@ export async function resumeSchedule(
 }
 
 /**
- * Starts a run now, also of a paused schedule, unless one is going on.
- * @returns the run, and whether it is a new one
- * @throws HoubaError `NotFound` when the schedule has not been applied here, `Interrupted` when no run is seen to start
+ * Starts a run now, also of a paused schedule, unless one is running. @throws HoubaError `NotFound` when the schedule
+ * has not been applied, `Interrupted` when no run is seen to start
  */
 export async function triggerSchedule(
   client: ScheduleClient,
@@ -147,7 +140,7 @@ export async function triggerSchedule(
   const [going] = before.running;
   if (going !== undefined) return { started: false, workflowId: going };
   await explained(schedule, () => client.getHandle(schedule.id).trigger(ScheduleOverlapPolicy.SKIP));
-  // Temporal answers before it has decided, and says nothing of a run that it leaves out.
+  // Temporal answers before it has decided, and does not report a run that it skips.
   for (const until = Date.now() + TRIGGERED_WITHIN_MS; Date.now() < until; await sleep(50)) {
     const now = statusOf(await describe(client, schedule));
     if (now.started > before.started && now.last !== null) return { started: true, workflowId: now.last.workflowId };
@@ -159,17 +152,14 @@ export async function triggerSchedule(
   });
 }
 
-/**
- * Removes the schedule; a run that goes on is not touched.
- * @returns whether it was there
- */
+/** Deletes a schedule; a running workflow goes on. @returns whether it existed */
 export async function deleteSchedule(client: ScheduleClient, schedule: Schedule): Promise<boolean> {
   if ((await lookFor(client, schedule)) === null) return false;
   await explained(schedule, () => client.getHandle(schedule.id).delete());
   return true;
 }
 
-/** Creates a schedule. @returns false when it is there already */
+/** Creates a schedule. @returns false: it exists already */
 async function create(client: ScheduleClient, schedule: Schedule, settings: ScheduleSettings): Promise<boolean> {
   const options = optionsOf(schedule, settings);
   try {
@@ -181,7 +171,7 @@ async function create(client: ScheduleClient, schedule: Schedule, settings: Sche
   }
 }
 
-/** A workflow and its input: a row of the table that names the input of another does not compile. */
+/** A workflow with its own input: a row of the table with the input of another does not compile. */
 type Started = {
   readonly [Name in WorkflowName]: { readonly workflow: Name; readonly input: InputOf<Name> };
 }[WorkflowName];
@@ -203,7 +193,7 @@ function optionsOf(schedule: Schedule, settings: ScheduleSettings): Omit<Schedul
       workflowId: schedule.run.workflowId,
       taskQueue: QUEUES.flow,
       args: [input],
-      // With it a client that asks for the same joins a scheduled run.
+      // The memo lets a client that asks for the same join a scheduled run.
       memo: { [MEMO_INPUT_DIGEST]: inputDigest(input) },
       workflowRunTimeout: RUN_TIMEOUT_MS,
       staticSummary: schedule.summary,
@@ -240,7 +230,7 @@ function formatRun(workflow: string, id: string | undefined, queue: string, time
   return `${workflow} as ${id}, on ${queue}, within ${limit}, with ${JSON.stringify(input)}`;
 }
 
-/** The times of a schedule. Temporal keeps a cron as its fields, so it is compared by the times that it names. */
+/** The times of a schedule. Temporal stores a cron as its fields, so that it is compared by the times it names. */
 function whenOf({ calendars = [], intervals = [], skip = [], startAt, endAt, timezone }: ScheduleDescription['spec']) {
   const [calendar] = calendars;
   const [interval] = intervals;
@@ -253,7 +243,7 @@ function whenOf({ calendars = [], intervals = [], skip = [], startAt, endAt, tim
   return 'at times that were set without houba';
 }
 
-/** The times of a cron; null when the calendar says more than its five fields can. */
+/** The times of a cron; null: the calendar says more than its five fields can. */
 function cronTimesOf(calendar: CalendarSpecDescription): CronTimes | null {
   const { second, minute, hour, dayOfMonth, month, dayOfWeek, year } = calendar;
   if (year.length > 0 || valuesOf(second).join() !== '0') return null;
@@ -314,7 +304,7 @@ async function describe(client: ScheduleClient, schedule: Schedule): Promise<Sch
   return await explained(schedule, () => client.getHandle(schedule.id).describe());
 }
 
-/** Explains that Temporal refuses the times (a `TypeError` of its client): above all a zone that its own database lacks. */
+/** Explains that Temporal refuses the times (a `TypeError` of its client), mostly a zone that its database lacks. */
 async function accepted(schedule: Schedule, work: () => Promise<unknown>): Promise<void> {
   try {
     await explained(schedule, work);

@@ -34,7 +34,7 @@ import { type Decision, decideRetirement, retirementOutcome, startSweep } from '
 import { decideWait, type HumanDecision, listWaits, type WaitingTag, type WaitSummary, wordOf } from './waits.js';
 import type { ResultOf, WorkflowName, Workflows } from './workflow-types.js';
 
-// What a caller needs beside the client: to read policies, to ask, and to judge the answer.
+// What callers need beside the client: to read policies, to make inputs, and to judge results.
 export { readPolicyFiles } from '../adapters/policy-files.js';
 export type { FleetInput, PolicyResult, PolicySource, Progress } from '../domain/durable/messages.js';
 export { HoubaError } from '../domain/errors.js';
@@ -54,7 +54,7 @@ export type { HumanDecision, WaitingTag, WaitSummary } from './waits.js';
 export interface Outcome {
   readonly report: RunReport;
   readonly skipped: readonly { readonly policy: string; readonly why: string }[];
-  /** By policy, the first items of a plan that is to be saved; `collectPlan` gets the rest. */
+  /** By policy, the first items of a plan to save; `collectPlan` gets the rest. */
   readonly saved: ReadonlyMap<string, ItemPage>;
 }
 
@@ -73,17 +73,17 @@ export interface StartOptions {
 }
 
 export interface FollowOptions extends StartOptions {
-  /** Called a few times a second while the run goes on; without it nothing is asked. */
+  /** Called a few times a second while the run goes on; without it no progress is queried. */
   readonly onProgress?: (progress: RunProgress) => void;
 }
 
-/** Workflows that somebody, or a schedule, starts: a list of runs shows no other. */
+/** Workflows that a person or a schedule starts: lists of runs show no others. */
 const RUN_TYPES = [WORKFLOWS.fleet, ...Object.values(SWEEPS).map(({ workflow }) => workflow)];
 
 const POLL_MS = 400;
 const FIRST_LOOK_MS = 300;
 const LAST_LOOK_MS = 1_000;
-/** The most that a history may hold of an input (docs/rules/durability.md#histories-stay-small). */
+/** Largest encoded input, in bytes (docs/rules/durability.md#histories-stay-small). */
 const LARGEST_INPUT_BYTES = 512 * 1024;
 
 /** Starts, follows and awaits runs from CI or another program. Errors are `HoubaError` or `TemporalUnreachable`. */
@@ -99,8 +99,8 @@ export class HoubaClient {
   }
 
   /**
-   * Connects to the Temporal of `TEMPORAL_ADDRESS`, `TEMPORAL_NAMESPACE`, … or of the profile file, unless told otherwise.
-   * @throws TemporalUnreachable
+   * Connects to the Temporal of the options, the `TEMPORAL_*` variables or the profile file. @throws
+   * TemporalUnreachable
    */
   static async connect(options: { readonly address?: string; readonly namespace?: string } = {}): Promise<HoubaClient> {
     const { connectClient } = await import('./connect.js');
@@ -121,9 +121,8 @@ export class HoubaClient {
   }
 
   /**
-   * Starts a reconcile, or joins a running one of equal input (a run survives the process that asked for it). When
-   * other runs work on policies of ours, it waits for those first. A dry run takes no lock and never joins.
-   * @throws HoubaError `ConfigInvalid` when the input is too large for a history
+   * Starts a reconcile, or joins a running one of equal input; runs on the same policies are waited for first. A dry
+   * run takes no lock and never joins. @throws HoubaError `ConfigInvalid` when the input is too large for a history
    */
   async startReconcile(input: FleetInput, options: StartOptions = {}): Promise<Run> {
     const digest = inputDigest(input);
@@ -146,8 +145,8 @@ export class HoubaClient {
   }
 
   /**
-   * Starts one policy without the checks across a set. A running one of equal input (its clock aside) is joined; one of
-   * other input is waited for.
+   * Starts one policy without the checks across a set. A running one of equal input (but `now`) is joined; one of other
+   * input is waited for.
    */
   async startReconcilePolicy(input: PolicyInput, options: StartOptions = {}): Promise<Run> {
     const { now: _now, ...work } = input;
@@ -161,12 +160,12 @@ export class HoubaClient {
     );
   }
 
-  /** The result of `startReconcilePolicy`'s run, once it has ended. */
+  /** Awaits the result of `startReconcilePolicy`. */
   async awaitPolicy(run: Pick<Run, 'workflowId' | 'runId'>): Promise<PolicyResult> {
     return await this.#explained(run.workflowId, () => this.#result<'reconcilePolicy'>(run));
   }
 
-  /** The items of one policy's plan that come after a place; nothing is written, and no lock is taken. */
+  /** Plans the items of a policy that come after `save.after`; writes nothing and takes no lock. */
   async planItems(input: PolicyInput & { readonly save: NonNullable<PolicyInput['save']> }): Promise<ItemPage> {
     const { name } = input.policy.metadata;
     const workflowId = planId(name, new Date());
@@ -182,10 +181,7 @@ export class HoubaClient {
     throw new HoubaError(isErrorCode(type) ? type : 'Internal', `${name} could not be planned to its end: ${message}`);
   }
 
-  /**
-   * Tells how far a run is, several times a second, until it ends, the signal is given or the client is closed. Never
-   * throws: nothing depends on it.
-   */
+  /** Reports a run's progress until it ends, the signal is aborted or the client is closed. Never throws. */
   async follow(
     run: Pick<Run, 'workflowId' | 'runId'>,
     onProgress: (progress: RunProgress) => void,
@@ -202,23 +198,23 @@ export class HoubaClient {
         placements.finishAllBut(policies.current);
         if (!over()) onProgress({ phase, policies, placements: placements.sum() });
       } catch {
-        // A query fails while no worker is there to answer; the run itself tells what is wrong.
+        // A query fails while no worker answers; the run itself reports what is wrong.
       }
       await pause(POLL_MS, signal);
     }
   }
 
-  /** The report of a reconcile, once it has ended. */
+  /** Awaits the report of a reconcile. */
   async await(run: Pick<Run, 'workflowId' | 'runId'>): Promise<RunReport> {
     return (await this.outcome(run)).report;
   }
 
-  /** The outcome of a reconcile, once it has ended: its report, and what a report does not hold. */
+  /** Awaits the outcome of a reconcile: its report, and what a report does not hold. */
   async outcome(run: Pick<Run, 'workflowId' | 'runId'>): Promise<Outcome> {
     return await this.#explained(run.workflowId, async () => this.#assemble(await this.#result<'reconcileFleet'>(run)));
   }
 
-  /** The latest runs, of reconcile and of sweeps, the newest first, dry runs among them. */
+  /** Lists the latest runs of reconcile and sweeps, dry runs included, newest first. */
   async recentRuns(limit = 20): Promise<RunSummary[]> {
     return await this.#explained('the list of runs', async () => {
       const runs: RunSummary[] = [];
@@ -234,8 +230,8 @@ export class HoubaClient {
   }
 
   /**
-   * The status of one run and, while a reconcile runs, its progress. `word` says how anything else stands or ended, a wait
-   * for instance, and why a run failed; it is null where `await`, or `sweepReport` for a `sweep`, has more to say.
+   * The status of a run, with its progress while a reconcile runs. `word` tells how another workflow stands or why a
+   * run failed; null where `await` or `sweepReport` has more to say.
    */
   async status(workflowId: string): Promise<
     RunSummary & {
@@ -263,36 +259,35 @@ export class HoubaClient {
   }
 
   /**
-   * Starts a sweep, or joins a running one of equal input; one of other input is waited for. A dry run takes no
-   * lock and never joins.
+   * Starts a sweep, or joins a running one of equal input; one of other input is waited for. A dry run takes no lock
+   * and never joins.
    */
   async startSweep(sweep: Sweep, options: StartOptions = {}): Promise<Run> {
     return await this.#explained(sweep.verb, () => startSweep(this.#client, sweep, options.note ?? (() => {})));
   }
 
-  /** The report of a sweep, once it has ended. */
+  /** Awaits the report of a sweep. */
   async sweepReport(run: Pick<Run, 'workflowId' | 'runId'>): Promise<unknown> {
     return await this.#explained(run.workflowId, () => this.#result(run));
   }
 
-  /** Approves the deletion of a marked tag, or takes its mark back; see `decideRetirement`. */
+  /** Approves the deletion of a marked tag, or restores it; see `decideRetirement`. */
   async decideRetirement(...args: Decision): Promise<RetireStatus> {
     return await this.#explained(args[1].tag, () => decideRetirement(this.#client, ...args));
   }
 
-  /** The outcome of a marked tag's retirement now; see `retirementOutcome`. */
   async retirementOutcome(tag: Decision[1]): Promise<PurgeOutcome> {
     return await this.#explained(tag.tag, () => retirementOutcome(this.#client, tag));
   }
 
-  /** Lists every tag that waits, to be taken over or to be deleted; the one due first in front. */
+  /** Lists every tag that waits, to be taken over or deleted; the next due first. */
   async waits(): Promise<WaitSummary[]> {
     return await this.#explained('the list of waits', () => listWaits(this.#client));
   }
 
   /**
-   * Ends, stops or continues a tag's wait in somebody's name. A promotion answers once the digest has been placed.
-   * @throws HoubaError `NotFound` when nothing is waited for there, `PreconditionFailed` when the digest is another by now
+   * Promotes, holds or releases a wait in somebody's name; a promotion answers once the digest is placed. @throws
+   * HoubaError `NotFound` without a wait, `PreconditionFailed` when the digest is another by now
    */
   async decideWait(
     verb: 'promote' | 'hold' | 'release',
@@ -303,7 +298,7 @@ export class HoubaClient {
     return await this.#explained(what, () => decideWait(this.#client, verb, waiting, decision));
   }
 
-  /** Asks a run to end cleanly: what it has begun is finished or taken back. Await it to know when. */
+  /** Cancels a run, which finishes or undoes what it has begun; await it to know when. */
   async cancel(run: Pick<Run, 'workflowId'>): Promise<void> {
     await this.#explained(run.workflowId, () => this.#client.workflow.getHandle(run.workflowId).cancel());
   }
@@ -314,8 +309,8 @@ export class HoubaClient {
   }
 
   /**
-   * The result of a run as soon as it has one. The server now and then misses to wake the one long request that waits for
-   * it, which then lasts its full 20 s (seen with server 1.29: 1 run in 40): so we also look ourselves.
+   * Awaits the result of a run, and polls beside: the server at times does not wake the long request for it, which then
+   * lasts its full 20 s (server 1.29: 1 run in 40).
    */
   async #result<Name extends WorkflowName>(run: Pick<Run, 'workflowId' | 'runId'>): Promise<ResultOf<Name>> {
     const handle = this.#client.workflow.getHandle<Workflows[Name]>(run.workflowId, run.runId);
@@ -339,7 +334,7 @@ export class HoubaClient {
     return this.#client.workflow.getHandle(run.workflowId, run.runId);
   }
 
-  /** Finds a running reconcile of equal input, or the runs on a policy of ours; null: there are none. */
+  /** Finds a running reconcile of equal input, or the runs on one of the same policies; null: none. */
   async #joinOrMeet(input: FleetInput, digest: string, note: (text: string) => void) {
     const ours = new Set(policyNames(input).map(policyId));
     const busy: string[] = [];
@@ -376,7 +371,7 @@ export class HoubaClient {
   }
 
   async #assemble(result: FleetResult): Promise<Outcome> {
-    // Each child holds its own operations, so that no history carries them all.
+    // Each child workflow holds its own operations, so that no history carries them all.
     const limit = pLimit(16);
     const results = await Promise.all(result.policies.map((policy) => limit(() => this.#policyResult(policy))));
     return {
@@ -395,7 +390,7 @@ export class HoubaClient {
     };
   }
 
-  /** The result of a policy's own run; where it left none (it failed, or was never started), what the fleet knows of it. */
+  /** The result of a policy's run; where it has none (failed, or never started), what the fleet knows of it. */
   async #policyResult(policy: FleetPolicy): Promise<PolicyResult> {
     const { name, source, status, error, totals, workflowId, runId } = policy;
     if (runId !== null) {
@@ -421,7 +416,7 @@ export class HoubaClient {
     try {
       placements.set(policy, await this.#client.workflow.getHandle(policyId(policy)).query<Progress>(QUERIES.progress));
     } catch {
-      // Started a moment ago, or just ended: the next look will tell.
+      // It may have just started or ended: the next poll tells.
     }
   }
 
@@ -434,7 +429,7 @@ export class HoubaClient {
   }
 }
 
-/** The length of a value in a history: compressed and encrypted, where the data converter does so. */
+/** The encoded length of a value in a history: compressed or encrypted, where the data converter does so. */
 async function encodedBytes({ payloadConverter, payloadCodecs }: LoadedDataConverter, value: unknown): Promise<number> {
   let payloads = toPayloads(payloadConverter, value) ?? [];
   for (const codec of payloadCodecs) payloads = await codec.encode(payloads);

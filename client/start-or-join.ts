@@ -4,39 +4,34 @@ import { MEMO_INPUT_DIGEST, QUEUES } from '../domain/durable/names.js';
 import { DAY_MS } from '../domain/duration.js';
 import type { InputOf, WorkflowName } from './workflow-types.js';
 
-/** A run, to follow, await or cancel, from this process or another. */
+/** A run, to follow, await or cancel from any process. */
 export interface Run {
   readonly workflowId: string;
   readonly runId: string;
-  /** It was running already, with the same input, and is followed instead of a new one. */
+  /** Whether a running workflow of equal input was joined, instead of a new start. */
   readonly joined: boolean;
 }
 
-/** What a run is started with. */
-export interface RunOrder<Name extends WorkflowName> {
+interface RunOrder<Name extends WorkflowName> {
   readonly workflow: Name;
   readonly workflowId: string;
   readonly input: InputOf<Name>;
-  /** Of the work that it does: a run of equal digest may be joined. Left out: it is nobody's to join. */
+  /** Digest of the input: a running workflow of equal digest may be joined. Left out: never joined. */
   readonly inputDigest?: string;
   readonly summary: string;
   readonly details?: string;
 }
 
-/** Workflows that have to end before a run can start, and why, for a person. */
+/** Workflows that must end before a run can start, and why, for a person. */
 interface Busy {
   readonly busy: readonly string[];
   readonly why: string;
 }
 
-/** A run that is stuck must not hold what it locks for ever (docs/rules/durability.md#short-runs-have-a-timeout-waits-have-none). */
+/** A stuck run must not hold its lock for ever (docs/rules/durability.md#short-runs-have-a-timeout-waits-have-none). */
 export const RUN_TIMEOUT_MS = DAY_MS;
 
-/**
- * Starts a run, or joins one of equal input; as long as an attempt finds other work in its way, that is waited for first.
- *
- * @param attempt `startOrMeet`, or what else knows who is in the way
- */
+/** Starts a run or joins one of equal input; waits for other runs in its way. @param attempt as `startOrMeet` */
 export async function startOrJoin(
   client: Client,
   attempt: () => Promise<Run | Busy>,
@@ -50,7 +45,7 @@ export async function startOrJoin(
   }
 }
 
-/** Starts a run whose workflow id is its lock, or finds who holds it. */
+/** Starts a run whose workflow id is its lock, or finds the holder (docs/rules/durability.md#the-id-is-the-lock). */
 export async function startOrMeet<Name extends WorkflowName>(
   client: Client,
   order: RunOrder<Name> & { readonly inputDigest: string },
@@ -59,7 +54,7 @@ export async function startOrMeet<Name extends WorkflowName>(
   try {
     return await startRun(client, order);
   } catch (error) {
-    // Refused rather than given what runs (`USE_EXISTING`), which would not say whose input it has.
+    // `USE_EXISTING` would return the running workflow without telling whether its input is equal.
     if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
   }
   const { memo, runId, status } = await client.workflow.getHandle(workflowId).describe();
@@ -69,10 +64,7 @@ export async function startOrMeet<Name extends WorkflowName>(
   return { busy: [workflowId], why: 'which runs with other input' };
 }
 
-/**
- * Starts a run of a workflow, with the input that this workflow takes.
- * @throws WorkflowExecutionAlreadyStartedError when one of this id runs
- */
+/** Starts a workflow with its input. @throws WorkflowExecutionAlreadyStartedError when one with this id runs */
 export async function startRun<Name extends WorkflowName>(client: Client, order: RunOrder<Name>): Promise<Run> {
   const { workflow, workflowId, input, inputDigest, summary, details } = order;
   const handle = await client.workflow.start(workflow, {

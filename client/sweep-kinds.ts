@@ -2,18 +2,16 @@ import { WORKFLOWS } from '../domain/durable/names.js';
 import type { SweepVerb } from './cli/sweep-verb.js';
 import type { InputOf, ResultOf, WorkflowName } from './workflow-types.js';
 
-/** A walk through the registries: one at a time of each, and its workflow id is its verb. */
+/** A walk through the registries, whose workflow id is its verb: one of each at a time. */
 interface SweepKind<Name extends WorkflowName> {
-  /** Its input and its report are those of the workflow. */
   readonly workflow: Name;
-  /** Whether it may change something, and does so only if its input says `apply`. */
+  /** Whether it changes something, and only if its input says `apply`. */
   readonly dryRun: boolean;
-  /** For the help. */
   readonly description: string;
   readonly load: () => Promise<SweepVerb<InputOf<Name>, ResultOf<Name>>>;
 }
 
-/** Every sweep, one row each, in the order of the help. A verb's code is read only when it is asked for. */
+/** Every sweep, in the order of the help. A verb's module is imported only when it is used. */
 export const SWEEPS = {
   purge: kind({
     workflow: WORKFLOWS.purge,
@@ -38,12 +36,11 @@ export const SWEEPS = {
 export type SweepName = keyof typeof SWEEPS;
 export const SWEEP_NAMES = Object.keys(SWEEPS) as SweepName[];
 
-/** A sweep, and what it is asked for. */
 export type Sweep = {
   [Name in SweepName]: { readonly verb: Name; readonly input: InputOf<(typeof SWEEPS)[Name]['workflow']> };
 }[SweepName];
 
-/** The code of a sweep's verb, for a report of which only Temporal knows the type. */
+/** Loads a sweep's verb for a report whose type only Temporal knows. */
 export async function loadSweep(verb: SweepName): Promise<SweepVerb<Sweep['input'], unknown>> {
   return await SWEEPS[verb].load();
 }

@@ -16,7 +16,7 @@ import { SWEEPS, type Sweep } from './sweep-kinds.js';
 import type { Workflows } from './workflow-types.js';
 
 /**
- * Starts a sweep, or joins a running one of equal input; one of other input is waited for. A dry run takes no lock and never
+ * Starts a sweep, or joins one of equal input; one of other input is waited for. A dry run takes no lock and never
  * joins.
  */
 export async function startSweep(client: Client, sweep: Sweep, note: (text: string) => void): Promise<Run> {
@@ -30,15 +30,11 @@ export async function startSweep(client: Client, sweep: Sweep, note: (text: stri
   return await startOrJoin(client, () => startOrMeet(client, order), note);
 }
 
-/** The decision of a person about a marked tag. */
 export type Decision = [verb: 'approve' | 'restore', tag: Pick<MarkedTag, 'destination' | 'tag'>, word: RetireDecision];
 
 /**
- * Tells the retirement of a tag what a person has decided. A tag may be restored that no sweep has met yet; an approval
- * needs something to approve.
- *
- * @returns how the tag stands once that has taken effect
- * @throws HoubaError `PreconditionFailed` when the decision is refused, `NotFound` when there is nothing to decide
+ * Sends a person's decision to a tag's retirement, and starts one for a restore. @returns the status after it took
+ * effect. @throws HoubaError `PreconditionFailed` when it is refused, `NotFound` when there is nothing to decide
  */
 export async function decideRetirement(client: Client, ...[verb, tag, word]: Decision): Promise<RetireStatus> {
   const workflowId = retireId(tag.destination, tag.tag);
@@ -79,13 +75,13 @@ export async function retirementOutcome(
   try {
     return await handle.executeUpdate<PurgeOutcome, [RetireOrder]>(RETIRE_UPDATES.sweep, { args: [order] });
   } catch (error) {
-    // It has ended meanwhile, and left its own word.
+    // It has ended meanwhile: its result is the outcome.
     if (error instanceof WorkflowNotFoundError) return await handle.result();
     throw explainRefusal(error);
   }
 }
 
-/** The digest that is being retired now; null: none. */
+/** The digest whose retirement is running; null: none. */
 async function currentDigest(client: Client, workflowId: string): Promise<RetireDecision['digest']> {
   try {
     const handle = client.workflow.getHandle(workflowId);
@@ -104,7 +100,7 @@ function nothingToApprove({ destination, tag }: Pick<MarkedTag, 'destination' | 
   });
 }
 
-/** A refusal in the words of the workflow; anything else as it is. */
+/** The workflow's own refusal; any other error as it is. */
 function explainRefusal(error: unknown): unknown {
   const { cause } = error as UpdateFailed;
   if (cause instanceof ApplicationFailure && isErrorCode(cause.type)) {

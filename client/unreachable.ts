@@ -1,4 +1,4 @@
-/** Nobody answers where Temporal should be: exit 69 (docs/rules/errors.md#the-worst-code-ends-a-command). Not a failure of a run, which goes on. */
+/** Temporal does not answer: exit 69 (docs/rules/errors.md#the-worst-code-ends-a-command). Runs go on. */
 export class TemporalUnreachable extends Error {
   override readonly name = 'TemporalUnreachable';
   readonly hint: string;

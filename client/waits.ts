@@ -15,7 +15,7 @@ import type { Workflows } from './workflow-types.js';
 
 /** A tag that waits, to be taken over or to be deleted. */
 export interface WaitSummary {
-  /** `settle`: for its moved digest to stand still; `retire`: it is marked, and for its deletion. */
+  /** `settle`: a moved digest has to stand still; `retire`: a marked tag will be deleted. */
   readonly kind: 'settle' | 'retire';
   /** `host/repository:tag` at the destination. */
   readonly reference: string;
@@ -23,22 +23,21 @@ export interface WaitSummary {
   readonly policy: string;
   readonly digest: string;
   readonly phase: string;
-  /** RFC 3339; null: when somebody releases or approves it, or nobody knows. */
+  /** RFC 3339; null: it waits for a person, or is not known. */
   readonly dueAt: string | null;
-  /** It does not get any further by itself. */
+  /** Whether the wait cannot go on without a person. */
   readonly needsHuman: boolean;
-  /** Since when the digest stands, RFC 3339; null, as what follows: no worker answers for it now, or it is to be deleted. */
+  /** Since when the digest stands, RFC 3339; null: it is a `retire`, or no worker answers. So are the next fields. */
   readonly standsSince: string | null;
-  /** When a run last saw that it waits, RFC 3339. */
+  /** When a run last observed the wait, RFC 3339. */
   readonly seenAt: string | null;
   readonly attempt: number | null;
   readonly held: HumanWord | null;
-  /** Of a deletion: why it stands where it stands. */
+  /** Why a deletion waits. */
   readonly reason: string | null;
   readonly lastError: string | null;
 }
 
-/** A tag at its destination. */
 export interface WaitingTag {
   readonly repository: Repository;
   readonly tag: string;
@@ -57,19 +56,19 @@ const PHASE = defineSearchAttributeKey(...SEARCH_ATTRIBUTES.phase);
 const DUE_AT = defineSearchAttributeKey(...SEARCH_ATTRIBUTES.dueAt);
 const NEEDS_HUMAN = defineSearchAttributeKey(...SEARCH_ATTRIBUTES.needsHuman);
 
-/** How long a worker has to answer a query; one that is there answers far sooner. */
+/** How long a worker has to answer a query; a live one answers far sooner. */
 const ANSWERS_WITHIN_MS = 5_000;
 
 const IN_FLIGHT = 10;
 
-/** Lists every wait, the one due first in front; where no worker answers, by what visibility knows. */
+/** Lists every wait, the next due first; from visibility alone where no worker answers. */
 export async function listWaits(client: Client): Promise<WaitSummary[]> {
   const limit = pLimit(IN_FLIGHT);
   const asked: Promise<WaitSummary | null>[] = [];
   let answered = true;
   const ask = async (info: WorkflowExecutionInfo): Promise<WaitSummary | null> => {
     const status = answered ? await askStatus(client, info.workflowId) : undefined;
-    // One that has ended since has nothing to say; one that is silent speaks for the others.
+    // null: it has ended since. After one query without an answer the others are not asked.
     if (status === null) return null;
     if (status === undefined) answered = false;
     return summaryOf(info, status);
@@ -83,7 +82,7 @@ export async function listWaits(client: Client): Promise<WaitSummary[]> {
   return waits.sort((a, b) => compareText(a.dueAt ?? '~', b.dueAt ?? '~') || compareText(a.reference, b.reference));
 }
 
-/** Queries the status of a wait. @returns undefined when nobody answers, null when the wait is over */
+/** Queries the status of a wait. @returns undefined: nobody answers; null: the wait is over */
 async function askStatus(client: Client, workflowId: string): Promise<AnyStatus | null | undefined> {
   try {
     return await client.withDeadline(Date.now() + ANSWERS_WITHIN_MS, () =>
@@ -94,7 +93,7 @@ async function askStatus(client: Client, workflowId: string): Promise<AnyStatus 
   }
 }
 
-/** The status of either kind of wait, as far as it has these. */
+/** The fields of either kind of status. */
 type AnyStatus = Status & { readonly dueAt?: string | null } & Partial<WaitStatus & Pick<RetireStatus, 'reason'>>;
 
 function summaryOf(info: WorkflowExecutionInfo, status: AnyStatus | undefined): WaitSummary {
@@ -103,7 +102,7 @@ function summaryOf(info: WorkflowExecutionInfo, status: AnyStatus | undefined): 
     kind: info.type === WORKFLOWS.retire ? 'retire' : 'settle',
     reference: `${known.get(REPOSITORY) ?? '?'}:${known.get(TAG) ?? '?'}`,
     workflowId,
-    // Visibility keeps the name under which it last did something.
+    // The search attribute holds the policy of the wait's last action.
     policy: status?.policy ?? known.get(POLICY) ?? '',
     digest: status?.digest ?? known.get(DIGEST) ?? '',
     phase: status?.phase ?? known.get(PHASE) ?? '',
@@ -118,9 +117,7 @@ function summaryOf(info: WorkflowExecutionInfo, status: AnyStatus | undefined): 
   };
 }
 
-/**
- * The status or the result, in a sentence, of a workflow that is no reconcile; empty where it did not end by itself.
- */
+/** The status or result, in a sentence, of a workflow other than reconcile; empty where it did not complete. */
 export async function wordOf(
   client: Client,
   { workflowId, type, status }: Pick<WorkflowExecutionInfo, 'workflowId' | 'type' | 'status'>,
@@ -142,10 +139,8 @@ export async function wordOf(
 }
 
 /**
- * Tells a tag's wait what a person has decided. A promotion answers once the digest has been placed, or has not.
- *
- * @throws HoubaError `NotFound` when nothing is waited for, what the wait refuses, and `ToolFailed` when a promoted digest
- * could not be placed
+ * Sends a person's decision to a wait; a promotion answers once the digest has been placed, or has not. @throws
+ * HoubaError `NotFound` without a wait, what the wait refuses, `ToolFailed` when a promoted digest could not be placed
  */
 export async function decideWait(
   client: Client,

@@ -4,7 +4,7 @@ import { HoubaError } from '../../domain/errors.js';
 import { parseReference, type Reference } from '../../domain/reference.js';
 import { outputOption } from './options.js';
 
-/** A command by which a person decides about one tag. */
+/** Makes a command by which a person decides about one tag. */
 export function decisionCommand(verb: string): Command {
   return new Command(verb)
     .argument(
@@ -15,15 +15,12 @@ export function decisionCommand(verb: string): Command {
     .addOption(outputOption());
 }
 
-/** Who decides, unless the command line says so. A claim: who may decide is what the namespace's permissions say. */
+/** The default of `--by`. It is a claim: the permissions of the Temporal namespace say who may decide. */
 export function whoami(): string {
   return `${userInfo().username}@${hostname()}`;
 }
 
-/**
- * The tag that a decision is about, and the digest where one is meant alone.
- * @throws HoubaError `ConfigInvalid` when it names no tag
- */
+/** Parses the tag of a decision, and its digest where one is given. @throws HoubaError `ConfigInvalid` without a tag */
 export function taggedReference(text: string): Reference & { readonly tag: string } {
   let reference: Reference;
   try {

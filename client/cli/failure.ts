@@ -15,13 +15,13 @@ export function exitCodeOfError(error: unknown): number {
   return EXIT_CODES.Internal;
 }
 
-/** A command line that cannot be parsed is 64; one that can, with a value that is not allowed, is 3. */
+/** Exits with 64 for a command line that cannot be parsed, with 3 for a value that is not allowed. */
 function exitCodeOfUsage(error: CommanderError): number {
   if (error.exitCode === 0) return 0;
   return error.code === 'commander.invalidArgument' ? EXIT_CODES.ConfigInvalid : USAGE;
 }
 
-/** An error as a person reads it: what and where, then what to do next; the stack only when asked for. */
+/** Formats an error for a person: what failed and where, then the hint; the stack only when asked for. */
 export function describeError(error: unknown, withStack: boolean): string {
   const lines = messageOf(error).split('\n').map(escapeControls);
   const hint = error instanceof HoubaError || error instanceof TemporalUnreachable ? error.hint : undefined;

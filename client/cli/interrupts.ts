@@ -2,16 +2,16 @@ import { INTERRUPTED } from './failure.js';
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
-/** Signals that end a command: Ctrl-C, or a supervisor. */
+/** Handles signals that end a command: Ctrl-C, or a supervisor's. */
 export interface Interrupts {
-  /** The first signal resolves it; until somebody waits for it, and from the second signal on, the process ends at once. */
+  /** Resolves at the first signal; until it is awaited, and from the second signal on, the process exits at once. */
   first(): Promise<void>;
-  /** From now on any signal ends the process at once: nobody waits for the first one any more. */
+  /** Lets any further signal end the process at once. */
   endAtOnce(): void;
   stop(): void;
 }
 
-/** Listens for signals. It ends the process by `exit`, so that handlers of its exit run. */
+/** Listens for signals. It ends the process by `exit`, so that exit handlers run. */
 export function watchInterrupts(): Interrupts {
   let tell: (() => void) | null = null;
   let happened = false;

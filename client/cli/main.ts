@@ -6,7 +6,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code !== 'EPIPE') throw error;
 });
 
-// The one place where a process ends (but for a second Ctrl-C). Not by itself: connections may linger.
+// The process ends here alone (but for a second Ctrl-C), and explicitly: open connections would keep it alive.
 const code = await runCommandLine(process.argv.slice(2));
 await flush();
 process.exit(code);

@@ -16,7 +16,7 @@ export function portNumber(text: string): number {
   throw new InvalidArgumentError('It must be a port, 1 to 65535.');
 }
 
-/** The longest that a timer of Node takes. */
+/** The longest delay of a Node timer. */
 const LONGEST_MS = 24 * DAY_MS;
 
 /** Parses a duration such as `90s`. @returns milliseconds */
@@ -28,12 +28,11 @@ export function duration(text: string): number {
 
 export type Output = 'text' | 'json';
 
-/** `--output` of a report, which follows the journal unless the command line says otherwise. */
+/** `--output` of a report, by default the format of the journal. */
 export function reportOption(): Option {
   return new Option('--output <format>', 'form of the report (default: as HOUBA_LOG_FORMAT)').choices(['text', 'json']);
 }
 
-/** `--output` of any other result. */
 export function outputOption(): Option {
   return new Option('--output <format>', 'how to print the result').choices(['text', 'json']).default('text');
 }

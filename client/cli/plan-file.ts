@@ -9,10 +9,7 @@ import { note } from './terminal.js';
 
 const LARGEST = 256 * 1024 * 1024;
 
-/**
- * Reads a saved plan.
- * @throws HoubaError `ConfigInvalid` with everything that is wrong and where
- */
+/** Reads a saved plan. @throws HoubaError `ConfigInvalid` with everything that is wrong and where */
 export async function readPlanFile(file: string): Promise<SavedPlan> {
   try {
     if ((await stat(file)).size > LARGEST) throw new Error(`larger than ${LARGEST / 1024 / 1024} MiB`);
@@ -26,7 +23,7 @@ export async function readPlanFile(file: string): Promise<SavedPlan> {
   }
 }
 
-/** The policies as they are now, to hold the plan against; null: they are not here, and the plan's own copies count. */
+/** Reads the policies as they are now, to compare the plan with; null: the folder is not on this machine. */
 export async function policiesOfPlan({ directory, policies }: SavedPlan): Promise<PolicySource[] | null> {
   if (existsSync(directory)) return await readPolicyFiles(directory);
   if (policies.length > 0) note(`${directory} is not here: the policies are those that the plan was made from`);
@@ -39,7 +36,7 @@ export function checkWritable(file: string): void {
   throw new HoubaError('ConfigInvalid', `--out ${file}: there is no folder ${dirname(file)}`);
 }
 
-/** Saves a plan: writes beside and renames, so that nobody takes half a plan for a whole one. */
+/** Saves a plan by a rename, so that nobody reads half of one. */
 export async function writePlanFile(file: string, plan: SavedPlan): Promise<void> {
   const next = `${file}.${process.pid}.new`;
   try {

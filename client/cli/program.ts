@@ -10,7 +10,7 @@ interface Verb {
   readonly load: () => Promise<Command>;
 }
 
-/** Every verb, in the order of the help. A verb's code is read only when it is asked for, so that each starts fast. */
+/** Every verb, in the order of the help. A verb's module is imported only when it is used, so that each starts fast. */
 const VERBS: readonly Verb[] = [
   {
     name: 'reconcile',
@@ -127,7 +127,7 @@ function sweeps(isMeant: (name: SweepName) => boolean): Verb[] {
   }));
 }
 
-/** Parses a command line (without node and script) and carries it out. @returns the exit code */
+/** Parses and runs a command line (without node and script). @returns the exit code */
 export async function runCommandLine(words: readonly string[]): Promise<number> {
   process.exitCode = 0;
   try {
@@ -165,7 +165,7 @@ async function buildProgram(words: readonly string[]): Promise<Command> {
   return program;
 }
 
-/** Commander's errors end in `runCommandLine` and nowhere else; commands added later do not inherit that. */
+/** Makes Commander throw its errors; commands added later do not inherit that. */
 function throwErrors(command: Command): void {
   command.exitOverride();
   for (const inner of command.commands) throwErrors(inner);

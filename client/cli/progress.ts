@@ -2,7 +2,7 @@ import { escapeControls } from '../../domain/text/escape.js';
 import type { RunProgress } from '../follow.js';
 import type { HoubaClient, Run } from '../sdk.js';
 
-/** Shows on a terminal how far a run is, until the run ends or `stop` is called. On a pipe it does nothing. */
+/** Shows the progress of a run on a terminal until the run ends or `stop` is called; nothing on a pipe. */
 export async function showProgress(client: HoubaClient, run: Run, stream: NodeJS.WriteStream): Promise<() => void> {
   if (stream.isTTY !== true) return () => {};
   const { createLogUpdate } = await import('log-update');
@@ -18,7 +18,7 @@ export async function showProgress(client: HoubaClient, run: Run, stream: NodeJS
   };
 }
 
-/** Two lines: how far and for how long, and what is being worked on. */
+/** Two lines: the progress and the time, then the current policies. */
 export function progressText({ phase, policies, placements }: RunProgress, elapsedMs: number): string {
   const parts = [phase, `${policies.done}/${policies.total || '?'} policies`];
   if (placements.total > 0) parts.push(`${placements.done}/${placements.total} placements`);
@@ -29,7 +29,7 @@ export function progressText({ phase, policies, placements }: RunProgress, elaps
   return current === '' ? parts.join('  ') : `${parts.join('  ')}\n  ${current}`;
 }
 
-/** Estimates the rest in proportion to what is done; null until a tenth of it is. */
+/** Estimates the time left from the share that is done; null below a tenth. */
 function timeLeftMs({ policies, placements }: Omit<RunProgress, 'phase'>, elapsedMs: number): number | null {
   if (policies.total === 0) return null;
   const ofCurrent = placements.total === 0 ? 0 : placements.done / placements.total;

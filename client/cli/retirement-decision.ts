@@ -37,7 +37,7 @@ export async function decideOnMark(
   }
 }
 
-/** Finds the roster entry of a repository: the longest namespace that fits. */
+/** Finds the roster entry of a repository, the one with the longest namespace. */
 function placeOf(roster: Roster, { host, path }: Reference): DestinationRepository {
   const fitting = [...roster.values()]
     .filter((entry) => entry.host === host && (entry.namespace === null || path.startsWith(`${entry.namespace}/`)))

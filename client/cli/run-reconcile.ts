@@ -29,7 +29,6 @@ export interface ReconcileOptions {
   readonly color: boolean;
 }
 
-/** The options that `plan` and `reconcile` have in common. */
 export function withRunOptions(command: Command): Command {
   return command
     .option('-v, --verbose', 'list targets and operations too')
@@ -43,10 +42,7 @@ export function withRunOptions(command: Command): Command {
     .addOption(reportOption());
 }
 
-/**
- * Plans or reconciles, and prints what it came to.
- * @param dir empty: a saved plan names the policies
- */
+/** Plans or reconciles and prints the report. @param dir empty: a saved plan names the policies */
 export async function runReconcile(dir: string, options: ReconcileOptions): Promise<void> {
   const { shardIndex, shardCount } = options;
   if (shardIndex >= shardCount) {
@@ -74,7 +70,7 @@ export async function runReconcile(dir: string, options: ReconcileOptions): Prom
   if (options.detach) await requireLastingStack(settings);
   const { note } = await import('./terminal.js');
   const interrupts = watchInterrupts();
-  // A journal between the lines of a progress display could not be read.
+  // Journal lines would tear the progress display apart.
   const journal = process.stderr.isTTY === true ? 'file' : 'stderr';
   const session = await openSession({ settings, note, journal, concurrency: options.concurrency ?? null });
   try {
@@ -86,7 +82,7 @@ export async function runReconcile(dir: string, options: ReconcileOptions): Prom
   }
 }
 
-/** The input of the run; of a large saved plan, of several runs one after the other. */
+/** The inputs of the runs: of a large saved plan there are several, carried out one after the other. */
 async function inputsOf(
   dir: string,
   asked: FleetInput,
@@ -113,7 +109,7 @@ async function inputsOf(
   return inputs;
 }
 
-/** Refuses `--detach` where the stack of this command would take the run along when it ends. */
+/** Refuses `--detach` where this command's own stack would end with it, and the run with the stack. */
 async function requireLastingStack({ temporal, home }: Settings): Promise<void> {
   const { runningStack } = await import('../stack/embedded.js');
   if (temporal.address !== null || runningStack(home) !== null) return;
@@ -151,7 +147,7 @@ async function runFleets(
   return await printOutcome(outcomes, options);
 }
 
-/** The outcome of one run; an exit code where there is none to wait for. */
+/** Starts or joins one run and follows it; an exit code where there is no outcome. */
 async function runFleet(
   session: Session,
   input: FleetInput,
@@ -173,7 +169,7 @@ async function runFleet(
   return (await follow(session, run, options, interrupted)) ?? INTERRUPTED;
 }
 
-/** The run's outcome, or null when the user would not wait for it. */
+/** Waits for the run's outcome; null: the user interrupted, or the timeout passed. */
 async function follow(
   session: Session,
   run: Run,

@@ -6,7 +6,7 @@ import type { Interrupts } from './interrupts.js';
 import { type Output, reportOption } from './options.js';
 import type { Session } from './session.js';
 
-/** The command of a sweep; see `SweepVerb`. */
+/** Makes the command of a sweep; see `SweepVerb`. */
 export async function sweepCommand(verb: SweepName): Promise<Command> {
   const { addOptions } = await loadSweep(verb);
   return addOptions(new Command(verb))
@@ -42,7 +42,7 @@ async function runSweep(verb: SweepName, self: Command): Promise<void> {
   }
 }
 
-/** The report of a sweep once it has ended; null when the user would not wait for it. */
+/** Starts or joins a sweep and awaits its report; null: the user interrupted. */
 async function follow(session: Session, sweep: Sweep, interrupts: Interrupts): Promise<{ report: unknown } | null> {
   const { note } = await import('./terminal.js');
   const interrupted = interrupts.first();

@@ -9,18 +9,18 @@ import { escapeControls } from '../../domain/text/escape.js';
 const LARGEST = 64 * 1024;
 const HINT = 'it maps names of schedules to their settings, as in `reconcile: { every: 30m }`; JSON will do as well';
 
-/** The settings of a file by schedule, in the order of the file. */
-export type ScheduleFile = ReadonlyMap<Schedule, WrittenSettings>;
+/** The settings by schedule, in the order of the file. */
+type ScheduleFile = ReadonlyMap<Schedule, WrittenSettings>;
 
 /**
- * Reads the settings of schedules from YAML or JSON; `-` is standard input.
- * @throws HoubaError `ConfigInvalid` with everything that is wrong, each with its line
+ * Reads schedule settings from YAML or JSON; `-` is standard input. @throws HoubaError `ConfigInvalid` with all
+ * mistakes
  */
 export async function readScheduleFile(file: string): Promise<ScheduleFile> {
   return parseScheduleFile(file === '-' ? 'standard input' : file, await readText(file));
 }
 
-/** Parses the text of such a file; `file` is for messages. */
+/** Parses such a text; `file` is for messages. */
 export function parseScheduleFile(file: string, text: string): ScheduleFile {
   if (text.length > LARGEST) throw invalid([`${file}: larger than ${LARGEST / 1024} KiB`]);
   const lines = new LineCounter();
@@ -63,7 +63,7 @@ async function readText(file: string): Promise<string> {
   }
 }
 
-/** The offset of the last key of the path that the document has. */
+/** The offset of the deepest key of the path that the document has. */
 function offsetOf(contents: unknown, path: readonly string[]): number {
   let node = contents;
   let offset = 0;

@@ -4,20 +4,20 @@ import { HoubaClient } from '../sdk.js';
 import { joinOrStart, runningStack, type StackOptions } from '../stack/embedded.js';
 import { TemporalUnreachable } from '../unreachable.js';
 
-/** The connection of a command to Temporal: the cluster that the settings name, else the embedded one. */
+/** A command's connection to Temporal: the cluster of the settings, else the embedded server. */
 export interface Session {
   readonly client: HoubaClient;
-  /** The worker is in this process: what is not finished when it ends goes on with the next command. */
+  /** Whether the worker is in this process; unfinished runs then go on with the next command. */
   readonly owned: boolean;
-  /** A worker serves this Temporal on this machine. */
+  /** Whether a worker serves this Temporal on this machine. */
   readonly embedded: boolean;
   readonly broken: Promise<never>;
-  /** The address of a run's page; null where no address of the UI is known. */
+  /** The address of a run in Temporal's UI; null: not known. */
   pageOf(workflowId: string): string | null;
   close(): Promise<void>;
 }
 
-/** Opens a session for work: where nothing runs, an embedded stack is started. */
+/** Opens a session for work; starts an embedded stack where none is up. */
 export async function openSession(options: StackOptions): Promise<Session> {
   const { temporal } = options.settings;
   if (temporal.address !== null) return await clusterSession({ ...temporal, address: temporal.address });
@@ -43,10 +43,7 @@ export async function openSession(options: StackOptions): Promise<Session> {
   }
 }
 
-/**
- * Opens a session to look at runs: it starts nothing.
- * @throws TemporalUnreachable when no address is set and no stack is up
- */
+/** Opens a session to look at runs; starts nothing. @throws TemporalUnreachable without an address and a stack */
 export async function lookIn(settings: Settings): Promise<Session> {
   const { temporal, home } = settings;
   if (temporal.address !== null) return await clusterSession({ ...temporal, address: temporal.address });
@@ -60,10 +57,7 @@ export async function lookIn(settings: Settings): Promise<Session> {
   return { ...session, embedded: true, pageOf: pageIn(stack.ui, stack.namespace) };
 }
 
-/**
- * Opens a session to talk to what waits: it joins whatever runs, with no question about its settings, and starts a stack
- * only where none is up.
- */
+/** Opens a session to talk to waits: joins any running stack, whatever its settings, else starts one. */
 export async function attend(options: StackOptions): Promise<Session> {
   const { temporal, home } = options.settings;
   const isUp = temporal.address !== null || runningStack(home) !== null;

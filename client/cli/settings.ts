@@ -2,7 +2,7 @@ import { readEnvironment } from '../../config/environment.js';
 import { type LoadedSettings, loadSettings } from '../../config/settings.js';
 import { note } from './terminal.js';
 
-/** The settings of this process; warnings about its variables go to stderr. */
+/** Loads the settings of this process; warnings go to stderr. */
 export function settingsOfProcess(): LoadedSettings {
   const loaded = loadSettings(readEnvironment());
   for (const warning of loaded.warnings) note(`warning: ${warning}`);

@@ -4,10 +4,7 @@ import { HoubaError } from '../../domain/errors.js';
 import { formatRepository, parseRepository } from '../../domain/reference.js';
 import { settingsOfProcess } from './settings.js';
 
-/**
- * The tags of a policy's source, straight from its registry.
- * @throws HoubaError `NotFound` when the registry does not know the repository
- */
+/** Lists the tags of a policy's source. @throws HoubaError `NotFound` when the registry does not know the repository */
 export async function sourceTags(source: {
   readonly registry: string;
   readonly repository: string;

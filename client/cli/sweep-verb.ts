@@ -3,22 +3,18 @@ import type { Settings } from '../../config/settings.js';
 import { parseReference } from '../../domain/reference.js';
 import type { Palette } from '../../domain/report/palette.js';
 
-/** A sweep on the command line: what it can be asked for, and what its report says. `runSweep` does the rest. */
+/** The options and the report of a sweep on the command line; `runSweep` runs it. */
 export interface SweepVerb<Input, Report> {
-  /** Adds what it has beside `--output`. */
+  /** Adds the sweep's own options, beside `--output`. */
   addOptions(command: Command): Command;
-  /**
-   * What the options of a command line ask for.
-   * @throws HoubaError `ConfigInvalid`
-   */
+  /** Reads the sweep's input from the options. @throws HoubaError `ConfigInvalid` */
   ask(self: Command, settings: Settings): { readonly input: Input; exitCode(report: Report): number };
-  /** The report for a person; ends with a line break. */
+  /** Renders the report for a person; ends with a line break. */
   render(report: Report, palette: Palette): string;
-  /** The JSON Schema of the report. */
   schema(): Record<string, unknown>;
 }
 
-/** What sweeps that may delete have in common. */
+/** Options of the sweeps that may delete. */
 export interface DeletingOptions {
   readonly registry?: string;
   readonly repository?: readonly string[];

@@ -9,10 +9,7 @@ interface DecisionOptions {
   readonly output: Output;
 }
 
-/**
- * The action of a command by which a person decides about a tag that waits.
- * @param told the result, for a person
- */
+/** Makes the action of a command by which a person decides about a wait. @param told the result, for a person */
 export function decideOnWait(verb: 'promote' | 'hold' | 'release', told: (name: string, status: WaitStatus) => string) {
   return async (text: string, { by = whoami(), reason, output }: DecisionOptions): Promise<void> => {
     const { host, path, tag, digest } = taggedReference(text);

@@ -22,35 +22,31 @@ import {
 } from './stack-files.js';
 import { isOurServer, portOf, type RunningServer, spawnServer, stopServer, untilListening } from './temporal-server.js';
 
-/** A local Temporal with a worker, in this process or joined in another. */
+/** A local Temporal server with a worker, in this process or another. */
 export interface Stack {
   readonly address: string;
   readonly namespace: string;
-  /** Where its web pages are. */
+  /** The address of the server's UI. */
   readonly ui: string;
-  /** The worker runs in this process and ends with it. */
+  /** Whether the worker runs in this process and ends with it. */
   readonly owned: boolean;
-  /** Rejects if the worker of this process breaks, or the server cannot be kept up; else never settles. */
+  /** Rejects when this process's worker fails or its server cannot be kept up; else never settles. */
   readonly broken: Promise<never>;
-  /** Stops what this process started once nobody else uses it; a joined stack is only left. */
+  /** Stops what this process started, once nobody else uses it; a joined stack is only left. */
   leave(): Promise<void>;
 }
 
 export interface StackOptions {
   readonly settings: Settings;
-  /** Tells a person what happens, on stderr. */
+  /** Writes a message to a person, on stderr. */
   readonly note: (text: string) => void;
-  /** Where the worker writes its journal. */
   readonly journal: 'stderr' | 'file';
   /** Placements in flight of a worker in this process; left out: as the settings say. */
   readonly concurrency?: number | null;
   readonly ports?: { readonly temporal: number | null; readonly ui: number | null };
 }
 
-/**
- * Joins the stack that runs in `HOUBA_HOME`, or starts one for this command.
- * @throws HoubaError `ConfigInvalid` when that stack has other settings than this command
- */
+/** Joins the stack of `HOUBA_HOME`, or starts one. @throws HoubaError `ConfigInvalid` when its settings are others */
 export async function joinOrStart(options: StackOptions): Promise<Stack> {
   const { settings, note } = options;
   const { home } = settings;
@@ -63,10 +59,7 @@ export async function joinOrStart(options: StackOptions): Promise<Stack> {
   });
 }
 
-/**
- * Starts the stack that stays (`houba up`), in this process.
- * @returns null when one is up already, with the same settings
- */
+/** Starts the stack of `houba up` in this process. @returns null: one with the same settings is up */
 export async function startLastingStack(options: StackOptions): Promise<Stack | null> {
   const { settings, note } = options;
   const { home } = settings;
@@ -85,17 +78,13 @@ export async function startLastingStack(options: StackOptions): Promise<Stack | 
   }
 }
 
-/** The stack that answers for this folder, or null. It may end at any moment; commands join it under the lock. */
+/** The running stack of a folder, or null. It may end at any moment; commands join it under the lock. */
 export function runningStack(home: string): StackRecord | null {
   const record = readStack(home);
   return record !== null && isAlive(record.owner.pid, record.owner.identity) ? record : null;
 }
 
-/**
- * Checks the settings of a command against those of the stack that it joins.
- * @throws HoubaError `ConfigInvalid` naming the variables in which this command and the running stack differ: the
- * worker's settings would silently win over the ones the command was given
- */
+/** Refuses to join a stack with other settings, which would win unnoticed. @throws HoubaError `ConfigInvalid` */
 export function requireSameSettings(stack: StackRecord, settings: Settings): void {
   const version = houbaVersion();
   if (stack.version !== version) {
@@ -111,7 +100,7 @@ export function requireSameSettings(stack: StackRecord, settings: Settings): voi
   });
 }
 
-/** Stops what is left of a stack whose process is gone; a living one is left alone. Call it under the lock. */
+/** Stops what is left of a stack whose process is gone; call it under the lock. */
 export async function clearDeadStack(home: string): Promise<void> {
   if (runningStack(home) !== null) return;
   const record = readStack(home);
@@ -119,7 +108,7 @@ export async function clearDeadStack(home: string): Promise<void> {
   removeStack(home);
 }
 
-/** How often the server is looked for. */
+/** Milliseconds between two checks of the server. */
 const LOOK_MS = 1_000;
 
 async function startStack(mode: StackRecord['mode'], options: StackOptions): Promise<Stack> {
@@ -178,7 +167,6 @@ async function startStack(mode: StackRecord['mode'], options: StackOptions): Pro
   }
 }
 
-/** Starts another server, in place of the one that has ended. */
 async function replaceServer(stack: { record: StackRecord }, options: StackOptions): Promise<RunningServer> {
   const { home } = options.settings;
   stack.record = { ...stack.record, ...(await newServer(home, options)) };
@@ -186,7 +174,7 @@ async function replaceServer(stack: { record: StackRecord }, options: StackOptio
   return stack.record;
 }
 
-/** Starts the server again where it was when it ends by itself (killed, out of memory): what waits in its file goes on. */
+/** Restarts a server that ended by itself (killed, out of memory) at its old address: its database has all runs. */
 async function keepServer(stack: { record: StackRecord }, options: StackOptions, over: AbortSignal): Promise<void> {
   const { address, ui } = stack.record;
   const where = { ...options, ports: { temporal: portOf(address), ui: portOf(ui) } };
@@ -289,7 +277,7 @@ async function loadHeavy() {
   return { startWorker, createLogger, keepHistories };
 }
 
-/** Ends the server with this process. On a second Ctrl-C nothing can be awaited any more; its database file has every run. */
+/** Kills the server on exit. After a second Ctrl-C nothing can be awaited; its database has every run. */
 function killAtExit(home: string, server: ProcessMark): void {
   if (isOurServer(server, stackFiles(home).database)) process.kill(server.pid, 'SIGKILL');
   removeStack(home);

@@ -4,9 +4,8 @@ const THIRTY_DAYS_SECONDS = 30 * 24 * 3600;
 const REGISTERED_WITHIN_MS = 15_000;
 
 /**
- * Makes the embedded server keep finished runs for 30 days: left alone it forgets them after one
- * (docs/rules/durability.md#finished-runs-are-kept-for-30-days). Waits for the namespace, which is registered a moment after
- * the server listens.
+ * Sets the embedded server's retention (docs/rules/durability.md#finished-runs-are-kept-for-30-days), once the
+ * namespace is registered, a moment after the server listens.
  */
 export async function keepHistories(address: string, namespace: string): Promise<void> {
   const connection = await Connection.connect({ address });

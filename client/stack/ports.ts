@@ -4,9 +4,8 @@ import { HoubaError } from '../../domain/errors.js';
 const LOOPBACK = '127.0.0.1';
 
 /**
- * Chooses a port of the loopback interface to listen on: the wanted one if it is free, else any when none is wanted.
- * @param mover the option that chooses another port, for the message
- * @throws HoubaError `ConfigInvalid` when the wanted one is in use
+ * Chooses a loopback port. @param mover the option for another one. @throws HoubaError `ConfigInvalid` when it is in
+ * use
  */
 export async function choosePort(wanted: number | null, mover: string): Promise<number> {
   const server = createServer();

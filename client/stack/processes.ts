@@ -1,10 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 
-/**
- * The start time of a process, which tells it from a later one that got the same id.
- * @returns null when no such process is alive (one that only waits to be reaped is not)
- */
+/** The start time of a process, which tells it from a later one with the same id; null: not alive (or a zombie). */
 export function processIdentity(pid: number): string | null {
   if (process.platform === 'linux') return linuxIdentity(pid);
   const [state = '', ...started] = ps(pid, 'state=,lstart=').split(/\s+/);
@@ -25,7 +22,7 @@ export function commandLine(pid: number): string {
   }
 }
 
-/** Asks a process to end, waits, and kills it if it has not ended after `graceMs`. Ends when it is gone. */
+/** Ends a process by SIGTERM, after `graceMs` by SIGKILL, and waits until it is gone. */
 export async function stopProcess(pid: number, identity: string, graceMs: number): Promise<void> {
   send(pid, identity, 'SIGTERM');
   if (await gone(pid, identity, graceMs)) return;

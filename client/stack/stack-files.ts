@@ -10,10 +10,9 @@ export interface ProcessMark {
   readonly identity: string;
 }
 
-/** `stack.json`: the embedded stack of this `HOUBA_HOME`, who runs it and where it listens. Nothing secret. */
+/** `stack.json`: the embedded stack of a `HOUBA_HOME`, its processes and addresses. Nothing secret. */
 export interface StackRecord {
   readonly schema_version: 1;
-  /** houba's own version. */
   readonly version: string;
   /** `up`: stays until `houba down`; `command`: ends with the command that started it. */
   readonly mode: 'up' | 'command';
@@ -23,14 +22,13 @@ export interface StackRecord {
   readonly address: string;
   readonly namespace: string;
   readonly ui: string;
-  /** The worker polls: commands may use it. */
+  /** Whether the worker polls, so that commands may join. */
   readonly ready: boolean;
   readonly settings: Readonly<Record<string, string>>;
   /** RFC 3339. */
   readonly started_at: string;
 }
 
-/** The files of an embedded stack in its folder. */
 export function stackFiles(home: string) {
   return {
     database: join(home, 'temporal.db'),
@@ -55,7 +53,7 @@ export function openHome(home: string): void {
   }
 }
 
-/** Reads the record of a stack. @returns null when there is none, or when it is not one (half-written by a crash, or of another release) */
+/** Reads the record of a stack; null: none, half-written by a crash, or of another release. */
 export function readStack(home: string): StackRecord | null {
   try {
     const record = JSON.parse(readFileSync(stackFiles(home).record, 'utf8')) as StackRecord;
@@ -73,7 +71,7 @@ export function removeStack(home: string): void {
   rmSync(stackFiles(home).record, { force: true });
 }
 
-/** Registers this process as a user of another one's stack; call the result when it no longer is. */
+/** Registers this process as a user of another one's stack. @returns unregisters it */
 export function registerClient(home: string): () => void {
   const self = ownMark();
   const path = join(stackFiles(home).clients, String(self.pid));
@@ -81,7 +79,7 @@ export function registerClient(home: string): () => void {
   return () => rmSync(path, { force: true });
 }
 
-/** Processes that have joined and are alive; what dead ones left is removed. */
+/** Lists live processes that have joined, and removes what dead ones left. */
 export function liveClients(home: string): number[] {
   const folder = stackFiles(home).clients;
   const live: number[] = [];
@@ -98,10 +96,8 @@ const LOCK_TELL_MS = 2_000;
 const LOCK_PATIENCE_MS = 120_000;
 
 /**
- * Runs `work` while no other process starts, joins or stops this folder's stack. The lock of a process that died is
- * taken over.
- * @param note told once when the wait gets long
- * @throws HoubaError `ConfigInvalid` when another process keeps it for two minutes
+ * Runs `work` under the lock of this folder's stack; a dead process's lock is taken over. @param note told once when
+ * the wait gets long. @throws HoubaError `ConfigInvalid` when another process holds it for two minutes
  */
 export async function withLock<T>(home: string, note: (text: string) => void, work: () => Promise<T>): Promise<T> {
   const path = stackFiles(home).lock;
@@ -146,7 +142,7 @@ function acquire(path: string, mine: string): ProcessMark | null {
   }
 }
 
-/** Moves a dead holder's lock away; if a live one got in since it was read, it is put back. */
+/** Moves a dead holder's lock away; if a live one has taken it meanwhile, it is put back. */
 function breakLock(path: string, stale: string): void {
   const aside = `${path}.stale.${process.pid}.${randomUUID()}`;
   try {

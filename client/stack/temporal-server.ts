@@ -6,8 +6,7 @@ import { HoubaError } from '../../domain/errors.js';
 import { commandLine, isAlive, processIdentity, stopProcess } from './processes.js';
 import type { ProcessMark } from './stack-files.js';
 
-export interface ServerOptions {
-  /** The `temporal` program. */
+interface ServerOptions {
   readonly program: string;
   readonly database: string;
   readonly log: string;
@@ -15,7 +14,7 @@ export interface ServerOptions {
   readonly uiPort: number;
 }
 
-/** A server, and where it and its web pages are. */
+/** A server, with the addresses of its gRPC endpoint and its UI. */
 export interface RunningServer {
   readonly server: ProcessMark;
   readonly address: string;
@@ -26,8 +25,8 @@ const READY_WITHIN_MS = 30_000;
 const STOP_GRACE_MS = 5_000;
 
 /**
- * Starts the Temporal development server in a process group of its own, so that a Ctrl-C meant for the command does not
- * take it away before the command has ended its run. Returns at once: `untilListening` tells when it can be used.
+ * Starts the Temporal development server, before it listens. It gets a process group of its own: a Ctrl-C for the
+ * command must not end it before the command's run.
  */
 export function spawnServer(options: ServerOptions, environment: Record<string, string>): ProcessMark {
   const log = openSync(options.log, 'a', 0o600);
@@ -46,7 +45,7 @@ export function spawnServer(options: ServerOptions, environment: Record<string, 
   }
 }
 
-/** The search attributes as options of the program, which takes their types as Keyword, Datetime and Bool. */
+/** The search attributes as options; the program takes their types as Keyword, Datetime and Bool. */
 export function searchAttributeOptions(): string[] {
   return Object.values(SEARCH_ATTRIBUTES).flatMap(([name, type]) => [
     '--search-attribute',
@@ -59,21 +58,18 @@ function serverArguments({ database, port, uiPort }: ServerOptions): string[] {
   return [
     ...['server', 'start-dev', '--log-level', 'error'],
     ...['--ip', loopback, '--port', String(port), '--ui-ip', loopback, '--ui-port', String(uiPort)],
-    // Half as long for the same work as with the defaults.
+    // Takes half the time of SQLite's defaults.
     ...['--db-filename', database, '--sqlite-pragma', 'journal_mode=WAL', '--sqlite-pragma', 'synchronous=NORMAL'],
     ...searchAttributeOptions(),
   ];
 }
 
-/** How often a server is started before its failure is told. */
+/** How often the server is started before its failure is reported. */
 const MOST_STARTS = 3;
 
 /**
- * Waits until the server takes connections. It takes ports by chance for its inner services, and ends when another
- * program was quicker: then another one is started in its place.
- *
- * @param another starts one
- * @throws HoubaError `ToolFailed` with the end of its log when the last one ended too; none is left running
+ * Waits until the server listens. Its inner services take random ports, and it ends when another program takes one
+ * first: then `another` starts a new one. @throws HoubaError `ToolFailed` with the end of its log; none is left running
  */
 export async function untilListening(
   first: RunningServer,
@@ -109,7 +105,7 @@ export async function stopServer(server: ProcessMark): Promise<void> {
   await stopProcess(server.pid, server.identity, STOP_GRACE_MS);
 }
 
-/** Whether this process is a Temporal server on this database, and not another program that got its id. */
+/** Whether this process is a Temporal server on this database, and not another program with its id. */
 export function isOurServer(server: ProcessMark, database: string): boolean {
   return isAlive(server.pid, server.identity) && commandLine(server.pid).includes(database);
 }

@@ -25,14 +25,14 @@ export function configCommand(): Command {
   return new Command('config').addCommand(show).addCommand(reference);
 }
 
-export interface ShownSetting {
+interface ShownSetting {
   readonly name: string;
   /** null: unset. Secrets are `***`. */
   readonly value: string | null;
   readonly origin: 'flag' | 'environment' | 'default';
 }
 
-/** houba's own variables, and those of other programs that are set. */
+/** Lists houba's own variables, and those of other programs that are set. */
 export function shownSettings(
   { settings, origins }: Pick<LoadedSettings, 'settings' | 'origins'>,
   environment: Readonly<Record<string, string | undefined>>,
@@ -41,7 +41,7 @@ export function shownSettings(
   const foreign: ShownSetting[] = [];
   for (const { name, secret } of FOREIGN_VARIABLES) {
     const text = environment[name];
-    // A proxy's address may carry a password.
+    // A proxy's address may hold a password.
     const value = secret === true ? '***' : text?.replace(/\/\/[^/@\s]+@/, '//***@');
     if (text !== undefined && text !== '') foreign.push({ name, value: value ?? null, origin: 'environment' });
   }

@@ -32,19 +32,19 @@ export function doctorCommand(): Command {
     });
 }
 
-/** The questions of the doctor, for a test to answer. Each rejects with what is wrong. */
+/** The checks of the doctor, which tests replace. Each rejects with what is wrong. */
 export interface DoctorChecks {
   readonly programs: ReadonlyMap<string, Program>;
-  /** Programs without which these settings cannot be served. */
+  /** Programs that these settings need. */
   readonly required: ReadonlySet<string>;
   /** null: not installed. */
   readonly pathOf: (name: string) => string | null;
   readonly versionOf: (path: string, program: Program) => Promise<string | null>;
-  /** @returns where Temporal is, for a person */
+  /** @returns Temporal's address, for a person */
   readonly temporal: () => Promise<string>;
-  /** @returns where the BuildKit daemon is; null: nobody can ask it, for want of buildctl */
+  /** @returns the daemon's address; null: buildctl is not installed, so that none can be asked */
   readonly buildkit: (() => Promise<string>) | null;
-  /** Whether the settings name a daemon: one that they do not name is needed by nobody but policies with a transform. */
+  /** Whether the settings name a daemon; if not, only policies with a transform need one. */
   readonly buildkitNamed: boolean;
   /** @returns what evidence is signed with, for a person */
   readonly signing: () => Promise<string>;
@@ -59,7 +59,7 @@ interface Finding {
   readonly name: string;
   readonly status: Health;
   readonly detail: string;
-  /** What to do about it; null when nothing is wrong. */
+  /** What to do about it; null: nothing is wrong. */
   readonly fix: string | null;
 }
 
@@ -70,7 +70,7 @@ interface ProgramFinding extends Finding {
   readonly required: boolean;
 }
 
-export interface Diagnosis {
+interface Diagnosis {
   readonly schema_version: 1;
   readonly ok: boolean;
   readonly programs: readonly ProgramFinding[];
@@ -80,7 +80,7 @@ export interface Diagnosis {
   readonly registries: readonly Finding[];
 }
 
-/** Asks everything at once and says what is wrong, each with a fix. */
+/** Runs all checks at once; each finding has a fix. */
 export async function diagnose(checks: DoctorChecks): Promise<Diagnosis> {
   const [programs, temporal, buildkit, signing, registries] = await Promise.all([
     Promise.all([...checks.programs].map(([name, program]) => checkProgram(name, program, checks))),
@@ -102,7 +102,7 @@ function checkEntry(name: string): string {
   return `check ${name} in HOUBA_REGISTRIES: host, username, password, tls_verify, ca_cert`;
 }
 
-/** The answers that need more than the settings: programs, Temporal, registries. */
+/** Programs that only some policies need, each with its reason. */
 const NEEDED_BY_POLICIES: Readonly<Record<string, string>> = {
   buildctl: 'a policy has a transform',
   cosign: 'a policy has verifyUpstream',
@@ -134,7 +134,7 @@ async function checkProgram(name: string, program: Program, checks: DoctorChecks
   return { name, status: 'ok', detail: program.purpose, fix: null, path, version, floor, required };
 }
 
-/** @param fix what to do when the error itself does not say */
+/** @param fix the advice where the error has no hint */
 async function check(name: string, ask: () => Promise<string>, fix: string): Promise<Finding> {
   try {
     return { name, status: 'ok', detail: await ask(), fix: null };
@@ -222,7 +222,7 @@ function checksOf(settings: Settings, close: (() => Promise<void>)[]): DoctorChe
   };
 }
 
-/** Nothing is started to find out: an embedded stack that is down comes up with the first command. */
+/** Where Temporal is. Nothing is started to find out: an embedded stack comes up with the first command. */
 async function temporalOf({ temporal, home }: Settings): Promise<string> {
   const { readStack } = await import('../../stack/stack-files.js');
   const stack = temporal.address === null ? readStack(home) : null;
@@ -249,7 +249,7 @@ async function buildkitOf(program: string, settings: Settings): Promise<string> 
   });
 }
 
-/** Reads the public half of the key, which takes all that signing takes; nothing is signed, and no log is written to. */
+/** Reads the public half of the key, which needs all that signing needs; nothing is signed or logged. */
 async function signingOf(settings: Settings): Promise<string> {
   const { signer, keyRef, fulcioUrl } = settings.attest;
   if (signer === '') return 'off; evidence is not signed';
@@ -267,7 +267,7 @@ async function signingOf(settings: Settings): Promise<string> {
   });
 }
 
-/** Works in a folder that is removed afterwards, as a worker's would be. */
+/** Works in a scratch folder like a worker's, removed afterwards. */
 async function inWorkDir(settings: Settings, work: (path: string) => Promise<string>): Promise<string> {
   const { openWorkDir } = await import('../../../worker/work-dir.js');
   const workDir = openWorkDir(settings.workDir);

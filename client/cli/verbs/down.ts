@@ -5,7 +5,7 @@ import { openHome, readStack, withLock } from '../../stack/stack-files.js';
 import { settingsOfProcess } from '../settings.js';
 import { note } from '../terminal.js';
 
-/** The worker lets its steps end for up to 40 s. */
+/** The worker waits up to 40 s for its activities. */
 const STOP_WITHIN_MS = 60_000;
 
 export function downCommand(): Command {

@@ -15,7 +15,6 @@ import { print, printJson } from '../terminal.js';
 /** Lists the tags of a source registry, for when no list is given. */
 export type ListTags = (source: { readonly registry: string; readonly repository: string }) => Promise<string[]>;
 
-/** `houba policy schema|check|test`: what a policy author needs before anything runs. */
 export function policyCommand(deps: { readonly listTags: ListTags }): Command {
   const command = new Command('policy').description('write, check and try out policies');
   command
@@ -85,7 +84,7 @@ async function readOnePolicy(path: string): Promise<ResolvedPolicy> {
   });
 }
 
-/** The tags of a `tags/list` answer (also its bare array), or one a line. */
+/** Reads tags from a `tags/list` answer, its bare array, or one a line. */
 async function readTagList(file: string): Promise<string[]> {
   const text = await readText(file);
   const start = text.trimStart().slice(0, 1);
@@ -151,7 +150,7 @@ function renderImport({ name, variants, selected, rejected, aliases, warnings }:
   ].join('\n');
 }
 
-/** Columns as wide as their content, up to a width that keeps one long tag from pushing the rest away. */
+/** Aligns columns, up to a width at which one long tag would push the others away. */
 function table(rows: readonly (readonly string[])[]): string[] {
   const widths = [0, 1, 2].map((column) => {
     return rows.reduce((width, row) => Math.max(width, Math.min(row[column]?.length ?? 0, 40)), 0);

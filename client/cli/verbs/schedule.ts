@@ -35,7 +35,6 @@ interface Reasoned {
 /** Temporal's limit for a note, in bytes. */
 const LONGEST_REASON = 1_000;
 
-/** `houba schedule apply|list|pause|resume|trigger|delete`: what houba does by itself, and when. */
 export function scheduleCommand(): Command {
   const command = new Command('schedule');
   command
@@ -93,7 +92,7 @@ export function scheduleCommand(): Command {
   return command;
 }
 
-/** The choices are for help and completion; what else is given gets an answer of its own. */
+/** The choices are for help and completion; any other name gets an error of its own. */
 function named(usage: string, description = 'which schedule'): Argument {
   const argument = new Argument(usage, description).choices(SCHEDULES.map(({ name }) => name));
   if (!argument.variadic) return argument.argParser((name) => scheduleNamed(name));
@@ -171,10 +170,7 @@ async function remove(schedule: Schedule, { output }: { readonly output: Output 
   });
 }
 
-/**
- * The schedules to apply, each with its settings.
- * @throws HoubaError `ConfigInvalid`
- */
+/** The schedules to apply, each with its settings. @throws HoubaError `ConfigInvalid` */
 async function wantedSettings(
   names: readonly Schedule[],
   options: ApplyOptions,
@@ -212,10 +208,7 @@ function settingsOfFlags(options: ApplyOptions): WrittenSettings {
   throw new HoubaError('ConfigInvalid', told.join('\n'), { hint: '`houba schedule apply --help` has an example' });
 }
 
-/**
- * Works with the Temporal of the settings, or with that of `houba up`.
- * @throws TemporalUnreachable when there is neither
- */
+/** Works with the Temporal of the settings, else of `houba up`. @throws TemporalUnreachable when there is neither */
 async function withTemporal(work: (client: ScheduleClient, stack: StackRecord | null) => Promise<void>): Promise<void> {
   const { settingsOfProcess } = await import('../settings.js');
   const { connectTo } = await import('../../connect.js');
@@ -239,7 +232,7 @@ async function lastingStack(home: string): Promise<StackRecord> {
   });
 }
 
-/** Warns that scheduled runs have the settings of the embedded stack, and start only while it is up. */
+/** Warns that scheduled runs have the embedded stack's settings, and start only while it is up. */
 async function warnOfStack(stack: StackRecord, wanted: readonly { readonly schedule: Schedule }[]): Promise<void> {
   const { note } = await import('../terminal.js');
   note('schedules run while the stack is up; `houba down` stops them, `houba up` goes on with them');

@@ -46,7 +46,7 @@ async function up(options: UpOptions): Promise<void> {
   else await printStack(await startDaemon(settings), options.output);
 }
 
-/** Runs the stack in this process until it is told to end. */
+/** Runs the stack in this process until a signal ends it. */
 async function stayUp(settings: Settings, options: UpOptions): Promise<void> {
   const interrupts = watchInterrupts();
   const ports = { temporal: options.temporalPort ?? null, ui: options.uiPort ?? null };
@@ -61,7 +61,7 @@ async function stayUp(settings: Settings, options: UpOptions): Promise<void> {
   }
 }
 
-/** Starts this command again with `--foreground`, away from this terminal, and waits until it serves. */
+/** Starts this command again with `--foreground`, detached from the terminal, and waits until it serves. */
 async function startDaemon(settings: Settings): Promise<StackRecord> {
   const { home } = settings;
   const { stackLog } = stackFiles(home);
@@ -96,7 +96,7 @@ async function startDaemon(settings: Settings): Promise<StackRecord> {
   }
 }
 
-/** The error that the daemon has written to its log, with its code. */
+/** The error in the daemon's log, with its code. */
 function startFailure(code: number | null, log: string, path: string): HoubaError {
   const told = /^error: (?:\w+: )?([\s\S]*)$/m.exec(log)?.[1]?.trim() ?? log.trim().split('\n').slice(-5).join('\n');
   const kind = code === 3 ? 'ConfigInvalid' : code === 4 ? 'Internal' : 'ToolFailed';

@@ -65,7 +65,7 @@ async function verify(ref: string, options: VerifyOptions): Promise<void> {
   } catch (error) {
     const code = exitCodeOfError(error);
     if (!stopping.signal.aborted && code !== 1) throw error;
-    // 1 says that the image was judged and failed; this one could not be judged.
+    // Exit 1 says that the image was judged and failed; this one could not be judged.
     if (!stopping.signal.aborted) note(describeError(error, settings.logLevel === 'debug'));
     process.exitCode = stopping.signal.aborted ? INTERRUPTED : 2;
   } finally {
@@ -74,7 +74,7 @@ async function verify(ref: string, options: VerifyOptions): Promise<void> {
   }
 }
 
-/** `stamp,sbom` as requirements, each once. */
+/** Parses `stamp,sbom` as requirements, each once. */
 export function requirements(text: string): Requirement[] {
   const known: readonly string[] = REQUIREMENTS;
   const named = [...new Set(text.split(',').map((name) => name.trim()))];
@@ -92,7 +92,7 @@ function age(text: string): number {
   throw new InvalidArgumentError('It must be a duration such as 7d, 36h or 30m.');
 }
 
-/** @throws HoubaError `ConfigInvalid`, exit 3, so that it is not taken for an image that failed (exit 1) */
+/** @throws HoubaError `ConfigInvalid` (exit 3), so that it is not taken for an image that failed (exit 1) */
 function readReference(ref: string): Reference {
   let reference: Reference;
   try {
@@ -107,7 +107,7 @@ function readReference(ref: string): Reference {
   });
 }
 
-/** Refuses options that decide nothing: they would look like a gate that was passed. */
+/** Refuses options without effect, which would look like a passed gate. */
 function refuseIdleOptions({ require: asked, maxSeverity, maxAge }: VerifyOptions): void {
   if (asked.includes('scan-pass') || (maxSeverity === undefined && maxAge === undefined)) return;
   const option = maxSeverity === undefined ? '--max-age' : '--max-severity';
@@ -116,7 +116,7 @@ function refuseIdleOptions({ require: asked, maxSeverity, maxAge }: VerifyOption
   });
 }
 
-/** @param host of the roster entry; null: none is named, or there is none of that name, which is told elsewhere */
+/** @param host the roster entry's; null: no entry is named, or none has that name, which another check reports */
 function requireSameHost(reference: Reference, host: string | null, registry: string | null): void {
   if (host === null || host === reference.host) return;
   throw new HoubaError('ConfigInvalid', `--registry ${registry} is ${host}, but the image is at ${reference.host}`, {

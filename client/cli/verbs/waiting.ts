@@ -31,7 +31,7 @@ async function listWaits(output: Output): Promise<void> {
 
 const WAITS_FOR = { settle: 'takeover', retire: 'deletion' } as const;
 
-/** One line a tag: what it waits for, until when; more lines where it waits for more than time. */
+/** A line for each tag: what it waits for and until when; more lines give further reasons. */
 function waitLine(wait: WaitSummary, nowMs: number): string {
   const { kind, reference, policy, digest, phase, dueAt, needsHuman, seenAt, held, reason, lastError } = wait;
   const due = dueAt === null ? '' : `  due ${dueAt}`;

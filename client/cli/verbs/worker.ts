@@ -20,7 +20,7 @@ function queueNames(text: string): string[] {
   throw new InvalidArgumentError(`It knows ${known.join(', ')}, not ${unknown.join(', ')}.`);
 }
 
-/** Serves a Temporal until it is told to end; then it lets what runs end first. */
+/** Serves a Temporal until a signal ends it, after its running activities. */
 async function work({ queues }: { readonly queues?: readonly string[] }): Promise<void> {
   const { settingsOfProcess } = await import('../settings.js');
   const { settings } = settingsOfProcess();
