@@ -1,6 +1,6 @@
 import { FOREIGN_VARIABLES, VARIABLES, type Variable } from './variables.js';
 
-/** docs/reference/configuration.md, made from the table of variables. */
+/** Renders docs/reference/configuration.md from the table of variables. */
 export function configurationMarkdown(): string {
   const variables: Pick<Variable<unknown>, 'name' | 'group' | 'type' | 'default' | 'doc'>[] = Object.values(VARIABLES);
   const lines = [

@@ -1,11 +1,11 @@
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** The one place that reads `process.env`; everything else is handed what it needs. */
+/** Reads `process.env`, here alone; everything else gets what it needs. */
 export function readEnvironment(): Environment {
   return { ...process.env };
 }
 
-/** The variables that a child process may inherit: where programs, scratch space, proxies and CAs are. No credential. */
+/** Variables that a child process inherits: programs, scratch space, proxies, CAs. No credential. */
 const INHERITED = [
   'PATH',
   'HOME',
@@ -20,17 +20,14 @@ const INHERITED = [
   'SSL_CERT_DIR',
 ];
 
-/**
- * What cosign may have beside it, and no other program: the key's password, an identity token or where to get one, and what key
- * services ask for.
- */
+/** Variables that cosign alone inherits: the key's password, an identity token or its source, key service logins. */
 const SIGNING =
   /^(COSIGN_PASSWORD|SIGSTORE_ID_TOKEN|ACTIONS_ID_TOKEN_REQUEST_(TOKEN|URL)|(AWS|AZURE|GOOGLE|VAULT)_\w+)$/;
 
-/** Names under which a value may be shown; every other one of the signing environment is a secret. */
+/** Variables of the signing environment whose values may be shown; all others are secrets. */
 const SHOWABLE = /_(URL|REGION|PROFILE|ADDR|NAMESPACE|PATH|FILE)$/;
 
-/** What cosign needs from outside, by variable, and which of the values no error may quote. */
+/** The variables for cosign, and the values that no error may quote. */
 export function signingEnvironment(environment: Environment): {
   variables: Record<string, string>;
   secrets: readonly string[];
@@ -46,7 +43,7 @@ export function signingEnvironment(environment: Environment): {
 
 const ORACLE = /^USAGE_ORACLE_\w+$/;
 
-/** What the usage oracle needs from outside, by variable, beside what every program inherits; no report quotes a value. */
+/** The variables for the usage oracle, beside what every program inherits; no report quotes a value. */
 export function oracleEnvironment(environment: Environment): Record<string, string> {
   const set = Object.entries(environment).filter(
     (entry): entry is [string, string] => ORACLE.test(entry[0]) && entry[1] !== undefined && entry[1] !== '',
@@ -54,7 +51,7 @@ export function oracleEnvironment(environment: Environment): Record<string, stri
   return Object.fromEntries(set);
 }
 
-/** The environment of an outside program, before its adapter adds the program's own variables. */
+/** The environment of a program, before its adapter adds the program's own variables. */
 export function childEnvironment(environment: Environment): Record<string, string> {
   const child: Record<string, string> = {};
   for (const name of INHERITED) {

@@ -3,16 +3,16 @@ import { deflate, inflate } from 'node:zlib';
 import type { DataConverter, Payload, PayloadCodec } from '@temporalio/common';
 
 /**
- * What every client, worker and replay must share. Large payloads travel compressed, so that lists of operations stay far below
- * the limits of a history (docs/rules/durability.md#histories-stay-small).
+ * The data converter of every client, worker and replay; compresses large payloads
+ * (docs/rules/durability.md#histories-stay-small).
  */
 export const dataConverter: DataConverter = { payloadCodecs: [zlibCodec()] };
 
 const ENCODING = 'binary/zlib';
 const INNER_ENCODING = 'houba-inner-encoding';
-/** Smaller ones gain nothing, and stay readable in Temporal's own UI. */
+/** Smaller payloads gain nothing, and stay readable in Temporal's UI. */
 const COMPRESS_ABOVE = 4 * 1024;
-/** Nothing houba sends is near this: a larger one is an attack. */
+/** No payload of houba is near this size: a larger one is an attack. */
 const LARGEST_INFLATED = 64 * 1024 * 1024;
 
 const compress = promisify<Uint8Array, Buffer>(deflate);

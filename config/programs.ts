@@ -5,8 +5,8 @@ import { z } from 'zod';
 import { readEnvironment } from './environment.js';
 
 /**
- * Where a program is: `<package>/.tools/bin/<name>`, else the first on `PATH` (absolute), else null.
- * @param root the package's folder; found by itself when left out
+ * Finds a program: `<package>/.tools/bin/<name>`, else the first on `PATH`, as an absolute path; null: there is none.
+ * @param root the package's folder, found when left out
  */
 export function programPath(name: string, root: string = packageRoot()): string | null {
   const bundled = join(root, '.tools', 'bin', name);
@@ -18,14 +18,14 @@ export function programPath(name: string, root: string = packageRoot()): string 
   return null;
 }
 
-/** As much of a pinned program in `tools/programs.json` as the doctor looks at. */
+/** The fields of `tools/programs.json` that the doctor needs. */
 const Program = z.object({
   version: z.string(),
-  /** The oldest version that is safe to use (docs/rules/security.md#outside-programs-have-a-floor); absent: any. */
+  /** The oldest safe version (docs/rules/security.md#outside-programs-have-a-floor); absent: any. */
   floor: z.string().optional(),
-  /** How to ask for the version; absent: it cannot be asked. */
+  /** Arguments that print the version; absent: none do. */
   versionArgs: z.array(z.string()).optional(),
-  /** A regular expression whose first group is the version, for programs that print other versions before it. */
+  /** A regular expression whose first group is the version, for programs that print other versions first. */
   versionPattern: z.string().optional(),
   purpose: z.string(),
 });

@@ -3,7 +3,7 @@ import { programPath } from './programs.js';
 import type { Settings } from './settings.js';
 import { houbaVersion } from './version.js';
 
-/** The settings of a registry reader: the roster, where credentials are found, and how many requests at once. */
+/** The options of a registry reader: roster, sources of credentials, requests at a time. */
 export function registryAccess(settings: Settings) {
   return {
     access: settings.registries,

@@ -6,7 +6,7 @@ import { parseRepository } from '../domain/reference.js';
 import type { RosterEntry } from '../domain/roster.js';
 import { strictObject } from './schemas.js';
 
-/** A roster entry with what it takes to talk to the registry. Never leaves the process. */
+/** A roster entry with its credentials and CA. Never leaves the process. */
 export interface RegistryAccess extends RosterEntry {
   readonly username: string | null;
   readonly password: string | null;
@@ -23,7 +23,7 @@ const Entry = strictObject({
   deletion_mode: z.enum(['purge', 'mark']).nullish(),
 });
 
-/** `HOUBA_REGISTRIES`: roster name to entry. CA files are looked at here, so that a missing one is found at start. */
+/** Parses `HOUBA_REGISTRIES`, roster name to entry. CA files are checked here, so that a missing one shows at start. */
 export const Roster = z.record(z.string().min(1), z.unknown()).transform((written, context) => {
   const roster = new Map<string, RegistryAccess>();
   for (const [name, value] of Object.entries(written)) {
@@ -63,7 +63,7 @@ export const Roster = z.record(z.string().min(1), z.unknown()).transform((writte
   return roster as ReadonlyMap<string, RegistryAccess>;
 });
 
-/** `ghcr.io/acme` is the host `ghcr.io` and the namespace `acme`. */
+/** Splits `ghcr.io/acme` into the host `ghcr.io` and the namespace `acme`. */
 function splitHost(text: string): { host: string; namespace: string | null } | null {
   const slash = text.indexOf('/');
   const host = slash < 0 ? text : text.slice(0, slash);

@@ -2,10 +2,8 @@ import { z } from 'zod';
 import { durationMs } from '../domain/duration.js';
 import { nearest } from '../domain/text/nearest.js';
 
-/*
- * The types that variables are written in. Every schema takes the text of a variable. No message repeats the text: it may
- * hold a password (docs/rules/security.md#messages-repeat-no-values).
- */
+// Schemas of the texts of variables. No message repeats a text, which may hold a password
+// (docs/rules/security.md#messages-repeat-no-values).
 
 /** true/false, 1/0, yes/no, on/off, in any case. */
 export const Switch = z.string().transform((text, context) => {
@@ -50,7 +48,7 @@ export function oneOf<const Word extends string>(...words: readonly Word[]) {
   });
 }
 
-/** One JSON value. The parser's own message quotes the text, so only the position is kept. */
+/** Parses JSON. The parser's own message quotes the text, so that only the position is kept. */
 export function json<Schema extends z.ZodType>(schema: Schema) {
   return z
     .string()
@@ -69,7 +67,7 @@ export function json<Schema extends z.ZodType>(schema: Schema) {
     .pipe(schema);
 }
 
-/** An object whose unknown keys are refused with the nearest known one. */
+/** An object whose unknown keys are refused, with the nearest known one. */
 export function strictObject<Shape extends z.core.$ZodLooseShape>(shape: Shape) {
   return z.strictObject(shape, {
     error: (issue) => {

@@ -10,7 +10,7 @@ import type { RegistryAccess } from './roster.js';
 import { loadTemporal, type TemporalSettings } from './temporal-connection.js';
 import { type CaSource, type PackageMirror, VARIABLES, type Values, type VariableKey } from './variables.js';
 
-/** Everything houba is told from outside, parsed. Holds credentials: it never leaves the process. */
+/** All settings, parsed. Holds credentials: it never leaves the process. */
 export interface Settings extends FleetSettings {
   /** By roster name. */
   readonly registries: ReadonlyMap<string, RegistryAccess>;
@@ -19,7 +19,7 @@ export interface Settings extends FleetSettings {
   readonly usageOracle: {
     readonly command: string | null;
     readonly timeoutMs: number;
-    /** `USAGE_ORACLE_*`, which it alone inherits; every value is a secret. */
+    /** `USAGE_ORACLE_*`, for the oracle alone; every value is a secret. */
     readonly variables: Readonly<Record<string, string>>;
   };
   /** Absolute. */
@@ -41,23 +41,23 @@ export interface Settings extends FleetSettings {
   /** Absolute: the folder of the embedded stack. */
   readonly home: string;
   readonly temporal: TemporalSettings;
-  /** Where the Docker `config.json` is. */
+  /** The folder of Docker's `config.json`. */
   readonly dockerConfigDir: string;
-  /** The containers `auth.json` files to ask after Docker's, in order. */
+  /** Containers `auth.json` files, read after Docker's in this order. */
   readonly authFiles: readonly string[];
-  /** What outside programs inherit: `PATH`, `HOME`, proxies, CA bundles. */
+  /** The environment of outside programs: `PATH`, `HOME`, proxies, CA bundles. */
   readonly childEnvironment: Readonly<Record<string, string>>;
-  /** What cosign alone inherits beside it. */
+  /** The further environment of cosign. */
   readonly signing: { readonly variables: Readonly<Record<string, string>>; readonly secrets: readonly string[] };
   /** `BUILDKIT_HOST`; null: buildctl's own default. */
   readonly buildkitHost: string | null;
-  /** With the CA of the daemon and the client's certificate and key; null: no TLS. */
+  /** The folder with the daemon's CA and the client's certificate and key; null: no TLS. */
   readonly buildkitTlsDir: string | null;
-  /** Every variable's effective value as it may be shown, by variable; null: unset. */
+  /** The effective values as they may be shown, by variable; null: unset. */
   readonly shown: Readonly<Record<string, string | null>>;
 }
 
-export type Origin = 'flag' | 'environment' | 'default';
+type Origin = 'flag' | 'environment' | 'default';
 
 export interface LoadedSettings {
   readonly settings: Settings;
@@ -68,8 +68,8 @@ export interface LoadedSettings {
 }
 
 /**
- * Reads all settings: flag, then environment, then default.
- * @param flags texts given on the command line instead of a variable
+ * Reads all settings: flag, then environment, then default. @param flags texts of the command line, instead of a
+ * variable
  * @throws HoubaError `ConfigInvalid` that names every invalid variable at once
  */
 export function loadSettings(
@@ -142,10 +142,7 @@ export function loadSettings(
   return { settings, origins, warnings: [...misspelt(environment), ...hasty(settings.purgeMinIdleMs)] };
 }
 
-/**
- * What a running stack and a command that joins it must agree on, by variable: no secret, and nothing that concerns one command
- * only, such as its logging.
- */
+/** The settings that a stack and the commands that join it must share; no secret, and no `local` variable. */
 export function publicSettings(settings: Settings): Record<string, string> {
   const shared: Record<string, string> = {
     DOCKER_CONFIG: settings.dockerConfigDir,
@@ -204,7 +201,7 @@ function readVariables(
     const show = variable.show as ((value: unknown) => string) | undefined;
     shown[variable.name] = (show ?? asText)(parsed.data);
   }
-  // Every key was visited; a value that could not be read has left a problem, and then nobody looks at the values.
+  // Every key was visited; a value that could not be parsed has left a problem, and then the values are not used.
   return { values: values as Values, shown, origins };
 }
 
@@ -212,7 +209,7 @@ function asText(value: unknown): string {
   return typeof value === 'string' ? value : JSON.stringify(value);
 }
 
-/** Rules that look at more than one variable. */
+/** Checks rules across variables. */
 function checkTogether(values: Values, problems: string[]): void {
   if (values.purgeMinIdleMs !== null && values.purgeMinIdleDays !== null) {
     problems.push('HOUBA_PURGE_MIN_IDLE: set either this or HOUBA_PURGE_MIN_IDLE_DAYS, not both');
@@ -233,8 +230,8 @@ function hasty(purgeMinIdleMs: number | null): string[] {
 }
 
 /**
- * Finds unknown `HOUBA_*` variables, which have no effect. `HOUBA_SCAN_*` belongs to the queue of an earlier implementation,
- * `HOUBA_TOOLS_*` to the set-up of a checkout.
+ * Finds unknown `HOUBA_*` variables. `HOUBA_SCAN_*` belongs to the queue of an earlier implementation, `HOUBA_TOOLS_*`
+ * to the set-up of a checkout.
  */
 function misspelt(environment: Environment): string[] {
   const known = Object.values(VARIABLES).map((variable) => variable.name);

@@ -1,19 +1,15 @@
 import { type ClientConnectConfig, loadClientConnectConfig } from '@temporalio/envconfig';
 import type { Environment } from './environment.js';
 
-/** How to reach Temporal. */
 export interface TemporalSettings {
-  /** `host:port`; null: nothing is configured, so the stack runs embedded. */
+  /** `host:port`; null: none is configured, so that the stack runs embedded. */
   readonly address: string | null;
   readonly namespace: string;
   /** For `Connection.connect` and `NativeConnection.connect`: TLS, API key, metadata. Null when embedded. */
   readonly connection: ClientConnectConfig['connectionOptions'] | null;
 }
 
-/**
- * Reads the standard variables and the profile of `temporal.toml`, when either is named.
- * @param problems gets a sentence for whatever is wrong
- */
+/** Reads `TEMPORAL_*` and the profile of `temporal.toml`, when either is named. @param problems gets what is wrong */
 export function loadTemporal(environment: Environment, problems: string[]): TemporalSettings {
   const embedded: TemporalSettings = { address: null, namespace: 'default', connection: null };
   if (!environment.TEMPORAL_ADDRESS && !environment.TEMPORAL_PROFILE) return embedded;

@@ -6,8 +6,8 @@ import type { Settings } from './settings.js';
 import { VARIABLES } from './variables.js';
 
 /**
- * Finds CA certificates and package mirrors by name. A file is read each time: a replaced certificate makes a new transform.
- * @throws HoubaError `ConfigInvalid`, from what is returned, for an unknown name or an unreadable file
+ * Finds CA certificates and package mirrors by name. Files are read each time: a replaced certificate makes a new
+ * transform. @throws HoubaError `ConfigInvalid` when called for an unknown name or an unreadable file
  */
 export function openTransformResources(settings: Pick<Settings, 'caCerts' | 'packageMirrors'>): TransformResources {
   return {

@@ -6,22 +6,22 @@ import { SBOM_MEDIA_TYPES } from '../domain/evidence/sbom.js';
 import { type RegistryAccess, Roster } from './roster.js';
 import { Count, Duration, json, oneOf, Share, Switch, strictObject } from './schemas.js';
 
-/** One variable: what is read, documented, shown and suggested all comes from here. */
+/** A variable, for reading, documentation, display and suggestions. */
 export interface Variable<Value> {
   readonly name: string;
   readonly group: string;
   /** The type, for a person. */
   readonly type: string;
-  /** As it would be written; null: unset, and the value is null. */
+  /** The default as written; null: unset, and the value is null. */
   readonly default: string | null;
   /** What it does, with its unit. */
   readonly doc: string;
   readonly schema: z.ZodType<Value, string>;
-  /** The value fit to be shown: without secrets, and equal for equal values. Left out: the value as text or JSON. */
+  /** Formats the value without secrets, equal values alike. Left out: as text or JSON. */
   readonly show?: (value: Value) => string;
   /** Whether an empty text is a value; else it counts as unset. */
   readonly emptyIsValue?: true;
-  /** It concerns one command only, so a running stack may have another value. */
+  /** Whether it concerns one command only, so that a running stack may have another value. */
   readonly local?: true;
 }
 
@@ -46,7 +46,7 @@ const Retention = strictObject({
   olderThanDays: z.int().min(0).nullish(),
 }).transform((written) => ({ keep: written.keep ?? null, olderThanDays: written.olderThanDays ?? null }));
 
-/** Where the text of a CA certificate is: exactly one of the two. */
+/** The source of a CA certificate: exactly one of the two. */
 export type CaSource = { readonly path: string } | { readonly pem: string };
 
 const CaSources = z.record(
@@ -91,7 +91,7 @@ const LabelPrefix = z
   )
   .refine((prefix) => !/^org\.opencontainers(\.|$)/.test(prefix), 'org.opencontainers is reserved');
 
-/** Every `HOUBA_*` variable (and `POLICY_DIR`) that houba reads, by the name its value has in code. */
+/** Every `HOUBA_*` variable (and `POLICY_DIR`) that houba reads, by its name in code. */
 export const VARIABLES = {
   labelPrefix: variable({
     name: 'HOUBA_LABEL_PREFIX',
@@ -439,7 +439,7 @@ export const FOREIGN_VARIABLES: readonly { name: string; doc: string; secret?: t
   { name: 'NO_COLOR', doc: 'Any value turns colour off.' },
 ];
 
-/** Keeps the exact type of the default, on which the type of the value depends. */
+/** Keeps the literal type of the default, on which the type of the value depends. */
 function variable<Value, const Default extends string | null>(
   definition: Omit<Variable<Value>, 'default'> & { default: Default },
 ): Variable<Value> & { default: Default } {
@@ -460,7 +460,7 @@ function showRoster(roster: ReadonlyMap<string, RegistryAccess>): string {
   return JSON.stringify(shown);
 }
 
-/** Certificates are public but long; two that differ must look different. */
+/** Shows a certificate by a hash: public but long, and two that differ must look different. */
 function fingerprint(pem: string): string {
   return `PEM sha256:${createHash('sha256').update(pem).digest('hex').slice(0, 16)}`;
 }
