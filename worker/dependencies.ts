@@ -26,7 +26,7 @@ import { requiredProgram } from './required-program.js';
 import { trustFrom } from './signature-trust.js';
 import { openWorkDir } from './work-dir.js';
 
-export interface OpenedDependencies {
+interface OpenedDependencies {
   readonly dependencies: Dependencies;
   close(): Promise<void>;
 }
@@ -74,7 +74,7 @@ export async function openDependencies(settings: Settings, log: Logger): Promise
   return { dependencies, close };
 }
 
-/** @throws HoubaError `ConfigInvalid` */
+/** @throws HoubaError `ConfigInvalid` without a usage oracle */
 function openOracle({ usageOracle, childEnvironment }: Settings, workDir: string): UsageOracle {
   const { command, timeoutMs, variables } = usageOracle;
   if (!isSet(command)) {
@@ -90,7 +90,7 @@ function isSet(command: string | null): command is string {
   return command !== null && command.trim() !== '';
 }
 
-/** At most this many processes at once, however many placements are in flight. */
+/** Bounds the regctl processes at a time, however many placements are in flight. */
 function bounded(regctl: Regctl, most: number): Regctl {
   const limit = pLimit(most);
   return {

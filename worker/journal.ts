@@ -28,7 +28,7 @@ export function createLogger({ format, level, destination }: JournalOptions): Lo
   );
 }
 
-/** What a registry or a tool said is data and must not steer a terminal. */
+/** Escapes control characters: text of a registry or a tool must not steer a terminal. */
 function asText(raw: DestinationStream): DestinationStream {
   const safe = new Writable({
     decodeStrings: false,
@@ -42,14 +42,14 @@ function asText(raw: DestinationStream): DestinationStream {
     sync: true,
     colorize: false,
     singleLine: true,
-    // An `error` of ours is a text; it would get a line of its own.
+    // houba's `error` is a text; pino-pretty would give it a line of its own.
     errorLikeObjectKeys: [],
     messageKey: 'event',
     translateTime: 'UTC:yyyy-mm-dd"T"HH:MM:ss.l"Z"',
   });
 }
 
-/** The workflow and the run that an activity's line belongs to. */
+/** The workflow and the run of the current activity, for its lines. */
 export function whence(): { workflow_id: string; run_id: string } {
   const { workflowExecution } = Context.current().info;
   return { workflow_id: workflowExecution?.workflowId ?? '', run_id: workflowExecution?.runId ?? '' };

@@ -4,7 +4,7 @@ import { type Logger, whence } from './journal.js';
 import { onDemand } from './on-demand.js';
 import { requiredProgram } from './required-program.js';
 
-/** Opens buildctl when the first policy rebuilds something. The lines of its progress name their run. */
+/** Opens buildctl at the first rebuild. The lines of its progress name their run. */
 export function lazyBuildctl(settings: Settings, workDir: string, log: Logger): Buildctl {
   const find = onDemand(() => requiredProgram('buildctl', settings));
   const open = async () => {

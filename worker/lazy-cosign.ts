@@ -4,7 +4,7 @@ import type { Settings } from '../config/settings.js';
 import { onDemand } from './on-demand.js';
 import { openCosign } from './open-cosign.js';
 
-/** Opens cosign at the first signature; at most so many run at once, for each takes 125 MB. */
+/** Opens cosign at the first signature, and bounds its processes, for each takes 125 MB. */
 export function lazyCosign(settings: Settings, workDir: string, most: number): Cosign {
   const open = onDemand(() => openCosign(settings, workDir));
   const limit = pLimit(most);

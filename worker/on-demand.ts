@@ -1,4 +1,4 @@
-/** Makes a value when it is first asked for, and tries again after a failure. */
+/** Makes a value when it is first needed, and tries again after a failure. */
 export function onDemand<Value>(make: () => Promise<Value>): () => Promise<Value> {
   let made: Promise<Value> | undefined;
   return () => {

@@ -4,8 +4,8 @@ import type { Settings } from '../config/settings.js';
 import { HoubaError } from '../domain/errors.js';
 
 /**
- * Finds a program and checks its version against its floor (docs/rules/security.md#outside-programs-have-a-floor).
- * @throws HoubaError `ToolMissing`
+ * Finds a program of a safe version (docs/rules/security.md#outside-programs-have-a-floor). @throws HoubaError
+ * `ToolMissing`
  */
 export async function requiredProgram(name: string, settings: Settings): Promise<string> {
   const file = programPath(name);

@@ -1,10 +1,10 @@
 import type { Cosign, Trust } from '../adapters/cosign.js';
 import type { Settings } from '../config/settings.js';
 
-/** Reads whose signatures count. @throws HoubaError `ConfigInvalid` when the key cannot be read */
-export type ReadTrust = (cosign: Cosign, signal: AbortSignal) => Promise<Trust>;
+/** Reads the trusted signer. @throws HoubaError `ConfigInvalid` when the key cannot be read */
+type ReadTrust = (cosign: Cosign, signal: AbortSignal) => Promise<Trust>;
 
-/** Derives from the settings whose signatures count; null: they do not say. */
+/** Finds the trusted signer in the settings; null: they name none. */
 export function trustFrom(attest: Settings['attest']): ReadTrust | null {
   const { signer, keyRef, verifyIdentity, verifyOidcIssuer } = attest;
   // A key verifies what was signed with it, unless signing is keyless.

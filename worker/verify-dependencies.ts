@@ -8,15 +8,14 @@ import { openCosign } from './open-cosign.js';
 import { trustFrom } from './signature-trust.js';
 import { openWorkDir, type WorkDir } from './work-dir.js';
 
-export interface OpenedInspector {
+interface OpenedInspector {
   readonly inspector: Inspector;
   close(): Promise<void>;
 }
 
 /**
- * Opens what `verify` needs to read registries: no Temporal, nothing that writes.
- * @param registry the one roster entry to use; null: whichever has the reference's host, else ambient credentials
- * @throws HoubaError `ConfigInvalid` when the roster has no such entry
+ * Opens what `verify` needs, without Temporal. @param registry null: any entry of the reference's host, else ambient
+ * credentials. @throws HoubaError `ConfigInvalid` when the roster has no such entry
  */
 export function openInspector(settings: Settings, registry: string | null): OpenedInspector {
   const access =

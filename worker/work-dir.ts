@@ -11,10 +11,8 @@ export interface WorkDir {
 const own = new Set<string>();
 
 /**
- * Makes a scratch folder for this worker below the common one, and removes those of dead workers: a killed one leaves the
- * private configuration of the tools that it had started, and these may still be at work. They are ended first (on Linux).
- * @throws HoubaError `ConfigInvalid` when the common folder cannot be made, or is somebody else's, who could then replace what
- * is put there
+ * Makes this worker's scratch folder, and removes those of killed workers, ending their tools first (on Linux). @throws
+ * HoubaError `ConfigInvalid` when the root cannot be made, or is another user's, who could replace its content
  */
 export function openWorkDir(root: string): WorkDir {
   makeRoot(root);
@@ -41,7 +39,7 @@ function makeRoot(root: string): void {
     });
   }
   const { uid } = lstatSync(root);
-  // Containers get theirs from the superuser.
+  // In a container the superuser makes the folder.
   if (uid === 0 || uid === process.getuid?.()) return;
   throw new HoubaError('ConfigInvalid', `the folder ${root} belongs to another user (${uid})`, { hint });
 }
@@ -53,15 +51,12 @@ function removeDead(root: string): void {
     if (pid === null || own.has(path) || (pid !== process.pid && isAlive(pid))) continue;
     if (lstatSync(path).uid !== process.getuid?.()) continue;
     for (const group of toolsOf(path)) killGroup(group);
-    // They take a moment to end, and may write while we remove.
+    // They take a moment to end, and may write during the removal.
     rmSync(path, { recursive: true, force: true, maxRetries: 5 });
   }
 }
 
-/**
- * The process groups of what still runs with its home in a folder. Every tool gets a home of its own in the folder of its
- * worker, and leads a group (`adapters/command.ts`); what it starts inherits both. Empty where there is no /proc.
- */
+/** The process groups of tools in a worker's folder, their home, which their children inherit. Empty without /proc. */
 function toolsOf(path: string): Set<number> {
   const groups = new Set<number>();
   for (const name of readProc()) {
@@ -70,7 +65,7 @@ function toolsOf(path: string): Set<number> {
       .find((line) => line.startsWith('HOME='))
       ?.slice('HOME='.length);
     if (home === undefined || !`${home}${sep}`.startsWith(`${path}${sep}`)) continue;
-    // The name of the program comes before, in parentheses, and may hold anything.
+    // The program's name comes before, in parentheses, and may hold anything.
     const stat = readOfProcess(name, 'stat') ?? '';
     const group = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[2]);
     if (group > 1) groups.add(group);
@@ -86,7 +81,7 @@ function readProc(): string[] {
   }
 }
 
-/** null: it has ended, or is not ours to look into. */
+/** Reads a file of /proc; null: the process has ended, or belongs to another user. */
 function readOfProcess(pid: string, file: string): string | null {
   try {
     return readFileSync(`/proc/${pid}/${file}`, 'utf8');
@@ -103,12 +98,12 @@ function killGroup(group: number): void {
   }
 }
 
-/** Process ids mean something on one host only, and workers of several may share a volume. */
+/** Names the host: workers of several may share a volume, and process ids mean something on one host only. */
 function namePrefix(pid: number): string {
   return `worker-${hostname()}-${pid}-`;
 }
 
-/** Whose folder this is; null when not a worker's of this host. */
+/** The process id of a worker's folder; null: not a worker of this host. */
 function pidIn(name: string): number | null {
   const pid = /-(\d+)-\w+$/.exec(name)?.[1];
   return pid !== undefined && name.startsWith(namePrefix(Number(pid))) ? Number(pid) : null;

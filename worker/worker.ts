@@ -21,19 +21,19 @@ import type { Logger } from './journal.js';
 export interface HoubaWorker {
   /** Resolves after a shutdown, rejects when a queue's worker fails. */
   run(): Promise<void>;
-  /** Takes no more work, lets what runs end within its grace, kills what is left. */
+  /** Stops polling, lets running activities end within their grace, then kills what is left. */
   shutdown(): void;
   healthy(): boolean;
 }
 
-export interface HoubaWorkerOptions {
+interface HoubaWorkerOptions {
   readonly settings: Settings;
   readonly connection: NativeConnectionOptions;
   readonly namespace: string;
-  /** The task queues to serve; all by default (docs/rules/durability.md#queues-are-apart-by-what-they-need). */
+  /** The task queues to serve, all by default (docs/rules/durability.md#queues-are-apart-by-what-they-need). */
   readonly queues?: readonly string[];
   readonly log: Logger;
-  /** The workflows' code, bundled ahead of time with the same SDK; by default what the build left in dist/. */
+  /** The workflow bundle, made with the same SDK; by default that of the build in dist/. */
   readonly workflowBundle?: string;
 }
 
@@ -50,7 +50,7 @@ export async function startWorker(options: HoubaWorkerOptions): Promise<HoubaWor
     connection,
     namespace: options.namespace,
     dataConverter,
-    // The SDK would hold heartbeats back, and with them the news that a step was cancelled, for most of its timeout.
+    // The SDK would throttle heartbeats, and so delay a cancellation for most of the heartbeat timeout.
     maxHeartbeatThrottleInterval: LIFE_SIGNS.beatMs,
     defaultHeartbeatThrottleInterval: LIFE_SIGNS.beatMs,
   } satisfies Partial<WorkerOptions>;
@@ -91,7 +91,7 @@ export async function startWorker(options: HoubaWorkerOptions): Promise<HoubaWor
     for (const worker of workers) if (worker.getState() === 'RUNNING') worker.shutdown();
   };
   const running = Promise.all(workers.map((worker) => worker.run()));
-  // A queue that stops serving stops the process: half a worker would look healthy.
+  // One failed queue stops the process: a worker without it would look healthy.
   running.catch(shutdown);
   return {
     run: async () => {
@@ -108,7 +108,7 @@ export async function startWorker(options: HoubaWorkerOptions): Promise<HoubaWor
   };
 }
 
-/** Once a process: the SDK's own lines go to the journal, from warnings up. */
+/** Installs the SDK's runtime once a process; its warnings and errors go to the journal. */
 function installRuntime(log: Logger): void {
   if (Runtime._instance !== undefined) return;
   Runtime.install({
@@ -126,14 +126,14 @@ const LEVELS: Readonly<Record<LogLevel, 'trace' | 'debug' | 'info' | 'warn' | 'e
   ERROR: 'error',
 };
 
-/** Each queue's worker has workflows or activities, on purpose. */
+/** The SDK's warning about a queue without activities or without workflows, as all are here. */
 const ONE_KIND_EACH = /^No (?:activities|workflows) registered/;
 
 /** The SDK passes message and facts, pino wants facts and message (sdk-typescript#1352). */
 function sdkLogger(log: Logger) {
   const write = (level: LogLevel, message: string, meta?: LogMetadata) => {
     const { sdkComponent, taskQueue, namespace, workflowId, runId, workflowType, ...fields } = meta ?? {};
-    // Workflows write events of ours; what the SDK says about itself is of interest from warnings up.
+    // Workflows log houba's events; of the SDK's own lines only warnings and errors are kept.
     if (sdkComponent !== 'workflow' && (level === 'INFO' || level === 'DEBUG' || level === 'TRACE')) return;
     if (ONE_KIND_EACH.test(message)) return;
     const whence = workflowId === undefined ? {} : { workflow_id: workflowId, run_id: runId };
