@@ -49,7 +49,7 @@ export interface Journal {
 
 /** Announcements of deletions, seen by all workers. */
 export interface DeletionNotes {
-  /** Announces a deletion while `work` runs, which reads what is needed: later placements see the announcement. */
+  /** Announces a deletion while `work` runs. Read in there what is needed: later placements see the announcement. */
   during<Result>(repository: Repository, work: () => Promise<Result>): Promise<Result>;
   /** Whether anything was being deleted in the repository since a time (ms since 1970), and still is. */
   since(repository: Repository, sinceMs: number): Promise<'none' | 'ended' | 'going on'>;

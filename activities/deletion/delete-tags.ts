@@ -212,7 +212,7 @@ async function deleteUnneeded(
   return leftBehind;
 }
 
-/** Deletes the tags `sha256-<hex>` and `sha256-<hex>.sig` of digests that are gone. */
+/** Deletes the evidence tags, `sha256-<hex>` alone or with a suffix, of digests that are gone. */
 export async function dropEvidenceTags(
   { deps, graphs }: { readonly deps: Dependencies; readonly graphs: GraphReader },
   at: RepositoryAt,

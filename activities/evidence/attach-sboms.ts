@@ -146,7 +146,7 @@ async function readRemembered(
   }
 }
 
-/** Names the content of an image. The configuration alone does not: anybody can push another image's. */
+/** Names the content of an image by all its blobs: anybody can push other layers under a known configuration. */
 async function contentOf(deps: Dependencies, at: RepositoryAt, { digest }: PlatformManifest): Promise<string> {
   const { manifest } = await at.manifest(digest);
   const tool = (await deps.syft.version()) ?? 'unknown';

@@ -40,7 +40,8 @@ interface PlacedEvidence {
 /**
  * Publishes a tag in one PUT and reads it back
  * (docs/rules/registry-access.md#an-existing-tag-is-not-overwritten-blindly).
- * @returns whether the tag changed; `again`: a deletion went on meanwhile, which may have taken what was found in place
+ * @returns whether the tag shows something else than when this was planned; `again`: a deletion went on meanwhile,
+ * which may have taken what was found in place
  * @throws HoubaError `PreconditionFailed`, `DigestMismatch`, `Interrupted` while something is being deleted; with the
  * fact `NOTHING_SENT` when the tag cannot show the digest (docs/rules/durability.md#what-was-sent-to-a-tag-stays)
  */

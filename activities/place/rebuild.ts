@@ -209,7 +209,7 @@ function wouldRun(name: string): HoubaError {
   });
 }
 
-/** The build time of a base, seconds since 1970. A future one counts as 0: each build would get its own time. */
+/** The build time of a base, seconds since 1970. A future one counts as 0: it would give each build its own time. */
 function epochOf(created: string | null): number {
   const at = Date.parse(created ?? '');
   return at > 0 && at < Date.now() ? Math.floor(at / 1000) : 0;

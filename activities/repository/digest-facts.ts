@@ -16,7 +16,7 @@ export function rememberEvidence(
   if (known !== undefined) deps.memory.rememberFacts(repository, digest, { ...known, ...made });
 }
 
-/** Lists the stamps beside an image that count, one a tag (docs/rules/stamp.md#the-stamp-of-a-tag), unsigned. */
+/** Lists the stamps beside an image that count, one a tag (docs/rules/stamp.md#the-stamp-of-a-tag). */
 export function youngestStamps(referrers: readonly ReferrerDescriptor[], prefix: string): StampBeside[] {
   const tags = new Set(stampsBeside(referrers, prefix).map(({ tag }) => tag));
   const youngest = [...tags].flatMap((tag) => stampBeside(referrers, tag, prefix) ?? []);

@@ -21,7 +21,7 @@ interface Looking {
   readonly onTag: () => void;
 }
 
-/** Lists the source's tags. @throws HoubaError where there are none (docs/rules/plan.md#an-empty-source-is-no-wish) */
+/** Lists the source's tags. @throws `NotFound`, `PreconditionFailed` (docs/rules/plan.md#an-empty-source-is-no-wish) */
 export async function listSourceTags(
   reader: RegistryReader,
   source: Repository,

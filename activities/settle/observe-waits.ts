@@ -58,7 +58,7 @@ export interface WithdrawRequest extends Withdrawal {
   readonly waiting: readonly string[];
 }
 
-/** Ends a policy's waits for tags it no longer waits for; one observed since `at` ignores it. @returns how many */
+/** Ends a policy's waits for tags it no longer waits for. Visibility lags: one observed since `at` ignores it. */
 export function createWithdrawWaits({ settings }: Dependencies) {
   return step(async ({ policy, waiting, at }: WithdrawRequest, { signal }): Promise<number> => {
     if (settings.dryRunTags) return 0;
@@ -95,7 +95,7 @@ export function createWithdrawOrphans({ settings, journal }: Dependencies) {
       for await (const { workflowId, typedSearchAttributes } of workflow.list({ query })) {
         signal.throwIfAborted();
         const policy = typedSearchAttributes.get(POLICY);
-        // The search attribute of a new wait may not be indexed yet.
+        // A wait that has just started may not have its search attribute yet.
         if (policy !== undefined && !wanted.has(policy)) others.push(workflowId);
       }
     } catch (error) {
