@@ -24,10 +24,7 @@ export interface Cosign {
    * `SignatureInvalid`; `ToolFailed` when a service cannot be reached
    */
   signStatement(statement: Uint8Array, signal?: AbortSignal): Promise<Uint8Array>;
-  /**
-   * The predicate of a valid bundle of this type about this digest, else why not. @throws HoubaError when not
-   * verifiable
-   */
+  /** The predicate of a valid bundle of this type and digest, else the reason. @throws HoubaError when undecided */
   verifyBundle(
     bundle: Uint8Array,
     claim: { readonly digest: Digest; readonly predicateType: string },

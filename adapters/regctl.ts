@@ -131,7 +131,7 @@ export function createRegctl(options: RegctlOptions): Regctl {
     }
   }
 
-  /** Whether the registry deletes at all. Else regctl 0.11.7 would still drop a referrer from its fallback index. */
+  /** Whether the registry deletes. If not, regctl 0.11.7 would still drop a referrer from its fallback index. */
   async function canDelete(repository: Repository, signal: AbortSignal | undefined): Promise<boolean> {
     const nothing = digestOf(new TextEncoder().encode(`not in ${formatRepository(repository)}`));
     const args = ['manifest', 'delete', '--', formatPinned(repository, nothing)];

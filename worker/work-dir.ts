@@ -56,7 +56,7 @@ function removeDead(root: string): void {
   }
 }
 
-/** The process groups of tools in a worker's folder, their home, which their children inherit. Empty without /proc. */
+/** The process groups with their home in a folder: a worker's tools and their children. Empty without /proc. */
 function toolsOf(path: string): Set<number> {
   const groups = new Set<number>();
   for (const name of readProc()) {

@@ -9,8 +9,7 @@ import { temporalClient, WorkflowNotFoundError } from '../temporal.js';
 export const deletionNotes: DeletionNotes = {
   async during(repository, work) {
     const { workflowExecution, activityId, attempt } = Context.current().info;
-    // All attempts share one name; the number tells them apart, so that an earlier one cannot end a later one's
-    // announcement.
+    // All attempts share this name and carry their number: an earlier one must not end a later one's announcement.
     const deleter = `${workflowExecution?.workflowId}/${activityId}`;
     const { workflow } = temporalClient();
     const workflowId = deletionsId(repository);

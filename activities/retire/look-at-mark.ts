@@ -17,7 +17,10 @@ interface LookedAt {
   readonly subject: { readonly digest: Digest; readonly stamp: RecordedStamp; readonly marks: PlacedMark[] } | null;
 }
 
-/** Reads what a deletion relies on but use (docs/rules/purge.md#the-last-look). @param digest null: what the tag shows */
+/**
+ * Reads all that a deletion relies on, except the use (docs/rules/purge.md#the-last-look).
+ * @param digest null: the one that the tag shows
+ */
 export async function lookAtMark(
   deps: Dependencies,
   { destination, tag, digest }: { destination: DestinationRepository; tag: string; digest: Digest | null },

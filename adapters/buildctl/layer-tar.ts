@@ -3,7 +3,7 @@ import type { LayerFile } from '../../domain/transform/step.js';
 
 const START_OF_TIME = new Date(0);
 
-/** Packs files and links into a layer; equal files give equal bytes. Directories have no entries. */
+/** Packs files and links into a layer: equal files, equal bytes. Without entries, directories keep their modes. */
 export async function layerTar(files: readonly LayerFile[]): Promise<Buffer> {
   const archive = pack();
   const sorted = [...files].sort((a, b) => (a.path < b.path ? -1 : 1));

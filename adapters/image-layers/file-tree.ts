@@ -20,7 +20,7 @@ interface FoundNode {
 
 /** A root file system made of layers as runtimes do it: links never lead out of the root, whiteouts (`.wh.`) hide. */
 export interface FileTree {
-  /** Adds an entry of a layer; a whiteout hides. */
+  /** Adds an entry of a layer, or hides what a whiteout names. */
   put(name: string, layer: number, node: FileNode): void;
   /** Adds another name of an existing file. */
   hardLink(name: string, layer: number, target: string): void;
