@@ -5,7 +5,7 @@ import { orphansOf, readOlaregStore } from '../support/storage.js';
 import { startTagWatcher } from '../support/tag-watcher.js';
 import { image, push } from '../support/upstream-images.js';
 
-const TAGS = Array.from({ length: 24 }, (_, number) => `1.0.${number}`);
+const TAGS = Array.from({ length: 16 }, (_, number) => `1.0.${number}`);
 
 describe('an import is interrupted', () => {
   let upstream: RunningRegistry;
@@ -20,7 +20,7 @@ describe('an import is interrupted', () => {
         upstream.host,
         'many',
         [tag],
-        image(`many ${number % 8}`, { annotations: { 'com.example.tag': tag } }),
+        image(`many ${number % 4}`, { annotations: { 'com.example.tag': tag } }),
       );
     }
   });
@@ -40,7 +40,7 @@ describe('an import is interrupted', () => {
 
   it.each([
     { signal: 'SIGINT', seen: 1 },
-    { signal: 'SIGTERM', seen: 8 },
+    { signal: 'SIGTERM', seen: 5 },
   ] as const)('by $signal: it ends cleanly, and running again completes it', async ({ signal, seen }) => {
     const watcher = startTagWatcher(registry.host, 'demo/many');
     const started = houba.start('reconcile', dir, '--output', 'json', '-j', '4');

@@ -15,9 +15,13 @@ export function startSignedTagWatcher(host: string, repository: string): TagWatc
   const judged = new Map<string, string>();
   const bare = new Set<string>();
   let stopped = false;
+  let looks = 0;
 
   async function look(): Promise<void> {
-    for (const tag of papers.tags()) {
+    const tags = papers.tags();
+    const again = tags[looks++ % Math.max(1, tags.length)];
+    for (const tag of tags) {
+      if (judged.has(tag) && tag !== again && !stopped) continue;
       const manifest = await request(`http://${host}/v2/${repository}/manifests/${tag}`, {
         method: 'HEAD',
         headers: { accept: ACCEPTED },

@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { programPath } from '../../config/programs.js';
 import type { Operation, RunReport } from '../../domain/report/run/run-report.js';
+import { type CommandServer, startCommandServer } from './command-server.js';
 
 const HOUBA = fileURLToPath(new URL('../../bin/houba', import.meta.url));
 const run = promisify(execFile);
@@ -91,6 +92,8 @@ export async function createHouba(
   };
   const live = new Set<ChildProcess>();
   let folders = 0;
+  /** For the commands that join the stack of `up`: they end with it, and read the settings it was started with. */
+  let commands: CommandServer | null = null;
 
   function start(...args: readonly string[]): Started {
     const began = Date.now();
@@ -112,6 +115,22 @@ export async function createHouba(
     return { pid: child.pid ?? 0, process: child, stdout: () => stdout, stderr: () => stderr, ended };
   }
 
+  async function runToEnd(...args: readonly string[]): Promise<Ended> {
+    const isJoining = env.HOUBA_HOME === home && args[0] !== 'up' && args[0] !== 'down';
+    return await ((isJoining ? commands?.run(args, env) : null) ?? start(...args).ended);
+  }
+
+  async function up(): Promise<void> {
+    await succeed('up');
+    commands = startCommandServer(folder, env);
+  }
+
+  async function down(): Promise<void> {
+    await commands?.stop();
+    commands = null;
+    await succeed('down');
+  }
+
   async function succeed(verb: string): Promise<void> {
     const { code, stderr } = await start(verb).ended;
     if (code !== 0) throw new Error(`houba ${verb} ended with ${code}: ${stderr}`);
@@ -123,9 +142,9 @@ export async function createHouba(
     workDir,
     env,
     start,
-    run: (...args) => start(...args).ended,
+    run: runToEnd,
     reconcile: async (dir, ...args) => {
-      const ended = await start('reconcile', dir, '--output', 'json', ...args).ended;
+      const ended = await runToEnd('reconcile', dir, '--output', 'json', ...args);
       return { ...ended, report: reportOf(ended) };
     },
     policies: (...documents) => {
@@ -134,19 +153,20 @@ export async function createHouba(
       for (const document of documents) writeFileSync(join(dir, `${document.name}.yaml`), policyText(document));
       return dir;
     },
-    up: () => succeed('up'),
-    down: () => succeed('down'),
+    up,
+    down,
     upWith: async (settings) => {
-      await succeed('down');
+      await down();
       for (const [name, value] of Object.entries(settings)) {
         if (value === undefined) delete env[name];
         else env[name] = value;
       }
-      await succeed('up');
+      await up();
     },
     journal: () => readFileSync(join(home, 'stack.log'), 'utf8'),
     loseHome: () => rmSync(home, { recursive: true, force: true }),
     dispose: async () => {
+      await commands?.stop();
       for (const child of live) {
         const gone = once(child, 'close');
         child.kill('SIGKILL');
@@ -245,7 +265,7 @@ export async function until(
     if (await condition()) return;
     if (Date.now() > end) throw new Error(`${what} did not come true within ${withinMs} ms`);
     const took = performance.now() - began;
-    await new Promise((resolve) => setTimeout(resolve, Math.min(Math.max(10, 2 * took), 500)));
+    await new Promise((resolve) => setTimeout(resolve, Math.min(Math.max(10, 4 * took), 500)));
   }
 }
 

@@ -15,13 +15,16 @@ export function startTagWatcher(host: string, repository: string): TagWatcher {
   const seen = new Map<string, string>();
   const bare = new Set<string>();
   let stopped = false;
+  let looks = 0;
 
+  /** Looks at every new tag, and at one of those seen before, in turn: all of them each time would keep the registry busy. */
   async function look(): Promise<void> {
     const list = await request(`http://${host}/v2/${repository}/tags/list`);
     if (list.status !== 200) return;
     const { tags } = JSON.parse(list.body.toString('utf8')) as { tags: string[] | null };
+    const again = [...seen.keys()][looks++ % Math.max(1, seen.size)];
     for (const tag of tags ?? []) {
-      if (tag.startsWith('sha256-')) continue;
+      if (tag.startsWith('sha256-') || (seen.has(tag) && tag !== again && !stopped)) continue;
       const manifest = await request(`http://${host}/v2/${repository}/manifests/${tag}`, { headers: ACCEPT });
       // Some registries list a tag a moment before they serve it.
       if (manifest.status !== 200) continue;
