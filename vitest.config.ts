@@ -6,7 +6,7 @@ const CORES = availableParallelism();
 /** Tests with servers wait much of their time, for timers and for programs: more run side by side than there are cores. */
 const BESIDE = CORES * 2;
 
-/** Suites of one order share the workers; the orders come one after the other. */
+/** Suites of one order run side by side; the orders come one after the other. */
 function suite(order: number, name: string, timeout: number, maxWorkers: number) {
   return {
     extends: true as const,
@@ -30,11 +30,11 @@ export default defineConfig({
     pool: 'forks',
     projects: [
       suite(0, 'unit', 20_000, CORES),
-      suite(1, 'workflows', 2 * minute, CORES),
-      suite(1, 'replay', 2 * minute, CORES),
-      suite(2, 'integration', 3 * minute, BESIDE),
-      suite(2, 'security', 10 * minute, BESIDE),
-      suite(2, 'e2e', 10 * minute, BESIDE),
+      suite(1, 'workflows', 5 * minute, BESIDE),
+      suite(1, 'replay', 5 * minute, BESIDE),
+      suite(1, 'integration', 3 * minute, BESIDE),
+      suite(1, 'security', 10 * minute, BESIDE),
+      suite(1, 'e2e', 10 * minute, BESIDE),
     ],
     coverage: {
       provider: 'v8',
