@@ -1,10 +1,23 @@
 import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 const minute = 60_000;
 const CORES = availableParallelism();
 /** Tests with servers wait much of their time, for timers and for programs: more run side by side than there are cores. */
 const BESIDE = CORES * 2;
+
+/** They wait most of the time, or do the most: begun late, each would be the last to end, alone. */
+const LONGEST = ['e2e/removal-killed', 'e2e/gc', 'workflows/redis-history', 'e2e/rebuild-killed'];
+
+/** Begins with the longest files; the others in Vitest's own order. */
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const isLong = ({ moduleId }: TestSpecification) => LONGEST.some((name) => moduleId.includes(`test/${name}.`));
+    const sorted = await super.sort(files);
+    return [...sorted.filter(isLong), ...sorted.filter((file) => !isLong(file))];
+  }
+}
 
 /** Suites of one order run side by side; the orders come one after the other. */
 function suite(order: number, name: string, timeout: number, maxWorkers: number) {
@@ -28,6 +41,7 @@ export default defineConfig({
   test: {
     // The native module of the Temporal SDK does not bear worker threads.
     pool: 'forks',
+    sequence: { sequencer: LongestFirst },
     projects: [
       suite(0, 'unit', 20_000, CORES),
       suite(1, 'workflows', 5 * minute, BESIDE),
