@@ -10,7 +10,7 @@ import { orphansOf, readDistributionStore, readOlaregStore } from '../support/st
 import { startTemporal } from '../support/temporal.js';
 import { index, push } from '../support/upstream-images.js';
 
-const VERSIONS = ['1.0.0', '1.1.0'];
+const VERSIONS = ['1.0.0', '1.1.0', '1.2.0'];
 const TAGS = VERSIONS.flatMap((version) => [`${version}-ca`, `${version}-eu`]).sort();
 
 describe('rebuilds are killed', () => {
