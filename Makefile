@@ -35,7 +35,7 @@ test-fast: build ## the tests that need no registry and no builder, in a minute 
 	node tools/setup.mjs temporal temporal-test-server
 	node tools/test.mjs --fast
 
-demo: node_modules/.package-lock.json ## a local stack with real images, reconciled; it stays up
+demo: ## a local stack with real images, reconciled; it stays up
 	node demo/demo.mjs up
 
 demo-run: ## reconcile the demo again: nothing changes

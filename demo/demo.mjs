@@ -72,7 +72,7 @@ async function up() {
   show(facts);
 }
 
-/** Programs and the build, and meanwhile root file systems: these wait for a Debian mirror, mostly. */
+/** Packages, programs and the build, and meanwhile root file systems: these wait for a Debian mirror, mostly. */
 async function prepare(local, buildkit) {
   step(`Outside programs and build${local ? '; root file systems' : ''}`);
   console.log(
@@ -81,10 +81,10 @@ async function prepare(local, buildkit) {
   const programs = ['regctl', 'syft', 'cosign', 'temporal', 'olareg', ...(buildkit ? ['buildctl', 'buildkitd'] : [])];
   const failure = new AbortController();
   const build = async () => {
-    await runNode('tools/setup.mjs', programs, failure.signal);
+    await run('npm ci', 'make', ['--no-print-directory', 'node_modules/.package-lock.json'], failure.signal);
     await runNode('tools/build.mjs', [], failure.signal);
   };
-  const work = [build(), local && makeRootFileSystems(CACHE, failure.signal)];
+  const work = [runNode('tools/setup.mjs', programs, failure.signal), build(), local && makeRootFileSystems(CACHE, failure.signal)];
   try {
     await Promise.all(work);
   } catch (error) {
@@ -349,9 +349,14 @@ function writes() {
 }
 
 async function runNode(script, args = [], signal = undefined) {
-  const child = spawn(process.execPath, [join(ROOT, script), ...args], { stdio: 'inherit', signal });
+  await run(script, process.execPath, [join(ROOT, script), ...args], signal);
+}
+
+/** @param what it is called in an error */
+async function run(what, command, args, signal) {
+  const child = spawn(command, args, { cwd: ROOT, stdio: 'inherit', signal });
   const [status] = await once(child, 'close');
-  if (status !== 0) throw new DemoError(`${script} failed (see above)`);
+  if (status !== 0) throw new DemoError(`${what} failed (see above)`);
 }
 
 function step(title) {
