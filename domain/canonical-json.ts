@@ -1,6 +1,6 @@
 import { type Digest, digestOf } from './digest.js';
 
-/** JSON with sorted keys and no spaces; what JSON leaves out (undefined) is left out. */
+/** Writes JSON with sorted keys and no spaces; undefined values are left out. */
 export function canonicalJson(value: unknown): string {
   return JSON.stringify(value, (_key, part: unknown) => {
     if (part === null || typeof part !== 'object' || Array.isArray(part)) return part;
@@ -8,7 +8,6 @@ export function canonicalJson(value: unknown): string {
   });
 }
 
-/** The digest of a value, whatever the order of its keys. */
 export function valueDigest(value: unknown): Digest {
   return digestOf(new TextEncoder().encode(canonicalJson(value)));
 }

@@ -1,20 +1,16 @@
 import { HoubaError } from './errors.js';
 
-/** The shape of a duration in policies, configuration and options: `7d`, `36h`, `30m`, `20s`, or a bare `0`. */
+/** A duration in policies, configuration and options: `7d`, `36h`, `30m`, `20s`, or a bare `0`. */
 export const DURATION = /^(?:0|(\d{1,10})([dhms]))$/;
 
 export const DAY_MS = 86_400_000;
 
 const UNIT_MS: Readonly<Record<string, number>> = { d: DAY_MS, h: 3_600_000, m: 60_000, s: 1_000 };
 
-/** A hundred years: longer is a typing error, and no timer takes it. */
+/** The longest duration, a hundred years: more is a typing error, and no timer takes it. */
 const LONGEST_MS = 36_500 * DAY_MS;
 
-/**
- * Reads a whole number and its unit.
- * @returns milliseconds
- * @throws HoubaError `ConfigInvalid`
- */
+/** @throws HoubaError `ConfigInvalid` when the text is no duration */
 export function parseDuration(text: string): number {
   const ms = durationMs(text);
   if (ms !== null) return ms;
@@ -23,7 +19,7 @@ export function parseDuration(text: string): number {
   });
 }
 
-/** The same, in milliseconds, with null for anything that is not a duration. */
+/** Reads a duration; null: the text is none. */
 export function durationMs(text: string): number | null {
   const match = DURATION.exec(text);
   if (match === null) return null;
@@ -31,7 +27,7 @@ export function durationMs(text: string): number | null {
   return ms <= LONGEST_MS ? ms : null;
 }
 
-/** The shortest exact form: `7d`, `36h`, `90s`, `0`. Parts of a second are dropped. */
+/** Writes the shortest exact form: `7d`, `36h`, `90s`, `0`. Parts of a second are dropped. */
 export function formatDuration(ms: number): string {
   const whole = Math.floor(ms / 1000) * 1000;
   if (whole === 0) return '0';

@@ -1,7 +1,4 @@
-/**
- * Exit code of each way houba fails (docs/operate.md#exit-codes). An error gets its code once, where it is seen
- * (docs/rules/errors.md#an-error-has-one-class); which codes are tried again: `domain/durable/retry.ts`.
- */
+/** Exit codes by error code (docs/rules/errors.md#an-error-has-one-class); `durable/retry.ts` says what is retried. */
 export const EXIT_CODES = {
   PolicyInvalid: 1,
   ReferenceInvalid: 1,
@@ -28,16 +25,15 @@ export const EXIT_CODES = {
 export type ErrorCode = keyof typeof EXIT_CODES;
 
 export interface ErrorDetail {
-  /** What to do next, one sentence. */
   readonly hint?: string;
   readonly cause?: unknown;
   /** Redacted facts: registry, status, digest. Never a credential. */
   readonly facts?: Readonly<Record<string, string | number>>;
-  /** How long the other side asked us to wait, in milliseconds. */
+  /** The wait that the server asked for. */
   readonly retryAfterMs?: number;
 }
 
-/** The fact that a failed publication bears when no tag can show what it was to publish. */
+/** Fact of a failed publication: no tag can show its image (docs/rules/durability.md#what-was-sent-to-a-tag-stays). */
 export const NOTHING_SENT = 'nothing_sent';
 
 /** The one error that crosses a boundary: a stable code, a message that says what and where, a hint that says what next. */
@@ -61,14 +57,13 @@ export function isErrorCode(text: unknown): text is ErrorCode {
   return typeof text === 'string' && Object.hasOwn(EXIT_CODES, text);
 }
 
-/** How an error stands in a report. */
 export interface ReportedError {
   readonly type: string;
   readonly message: string;
   readonly exit_code: number;
 }
 
-/** Anything not in the taxonomy is `Internal`, exit 4 (docs/rules/errors.md#what-nobody-classified-is-internal). */
+/** Formats an error for a report (docs/rules/errors.md#what-nobody-classified-is-internal). */
 export function reportError(error: unknown): ReportedError {
   if (error instanceof HoubaError) {
     const message = error.hint === undefined ? error.message : `${error.message} (${error.hint})`;

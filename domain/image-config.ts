@@ -3,9 +3,8 @@ import { asObject, jsonOrNull } from './text/json.js';
 import { foldName, repeatedName } from './text/json-names.js';
 
 /**
- * The configuration of an image, as far as it is a JSON object; null: it is none.
- * @throws HoubaError `Unsupported` when two programs could read it differently
- * (docs/rules/registry-access.md#no-double-meaning)
+ * Parses an image configuration; null: it is no JSON object.
+ * @throws HoubaError `Unsupported` when it is ambiguous (docs/rules/registry-access.md#no-double-meaning)
  */
 export function parseConfig(bytes: Uint8Array): Readonly<Record<string, unknown>> | null {
   const json = new TextDecoder().decode(bytes);
@@ -18,7 +17,7 @@ export function parseConfig(bytes: Uint8Array): Readonly<Record<string, unknown>
   throw new HoubaError('Unsupported', `unusable configuration: it has ${said} twice, which programs read differently`);
 }
 
-/** A name that stands beside another spelling of it, where Go programs look for names they know: not among labels. */
+/** Finds a key with two spellings in the parts that Go reads case-insensitively; labels are not among them. */
 function twinIn(config: Readonly<Record<string, unknown>>): string | null {
   const history = Array.isArray(config.history) ? config.history : [];
   for (const part of [config, config.config, config.rootfs, ...history]) {

@@ -3,7 +3,7 @@ import { type Digest, isDigest } from './digest.js';
 import { HoubaError } from './errors.js';
 import { foldName, repeatedName } from './text/json-names.js';
 
-/** What a registry serves under a tag or digest: an index of children, or one image (or artifact). */
+/** A manifest of a tag or digest: an index of children, or one image (or artifact). */
 export type ParsedManifest = ParsedIndex | ParsedImage;
 
 export interface ParsedIndex {
@@ -33,7 +33,7 @@ export interface Descriptor {
   readonly platform?: Platform | undefined;
   readonly annotations?: Readonly<Record<string, string>> | undefined;
   readonly artifactType?: string | undefined;
-  /** Where else the content is to be had, says whoever made the manifest. */
+  /** Other addresses of the content, as the manifest's author gives them. */
   readonly urls?: readonly string[] | undefined;
 }
 
@@ -43,10 +43,10 @@ export interface Platform {
   readonly variant?: string | undefined;
 }
 
-/** The largest manifest that is read (docs/rules/registry-access.md#everything-read-is-bounded). */
+/** Limits of what is read (docs/rules/registry-access.md#everything-read-is-bounded). */
 export const MAX_MANIFEST_BYTES = 4 * 1024 * 1024;
 
-/** Children of an index, or layers of an image (docs/rules/registry-access.md#everything-read-is-bounded). */
+/** Children of an index, or layers of an image. */
 const MAX_DESCRIPTORS = 1000;
 
 export const OCI_INDEX = 'application/vnd.oci.image.index.v1+json';
@@ -63,16 +63,12 @@ export function isIndexType(mediaType: string): boolean {
   return INDEX_TYPES.has(mediaType);
 }
 
-/** What to ask a registry for: everything `parseManifest` reads. */
 export const MANIFEST_MEDIA_TYPES: readonly string[] = [...INDEX_TYPES, ...IMAGE_TYPES];
 
 /**
- * Reads an OCI or Docker schema-2 manifest or index. Fields that houba does not use may hold anything; those it does are
- * checked, and a document that two readers could understand differently is refused
- * (docs/rules/registry-access.md#no-double-meaning).
- *
+ * Parses an OCI or Docker schema 2 manifest or index. Only fields that houba uses are checked.
  * @param contentType the `Content-Type` it was served with, or the type its descriptor gives
- * @throws HoubaError `Unsupported`
+ * @throws HoubaError `Unsupported`, also for ambiguous documents (docs/rules/registry-access.md#no-double-meaning)
  */
 export function parseManifest(bytes: Uint8Array, contentType: string): ParsedManifest {
   if (bytes.length > MAX_MANIFEST_BYTES) throw unsupported(`it is larger than ${MAX_MANIFEST_BYTES} bytes`);
@@ -90,12 +86,7 @@ export function parseManifest(bytes: Uint8Array, contentType: string): ParsedMan
   throw unsupported(`its type is ${JSON.stringify(mediaType.slice(0, 200))}`, 'houba reads OCI and Docker schema 2');
 }
 
-/**
- * Whoever reads such a layer would fetch it from any address that the manifest names
- * (docs/rules/registry-access.md#foreign-layers-are-refused), and a mirror does not hold it.
- * @param name of the image, for the message
- * @throws HoubaError `Unsupported`
- */
+/** @throws HoubaError `Unsupported` for foreign layers (docs/rules/registry-access.md#foreign-layers-are-refused) */
 export function refuseForeignLayers(name: string, layers: readonly Descriptor[]): void {
   const foreign = layers.find((layer) => (layer.urls ?? []).length > 0);
   if (foreign === undefined) return;
@@ -104,19 +95,19 @@ export function refuseForeignLayers(name: string, layers: readonly Descriptor[])
   });
 }
 
-/** A `Content-Type` without its parameters, in lower case. */
+/** Strips the parameters of a `Content-Type`; lower case. */
 export function bareMediaType(contentType: string): string {
   return (contentType.split(';', 1)[0] ?? '').trim().toLowerCase();
 }
 
-/** Names with a meaning here. Go programs read them in any case, so another spelling would be read by them alone. */
+/** Field names that houba uses. Go programs match them in any case, so another spelling is refused. */
 const MEANINGFUL = [
   ...['schemaVersion', 'mediaType', 'manifests', 'config', 'layers', 'subject', 'artifactType', 'annotations'],
   ...['digest', 'size', 'urls', 'data', 'platform', 'os', 'architecture', 'variant'],
 ];
 const EXACT_NAME: ReadonlyMap<string, string> = new Map(MEANINGFUL.map((name) => [name.toLowerCase(), name]));
 
-/** What to look into for such names: the document, its descriptors, their platforms. */
+/** Fields below which such names are looked for. */
 const INNER = ['manifests', 'layers', 'config', 'subject', 'platform'];
 
 function refuseOtherSpellings(part: unknown): void {
@@ -147,7 +138,7 @@ function refuseDoubleMeaning(document: Record<string, unknown>, mediaType: strin
   }
 }
 
-// Not `z.record`: it would copy, and `__proto__` is a key like any other here (docs/rules/policy.md#yaml-is-data).
+// Not `z.record`, which copies and loses `__proto__`, a key like any other (docs/rules/policy.md#yaml-is-data).
 const StringMap = z.custom<Readonly<Record<string, string>>>(isStringMap, 'not a map of strings');
 const Annotations = StringMap.nullish().transform((map) => map ?? {});
 const MediaType = z.string().min(1).max(255);

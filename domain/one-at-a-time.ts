@@ -1,9 +1,4 @@
-/**
- * One piece of work a key at a time: whoever comes second waits, and finds what the first one made. A first one that
- * failed is its own caller's business.
- *
- * @param running what is under way, by key; handed in anew for each kind of work
- */
+/** Serializes work by key: a second caller waits until the first is done, whether or not it failed. */
 export async function oneAtATime<Result>(
   running: Map<string, Promise<unknown>>,
   key: string,

@@ -1,14 +1,10 @@
 import type { Platform } from './manifest.js';
 
-/** `os/architecture[/variant]`, as policies and reports write it. */
 export function platformText({ os, architecture, variant }: Platform): string {
   return [os, architecture, ...(variant === undefined || variant === '' ? [] : [variant])].join('/');
 }
 
-/**
- * Whether an image of one platform is what somebody means by another. They are the same but for a variant that is
- * commonly left out: `linux/arm64` is `linux/arm64/v8`, `linux/amd64` is `linux/amd64/v1`, `linux/arm` is `linux/arm/v7`.
- */
+/** Compares platforms. A common variant may be left out: `linux/arm64` is `linux/arm64/v8`. */
 export function isPlatform(has: string, asked: string): boolean {
   return normalized(has) === normalized(asked);
 }

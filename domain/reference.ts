@@ -1,13 +1,12 @@
 import { type Digest, parseDigest } from './digest.js';
 import { HoubaError } from './errors.js';
 
-/** A repository: the registry's host (with port) and the path under it, `docker.io` + `library/redis`. */
+/** A repository: registry host with port, and path (`docker.io` + `library/redis`). */
 export interface Repository {
   readonly host: string;
   readonly path: string;
 }
 
-/** A repository with a tag, a digest, or both. */
 export interface Reference extends Repository {
   readonly tag: string | null;
   readonly digest: Digest | null;
@@ -17,13 +16,10 @@ const HOST = /^(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9a-fA-F:]+\])(?
 const PATH = /^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:\/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*$/;
 const TAG = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/;
 
-/**
- * Tags that hold evidence by name where a registry has no referrers API, `sha256-<hex>[.sig|.att|.sbom]`
- * (docs/rules/selection.md#evidence-tags-are-no-images).
- */
+/** Tags of evidence in registries without a referrers API (docs/rules/selection.md#evidence-tags-are-no-images). */
 const EVIDENCE_TAG = /^sha256-[0-9a-f]{64}(?:\.(?:sig|att|sbom))?$/;
 
-/** Whether the text is a tag by the grammar of the distribution specification. */
+/** Checks a tag by the grammar of the distribution specification. */
 export function isTag(text: string): boolean {
   return TAG.test(text);
 }
@@ -32,16 +28,13 @@ export function isEvidenceTag(tag: string): boolean {
   return EVIDENCE_TAG.test(tag);
 }
 
-/**
- * Whether the first part of a reference names a registry rather than a folder
- * (docs/rules/registry-access.md#the-roster-names-registries).
- */
+/** Tells a registry host from a path component (docs/rules/registry-access.md#the-roster-names-registries). */
 export function isHost(text: string): boolean {
   return (text.includes('.') || text.includes(':') || text === 'localhost') && HOST.test(text);
 }
 
 /**
- * Joins a host and a path; `docker.io` paths of one part get their `library/` here and nowhere else.
+ * Joins host and path; only here a `docker.io` path of one component gets its `library/`.
  * @throws HoubaError `ReferenceInvalid`
  */
 export function parseRepository(host: string, path: string): Repository {
@@ -53,7 +46,7 @@ export function parseRepository(host: string, path: string): Repository {
 }
 
 /**
- * Reads `host/path[:tag][@digest]`. The host is required: houba never guesses a registry.
+ * Parses `host/path[:tag][@digest]`; the host is required.
  * @throws HoubaError `ReferenceInvalid`
  */
 export function parseReference(text: string): Reference {

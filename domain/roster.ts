@@ -1,12 +1,11 @@
 import { HoubaError } from './errors.js';
 import { parseRepository, type Repository } from './reference.js';
 
-/** One registry that houba may write to, as far as planning needs to know it: never a credential. */
+/** A registry that houba may write to; never a credential. */
 export interface RosterEntry {
   readonly name: string;
-  /** Host and port, without the namespace. */
   readonly host: string;
-  /** The path every repository lives under (`ghcr.io/acme` → `acme`), or null. */
+  /** The path that every repository lies under (`ghcr.io/acme` → `acme`), or null. */
   readonly namespace: string | null;
   /** false: plain HTTP. */
   readonly tlsVerify: boolean;
@@ -16,8 +15,7 @@ export interface RosterEntry {
 export type Roster = ReadonlyMap<string, RosterEntry>;
 
 /**
- * The entry a destination names; a name may be left out only when the roster has one entry
- * (docs/rules/registry-access.md#the-roster-names-registries).
+ * Finds a roster entry by name; null means the only one (docs/rules/registry-access.md#the-roster-names-registries).
  * @throws HoubaError `ConfigInvalid`
  */
 export function rosterByName<Entry extends RosterEntry>(
@@ -43,7 +41,7 @@ export function rosterByName<Entry extends RosterEntry>(
   });
 }
 
-/** The first entry with this host, or null: a source outside the roster is read with ambient credentials. */
+/** Finds the first entry with this host; null: a source outside the roster is read with ambient credentials. */
 export function rosterByHost<Entry extends RosterEntry>(
   roster: ReadonlyMap<string, Entry>,
   host: string,
@@ -52,16 +50,13 @@ export function rosterByHost<Entry extends RosterEntry>(
   return null;
 }
 
-/** `{host}[/{namespace}]/{project}/{repository}`, where a destination lies. */
+/** Builds the destination's path: `{host}[/{namespace}]/{project}/{repository}`. */
 export function destinationRepository(entry: RosterEntry, project: string, repository: string): Repository {
   const path = [entry.namespace, project, repository].filter((part) => part !== null && part !== '').join('/');
   return parseRepository(entry.host, path);
 }
 
-/**
- * A destination repository: where it is, and the roster name under which the worker finds how to reach it
- * (docs/rules/security.md#credentials-go-to-one-place).
- */
+/** A destination with the roster name of its credentials (docs/rules/security.md#credentials-go-to-one-place). */
 export interface DestinationRepository extends Repository {
   readonly registry: string;
 }

@@ -89,7 +89,7 @@ export async function setMarks(run: RemovalRecord, marks: readonly PlannedMark[]
   });
 }
 
-/** See docs/rules/retention.md#clearing-is-quiet. */
+/** Sets or clears a mark; cleared ones are not reported (docs/rules/retention.md#clearing-is-quiet). */
 async function setMark(run: RemovalRecord, planned: PlannedMark, index: number): Promise<void> {
   const { destination, tag, digest, put, remove, position } = planned;
   const some = remove === undefined ? {} : { remove };

@@ -91,7 +91,7 @@ async function bring(placement: Placement, again: boolean, enter: Enter): Promis
   }
 }
 
-/** See docs/rules/evidence.md#upstreams-signature-is-demanded-before-anything-is-read. */
+/** Verifies upstream (docs/rules/evidence.md#upstreams-signature-is-demanded-before-anything-is-read). */
 async function admit(placement: Placement, enter: Enter): Promise<Placement> {
   const { source, baseDigest, verifyUpstream: signer } = placement;
   if (signer === undefined || signer === null) return placement;
@@ -119,7 +119,7 @@ function mayBeShown(error: unknown): boolean {
   return !isCancellation(error) && patched('houba-002-what-was-sent-stays') && !hasFact(error, NOTHING_SENT);
 }
 
-/** See docs/rules/evidence.md#evidence-is-complete-before-the-tag-moves. */
+/** Attaches all evidence to the digest (docs/rules/evidence.md#evidence-is-complete-before-the-tag-moves). */
 async function collectEvidence(placement: Placement, digest: Digest, enter: Enter): Promise<void> {
   const { destination, tag, kind, label, source, baseDigest } = placement;
   if (placement.keepUpstreamEvidence && kind !== 'restamped') {

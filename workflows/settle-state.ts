@@ -118,7 +118,7 @@ export class SettleState {
     return () => this.tried > before || this.state.promoted === null;
   }
 
-  /** See docs/rules/stability.md#a-wait-has-an-end; the SDK takes a missing timeout for none. */
+  /** Refuses times that are not finite: the SDK would wait for ever (docs/rules/stability.md#a-wait-has-an-end). */
   refuseBoundless({ windowMs, maxWaitMs, at }: Observation): void {
     if ([windowMs, maxWaitMs, Date.parse(at)].every((ms) => Number.isFinite(ms) && ms >= 0)) return;
     throw failure('PolicyInvalid', 'an observation needs a time, a window and a maximum wait');

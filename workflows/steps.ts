@@ -5,7 +5,7 @@ import { LIFE_SIGNS, STEP_TIMES, type StepTimes } from '../domain/durable/retry.
 
 type Kind = keyof typeof STEP_TIMES;
 
-/** See docs/rules/durability.md#cancelling-waits-for-the-step: by default a workflow goes on while its tool still writes. */
+/** Options of a step; a cancelled workflow awaits it (docs/rules/durability.md#cancelling-waits-for-the-step). */
 function optionsOf(kind: Kind, more: ActivityOptions['retry'] = {}): ActivityOptions {
   const times: StepTimes = STEP_TIMES[kind];
   return {

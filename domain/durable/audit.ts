@@ -1,11 +1,10 @@
 export interface AuditInput {
-  /** Names of the roster; null: all. */
+  /** Roster names, and `host/path` below; null: all. */
   readonly registries: readonly string[] | null;
-  /** `host/path`; null: all. */
   readonly repositories: readonly string[] | null;
-  /** Look for signatures, and SBOMs, of covered images. */
+  /** Whether covered images are checked for signatures, and for SBOMs. */
   readonly signed: boolean;
   readonly sbom: boolean;
-  /** Images at most; null: all. */
+  /** Images at most; null: no limit. */
   readonly limit: number | null;
 }

@@ -2,7 +2,7 @@ import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex, utf8ToBytes } from '@noble/hashes/utils.js';
 import { formatRepository, formatTagged, type Repository } from '../reference.js';
 
-/** Length that servers take. Ids are built here alone: they are the locks (docs/rules/durability.md#the-id-is-the-lock). */
+/** Longest workflow id: some servers refuse more. Ids are locks (docs/rules/durability.md#the-id-is-the-lock). */
 const LONGEST = 200;
 
 export function fleetId(at: Date): string {
@@ -17,7 +17,7 @@ export function policyId(policy: string): string {
   return bounded(`reconcile/${policy}`);
 }
 
-/** A dry run takes no lock: every one has a name of its own. */
+/** The id of a dry run carries its time, so that it takes no lock. */
 export function planId(policy: string, at: Date): string {
   return bounded(`plan/${policy}-${compactTime(at)}`);
 }
@@ -38,19 +38,18 @@ export function deletionsId(repository: Repository): string {
   return bounded(`deletions/${formatRepository(repository)}`);
 }
 
-/** One sweep of a kind at a time; a dry run takes no lock. */
+/** The id of a sweep: one at a time of each kind; a dry run takes no lock. */
 export function sweepId(verb: string, dryRunAt: Date | null): string {
   return dryRunAt === null ? verb : `${verb}-plan-${compactTime(dryRunAt)}`;
 }
 
-/** Cuts what some servers would refuse; a hash keeps it unique. */
+/** Cuts an id to the limit; a hash keeps it unique. */
 function bounded(id: string): string {
   if (id.length <= LONGEST) return id;
   const hash = bytesToHex(sha256(utf8ToBytes(id))).slice(0, 16);
   return `${id.slice(0, LONGEST - hash.length - 1)}~${hash}`;
 }
 
-/** `2026-03-02T05-00-11.204Z`: sorts by time and is safe in an id. */
 function compactTime(at: Date): string {
   return at.toISOString().replaceAll(':', '-');
 }

@@ -9,23 +9,23 @@ export interface PolicySource {
   readonly policy: MirrorPolicy;
 }
 
-/** What clients send to `reconcileFleet` and what they get back. Plain JSON: it is what a history holds. */
+/** The input of `reconcileFleet`, as plain JSON. */
 export interface FleetInput {
-  /** null: read `POLICY_DIR` on the worker (a scheduled run). */
+  /** null: the worker reads `POLICY_DIR` (a scheduled run). */
   readonly policies: readonly PolicySource[] | null;
-  /** A path of the machine that runs Temporal too; left out: unknown, or the worker reads them. */
+  /** Folder of the policies, on the machine of the server; left out: unknown, or the worker reads them. */
   readonly folder?: string;
   readonly shard: { readonly index: number; readonly count: number };
-  /** null: all. The whole set is checked in any case. */
+  /** A policy name; null: all. The whole set is checked in any case. */
   readonly only: string | null;
   readonly options: RunOptions;
-  /** Held plans by policy; left out: whatever there is to do. */
+  /** Saved plans by policy; left out: a run carries out what it plans itself. */
   readonly plans?: Readonly<Record<string, PlannedItems>>;
-  /** Give the items of the plan back (dry run). */
+  /** Return the plan's items (dry run). */
   readonly save?: true;
 }
 
-/** One policy of a fleet's outcome; its operations are the result of the child workflow named here. */
+/** The outcome of one policy; the result of its child workflow has the operations. */
 export interface FleetPolicy {
   readonly name: string;
   readonly source: string;
@@ -34,7 +34,7 @@ export interface FleetPolicy {
   readonly status: NodeStatus;
   readonly totals: Counts;
   readonly error: ReportedError | null;
-  /** Why nothing was done, such as `already running`, or null. */
+  /** Why the policy did not run, such as `already running`, or null. */
   readonly skipped: string | null;
 }
 
@@ -45,19 +45,18 @@ export interface FleetResult {
   readonly policies: readonly FleetPolicy[];
 }
 
-/** What `reconcilePolicy` returns: its node of the run report, and how many operations it had to leave out. */
+/** The result of `reconcilePolicy`: its report node, and how many operations were left out of it. */
 export interface PolicyResult {
   readonly node: PolicyNode;
   readonly operationsCut: number;
-  /** The first items of the plan, where they were asked for. */
   readonly saved?: ItemPage;
 }
 
-/** The `progress` query, of a fleet (policies) or of a policy (placements). `total` is 0 until it is known. */
+/** The `progress` query, in policies of a fleet or placements of a policy. `total` is 0 until it is known. */
 export interface Progress {
   readonly done: number;
   readonly total: number;
-  /** What is being worked on now: policy names, or tags. At most 20. */
+  /** Policy names, or tags, in work. At most 20. */
   readonly current: readonly string[];
 }
 

@@ -1,4 +1,4 @@
-/** Task queues, message names and search attributes: the vocabulary shared by workflows, workers and clients. */
+/** Task queues. Names of the wire do not change (docs/rules/durability.md#names-of-the-wire-do-not-change). */
 export const QUEUES = {
   flow: 'houba-flow',
   registry: 'houba-registry',
@@ -25,10 +25,8 @@ export const WAIT_SIGNALS = { withdrawn: 'withdrawn' } as const;
 
 export const RETIRE_UPDATES = { sweep: 'sweep', approve: 'approve', restore: 'restore' } as const;
 
-/** Of `noteDeletions`. */
 export const DELETION_SIGNALS = { begun: 'begun', ended: 'ended' } as const;
 
-/** Search attributes by name and type (docs/rules/durability.md#names-of-the-wire-do-not-change). */
 export const SEARCH_ATTRIBUTES = {
   policy: ['HoubaPolicy', 'KEYWORD'],
   repository: ['HoubaRepository', 'KEYWORD'],
@@ -40,5 +38,5 @@ export const SEARCH_ATTRIBUTES = {
   needsHuman: ['HoubaNeedsHuman', 'BOOL'],
 } as const satisfies Record<string, readonly [name: string, type: 'KEYWORD' | 'DATETIME' | 'BOOL']>;
 
-/** The memo field that says which input a running workflow works on; equal inputs may be joined. */
+/** Memo field with the digest of a workflow's input: a start with an equal input may join it. */
 export const MEMO_INPUT_DIGEST = 'houbaInputDigest';

@@ -10,26 +10,23 @@ import type { Status } from './messages.js';
 export interface MarkedTag {
   readonly destination: DestinationRepository;
   readonly tag: string;
-  /** null: look; somebody restores a tag by its name. */
+  /** null: the digest that the tag shows. */
   readonly digest: Digest | null;
-  /** Empty: the mark does not say. */
+  /** Empty: the mark names none. */
   readonly policy: string;
 }
 
 export interface RetireOrder extends MarkedTag {
-  /** Once asked for, it stays asked for. */
   readonly requireApproval: boolean;
 }
 
-/**
- * What to do about a marked tag. `end`: there is nothing to retire. `delete`: due, and not in use as far as anybody can tell.
- */
+/** The judgement on a marked tag. `end`: nothing to retire. `delete`: due, and not known to be in use. */
 export type Judgement = Judged & { readonly digest: Digest | null };
 
 type Judged =
   | {
       readonly act: 'wait';
-      /** `mark`: its idle window; `seen`: a window after a sighting; `unknown`: nobody could say. */
+      /** `mark`: its idle window runs; `seen`: a window after a sighting; `unknown`: the oracle could not tell. */
       readonly why: 'mark' | 'seen' | 'unknown';
       readonly untilMs: number;
       readonly reason: string;
@@ -39,23 +36,22 @@ type Judged =
       readonly act: 'delete';
       readonly reason: string;
       readonly needsApproval: boolean;
-      /** In ms since 1970; left out: unknown. */
+      /** When the oracle was asked, in ms since 1970; left out: unknown. */
       readonly askedAtMs?: number;
     };
 
 export interface Retired {
-  /** The registry keeps these. */
+  /** Manifests that the registry did not delete. */
   readonly leftBehind: readonly Digest[];
 }
 
-/** `digest` null: whatever is marked. */
+/** A decision of a person about a marked tag; `digest` null: about whatever digest is marked. */
 export interface RetireDecision extends HumanWord {
   readonly digest: Digest | null;
 }
 
-/** The `status` query of a retirement. */
 export interface RetireStatus extends Status {
-  /** RFC 3339; null: when somebody approves, or at once. */
+  /** RFC 3339; null: at once, or once somebody approves. */
   readonly dueAt: string | null;
   readonly reason: string;
   readonly approved: HumanWord | null;
@@ -74,7 +70,7 @@ export function outcomeOf({ destination, tag, digest }: MarkedTag, judgement: Ju
 
 const DECISION_OF = { mark: 'wait', seen: 'protect', unknown: 'uncertain' } as const;
 
-/** The outcome of a tag that could not be judged: it is kept. */
+/** The outcome of a tag whose judgement failed: it is kept. */
 export function failedOutcome({ destination, tag, digest }: MarkedTag, error: ReportedError): PurgeOutcome {
   return {
     image_ref: formatTagged(destination, tag),

@@ -1,11 +1,11 @@
 import type { ErrorCode } from '../errors.js';
 
-/** Times of a kind of step, in milliseconds (docs/rules/durability.md#options-stand-in-one-place). */
+/** Timeouts and waits of a kind of step, in milliseconds (docs/rules/durability.md#options-stand-in-one-place). */
 export interface StepTimes {
   readonly attemptMs: number;
-  /** All attempts, with the waits between them. */
+  /** Limit for all attempts, with the waits between them. */
   readonly wholeMs: number;
-  /** The wait after the first failed attempt; each further one is twice as long. */
+  /** Doubles with each further attempt. */
   readonly firstWaitMs: number;
   readonly longestWaitMs: number;
   /** Left out: as many attempts as `wholeMs` allows. */
@@ -25,7 +25,7 @@ export const STEP_TIMES = {
     ...{ attemptMs: 30 * MINUTE, wholeMs: 2 * HOUR, firstWaitMs: 10 * SECOND, longestWaitMs: 5 * MINUTE },
     attempts: 5,
   },
-  /** A person may wait for it, and the hourly run comes back where there is no builder. */
+  /** Five attempts only: where the builder is missing, the hourly run tries again. */
   build: {
     ...{ attemptMs: 2 * HOUR, wholeMs: 8 * HOUR, firstWaitMs: 5 * SECOND, longestWaitMs: 10 * MINUTE },
     attempts: 5,
@@ -34,11 +34,10 @@ export const STEP_TIMES = {
   sign: { attemptMs: 5 * MINUTE, wholeMs: HOUR, firstWaitMs: 5 * SECOND, longestWaitMs: MINUTE },
   control: { attemptMs: MINUTE, wholeMs: 15 * MINUTE, firstWaitMs: SECOND, longestWaitMs: 30 * SECOND },
   removal: { attemptMs: 15 * MINUTE, wholeMs: 2 * HOUR, firstWaitMs: 2 * SECOND, longestWaitMs: 5 * MINUTE },
-  /** Waits for a retirement that may be busy: its own steps are bounded. */
+  /** Long, because it waits for a retirement that may be busy with its own bounded steps. */
   starting: { attemptMs: 4 * HOUR, wholeMs: 12 * HOUR, firstWaitMs: 5 * SECOND, longestWaitMs: 5 * MINUTE },
-  /** Each answer of the oracle has a timeout of its own. */
   asking: { attemptMs: 30 * MINUTE, wholeMs: 2 * HOUR, firstWaitMs: 5 * SECOND, longestWaitMs: 5 * MINUTE },
-  /** For a day: what is left behind needs a person. */
+  /** A day of retries: what a compensation cannot undo needs a person. */
   compensation: { attemptMs: 2 * MINUTE, wholeMs: 24 * HOUR, firstWaitMs: 5 * SECOND, longestWaitMs: 10 * MINUTE },
 } as const satisfies Record<string, StepTimes>;
 
@@ -71,30 +70,30 @@ export function isRetried(code: ErrorCode): boolean {
   return ATTEMPTS[code] > 1;
 }
 
-/** Signs of life, and how long silence is borne; in milliseconds. */
+/** Heartbeats and their timeouts, in milliseconds. */
 export const LIFE_SIGNS = {
-  /** A step heartbeats this often at least; a cancellation travels back on the answer. */
+  /** Longest time between heartbeats of a step; a cancellation arrives with their answer. */
   beatMs: 3 * SECOND,
-  /** Of more than three beats. A worker that only stalled runs on: a step bears being run twice. */
+  /** Heartbeat timeout, more than three beats. A stalled worker runs on: a step may run twice. */
   silenceMs: 10 * SECOND,
-  /** A deletion that is not heard of for so long has been given up. */
+  /** Lease of an announced deletion: without news for so long it counts as given up. */
   deletionLeaseMs: 15 * MINUTE,
 } as const;
 
-/** How a read that contradicts a write is asked again (docs/rules/registry-access.md#a-write-is-read-back); in milliseconds. */
+/** Repeats of a read that contradicts a write (docs/rules/registry-access.md#a-write-is-read-back), in ms. */
 export const READ_BACK = {
-  /** A step of kind `move` has time for it, and for its write. */
+  /** Fits into an attempt of `move` together with its write. */
   patienceMs: MINUTE,
   firstPauseMs: 100,
   longestPauseMs: 10 * SECOND,
 } as const;
 
-/** When a waiting workflow tries again what failed, unless somebody wakes it; in milliseconds. */
+/** Waits of workflows before they try again, unless woken, in milliseconds. */
 export const TRY_AGAIN = {
   placementMs: HOUR,
   retirementMs: HOUR,
-  /** A deletion in a repository where a run is busy. */
+  /** For a deletion, where a run is busy in the repository. */
   busyMs: 20 * SECOND,
-  /** A question that nobody could answer, where the idle window is not shorter. */
+  /** After an oracle without an answer; a shorter idle window counts instead. */
   unknownMs: 24 * HOUR,
 } as const;

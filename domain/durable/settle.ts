@@ -4,46 +4,44 @@ import type { Repository } from '../reference.js';
 import type { DestinationRepository } from '../roster.js';
 import type { Status } from './messages.js';
 
-/** What a wait answers to an observation. */
+/** The answer of a wait to an observation; times are RFC 3339. */
 export interface Observed {
-  /** RFC 3339; null: when somebody releases it. */
+  /** null: held until somebody releases it. */
   readonly readyAt: string | null;
-  /** A hold, a failed attempt, nothing left to fetch; null: the window. */
+  /** A hold, a failed attempt, or nothing left to fetch; null: the window. */
   readonly reason: string | null;
 }
 
-/** A decision about the digest that somebody looked at (docs/rules/stability.md#a-persons-decision-names-its-digest). */
+/** A person's decision about a digest (docs/rules/stability.md#a-persons-decision-names-its-digest). */
 export interface WaitDecision extends HumanWord {
   readonly digest: Digest;
 }
 
-/** The signal `withdrawn`; a run that saw the tag later wins. */
+/** The signal `withdrawn`; ignored when a later run saw the tag. */
 export interface Withdrawal {
   /** RFC 3339: the run's `now`. */
   readonly at: string;
-  /** Left out: whichever set of policies saw the tag last. */
+  /** Folder of the policy set; left out: of whichever set saw the tag last. */
   readonly folder?: string;
 }
 
-/** The `status` query of a wait. `digest` is the one that stands. */
+/** The `status` query of a wait, about the digest in the window; times are RFC 3339. */
 export interface WaitStatus extends Status {
   readonly digest: Digest;
-  /** RFC 3339; null: when somebody releases it. */
+  /** null: held until somebody releases it. */
   readonly dueAt: string | null;
-  /** RFC 3339, as houba saw it. */
+  /** When houba first saw the digest. */
   readonly standsSince: string;
-  /** RFC 3339. */
   readonly seenAt: string;
   readonly policy: string;
   readonly folder: string | null;
   readonly attempt: number;
   readonly held: HumanWord | null;
   readonly promoted: HumanWord | null;
-  /** Placed last; null: nothing yet. */
+  /** The last placement; null: none yet. */
   readonly taken: { readonly digest: Digest; readonly outDigest: Digest; readonly promoted: HumanWord | null } | null;
 }
 
-/** How a wait ended. */
 export interface SettleResult {
   readonly outcome: 'taken' | 'withdrawn' | 'returned';
   readonly digest: Digest | null;
@@ -52,25 +50,24 @@ export interface SettleResult {
   readonly promoted: HumanWord | null;
 }
 
-/** What a wait reads before it acts (docs/rules/stability.md#a-timer-is-a-hint). */
+/** The reads of a wait before it acts (docs/rules/stability.md#a-timer-is-a-hint). */
 export interface LookRequest {
   readonly source: Repository;
   readonly sourceTag: string;
   readonly destination: DestinationRepository;
   readonly tag: string;
   readonly aliases: readonly string[];
-  /** Source digests that may be taken. */
   readonly candidates: readonly Digest[];
 }
 
 export interface Look {
-  /** null: the source tag is gone. */
+  /** What the source tag shows; null: it is gone. */
   readonly upstream: Digest | null;
-  /** null: the output tag is not there. */
+  /** What the output tag shows; null: it is not there. */
   readonly current: Digest | null;
-  /** The source digest in the stamp; null: there is none. */
+  /** The source digest in the stamp; null: no stamp. */
   readonly placed: Digest | null;
-  /** Those that show what the tag shows, or are as absent. */
+  /** Aliases that show the same digest as the tag, or are as absent. */
   readonly aliases: readonly string[];
   readonly fetchable: readonly Digest[];
 }

@@ -1,17 +1,14 @@
-/** The input of `purgeFleet`. */
 export interface PurgeInput {
-  /** A name of the roster; null: all. */
+  /** A roster name; null: all. */
   readonly registry: string | null;
-  /** `host/path`: look at these alone; null: at all there are. */
+  /** `host/path`; null: all. */
   readonly repositories: readonly string[] | null;
-  /** false: say what would be done. */
   readonly apply: boolean;
-  /** Retirements that one run may begin, those it ends at once among them; null: any number. */
+  /** Retirements that one run may begin or end at once; null: no limit. */
   readonly maxDeletions: number | null;
   readonly requireApproval: boolean;
 }
 
-/** The input of `collectGarbage`. */
 export interface GcInput {
   readonly registry: string | null;
   readonly repositories: readonly string[] | null;
@@ -23,11 +20,9 @@ export interface GcInput {
 
 export const GC_DEFAULTS = { keep: 2, olderThanDays: 30 } as const;
 
-/** The place at which a sweep goes on: the repository after this one, or this one after a tag. */
+/** Where a sweep goes on: after the tag of this repository or, with tag null, after the repository. */
 export interface SweepCursor {
-  /** A name of the roster. */
   readonly registry: string;
   readonly path: string;
-  /** null: the repository is done. */
   readonly tag: string | null;
 }

@@ -4,7 +4,7 @@ import { TRANSFORM_PREDICATE_TYPE } from './predicates.js';
 import { PROVENANCE_PREDICATE_TYPE } from './provenance.js';
 import { type PlatformManifest, SBOM_PREDICATE_TYPES, type SbomFormat, type SbomReferrer } from './sbom.js';
 
-/** Begins the media type of every version of a Sigstore bundle. */
+/** Common start of the media types of Sigstore bundles, of all versions. */
 export const ANY_BUNDLE = 'application/vnd.dev.sigstore.bundle';
 
 /** Artifact and layer type of a signed statement (docs/rules/evidence.md#media-types-are-the-standards). */
@@ -16,14 +16,14 @@ export const BUNDLE_PREDICATE_TYPE = 'dev.sigstore.bundle.predicateType';
 
 export interface MissingAttestation {
   readonly predicateType: string;
-  /** null: the statement is about the whole image. */
+  /** null: a statement about the whole image. */
   readonly platform: PlatformManifest | null;
   readonly format: SbomFormat | null;
   readonly subjects: readonly Digest[];
   readonly lacking: readonly Digest[];
 }
 
-/** Two tags may show the same bytes. */
+/** The placement that a statement is about: two tags may show the same bytes. */
 export interface StatementIdentity {
   readonly tag: string;
   readonly policy: string;
@@ -34,12 +34,9 @@ export interface StatementIdentity {
 type Attestation = Omit<MissingAttestation, 'lacking'>;
 
 /**
- * Finds the statements that are not signed yet, each kind by itself (docs/rules/evidence.md#each-kind-is-tracked-by-itself).
- * Only bundles with our mark count; with an empty prefix any of the kind does.
- * @param platforms for a single image, the image itself; none for other artifacts
- * @param formats SBOMs to sign; none for other artifacts
- * @param referrersOf of the subject and of each platform's manifest
- * @param identity left out: statements made for any tag count
+ * Finds the statements that are not signed yet (docs/rules/evidence.md#each-kind-is-tracked-by-itself).
+ * @param platforms for a single image, the image itself; none for other artifacts, which have no SBOMs either
+ * @param identity null: statements made for any tag count
  */
 export function missingAttestations(
   subject: Digest,
@@ -60,7 +57,7 @@ export function missingAttestations(
   return missing;
 }
 
-/** @param identity stands on statements about the whole image */
+/** Builds the annotations of a bundle; statements about the whole image bear the identity. */
 export function bundleAnnotations(
   attestation: Attestation,
   target: Digest,
@@ -89,7 +86,6 @@ export function bundleAnnotations(
   return annotations;
 }
 
-/** The subject comes first among the subjects of a whole image. */
 function wantedAttestations(
   subject: Digest,
   platforms: readonly PlatformManifest[],

@@ -6,7 +6,7 @@ export const TRANSFORM_PREDICATE_TYPE = 'https://houba.dev/predicate/transform/v
 
 const DEFAULT_BUILDER_ID = 'https://houba.dev/builder';
 
-/** Parameters name certificates and mirrors, they do not hold them. */
+/** A transform step; its parameters name certificates and mirrors, they do not hold them. */
 export const StepShape = z
   .strictObject({
     name: z.string().describe('The step, such as injectCA'),
@@ -33,7 +33,6 @@ export const TransformPredicate = z
   .describe('Where a placed image comes from and what was done to it');
 export type TransformPredicate = z.infer<typeof TransformPredicate>;
 
-/** @param builderId as configured; may be empty */
 export function transformPredicate(facts: StatementFacts, builderId: string): TransformPredicate {
   const { policy, variant, source, baseDigest, created, transform } = facts;
   const steps = transform?.steps ?? [];

@@ -10,7 +10,7 @@ export const PROVENANCE_PREDICATE_TYPE = 'https://slsa.dev/provenance/v1';
 /** Described in docs/reference/provenance.md. */
 export const BUILD_TYPE = 'https://houba.dev/buildtypes/placement/v1';
 
-/** What a policy decides (docs/rules/evidence.md#provenance-lists-every-input). */
+/** The inputs that a policy decides (docs/rules/evidence.md#provenance-lists-every-input). */
 export const ExternalParameters = z
   .strictObject({
     policy: z.string().describe('metadata.name of the policy'),
@@ -27,13 +27,11 @@ export const ExternalParameters = z
   })
   .describe('externalParameters of a placement by houba');
 
-/** The body of SLSA v1 provenance, of rebuilds and copies. */
 export interface ProvenancePredicate {
   readonly buildDefinition: {
     readonly buildType: typeof BUILD_TYPE;
     readonly externalParameters: z.infer<typeof ExternalParameters>;
     readonly internalParameters: {
-      /** null: a copy. */
       readonly transform_version: string | null;
       readonly upstream_verified: string | null;
     };
@@ -51,7 +49,6 @@ interface ResourceDescriptor {
   readonly digest: Readonly<Record<string, string>>;
 }
 
-/** @param builder its configured id, which may be empty, and houba's version */
 export function provenancePredicate(
   facts: StatementFacts,
   builder: { readonly id: string; readonly version: string },
@@ -92,7 +89,6 @@ export function externalParametersJsonSchema(): Record<string, unknown> {
   return { $schema, $id: `${BUILD_TYPE}/external-parameters`, title: 'houba placement', description, ...body };
 }
 
-/** A package URL of the type `oci`. */
 function packageUrl(repository: Repository, digest: Digest): string {
   const name = repository.path.slice(repository.path.lastIndexOf('/') + 1);
   const place = encodeURIComponent(formatRepository(repository)).replaceAll('%2F', '/');

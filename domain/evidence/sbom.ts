@@ -21,7 +21,6 @@ export const SBOM_PREDICATE_TYPES: Readonly<Record<SbomFormat, string>> = {
 /** The image itself, or a child of an index. */
 export interface PlatformManifest {
   readonly digest: Digest;
-  /** `os/architecture[/variant]`. */
   readonly platform: string;
 }
 
@@ -37,11 +36,8 @@ export interface MissingSbom {
 }
 
 /**
- * Finds the SBOMs to attach: each platform's on its own manifest and on the index
- * (docs/rules/evidence.md#evidence-goes-where-readers-look). Only those with our mark count; with an empty prefix any of the
- * format does.
+ * Finds the SBOMs that are missing (docs/rules/evidence.md#evidence-goes-where-readers-look).
  * @param platforms for a single image, the image itself
- * @param referrersOf of the subject and of each platform's manifest
  */
 export function missingSboms(
   subject: Digest,
@@ -67,20 +63,20 @@ export function missingSboms(
   return missing;
 }
 
-/** @param platform null: any; on its own manifest an inventory is of nothing else */
+/** Matches an SBOM with a platform; null: any, as on its own manifest. */
 function isOf(annotations: SbomReferrer['annotations'], key: string | undefined, platform: string | null): boolean {
   if (key === undefined) return true;
   return platform === null ? Object.hasOwn(annotations, key) : annotations[key] === platform;
 }
 
-/** The annotations of an SBOM; none when the prefix is empty. */
+/** Builds the annotations of an SBOM; none when the prefix is empty. */
 export function sbomAnnotations(
   document: {
     readonly format: SbomFormat;
     readonly platform: string;
     readonly subject: Digest;
     readonly toolVersion: string | null;
-    /** ISO 8601; an input, so that a repeated step writes the same referrer. */
+    /** ISO 8601, an input, so that a repeated step writes the same referrer. */
     readonly timestamp: string;
   },
   prefix: string,
@@ -98,7 +94,7 @@ export function sbomAnnotations(
   };
 }
 
-/** See docs/rules/evidence.md#repeated-evidence-is-recognised. */
+/** Hashes what decides an SBOM (docs/rules/evidence.md#repeated-evidence-is-recognised). */
 function operationKey(...parts: (string | null)[]): string {
   return `sha256:${bytesToHex(sha256(utf8ToBytes(JSON.stringify(parts))))}`;
 }

@@ -4,22 +4,22 @@ import { asObject, jsonOrNull } from '../text/json.js';
 
 export const SCAN_PREDICATE_TYPE = 'https://houba.dev/predicate/scan/v1';
 
-/** What a scan statement says. A field is null where the statement lacks it or has it in another shape. */
+/** The body of a scan statement; a field that is missing or malformed is null. */
 export interface ScanPredicate {
   /** `scan` where the statement names none. */
   readonly scanner: string | null;
-  /** The raw report that it vouches for. */
+  /** Digest of the raw report. */
   readonly report: Digest | null;
   /** ISO 8601, not checked. */
   readonly attestedAt: string | null;
-  /** Findings in decimal by `vuln.<severity>`. */
+  /** Counts in decimal by `vuln.<severity>`. */
   readonly summary: Readonly<Record<string, string>> | null;
 }
 
 const Scanner = z.object({ name: z.string() }).default({ name: 'scan' });
 const Summary = z.record(z.string(), z.string());
 
-/** Reads the body of a scan statement; it throws nothing, whatever the body is. */
+/** Parses the body of a scan statement; never throws. */
 export function readScanPredicate(predicate: unknown): ScanPredicate {
   const { scanner, report_digest: report, attested_at: attestedAt, summary } = asObject(predicate);
   return {
@@ -30,7 +30,7 @@ export function readScanPredicate(predicate: unknown): ScanPredicate {
   };
 }
 
-/** Reads the scan statement in a Sigstore bundle, without a look at its signature. */
+/** Parses the scan statement in a Sigstore bundle, without checking its signature. */
 export function readScanBundle(bundle: Uint8Array): ScanPredicate {
   const { payload } = asObject(asObject(jsonOrNull(bundle)).dsseEnvelope);
   const statement = typeof payload === 'string' ? asObject(jsonOrNull(Buffer.from(payload, 'base64'))) : {};

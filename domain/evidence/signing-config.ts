@@ -1,6 +1,6 @@
 import { HoubaError } from '../errors.js';
 
-/** How evidence is signed (`HOUBA_ATTEST_*`), as configured; texts may be empty. */
+/** Settings of signatures (`HOUBA_ATTEST_*`); texts may be empty. */
 export interface SigningSettings {
   readonly signer: '' | 'keyless' | 'kms' | 'key';
   readonly fulcioUrl: string;
@@ -10,15 +10,14 @@ export interface SigningSettings {
   readonly builderId: string;
 }
 
-/** Which services cosign asks for a signature, and which answers it believes. */
+/** The services that cosign asks for a signature, and the answers it believes. */
 export interface SigningPlan {
   /** A signing configuration of cosign v3. */
   readonly config: Readonly<Record<string, unknown>>;
-  /** `public`: the public Sigstore's; `none`: only the key decides, and nothing is fetched. */
+  /** `public`: that of the public Sigstore; `none`: only the key decides, and nothing is fetched. */
   readonly trustedRoot: 'public' | 'none' | { readonly path: string };
 }
 
-/** A trusted root that trusts nobody. */
 export const EMPTY_TRUSTED_ROOT = { mediaType: 'application/vnd.dev.sigstore.trustedroot+json;version=0.1' };
 
 const PUBLIC_FULCIO = 'https://fulcio.sigstore.dev';

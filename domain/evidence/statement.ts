@@ -15,7 +15,7 @@ export interface StatementSubject {
 
 /**
  * Builds an in-toto Statement v1 as JSON (docs/rules/evidence.md#statements-are-whole).
- * @param predicate a value, or the bytes of a JSON document, which go in as they are: an SBOM may have many megabytes
+ * @param predicate a value, or the bytes of a JSON document, which go in as they are
  * @throws HoubaError `Unsupported` when the bytes are not exactly one JSON object
  */
 export function buildStatement(
@@ -36,13 +36,12 @@ export function buildStatement(
   return statement;
 }
 
-/** A digest as in-toto writes it. */
 export function digestSet(digest: Digest): Record<string, string> {
   const colon = digest.indexOf(':');
   return { [digest.slice(0, colon)]: digest.slice(colon + 1) };
 }
 
-/** Whatever follows the object would be signed as a part of the statement. */
+/** Refuses other bytes than one object: what follows it would be signed as a part of the statement. */
 function refuseOtherThanObject(bytes: Uint8Array): void {
   let value: unknown;
   try {

@@ -9,11 +9,11 @@ import { BUILD_TYPE, PROVENANCE_PREDICATE_TYPE } from './provenance.js';
 import { SBOM_MEDIA_TYPES, SBOM_PREDICATE_TYPES, type SbomFormat } from './sbom.js';
 import { readScanPredicate, SCAN_PREDICATE_TYPE } from './scan.js';
 
-/** What can be asked of an image, in the order of the outcomes. */
+/** Requirements on an image, in the order of the outcomes. */
 export const REQUIREMENTS = ['stamp', 'scan-pass', 'sbom', 'signature', 'provenance'] as const;
 export type Requirement = (typeof REQUIREMENTS)[number];
 
-/** From the worst down; `unknown` is a finding that nobody has rated. */
+/** Severities from the worst down; `unknown` is a finding that nobody has rated. */
 export const SEVERITIES = ['critical', 'high', 'medium', 'low', 'unknown'] as const;
 export type Severity = (typeof SEVERITIES)[number];
 
@@ -33,21 +33,20 @@ export interface VerifyReport {
 }
 
 export interface FoundEvidence {
-  /** `unusable`: why it cannot be read. */
+  /** `unusable` says why it cannot be read. */
   readonly manifest: { readonly annotations: Annotations } | { readonly unusable: string };
   readonly referrers: readonly StampReferrer[];
-  /** Of the types of `attestationTypes`. */
   readonly attestations: readonly CheckedAttestation[];
 }
 
 type Annotations = Readonly<Record<string, string>>;
 
-/** Its signature has been checked. */
+/** A signed statement after the check of its signature. */
 export interface CheckedAttestation {
   readonly predicateType: string;
   readonly referrer: Digest;
   readonly annotations: Annotations;
-  /** null: it verifies. */
+  /** Why it does not verify; null: it does. */
   readonly reason: string | null;
   /** Only where it verifies and is needed. */
   readonly predicate?: unknown;
@@ -55,10 +54,9 @@ export interface CheckedAttestation {
 
 export interface Expectations {
   readonly prefix: string;
-  /** null: the image was named by its digest alone. */
   readonly tag: string | null;
   readonly builderId: string;
-  /** Findings at or above it fail; null: no finding does. */
+  /** The worst severity that fails, with all above it; null: no finding fails. */
   readonly maxSeverity: Severity | null;
   readonly maxAgeMs: number | null;
   readonly now: number;
@@ -66,7 +64,6 @@ export interface Expectations {
 
 const SBOM_TYPES: readonly string[] = Object.values(SBOM_PREDICATE_TYPES);
 
-/** Predicate types that must verify; empty: the requirement needs no signature. */
 export function attestationTypes(requirement: Requirement): readonly string[] {
   return {
     stamp: [],
@@ -77,15 +74,12 @@ export function attestationTypes(requirement: Requirement): readonly string[] {
   }[requirement];
 }
 
-/** An SBOM may be large, and only its signature matters. */
+/** Tells which predicates are read: SBOMs may be large, and only their signature matters. */
 export function isPredicateRead(predicateType: string): boolean {
   return predicateType === SCAN_PREDICATE_TYPE || predicateType === PROVENANCE_PREDICATE_TYPE;
 }
 
-/**
- * Judges each requirement asked for; what cannot be judged has not passed
- * (docs/rules/evidence.md#presence-is-not-verification).
- */
+/** Judges each requirement; what cannot be judged fails (docs/rules/evidence.md#presence-is-not-verification). */
 export function judgeEvidence(
   asked: readonly Requirement[],
   found: FoundEvidence,
@@ -109,7 +103,7 @@ type Judgement = Pick<RequirementOutcome, 'passed' | 'detail'>;
 const pass = (detail: string): Judgement => ({ passed: true, detail });
 const fail = (detail: string): Judgement => ({ passed: false, detail });
 
-/** See docs/rules/stamp.md#the-stamp-of-a-tag. An alias shows an image with the stamp of another tag. */
+/** Judges the stamp, the tag's own first; an alias shows another tag's (docs/rules/stamp.md#the-stamp-of-a-tag). */
 function judgeStamp({ manifest, referrers }: FoundEvidence, { prefix, tag }: Expectations): Judgement {
   if (prefix === '') return fail('HOUBA_LABEL_PREFIX is empty, so a stamp cannot be told from upstream annotations');
   if ('unusable' in manifest) return fail(manifest.unusable);
@@ -132,7 +126,7 @@ function judgeSboms({ referrers }: FoundEvidence): Judgement {
   return formats.length === 0 ? fail('no SBOM is attached') : pass(formats.join(', '));
 }
 
-/** The transform statement and every SBOM with our mark have to verify; upstream's own are not asked. */
+/** Judges the transform statement and every SBOM statement with our mark; upstream's own do not count. */
 function judgeSignature({ attestations }: FoundEvidence, { prefix }: Expectations): Judgement {
   const transforms = ofType(attestations, TRANSFORM_PREDICATE_TYPE);
   if (!transforms.some(verifies)) return fail(missing('transform', transforms));
@@ -168,7 +162,7 @@ function judgeProvenance({ attestations }: FoundEvidence, { builderId }: Expecta
   return fail([...problems].join('; '));
 }
 
-/** See docs/rules/evidence.md#the-freshest-scan-decides: severity first, then age. */
+/** Judges the freshest verified scan, severity before age (docs/rules/evidence.md#the-freshest-scan-decides). */
 function judgeScan({ attestations }: FoundEvidence, { maxSeverity, maxAgeMs, now }: Expectations): Judgement {
   const candidates = ofType(attestations, SCAN_PREDICATE_TYPE);
   const verified = candidates.filter(verifies);
@@ -193,9 +187,8 @@ function judgeScan({ attestations }: FoundEvidence, { maxSeverity, maxAgeMs, now
   return pass(told);
 }
 
-/** null: no count reaches the limit. A count that is missing or no number is told too. */
+/** Says which counts reach the limit, or are missing; null: none. */
 function breachOf(summary: Readonly<Record<string, string>>, limit: Severity): string | null {
-  // `unknown` counts as low.
   const buckets = limit === 'low' ? SEVERITIES : SEVERITIES.slice(0, SEVERITIES.indexOf(limit) + 1);
   const found: string[] = [];
   for (const bucket of buckets) {
@@ -208,7 +201,6 @@ function breachOf(summary: Readonly<Record<string, string>>, limit: Severity): s
 
 const TIME = /^(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?)(Z|[+-]\d{2}:\d{2})?$/;
 
-/** Of an ISO 8601 time, UTC without a zone; null: it is none. */
 function timeOf(text: string): number | null {
   const [, time, zone = 'Z'] = TIME.exec(text) ?? [];
   const ms = time === undefined ? Number.NaN : Date.parse(time + zone);

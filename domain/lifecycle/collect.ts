@@ -11,21 +11,20 @@ export interface ScanReport {
   readonly digest: Digest;
   readonly tool: string;
   readonly format: string;
-  /** ISO 8601; null: it does not say, and is never collected. */
+  /** ISO 8601; a report without a time is never collected. */
   readonly timestamp: string | null;
 }
 
-/** The signed statement about a scan report, its twin (docs/rules/collect.md#old-reports-go-in-pairs). */
+/** A signed statement about a scan report (docs/rules/collect.md#old-reports-go-in-pairs). */
 export interface SignedScan {
   readonly digest: Digest;
-  /** The report it vouches for; null: it does not say, and is never collected. */
+  /** The report it is about; a statement that names none is never collected. */
   readonly report: Digest | null;
   readonly attestedAt: string | null;
-  /** false: it is never collected, and takes nothing away from those that are valid. */
+  /** Whether its signature verifies. A statement that does not is never collected, and displaces none that does. */
   readonly valid: boolean;
 }
 
-/** Reads the scan reports among the referrers of an image; none without a prefix. */
 export function readScanReports(
   referrers: readonly {
     readonly digest: Digest;
@@ -49,10 +48,8 @@ export function readScanReports(
 }
 
 /**
- * Finds the scan reports of one image that go, each with its twin: all but the `keep` newest of each tool and format, once
- * older than the grace time (docs/rules/collect.md#the-newest-signed-report-stays). The newest that only claims to be signed
- * stays as well: others may trust whom we do not.
- * @returns in the order of deletion: a twin before its report, by which it is found
+ * Finds the scan reports to delete, each after its signed statement: all but the `keep` newest of each tool and format,
+ * once older than the grace time (docs/rules/collect.md#the-newest-signed-report-stays).
  */
 export function supersededScans(
   reports: readonly ScanReport[],
@@ -85,7 +82,7 @@ export function supersededScans(
   return collected;
 }
 
-/** The reports whose signed twin is the newest, or does not say how new it is. */
+/** Finds the reports whose statement is the newest, or has no time. */
 function neededForAdmission(reports: ReadonlySet<Digest>, signed: readonly SignedScan[]): Set<Digest> {
   const needed = new Set<Digest>();
   const dated: { report: Digest; at: number }[] = [];
@@ -100,14 +97,13 @@ function neededForAdmission(reports: ReadonlySet<Digest>, signed: readonly Signe
   return needed;
 }
 
-/** One manifest of a thread, which `{prefix}.supersedes` makes of what a tag showed before. */
+/** A manifest in the chain of `{prefix}.supersedes` from what a tag shows to what it showed before. */
 export interface ThreadLink {
   readonly digest: Digest;
-  /** From its stamp; null: it does not say. */
   readonly created: string | null;
-  /** ISO 8601 times at which it was noted as superseded, by what superseded it. */
+  /** ISO 8601 times of the notes that it is superseded, by successor. */
   readonly notes: ReadonlyMap<Digest, string>;
-  /** Somebody restored it, or it is in use. */
+  /** Whether it was restored, or is in use. */
   readonly stays: boolean;
 }
 
@@ -117,24 +113,24 @@ export interface Superseded {
 }
 
 export interface SupersededManifests {
-  /** The manifests of threads among `collected`. */
+  /** The collected manifests of chains. */
   readonly links: readonly Digest[];
-  /** With their evidence and originals, in the order of deletion. */
+  /** All manifests to delete, in order: the links with their evidence and originals. */
   readonly collected: readonly Digest[];
-  /** To be noted now, so that the grace time begins: nobody can say since when they are superseded. */
+  /** Links without a known time, which get a note that starts the grace time. */
   readonly unnoted: readonly Superseded[];
   readonly more: boolean;
 }
 
 const SUPERSEDED = 'superseded';
 
-/** The annotations of a note that a manifest is superseded: a mark without a tag, which purge never acts on. */
+/** Builds the note that a manifest is superseded: a mark without a tag, on which purge does not act. */
 export function supersededNote(prefix: string, by: Digest, nowMs: number): Record<string, string> {
   const keys = markKeys(prefix);
   return { [keys.markedAt]: formatInstant(nowMs), [keys.state]: SUPERSEDED, [keys.supersededBy]: by };
 }
 
-/** Reads since when a manifest is noted as superseded, by what superseded it: a tag may have gone back to it since. */
+/** Reads the notes by successor: a tag may have gone back to a manifest since it was noted. */
 export function readNotes(
   referrers: readonly { readonly artifactType: string; readonly annotations: Readonly<Record<string, string>> }[],
   prefix: string,
@@ -152,9 +148,8 @@ export function readNotes(
 }
 
 /**
- * Finds what the tags of a repository showed before, longer ago than the grace time, and what goes with it
- * (docs/rules/collect.md#what-is-needed-or-used-stays). A thread goes from its far end, or the rest would not be found again.
- * @param threads for each tag, whosever, what it shows, then what that superseded, and so on
+ * Finds old manifests of tags and what only they need (docs/rules/collect.md#what-is-needed-or-used-stays).
+ * @param threads for each tag what it shows, then what that superseded, and so on; they are shortened from the far end
  * @param most links to take at once
  */
 export function supersededManifests(
@@ -192,10 +187,7 @@ export function supersededManifests(
   return { links: [...taken], collected, unnoted: [...unnoted.values()], more: links.length > most };
 }
 
-/**
- * Tells since when, at the latest, each manifest of a thread is superseded; null: unknown. A restamp keeps the time of what it
- * restamps, so its own successor or a note bounds it (docs/rules/collect.md#grace-counts-from-the-successor).
- */
+/** Dates when each link was superseded; null: unknown (docs/rules/collect.md#grace-counts-from-the-successor). */
 function supersededSince(thread: readonly ThreadLink[]): (number | null)[] {
   const since: (number | null)[] = [];
   let successor: ThreadLink | null = null;

@@ -1,27 +1,23 @@
 import type { Digest } from '../digest.js';
 
-/** The links of one manifest of a repository. */
 export interface StoredManifest {
   readonly digest: Digest;
   readonly children: readonly Digest[];
   readonly referrers: readonly Digest[];
   readonly subject: Digest | null;
-  /** From its stamps, where they are in the repository. */
+  /** From its stamps, as are those superseded. */
   readonly originals: readonly Digest[];
-  /** From its stamps, where it bears a stamp as well. */
   readonly supersedes: readonly Digest[];
 }
 
-/** The manifests of one repository that could be read. One that is not in here is never deleted. */
+/** The readable manifests of a repository; others are never deleted. */
 export type ManifestGraph = ReadonlyMap<Digest, StoredManifest>;
 
 /**
- * Finds what goes with `unwanted`: all that it leads to and that nothing kept needs
- * (docs/rules/purge.md#a-tag-goes-before-its-manifests).
- * @param kept what every other tag resolves to, whosever; evidence tags (`sha256-<hex>`) do not count
+ * Finds the manifests that only `unwanted` needs (docs/rules/purge.md#a-tag-goes-before-its-manifests), in the order of
+ * deletion: an index before its children, as some registries demand, else what is found through another first.
+ * @param kept what all other tags of the repository show; evidence tags (`sha256-<hex>`) do not count
  * @param threads `cut`: a successor does not hold what it superseded
- * @returns in the order of deletion: what is found through another goes first, but an index before its children, which some
- * registries demand. So the list is needed until all of it is gone
  */
 export function unneededManifests(
   graph: ManifestGraph,
@@ -37,10 +33,7 @@ export function unneededManifests(
   return inOrder(graph, new Set([...reached].filter((digest) => graph.has(digest) && !needed.has(digest))));
 }
 
-/**
- * Finds the digests by which a runtime may know an image: its own, those of its platforms and originals and, unless the threads
- * are cut, the same of what it superseded.
- */
+/** Lists digests by which a runtime may know an image: its own, platforms, originals and, unless cut, superseded. */
 export function imagesOf(graph: ManifestGraph, image: Digest, threads: 'followed' | 'cut' = 'followed'): Digest[] {
   const reached = reach(graph, [image], ({ children, originals, supersedes }) => [
     ...children,
@@ -70,7 +63,7 @@ function reach(
   return reached;
 }
 
-/** Sorts each after everything that goes before it. Stamps beside an image can form a circle, which is cut anywhere. */
+/** Sorts into the order of deletion. Stamps beside an image can form a circle, which is cut anywhere. */
 function inOrder(graph: ManifestGraph, doomed: ReadonlySet<Digest>): Digest[] {
   const indexesOf = new Map<Digest, Digest[]>();
   for (const digest of doomed) {

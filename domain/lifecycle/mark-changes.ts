@@ -12,18 +12,14 @@ import {
 export interface TagStanding {
   readonly tag: string;
   readonly digest: Digest;
-  /** Why it is to go; null: it is wanted. */
+  /** null: the tag is wanted. */
   readonly reason: MarkReason | null;
   readonly identity: MarkIdentity;
 }
 
-/**
- * One change of marks. `put` is attached before `remove` is deleted
- * (docs/rules/retention.md#a-marked-tag-is-never-unmarked-for-a-moment).
- */
+/** A change of marks: `put`, then `remove` (docs/rules/retention.md#a-marked-tag-is-never-unmarked-for-a-moment). */
 export interface MarkChange {
   readonly kind: 'set' | 'replace' | 'clear';
-  /** null: the mark names no tag. */
   readonly tag: string | null;
   readonly digest: Digest;
   readonly put: Mark | null;
@@ -31,10 +27,9 @@ export interface MarkChange {
 }
 
 /**
- * Plans the changes after which every tag has the mark it deserves (docs/rules/retention.md#a-right-mark-keeps-its-time); a
- * restored tag is not marked (docs/rules/retention.md#a-restored-tag-stays).
- * @param standings every managed tag of one repository, wanted or not, but for those that mode `purge` deletes at once
- * @param now the run's, ISO 8601
+ * Plans the changes of marks in a repository (docs/rules/retention.md#a-right-mark-keeps-its-time).
+ * @param standings all managed tags, but for those that mode `purge` deletes at once
+ * @param now of the run, ISO 8601
  */
 export function markChanges(
   standings: readonly TagStanding[],
@@ -69,18 +64,15 @@ function changeFor(standing: TagStanding, own: readonly PlacedMark[], now: strin
     .filter(({ mark }) => mark.reason === reason)
     .map((placed) => ({ placed, at: parseInstant(placed.mark.markedAt) ?? Number.POSITIVE_INFINITY }))
     .filter(({ at }) => at <= latest);
-  // The newest, as for purge: a mark that somebody backdates gains no time.
+  // The newest, as purge does: a mark with an older, forged date wins nothing.
   const kept = right.sort((a, b) => b.at - a.at)[0]?.placed;
-  // Others are left by a replacement that was interrupted.
+  // Other marks are left by a replacement that was interrupted.
   if (kept !== undefined) return clear(tag, digest, referrersOf(own.filter((placed) => placed !== kept)));
   const put: Mark = { tag, state: 'pending-deletion', markedAt: now, reason, identity, restored: null };
   return { kind: own.length === 0 ? 'set' : 'replace', tag, digest, put, remove: referrers };
 }
 
-/**
- * Clears marks whose tag shows something else, and those without a tag on a wanted digest
- * (docs/rules/retention.md#a-mark-speaks-of-one-tag).
- */
+/** Clears marks of tags that show something else, or of none (docs/rules/retention.md#a-mark-speaks-of-one-tag). */
 function clearOver(digest: Digest, placed: readonly PlacedMark[], here: readonly TagStanding[]): MarkChange[] {
   const wanted = here.some(({ reason }) => reason === null);
   return placed.flatMap(({ mark: { tag }, referrer }) => {

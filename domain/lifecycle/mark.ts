@@ -8,7 +8,6 @@ export const MARK_ARTIFACT_TYPE = 'application/vnd.houba.lifecycle.pending+json'
 
 export type MarkReason = 'dropped-from-selection' | 'retention-excess';
 
-/** From the stamp; empty where it does not say. */
 export interface MarkIdentity {
   readonly policy: string;
   readonly import: string;
@@ -16,12 +15,10 @@ export interface MarkIdentity {
 }
 
 export interface Mark {
-  /**
-   * null: as an earlier implementation wrote it; nothing is deleted by it (docs/rules/retention.md#a-mark-speaks-of-one-tag).
-   */
+  /** null: the mark names no tag, and deletes nothing (docs/rules/retention.md#a-mark-speaks-of-one-tag). */
   readonly tag: string | null;
   readonly state: 'pending-deletion' | 'restored';
-  /** ISO 8601 as houba writes it; anything, when somebody else made it. */
+  /** ISO 8601 as houba writes it; any text when somebody else made the mark. */
   readonly markedAt: string;
   readonly reason: MarkReason;
   readonly identity: MarkIdentity;
@@ -29,19 +26,18 @@ export interface Mark {
 }
 
 export interface PlacedMark {
-  /** Digest of the mark. */
   readonly referrer: Digest;
   readonly subject: Digest;
   readonly mark: Mark;
 }
 
-/** Workers' clocks may differ by so much. A mark from later on would keep its tag for ever. */
+/** Tolerated difference of clocks. A mark from later on would keep its tag for ever. */
 export const FASTEST_CLOCK_MS = DAY_MS;
 
 const PENDING = 'pending-deletion';
 const RESTORED = 'restored';
 
-/** Writes a mark as annotations. An empty prefix leaves the bare lifecycle keys and no identity. */
+/** Builds the annotations of a mark; an empty prefix leaves the bare lifecycle keys and no identity. */
 export function markAnnotations(mark: Mark, prefix: string): Record<string, string> {
   const keys = markKeys(prefix);
   const pairs: [string | null, string | null][] = [
@@ -59,7 +55,6 @@ export function markAnnotations(mark: Mark, prefix: string): Record<string, stri
   return Object.fromEntries(written.sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-/** Reads the marks among a digest's referrers. Missing keys read as empty. */
 export function readMarks(
   subject: Digest,
   referrers: readonly {
@@ -78,7 +73,7 @@ function readMark(annotations: Readonly<Record<string, string>>, prefix: string)
   const keys = markKeys(prefix);
   const read = (key: string | null) =>
     key !== null && Object.hasOwn(annotations, key) ? (annotations[key] ?? '') : '';
-  // An unknown state is no wish to delete.
+  // An unknown state does not delete.
   const pending = read(keys.state) === PENDING;
   return {
     tag: read(keys.tag) || null,
@@ -94,15 +89,12 @@ export function restoredMark(mark: Mark, by: string, reason: string, nowMs: numb
   return { ...mark, state: RESTORED, markedAt: formatInstant(nowMs), restored: { by, reason } };
 }
 
-/** Whether somebody restored the tag (docs/rules/retention.md#a-restored-tag-stays). */
+/** Tells whether a person restored the tag (docs/rules/retention.md#a-restored-tag-stays). */
 export function isRestored(marks: readonly PlacedMark[], tag: string): boolean {
   return marks.some(({ mark }) => mark.tag === tag && mark.state === RESTORED);
 }
 
-/**
- * The mark that counts for a tag: the newest, so that a doubt costs waiting time only. null: there is none, the tag was
- * restored, or a mark has no time.
- */
+/** Finds the newest mark of a tag; null: none, the tag was restored, or one of its marks has no time. */
 export function pendingMark(marks: readonly PlacedMark[], tag: string): PlacedMark | null {
   if (isRestored(marks, tag)) return null;
   let last: { placed: PlacedMark; at: number } | null = null;
@@ -115,7 +107,7 @@ export function pendingMark(marks: readonly PlacedMark[], tag: string): PlacedMa
   return last?.placed ?? null;
 }
 
-/** The keys of marks: bare lifecycle keys without a prefix, identity keys only with one. */
+/** Builds the keys of marks: bare lifecycle keys without a prefix, identity keys only with one. */
 export function markKeys(prefix: string) {
   const lifecycle = prefix === '' ? 'lifecycle' : `${prefix}.lifecycle`;
   const stamp = prefixedKeys(prefix);
@@ -124,7 +116,7 @@ export function markKeys(prefix: string) {
     markedAt: `${lifecycle}.marked-at`,
     reason: `${lifecycle}.reason`,
     tag: `${lifecycle}.tag`,
-    /** Of the note on a superseded manifest. */
+    /** In the note on a superseded manifest. */
     supersededBy: `${lifecycle}.superseded-by`,
     restoredBy: `${lifecycle}.restored.by`,
     restoredReason: `${lifecycle}.restored.reason`,

@@ -2,14 +2,12 @@ import { DAY_MS } from '../duration.js';
 import { parseInstant } from '../instant.js';
 import { compareTags, sortTags } from '../selection/version.js';
 
-/** How much of a stream is surplus (docs/rules/retention.md#surplus-is-counted-by-stream). */
+/** Limits of a stream (docs/rules/retention.md#surplus-is-counted-by-stream). */
 export interface Retention {
-  /** How many stay, whatever their age. */
   readonly keep: number;
   readonly olderThanDays: number;
 }
 
-/** The import's `archive`, or `HOUBA_RETENTION`. */
 export interface RetentionLevel {
   readonly keep: number | null;
   readonly olderThanDays: number | null;
@@ -17,7 +15,7 @@ export interface RetentionLevel {
 
 const DEFAULTS: Retention = { keep: 2, olderThanDays: 30 };
 
-/** Resolves each field by itself (docs/rules/retention.md#levels-of-retention). null: retention is off. */
+/** Merges the levels by field; null: retention is off (docs/rules/retention.md#levels-of-retention). */
 export function resolveRetention(ofImport: RetentionLevel | null, ofFleet: RetentionLevel | null): Retention | null {
   if (ofImport === null && ofFleet === null) return null;
   return {
@@ -28,15 +26,10 @@ export function resolveRetention(ofImport: RetentionLevel | null, ofFleet: Reten
 
 export interface StreamTag {
   readonly tag: string;
-  /** From its stamp. */
   readonly created: string | null;
 }
 
-/**
- * Finds the surplus of one stream (docs/rules/retention.md#surplus-is-counted-by-stream).
- * @param aliasTargets output tags that an alias of the stream shows
- * @returns lowest first
- */
+/** Finds the surplus of a stream, lowest tag first (docs/rules/retention.md#surplus-is-counted-by-stream). */
 export function surplusTags(
   stream: readonly StreamTag[],
   aliasTargets: ReadonlySet<string>,

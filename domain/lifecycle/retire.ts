@@ -5,21 +5,21 @@ import type { RecordedStamp } from '../stamp/annotations.js';
 import { FASTEST_CLOCK_MS, isRestored, type PlacedMark, pendingMark } from './mark.js';
 import type { UsageAnswer } from './usage.js';
 
-/** What an answer of the usage oracle means for a marked tag (docs/rules/purge.md#unknown-use-is-in-use). */
+/** A decision by the oracle's answer (docs/rules/purge.md#unknown-use-is-in-use). */
 export interface PurgeDecision {
   readonly decision: 'purge' | 'protect' | 'uncertain';
   readonly reason: string;
-  /** Milliseconds since 1970; null for `purge`. */
+  /** In ms since 1970; null for `purge`. */
   readonly askAgainMs: number | null;
 }
 
-/** No window, however short, makes a busy loop. */
+/** Keeps a short window from making a busy loop. */
 const SHORTEST_WAIT_MS = 1_000;
 
-/** Of an oracle that did not answer, where the window is not shorter. */
+/** Wait after an oracle without an answer; a shorter window counts instead. */
 const LONGEST_RETRY_MS = DAY_MS;
 
-/** The end of a mark's idle window, in ms since 1970; infinite for a mark without a time. */
+/** Dates the end of a mark's idle window, in ms since 1970; infinite for a mark without a time. */
 export function purgeDueMs(placed: PlacedMark, windowMs: number): number {
   const markedAt = parseInstant(placed.mark.markedAt);
   return markedAt === null ? Number.POSITIVE_INFINITY : markedAt + windowMs;
@@ -39,35 +39,29 @@ export function judgeUse(answer: UsageAnswer, nowMs: number, windowMs: number): 
   return { decision: 'uncertain', reason: `nobody could say whether it is in use${told}`, askAgainMs };
 }
 
-/** Long enough to read a large repository after the oracle was asked. */
+/** How long an answer holds: time to read a large repository (docs/rules/purge.md#use-is-asked-at-the-end). */
 const ANSWER_HOLDS_MS = 2_700_000;
 
-/** Whether an answer of this time may still decide; undefined: unknown. */
 export function isFresh(askedAtMs: number | undefined, nowMs: number): boolean {
   return askedAtMs !== undefined && nowMs - askedAtMs < ANSWER_HOLDS_MS;
 }
 
-/** What a deletion relies on, read again immediately before it (docs/rules/purge.md#the-last-look). */
+/** The facts read immediately before a deletion (docs/rules/purge.md#the-last-look). */
 export interface LastLook {
   readonly tag: string;
   readonly digest: Digest;
-  /** null: the tag is gone. */
   readonly current: Digest | null;
-  /** null: it is not houba's. */
   readonly stamp: RecordedStamp | null;
   readonly marks: readonly PlacedMark[];
 }
 
-/** `wait`: the window of the mark, which may have been made anew, is not over. `end`: there is nothing to retire any more. */
+/** `wait`: the idle window is not over, as the mark was made anew. `end`: there is nothing to retire. */
 export type LastWord =
   | { readonly act: 'delete' }
   | { readonly act: 'wait'; readonly untilMs: number }
   | { readonly act: 'end'; readonly reason: string };
 
-/**
- * Decides by the last look: the tag shows the same digest, is houba's and of the policy that marked it, and its mark is pending
- * and due.
- */
+/** Allows the deletion if tag, stamp, policy and mark are still as they were when it was decided. */
 export function lastLook(look: LastLook, nowMs: number, windowMs: number): LastWord {
   const { tag, digest, current, stamp, marks } = look;
   if (current === null) return end('the tag is gone already');

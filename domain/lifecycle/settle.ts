@@ -2,60 +2,54 @@ import type { Digest } from '../digest.js';
 import type { HumanWord } from '../human-word.js';
 import { compareText } from '../text/compare-text.js';
 
-/** Window and maximum wait, in milliseconds (docs/rules/stability.md#the-window-starts-over-with-each-digest). */
+/** Stability window and maximum wait (docs/rules/stability.md#the-window-starts-over-with-each-digest). */
 export interface WaitSettings {
   readonly windowMs: number;
   readonly maxWaitMs: number;
 }
 
-/** The wait of one tag, as plain JSON. Times in ms since 1970. */
+/** The state of a tag's wait, as plain JSON; times in ms since 1970. */
 export interface WaitState {
-  /** From the stamp; null: the tag is new. */
+  /** The source digest in the stamp; null: the tag is new. */
   readonly placed: Digest | null;
-  /** What upstream shows, and since when houba has seen it without a break. */
+  /** The digest that upstream shows, seen since `sinceMs` without a break. */
   readonly digest: Digest;
   readonly sinceMs: number;
-  /** From when the maximum wait counts. */
+  /** Start of the maximum wait. */
   readonly startedMs: number;
   readonly observedMs: number;
-  /** What upstream showed before, in this wait. */
+  /** Digests that upstream showed before, in this wait. */
   readonly earlier: readonly Standing[];
-  /** Nothing is placed until somebody releases the tag. */
   readonly held: HumanWord | null;
   readonly promoted: (HumanWord & { readonly digest: Digest }) | null;
   readonly withdrawn: boolean;
-  /** The maximum wait ended without a digest that could be fetched, and upstream has not shown one since. */
+  /** Whether the maximum wait ended with nothing to fetch, and upstream has shown nothing since. */
   readonly needsHuman: boolean;
 }
 
-/** How long a digest stood, and when that ended. */
 interface Standing {
   readonly digest: Digest;
   readonly stoodMs: number;
   readonly endedMs: number;
 }
 
-/**
- * `wait`: for the time or a message (null: a message). `take`: place this digest. `choose`: place the first that can be
- * fetched.
- */
+/** `wait` until a time or (null) a message; `take` this digest; `choose` the first that can be fetched. */
 export type WaitStep =
   | { readonly kind: 'wait'; readonly untilMs: number | null }
   | { readonly kind: 'take'; readonly digest: Digest; readonly promoted: HumanWord | null }
   | { readonly kind: 'choose'; readonly among: readonly Digest[] }
   | { readonly kind: 'end'; readonly because: 'withdrawn' | 'returned' };
 
-/** Entries of `earlier`: they fit into a payload. */
+/** Entries of `earlier`, limited by the size of a payload. */
 const MOST_REMEMBERED = 100;
 
-/** What an import sets of its own; null: as the fleet. */
+/** Settings of the import; null: the fleet's. */
 interface ImportWait {
   readonly windowMs: number | null;
   readonly maxWaitMs: number | null;
   readonly newTags: boolean | null;
 }
 
-/** Takes each setting of the import, else of the fleet. */
 export function waitSettings(ofImport: Omit<ImportWait, 'newTags'> | null, ofFleet: WaitSettings): WaitSettings {
   return {
     windowMs: ofImport?.windowMs ?? ofFleet.windowMs,
@@ -63,11 +57,7 @@ export function waitSettings(ofImport: Omit<ImportWait, 'newTags'> | null, ofFle
   };
 }
 
-/**
- * Decides whether a tag waits before its source digest is placed, and by which settings. A moved digest always waits, a new tag
- * only when asked for, and nothing without a window. A restamp does not end a wait.
- * @param recorded what the stamp of the tag says; null: it is not placed yet
- */
+/** Decides whether a tag waits, and how long; null: it does not. A tag without a stamp (`recorded` null) is new. */
 export function waitFor(
   recorded: { readonly baseDigest: Digest | null } | null,
   sourceDigest: Digest | null,
@@ -80,7 +70,7 @@ export function waitFor(
   return waits ? settings : null;
 }
 
-/** @param firstSeenMs when houba first saw the digest (docs/rules/stability.md#age-counts-from-first-seen) */
+/** Begins a wait at the first sight of a digest (docs/rules/stability.md#age-counts-from-first-seen). */
 export function beginWait(digest: Digest, firstSeenMs: number, placed: Digest | null): WaitState {
   return {
     placed,
@@ -96,10 +86,7 @@ export function beginWait(digest: Digest, firstSeenMs: number, placed: Digest | 
   };
 }
 
-/**
- * Takes in what upstream showed at a time. Another digest starts the window over; the same one changes nothing; late news are
- * ignored.
- */
+/** Records a sight of upstream: another digest restarts the window, the same one does not; older sights are ignored. */
 export function observed(state: WaitState, digest: Digest, atMs: number): WaitState {
   if (atMs < state.observedMs) return state;
   if (digest === state.digest) return { ...state, withdrawn: false, needsHuman: false, observedMs: atMs };
@@ -121,7 +108,7 @@ export function withdrawn(state: WaitState): WaitState {
   return { ...state, withdrawn: true };
 }
 
-/** Holds the tag; a promotion that is not carried out yet is off. */
+/** Holds the tag, and cancels a promotion that is not carried out yet. */
 export function held(state: WaitState, word: HumanWord): WaitState {
   return { ...state, held: word, promoted: null };
 }
@@ -130,27 +117,24 @@ export function released(state: WaitState): WaitState {
   return { ...state, held: null };
 }
 
-/** Ends the wait with the digest that somebody looked at, also when upstream has moved on. */
+/** Promotes a digest, also when upstream has moved on. */
 export function promoted(state: WaitState, digest: Digest, word: HumanWord): WaitState {
   return { ...state, promoted: { ...word, digest } };
 }
 
-/** Starts the maximum wait again and asks for a human: nothing that was seen can be fetched. */
+/** Restarts the maximum wait and asks for a human, as nothing seen can be fetched. */
 export function exhausted(state: WaitState, nowMs: number): WaitState {
   return { ...state, startedMs: nowMs, earlier: [], needsHuman: true };
 }
 
-/** The wait for another digest that upstream showed meanwhile; null: there is none. */
+/** Begins the wait for another digest that upstream showed meanwhile; null: there is none. */
 export function afterTaking(state: WaitState, taken: Digest): WaitState | null {
   if (state.digest === taken) return null;
   const { sinceMs, observedMs, withdrawn } = state;
   return { ...beginWait(state.digest, sinceMs, taken), observedMs, withdrawn };
 }
 
-/**
- * Decides what to do. Before `take`, the tag is to be read again (docs/rules/stability.md#a-timer-is-a-hint).
- * @param settings of the latest observation, not of the policy of last week
- */
+/** Decides the next step of a wait, by the latest settings (docs/rules/stability.md#the-last-policy-counts). */
 export function nextStep(state: WaitState, settings: WaitSettings, nowMs: number): WaitStep {
   if (state.withdrawn) return { kind: 'end', because: 'withdrawn' };
   if (state.promoted !== null) {
@@ -164,13 +148,13 @@ export function nextStep(state: WaitState, settings: WaitSettings, nowMs: number
   return { kind: 'wait', untilMs: readyAtMs(state, settings) };
 }
 
-/** When the tag is placed if nothing happens; null: when somebody releases it. */
+/** Dates the placement if nothing happens; null: held until somebody releases it. */
 export function readyAtMs(state: WaitState, settings: WaitSettings): number | null {
   if (state.held !== null) return null;
   return Math.min(state.sinceMs + settings.windowMs, state.startedMs + settings.maxWaitMs);
 }
 
-/** Digests to choose from: the longest standing first, of equal ones the newest. */
+/** Lists the digests to choose from (docs/rules/stability.md#the-maximum-wait-ends-it). */
 function candidates(state: WaitState, nowMs: number): Digest[] {
   const standing = { digest: state.digest, stoodMs: nowMs - state.sinceMs, endedMs: nowMs };
   return longestFirst([...state.earlier, standing]).map(({ digest }) => digest);

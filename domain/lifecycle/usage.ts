@@ -4,7 +4,7 @@ import { escapeControls } from '../text/escape.js';
 import { namesIn } from '../text/json-names.js';
 import type { MarkIdentity } from './mark.js';
 
-/** What the usage oracle is asked, as JSON: was this digest seen in production since (docs/oracles.md)? */
+/** The question to the usage oracle, as JSON (docs/oracles.md). */
 export interface UsageQuestion {
   readonly digest: Digest;
   readonly image_ref: string;
@@ -21,7 +21,6 @@ export type UsageAnswer =
 
 const LONGEST_DETAIL = 500;
 
-/** @param reference `repository:tag` */
 export function usageQuestion(
   digest: Digest,
   reference: string,
@@ -32,10 +31,7 @@ export function usageQuestion(
   return { digest, image_ref: reference, identity, since: formatInstant(nowMs - windowMs) };
 }
 
-/**
- * Reads an answer of the oracle (docs/oracles.md): one JSON object with `last_seen`, null or an ISO 8601 time. Anything else,
- * also about another image, is `unknown`.
- */
+/** Parses the oracle's answer (docs/oracles.md); anything that is not exactly one is `unknown`. */
 export function parseUsageAnswer(stdout: string, asked: Pick<UsageQuestion, 'digest' | 'image_ref'>): UsageAnswer {
   let answer: unknown;
   try {
@@ -47,7 +43,7 @@ export function parseUsageAnswer(stdout: string, asked: Pick<UsageQuestion, 'dig
     return unknownUse('it did not print a JSON object');
   }
   if (!Object.hasOwn(answer, 'last_seen')) return unknownUse('its answer has no key last_seen');
-  // JSON.parse keeps the last of two values of a key, other readers the first.
+  // JSON.parse keeps the last of two equal keys, other readers the first.
   const said = [...namesIn(stdout)].filter(({ name }) => name === 'last_seen');
   if (said.length > 1) return unknownUse('it has last_seen twice');
   for (const key of ['digest', 'image_ref'] as const) {
@@ -66,10 +62,7 @@ export function unknownUse(why: string): UsageAnswer {
   return { kind: 'unknown', detail: quote(why) };
 }
 
-/**
- * Combines the answers about the digests of one tag (docs/rules/purge.md#use-is-asked-at-the-end): one sighting is use, one
- * unknown leaves the whole unknown.
- */
+/** Combines the answers about a tag's digests: one sighting is use (docs/rules/purge.md#any-sighting-protects). */
 export function combineAnswers(answers: readonly UsageAnswer[]): UsageAnswer {
   let latest: UsageAnswer | null = null;
   for (const answer of answers) {

@@ -1,7 +1,7 @@
 import type { Digest } from '../digest.js';
 import type { RecordedStamp } from '../stamp/annotations.js';
 
-/** What the stamp of a tag should say, where a difference calls for action. */
+/** The facts of a wanted stamp whose difference from the recorded ones causes work. */
 export interface DesiredFacts {
   readonly policy: string;
   readonly import: string;
@@ -13,13 +13,10 @@ export interface DesiredFacts {
   readonly stampTo: 'annotations' | 'referrer';
 }
 
-/** `moved`: upstream shows another digest; when it is taken, settling decides. */
+/** `moved`: upstream shows another digest, which may have to wait. */
 export type Decision = 'import' | 'update' | 'restamp' | 'moved' | 'keep';
 
-/**
- * Decides what becomes of a tag; the first condition that holds decides (docs/rules/plan.md#the-first-condition-decides).
- * @param recorded null: the tag is absent or not houba's
- */
+/** Decides on a tag; `recorded` null: no stamp (docs/rules/plan.md#the-first-condition-decides). */
 export function classify(
   desired: DesiredFacts,
   sourceDigest: Digest,

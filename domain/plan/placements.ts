@@ -13,13 +13,12 @@ export interface Planning {
   readonly targets: readonly Target[];
   readonly transforms: ReadonlyMap<ResolvedVariant, PlannedTransform>;
   readonly settings: {
-    /** Of rebuilds where the policy names none. */
+    /** Platform of rebuilds where the policy names none. */
     readonly buildPlatform: string;
-    /** `''` when nothing is signed. */
     readonly signer: string;
   };
   readonly now: string;
-  /** When the source had been looked at, RFC 3339: a run may have waited for hours before. */
+  /** When the source was read, RFC 3339; earlier than now by hours where the run waited. */
   readonly seenAt: string;
   readonly folder: string | undefined;
 }
@@ -30,7 +29,6 @@ export function placementOf(planning: Planning, tag: TagDecision): Placement {
   const { platforms, stamp, keepUpstreamEvidence, verifyUpstream, owners, vendor } = target.import;
   const restamp = tag.kind === 'restamp';
   const transform = transformOf(planning, tag);
-  // A restamp keeps the recorded platforms.
   const named = restamp ? recordedPlatforms(tag) : platforms;
   return {
     kind: OPERATION_OF[tag.kind] as Placement['kind'],
@@ -97,7 +95,7 @@ export function aliasPlacementOf({ targets }: Planning, alias: AliasDecision): A
   return { ...move, position: { target, variant }, destination: destinationOf(targets, target) };
 }
 
-/** Of the recorded stamp, but for `created` (docs/rules/evidence.md#recorded-facts-in-a-backfill). */
+/** Takes facts from the stamp, all but `created` (docs/rules/evidence.md#recorded-facts-in-a-backfill). */
 function recordedFacts(planning: Planning, tag: TagDecision): StatementFacts {
   const { policy, targets, now } = planning;
   const { recorded } = tag;
@@ -114,12 +112,11 @@ function recordedFacts(planning: Planning, tag: TagDecision): StatementFacts {
   };
 }
 
-/** Whether the recorded digest is placed anew. */
 function isRecorded({ kind, recorded, baseDigest }: TagDecision): boolean {
   return kind !== 'import' && recorded?.baseDigest === baseDigest;
 }
 
-/** The recorded source, where the recorded digest is placed: the policy's may be another one by now. */
+/** Takes the recorded source where its digest is placed again: the policy may name another one by now. */
 function originOf(planning: Planning, tag: TagDecision): Pick<Placement, 'source' | 'sourceTag' | 'baseDigest'> {
   const recorded = isRecorded(tag) ? recordedSource(tag) : null;
   return {
@@ -129,7 +126,7 @@ function originOf(planning: Planning, tag: TagDecision): Pick<Placement, 'source
   };
 }
 
-/** From the stamp; null: unreadable. */
+/** Reads the source in the stamp; null: none, or unreadable. */
 export function recordedSource({ recorded }: Pick<TagDecision, 'recorded'>): Reference | null {
   try {
     return recorded === null || recorded.baseName === null ? null : parseReference(recorded.baseName);

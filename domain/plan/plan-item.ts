@@ -1,6 +1,5 @@
 import type { Digest } from '../digest.js';
 
-/** The operations of a report, and the clearing of marks. */
 export const ITEM_KINDS = [
   'imported',
   'updated',
@@ -14,19 +13,15 @@ export const ITEM_KINDS = [
   'unmarked',
 ] as const;
 
-/**
- * One thing a plan does to one tag. It approves, and instructs nothing: it is carried out when planning anew comes to the same.
- */
+/** An approved change of one tag. It is carried out only where planning anew comes to the same. */
 export interface PlanItem {
   readonly kind: (typeof ITEM_KINDS)[number];
-  /** `host/path`. */
   readonly repository: string;
   /** Empty for marks that name no tag. */
   readonly tag: string;
   readonly import: string;
-  /** null for deletions and marks. */
   readonly variant: string | null;
-  /** For an alias, the tag it points to. */
+  /** The source tag; for an alias, the tag it points to. */
   readonly src_tag: string | null;
   /** The source digest; for an alias, what it is to show, null: its tag is not placed yet. */
   readonly digest: Digest | null;
@@ -34,9 +29,9 @@ export interface PlanItem {
   readonly reason: string | null;
 }
 
-/** What decides beside policy and registries. */
+/** Inputs of a plan beside policy and registries. */
 export interface PlanBasis {
-  /** By variable; none is secret. */
+  /** By environment variable; none is secret. */
   readonly settings: Readonly<Record<string, string>>;
   /** Transform versions by `import/variant`. */
   readonly transforms: Readonly<Record<string, string>>;
@@ -46,13 +41,13 @@ export interface PlannedItems {
   readonly basis: PlanBasis;
   readonly policy: Digest;
   readonly items: readonly PlanItem[];
-  /** Why the client refuses all of them; left out: it does not. */
+  /** Why the client refuses the whole plan; left out: it does not. */
   readonly refusal?: string;
 }
 
 export interface ItemPage {
   readonly items: readonly PlanItem[];
   readonly basis: PlanBasis;
-  /** Key of the last item; null: the plan ends here. */
+  /** Key of the last item; null: this page is the last. */
   readonly after: string | null;
 }

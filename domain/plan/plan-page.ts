@@ -16,10 +16,10 @@ import type { RemovalPlan } from './removals.js';
 import type { PlanRequest } from './request.js';
 import { PAGE_SIZES, type PlannedWork, type PlanPage } from './work.js';
 
-/** Waits are alike and compress well: a page stays far below what a payload may hold. */
+/** Waits on a page: they are alike, and compressed they fit into a payload. */
 const MOST_WAITS = 5_000;
 
-/** Further operations are counted. */
+/** Operations listed on a page; further ones are counted. */
 const MOST_LISTED = 5_000;
 
 export interface DryRun {
@@ -27,7 +27,7 @@ export interface DryRun {
   readonly deletions: boolean;
 }
 
-/** `reported`: every operation of the page, for the journal. */
+/** A page, with all of its operations for the journal in `reported`. */
 export interface FilledPage extends Omit<PlanPage, 'error' | 'concurrency'> {
   readonly reported: readonly PlannedOperation[];
 }
@@ -82,7 +82,6 @@ export function fillPage(
   };
 }
 
-/** All work of a policy, and what may not be done. */
 export function allWork(planning: Planning, plan: PolicyPlan, removals: RemovalPlan, request: PlanRequest) {
   const { deletions, marks, reported: forbidden } = pageRemovals(removals, planning.targets, request, false);
   const work: PlannedWork = {
@@ -102,7 +101,6 @@ export function reportTargets(targets: readonly Target[]): PlanPage['targets'] {
   }));
 }
 
-/** The waits after those of the page before. */
 function pageWaits(planning: Planning, plan: PolicyPlan, request: PlanRequest): Pick<PlanPage, 'waits' | 'waitsAfter'> {
   const { waitsAfter: after } = request;
   if (after === undefined) return {};
@@ -121,7 +119,7 @@ function failureKey(targets: readonly Target[], target: number, tag: string): st
   return repository === undefined ? tag : formatTagged(repository, tag);
 }
 
-/** Failures go first: they decide the exit code. */
+/** Cuts the list, with failures first: they decide the exit code. */
 function listSome(reported: readonly PlannedOperation[]): { listed: PlannedOperation[]; rest: PlannedOperation[] } {
   if (reported.length <= MOST_LISTED) return { listed: [...reported], rest: [] };
   const failed = reported.filter(({ operation }) => operation.error !== null);

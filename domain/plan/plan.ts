@@ -6,10 +6,9 @@ import type { RecordedStamp } from '../stamp/annotations.js';
 import { classify } from './classify.js';
 import type { SeenRepository, SeenTag, SourceDigests } from './survey.js';
 
-/** One import at one destination: the unit that is planned and reported. */
+/** One import at one destination: the unit of planning and reports. */
 export interface Target {
   readonly repository: Repository;
-  /** Its name in the roster. */
   readonly registry: string;
   readonly import: ResolvedImport;
   readonly deletionMode: 'purge' | 'mark';
@@ -18,9 +17,8 @@ export interface Target {
 
 export interface TargetVariant {
   readonly variant: ResolvedVariant;
-  /** Source tags, lowest first. */
+  /** Source tags, lowest first; the aliases below map to them. All are without suffix. */
   readonly selected: readonly string[];
-  /** By alias; both without suffix. */
   readonly aliases: ReadonlyMap<string, string>;
 }
 
@@ -33,18 +31,16 @@ export interface TagDecision {
   readonly variant: number;
   readonly sourceTag: string;
   readonly outTag: string;
-  /** null: listed, and not served. */
+  /** null: listed, but not served. */
   readonly sourceDigest: Digest | null;
-  /** The source's on an import, else the recorded one: nothing that waits is smuggled in. */
+  /** The source's on an import, else the recorded one, so that no waiting digest comes in. */
   readonly baseDigest: Digest | null;
   readonly current: Digest | null;
   readonly recorded: RecordedStamp | null;
-  /** Output aliases that move once the tag is published. */
   readonly aliases: readonly AliasMove[];
   readonly needs: readonly EvidenceKind[];
-  /** null: the window, or it is not held. */
+  /** Why the tag is held; null: by the window, or it is not held. */
   readonly reason: string | null;
-  /** null: nothing is waited for. */
   readonly wait: WaitSettings | null;
 }
 
@@ -67,7 +63,6 @@ export interface PolicyPlan {
 
 export interface PlanSettings {
   readonly prefix: string;
-  /** The fleet's `HOUBA_STABILITY`. */
   readonly stability: WaitSettings & { readonly newTags: boolean };
   readonly transforms: ReadonlyMap<ResolvedVariant, { readonly version: string }>;
   /** Base digests that cannot be fetched, by `missingBaseKey`. */
@@ -79,8 +74,7 @@ export function missingBaseKey(destination: Repository, baseDigest: Digest): str
 }
 
 /**
- * Compares what a policy wants with a survey (docs/rules/plan.md#a-plan-is-pure), by repository
- * (docs/rules/plan.md#wanted-is-asked-of-a-whole-repository).
+ * Compares a policy with a survey (docs/rules/plan.md#a-plan-is-pure).
  * @param seen by `formatRepository`; every target's repository is there
  */
 export function planPolicy(
@@ -121,7 +115,7 @@ export function isPlaced({ kind }: TagDecision): boolean {
   return kind === 'import' || kind === 'update' || kind === 'restamp';
 }
 
-/** With suffixes. */
+/** Lists the output tags and aliases of a target. */
 export function wantedTags(target: Target): string[] {
   return target.variants.flatMap(({ variant, selected, aliases }) =>
     [...selected, ...aliases.keys()].map((tag) => tag + variant.suffix),
@@ -175,7 +169,7 @@ function decide(
   return { ...facts, kind: decision };
 }
 
-/** A changed transform needs the recorded digest (docs/rules/plan.md#a-changed-transform-takes-the-recorded-digest). */
+/** Explains a held tag (docs/rules/plan.md#a-changed-transform-takes-the-recorded-digest). */
 function missingBaseReason(baseDigest: Digest | null): string {
   return `its base digest ${baseDigest} can no longer be fetched, neither here nor from the source`;
 }

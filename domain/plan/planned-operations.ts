@@ -15,12 +15,12 @@ export const OPERATION_OF: Readonly<Record<TagDecision['kind'], OperationKind>> 
   gone: 'imported',
 };
 
-/** Of waiting and gone tags: nothing is done about them. */
+/** Reports the held tags that no wait tells of, and the gone ones. */
 export function settledOperations(plan: PolicyPlan): PlannedOperation[] {
   const operations: PlannedOperation[] = [];
   for (const tag of plan.tags) {
     if (tag.kind !== 'held' && tag.kind !== 'gone') continue;
-    // Its wait tells when it will be ready.
+    // The wait reports when the tag will be ready.
     if (tag.wait !== null) continue;
     const { position, operation } = tagOperation(tag, OPERATION_OF[tag.kind]);
     const error = tag.kind === 'gone' ? goneError(tag) : null;
@@ -34,7 +34,7 @@ function goneError(tag: TagDecision): ReportedError {
   return reportError(new HoubaError('NotFound', `the source lists the tag ${tag.sourceTag} but does not serve it`));
 }
 
-/** With its aliases, for a dry run. */
+/** Lists the operations of a placement and its aliases, for a dry run. */
 export function plannedPlacement(tag: TagDecision, transform: PlannedTransform | null): PlannedOperation[] {
   const { position, operation } = tagOperation(tag, OPERATION_OF[tag.kind]);
   const aliases = tag.aliases.map(({ alias }) => ({
@@ -68,7 +68,7 @@ function tagOperation(tag: TagDecision, kind: OperationKind): PlannedOperation {
   };
 }
 
-/** They are only counted (docs/rules/reports.md#planned-operations-count). */
+/** Counts kept tags, which are not listed (docs/rules/reports.md#planned-operations-count). */
 export function countKept(plan: PolicyPlan): PlanPage['counted'] {
   return count(
     plan.tags
@@ -97,7 +97,7 @@ function count(entries: readonly Pick<Counted, 'position' | 'kind'>[]): Counted[
 
 type Counted = PlanPage['counted'][number];
 
-/** The key of a failed removal: it is not tried again in the run. */
+/** Builds the key by which a failed removal is not tried again in the run. */
 export function removalKey({ destination, tag, digest }: PlannedDeletion | PlannedMark): string {
   return tag === null ? formatPinned(destination, digest) : formatTagged(destination, tag);
 }

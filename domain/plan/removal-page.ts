@@ -15,7 +15,6 @@ export interface RemovalPage {
   readonly refused: readonly string[];
 }
 
-/** @param dryRun only report what would be deleted and marked */
 export function pageRemovals(
   plan: RemovalPlan,
   targets: readonly Target[],
@@ -67,13 +66,13 @@ export function pageRemovals(
   };
 }
 
-/** What left the selection goes before surplus (docs/rules/plan.md#stages-follow-each-other). */
+/** Sorts what left the selection before surplus (docs/rules/plan.md#stages-follow-each-other). */
 function bySelectionFirst(marks: readonly PlannedMark[]): PlannedMark[] {
   const isSelection = ({ put }: PlannedMark) => put?.reason === 'dropped-from-selection';
   return [...marks.filter(isSelection), ...marks.filter((mark) => !isSelection(mark))];
 }
 
-/** See docs/rules/plan.md#an-empty-source-is-no-wish. */
+/** Reports a tag that stays: served, but not listed (docs/rules/plan.md#an-empty-source-is-no-wish). */
 function unlistedError(one: PlannedDeletion | PlannedMark): ReportedError {
   return reportError(
     new HoubaError('PreconditionFailed', `${removalKey(one)} stays: the source does not list its tag, but serves it`, {
@@ -82,7 +81,7 @@ function unlistedError(one: PlannedDeletion | PlannedMark): ReportedError {
   );
 }
 
-/** See docs/rules/plan.md#one-run-takes-away-a-share-at-most. */
+/** Reports a repository over the cap of a run (docs/rules/plan.md#one-run-takes-away-a-share-at-most). */
 function massError({ repository, unwanted, managed }: MassDeletion): ReportedError {
   return reportError(
     new HoubaError(

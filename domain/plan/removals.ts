@@ -10,7 +10,7 @@ import { compareText } from '../text/compare-text.js';
 import { type Target, wantedTags } from './plan.js';
 import type { SeenRepository } from './survey.js';
 
-/** Unwanted, in deletion mode `purge`. */
+/** The deletion of an unwanted tag, in mode `purge`. */
 export interface TagDeletion {
   readonly target: number;
   readonly tag: string;
@@ -21,20 +21,16 @@ export interface TagDeletion {
 export interface MarkDecision {
   readonly kind: MarkChange['kind'];
   readonly target: number;
-  /** null: marks that name no tag. */
   readonly tag: string | null;
   readonly digest: Digest;
   readonly put: Mark | null;
   /** Marks to clear where none is put; left out: all of the tag. */
   readonly remove?: readonly Digest[];
-  /** From the stamp; null: the marked tag shows something else. */
+  /** The source digest in the stamp; null: the tag shows another digest. */
   readonly baseDigest: Digest | null;
 }
 
-/**
- * A repository that would lose too much: nothing of it is deleted or newly marked
- * (docs/rules/plan.md#one-run-takes-away-a-share-at-most).
- */
+/** A repository over the cap, not deleted from or marked (docs/rules/plan.md#one-run-takes-away-a-share-at-most). */
 export interface MassDeletion {
   readonly repository: string;
   readonly unwanted: number;
@@ -45,17 +41,14 @@ export interface RemovalPlan {
   readonly deletions: readonly TagDeletion[];
   readonly marks: readonly MarkDecision[];
   readonly massDeletions: readonly MassDeletion[];
-  /** `repository:tag` of what the source serves without listing it: it stays. */
+  /** `repository:tag` that the source serves but does not list; such tags stay. */
   readonly unlisted?: ReadonlySet<string>;
 }
 
 export interface RemovalSettings {
   readonly prefix: string;
-  /** 0 to 1. */
   readonly maxDeletionShare: number;
-  /** `HOUBA_RETENTION`; null: unset. */
   readonly retention: RetentionLevel | null;
-  /** ISO 8601. */
   readonly now: string;
 }
 
@@ -63,15 +56,13 @@ interface ManagedTag {
   readonly tag: string;
   readonly digest: Digest;
   readonly stamp: RecordedStamp;
-  /** The target that wants it, else that of the import in its stamp. */
+  /** The target that wants the tag, else that of the import in its stamp. */
   readonly target: number;
-  /** null: it is wanted. */
   readonly reason: MarkReason | null;
 }
 
 /**
- * Decides on every tag whose stamp names the policy, by all imports that write to its repository
- * (docs/rules/plan.md#wanted-is-asked-of-a-whole-repository).
+ * Plans deletions and marks of the policy's tags (docs/rules/plan.md#wanted-is-asked-of-a-whole-repository).
  * @param placed output tags that this run places: their age starts over
  */
 export function planRemovals(
@@ -153,7 +144,7 @@ function surplusOf(
   });
 }
 
-/** See docs/rules/retention.md#retention-only-marks and docs/rules/retention.md#a-restored-tag-stays. */
+/** Tells what mode `purge` deletes; surplus is only marked (docs/rules/retention.md#retention-only-marks). */
 function isDeleted({ tag, digest, target, reason }: ManagedTag, targets: readonly Target[], found: SeenRepository) {
   if (reason !== 'dropped-from-selection' || targets[target]?.deletionMode !== 'purge') return false;
   return !isRestored(found.marks.get(digest) ?? [], tag);
@@ -173,7 +164,7 @@ function markDecisions(
     .map(({ tag, digest, reason, stamp }) => ({ tag, digest, reason, identity: identityOf(stamp) }));
   const marks = new Map<Digest, PlacedMark[]>();
   for (const [digest, placed] of found.marks) {
-    // A mark goes with its tag and not before: the deletion may yet be refused.
+    // The mark of a deleted tag stays until then: the deletion may yet be refused.
     const ours = placed.filter(({ mark: { tag, identity } }) => {
       const known = tag === null ? undefined : byTag.get(tag);
       if (known !== undefined) return !deleted.has(known);

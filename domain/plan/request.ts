@@ -5,9 +5,8 @@ export interface RunOptions {
   readonly dryRun: boolean;
   /** Placements in flight; null: `HOUBA_MAX_CONCURRENCY`. */
   readonly concurrency: number | null;
-  /** Do not trust the cache of what digests carry. */
+  /** Bypass the cache of what digests carry. */
   readonly recheck: boolean;
-  /** `--allow-mass-deletion`. */
   readonly allowMassDeletion: boolean;
 }
 
@@ -15,22 +14,20 @@ export interface PolicyInput {
   readonly policy: MirrorPolicy;
   readonly source: string;
   readonly options: RunOptions;
-  /** RFC 3339. */
   readonly now: string;
-  /** Folder of the policy set; left out: unknown. */
   readonly folder?: string;
-  /** A held plan; left out: whatever there is to do. */
+  /** A saved plan to carry out; left out: whatever is planned now. */
   readonly plan?: PlannedItems;
-  /** Give items back, those after this one; null: from the first. */
+  /** Return the items after this key; null: from the first. */
   readonly save?: { readonly after: string | null };
 }
 
 export interface PlanRequest extends PolicyInput {
-  /** `repository:tag` that are not tried again. */
+  /** `repository:tag` of failures, not tried again in this run. */
   readonly failed: readonly string[];
   readonly first: boolean;
-  /** Repositories that are too much to delete from. */
+  /** Repositories refused for too many removals. */
   readonly refused?: readonly string[];
-  /** null: from the first wait; left out: all are told. */
+  /** Key of the last wait told; null: start with the first; left out: all are told. */
   readonly waitsAfter?: string | null;
 }

@@ -5,21 +5,21 @@ import type { RecordedStamp } from '../stamp/annotations.js';
 
 export interface SeenTag {
   readonly digest: Digest;
-  /** null: not houba's, or an alias of an image with its stamp beside it. */
+  /** null: not houba's, or an alias of an image whose stamp is beside it. */
   readonly stamp: RecordedStamp | null;
-  /** Also when none is asked for. */
+  /** Whether no SBOM is missing; true also where none is configured. */
   readonly sbomComplete: boolean;
-  /** Also when nothing is signed. */
+  /** Whether no signature is missing; true also where nothing is signed. */
   readonly attested: boolean;
 }
 
-/** Without evidence tags. */
+/** The state of a destination repository, without evidence tags. */
 export interface SeenRepository {
   readonly repository: Repository;
   readonly tags: ReadonlyMap<string, SeenTag>;
-  /** By the digest they are attached to. */
+  /** Marks by their subject. */
   readonly marks: ReadonlyMap<Digest, readonly PlacedMark[]>;
 }
 
-/** By source tag; null: listed, and gone. */
+/** Digests by source tag; null: listed, but not served. */
 export type SourceDigests = ReadonlyMap<string, Digest | null>;

@@ -9,9 +9,8 @@ import type { Target, TargetVariant } from './plan.js';
 
 /**
  * Expands a policy over the tags of its source.
- * @param fallbackMode see docs/rules/retention.md#levels-of-the-deletion-mode
- * @throws HoubaError `PolicyInvalid` for two writers of a tag (docs/rules/policy.md#a-tag-has-one-writer) or a source that is a
- * destination, `ConfigInvalid` for an unknown registry
+ * @throws HoubaError `PolicyInvalid` for two writers of a tag (docs/rules/policy.md#a-tag-has-one-writer) or a source
+ * that is a destination, `ConfigInvalid` for an unknown registry
  */
 export function expandTargets(
   policy: ResolvedPolicy,
@@ -37,7 +36,7 @@ export function expandTargets(
   return targets;
 }
 
-/** See docs/rules/policy.md#a-source-is-no-destination. */
+/** Refuses a source that is also a destination (docs/rules/policy.md#a-source-is-no-destination). */
 function refuseItself(policy: ResolvedPolicy, targets: readonly Target[]): void {
   const source = formatRepository(parseRepository(policy.source.registry, policy.source.repository));
   if (!targets.some((target) => formatRepository(target.repository) === source)) return;
@@ -46,7 +45,7 @@ function refuseItself(policy: ResolvedPolicy, targets: readonly Target[]): void 
   });
 }
 
-/** Without suffixes: every variant has the same. */
+/** Expands tags and aliases without suffixes, the same for every variant. */
 function expandImport(entry: ResolvedImport, upstream: readonly string[]): TargetVariant[] {
   const { selected } = selectTags(upstream, entry.tags);
   const aliases = expandAliases(entry.tags.aliases, selected, entry.tags.includeRegex);

@@ -11,22 +11,21 @@ import type { PlannedTransform } from '../transform/planned-transform.js';
 import type { AliasMove, EvidenceKind } from './plan.js';
 import type { ItemPage } from './plan-item.js';
 
-/** Sizes of pages: payloads and histories are bounded (docs/rules/durability.md#histories-stay-small). */
+/** Page sizes, as payloads and histories are bounded (docs/rules/durability.md#histories-stay-small). */
 export const PAGE_SIZES = {
-  /** Placements, backfills and alias moves together, of a plan that is made anew or held. */
+  /** Placements, backfills and alias moves together. */
   work: 200,
-  /** Children of a fleet. */
   policies: 200,
-  /** Waits that one step observes: an update each, and it has to answer. */
+  /** Waits that a step observes, with one update each. */
   waits: 100,
-  /** Tags that one step deletes: the list of what goes with them travels. */
+  /** Tags that a step deletes; the list of their manifests is in the payload. */
   deletions: 10,
   sweep: 100,
-  /** Tags of a repository that an audit has in memory. */
+  /** Tags of a repository that an audit holds in memory. */
   audit: 1000,
 } as const;
 
-/** The input of `placeImage`: one image to bring to one tag. Equal inputs give equal bytes. */
+/** The input of `placeImage`: the placement of one tag. Equal inputs give equal bytes. */
 export interface Placement {
   readonly kind: 'imported' | 'updated' | 'restamped';
   readonly position: Position;
@@ -35,19 +34,18 @@ export interface Placement {
   readonly baseDigest: Digest;
   readonly destination: DestinationRepository;
   readonly tag: string;
-  /** When it was planned; nothing else is overwritten. */
+  /** What the tag showed when this was planned; nothing else is overwritten. */
   readonly current: Digest | null;
   readonly aliases: readonly AliasMove[];
-  /** null: all. A rebuild names them. */
+  /** null: all that the source has. A rebuild names them. */
   readonly platforms: readonly string[] | null;
   readonly transform: PlannedTransform | null;
   readonly stampTo: 'annotations' | 'referrer';
   readonly keepUpstreamEvidence: boolean;
   readonly verifyUpstream: UpstreamSigner | null;
-  /** Filled in by `placeImage` once the signature is verified. */
+  /** The signer, set by `placeImage` once the signature is verified. */
   readonly upstreamVerified: string | null;
   readonly sign: boolean;
-  /** Who promoted the digest. */
   readonly promoted?: HumanWord | null;
   /** Why the wait ended; left out: there was none. */
   readonly settled?: string;
@@ -59,26 +57,23 @@ export interface Placement {
     readonly variant: string;
     readonly owners: readonly string[];
     readonly vendor: string | null;
-    /** Only platforms that the policy names. */
     readonly platforms?: readonly string[] | null;
   };
 }
 
 export interface Observation {
   readonly digest: Digest;
-  /** RFC 3339. */
   readonly at: string;
-  /** From the stamp; null: the tag is new. */
+  /** The source digest in the stamp; null: the tag is new. */
   readonly placed: Digest | null;
   readonly placement: Placement;
   readonly windowMs: number;
   readonly maxWaitMs: number;
-  /** Folder of the policy set; left out: unknown. */
   readonly folder?: string;
 }
 
 export interface Wait extends Observation {
-  /** false: the recorded digest is placed anew meanwhile. */
+  /** false: the recorded digest is placed again meanwhile. */
   readonly listed: boolean;
   readonly reason: string | null;
 }
@@ -103,7 +98,7 @@ export interface Backfill {
   readonly subject: Digest;
   readonly created: string;
   readonly artifactType: Placement['label']['artifactType'];
-  /** In order: a signature needs the document. */
+  /** In order: an SBOM is signed after it is attached. */
   readonly needs: readonly EvidenceKind[];
   readonly facts: StatementFacts;
 }
@@ -137,7 +132,7 @@ export interface PlannedDeletion {
   readonly baseDigest: Digest;
 }
 
-/** One page of a plan; what needs nothing done is on the first. */
+/** A page of a plan; what needs no work is on the first. */
 export interface PlanPage {
   readonly targets: readonly ReportTarget[];
   readonly settled: readonly PlannedOperation[];
@@ -145,22 +140,21 @@ export interface PlanPage {
   readonly placements: readonly Placement[];
   readonly backfills: readonly Backfill[];
   readonly aliases: readonly AliasPlacement[];
-  /** Left out by plans from before tags were retired. */
+  /** Absent in recorded histories from before retirements. */
   readonly deletions?: readonly PlannedDeletion[];
-  /** Those to make, then those to clear. */
   readonly marks?: readonly PlannedMark[];
-  /** See docs/rules/plan.md#one-run-takes-away-a-share-at-most. */
+  /** Repositories refused for too many removals (docs/rules/plan.md#one-run-takes-away-a-share-at-most). */
   readonly refused?: readonly string[];
-  /** Left out by plans from before there were waits. */
+  /** Absent in recorded histories from before waits. */
   readonly waits?: readonly Wait[];
-  /** null: this page has the last wait. */
+  /** Key of the last wait of this page; null: there are no more. */
   readonly waitsAfter?: string | null;
   readonly saved?: ItemPage;
-  /** This page included. */
+  /** Operations left to do, those of this page included. */
   readonly pending: number;
-  /** Operations that are only counted. */
+  /** Operations that are counted but not listed. */
   readonly cut: number;
-  /** See docs/rules/plan.md#what-fails-stays-apart. */
+  /** The failure of a part, such as a destination (docs/rules/plan.md#what-fails-stays-apart). */
   readonly error: ReportedError | null;
   readonly concurrency: number;
 }

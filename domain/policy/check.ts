@@ -11,7 +11,6 @@ export type CheckedPolicy =
   | { readonly policy: MirrorPolicy; readonly issues: readonly [] }
   | { readonly policy: null; readonly issues: readonly DocumentIssue[] };
 
-/** Checks a document and reports everything that is wrong at once. */
 export function checkPolicy(document: unknown): CheckedPolicy {
   const parsed = MirrorPolicy.safeParse(document);
   const issues = [
@@ -21,7 +20,7 @@ export function checkPolicy(document: unknown): CheckedPolicy {
   return parsed.success && issues.length === 0 ? { policy: parsed.data, issues: [] } : { policy: null, issues };
 }
 
-/** Checks the rules over several fields, also where the schema is broken: one mistake does not hide another. */
+/** Checks rules over several fields, even where the schema fails: one mistake does not hide another. */
 function crossIssues(document: unknown): DocumentIssue[] {
   const spec = asMap(asMap(document)?.spec);
   if (spec === null) return [];
@@ -73,14 +72,14 @@ function importIssues(entry: Loose | null, defaults: Loose | null, path: Path): 
   return issues;
 }
 
-/** Told before a run (docs/rules/evidence.md#a-policy-cannot-choose-where-keys-are-read). */
+/** Checks upstream keys before a run (docs/rules/evidence.md#a-policy-cannot-choose-where-keys-are-read). */
 function upstreamKeyIssues(holder: Loose | null, path: Path): DocumentIssue[] {
   const key = asMap(holder?.verifyUpstream)?.key;
   const problem = typeof key === 'string' && key !== '' ? upstreamKeyProblem(key) : null;
   return problem === null ? [] : [at([...path, 'verifyUpstream', 'key'], `verifyUpstream.key ${problem}`)];
 }
 
-/** See docs/rules/policy.md#only-images-are-transformed. */
+/** Refuses transforms of other artifacts than images (docs/rules/policy.md#only-images-are-transformed). */
 function transformIssues(artifactType: unknown, holder: unknown, path: Path): DocumentIssue[] {
   const map = asMap(holder);
   if (map === null) return [];
@@ -100,7 +99,7 @@ function transformIssues(artifactType: unknown, holder: unknown, path: Path): Do
   });
 }
 
-/** Steps of a wrong shape are the schema's. */
+/** Checks the order of steps; a step of a wrong shape is left to the schema. */
 function stepIssues(written: readonly unknown[], path: Path): DocumentIssue[] {
   const steps: TransformStep[] = [];
   for (const step of written) {
@@ -117,7 +116,7 @@ function stepIssues(written: readonly unknown[], path: Path): DocumentIssue[] {
   return [];
 }
 
-/** See docs/rules/policy.md#names-and-suffixes-of-variants-are-unique. */
+/** Refuses repeated names and suffixes (docs/rules/policy.md#names-and-suffixes-of-variants-are-unique). */
 function duplicates(list: readonly unknown[], key: string, path: Path, what: string, absent?: string): DocumentIssue[] {
   const seen = new Map<unknown, number>();
   const issues: DocumentIssue[] = [];
@@ -151,7 +150,6 @@ function repeatedDestinations(destinations: readonly unknown[], path: Path): Doc
   return issues;
 }
 
-/** One issue for each unknown key, with the key that was probably meant. */
 function schemaIssues(issue: z.core.$ZodIssue, document: unknown): DocumentIssue[] {
   const path = issue.path.filter((step) => typeof step !== 'symbol');
   if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => unknownKey(path, key));
@@ -206,7 +204,7 @@ function describe(value: unknown): string {
   return text.length > 80 ? `${text.slice(0, 80)}…` : text;
 }
 
-/** Files are read with the same words, so that it is reported once. */
+/** Reports an unknown key in the words that reading a file uses too, so that both are told once. */
 export function unknownKey(path: Path, key: string): DocumentIssue {
   const known = knownKeys(path);
   return at([...path, key], `unknown key ${JSON.stringify(key)} in ${formatPath(path) || 'the document'}`, {

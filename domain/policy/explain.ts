@@ -5,11 +5,10 @@ import { type RejectionRule, rejectionRule, selectTags } from '../selection/sele
 import { sortTags } from '../selection/version.js';
 import type { ResolvedImport } from './resolve.js';
 
-/** See docs/rules/selection.md#rules-apply-in-one-order. Tags and aliases are without suffixes. */
+/** What `policy test` shows of an import, without suffixes (docs/rules/selection.md#rules-apply-in-one-order). */
 export interface ImportExplanation {
   readonly name: string;
   readonly variants: readonly { readonly name: string; readonly suffix: string }[];
-  /** Lowest first. */
   readonly selected: readonly string[];
   readonly rejected: readonly { readonly tag: string; readonly rule: RejectionRule }[];
   readonly aliases: Readonly<Record<string, string>>;
@@ -57,7 +56,7 @@ function outputs(variants: ResolvedImport['variants'], tags: Iterable<string>): 
 const STARTS_ANCHORED = /^(?:\(\?[a-zA-Z]+\)|\((?:\?:|\?P?<\w+>|\?[a-zA-Z]+:)?)*(?:\^|\\A)/;
 const ENDS_ANCHORED = /(?:(?:^|[^\\])(?:\\\\)*\$|\\z)\)*$/;
 
-/** A search for `7.2` also finds `7.2.5-alpine`: say so where the author may not have meant it. */
+/** Warns about a pattern without anchors: `7.2` also finds `7.2.5-alpine`. */
 function unanchoredWarning({ tags: { includeRegex, names } }: ResolvedImport, selected: readonly string[]): string[] {
   if (includeRegex === null || STARTS_ANCHORED.test(includeRegex) || ENDS_ANCHORED.test(includeRegex)) return [];
   const pattern = compilePattern(includeRegex);

@@ -1,24 +1,21 @@
 import { HoubaError } from '../errors.js';
 import { escapeControls } from '../text/escape.js';
 
-/** Something wrong with a policy: where in the document, and what. */
+/** A mistake in a policy document. */
 export interface DocumentIssue {
   /** Keys and indexes from the root. */
   readonly path: readonly (string | number)[];
-  /** Whether it is about the key at the end of the path, rather than its value. */
+  /** Whether it is about the key at the end of the path, not its value. */
   readonly atKey: boolean;
-  /** Whether something that must be there is not. */
   readonly missing: boolean;
   readonly message: string;
   readonly hint: string | null;
 }
 
-/** The same, in a file. */
+/** A mistake with its place in the file; line and column count from 1. */
 export interface PolicyIssue {
   readonly file: string;
-  /** From 1. */
   readonly line: number;
-  /** From 1. */
   readonly column: number;
   /** `spec.imports[0].tags`; empty for the document. */
   readonly path: string;
@@ -26,7 +23,6 @@ export interface PolicyIssue {
   readonly hint: string | null;
 }
 
-/** Everything wrong with a set of policies, reported together. */
 export class PolicySetInvalid extends HoubaError {
   readonly issues: readonly PolicyIssue[];
 
@@ -43,7 +39,6 @@ export function formatIssue(issue: PolicyIssue): string {
   return escapeControls(`${issue.file}:${issue.line}:${issue.column}: ${issue.message}${hint}`);
 }
 
-/** `spec.imports[0].name`. */
 export function formatPath(path: readonly (string | number)[]): string {
   return path.reduce<string>((text, step) => {
     if (typeof step === 'number') return `${text}[${step}]`;

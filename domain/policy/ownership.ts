@@ -2,14 +2,13 @@ import { sha256 } from '@noble/hashes/sha2.js';
 import { utf8ToBytes } from '@noble/hashes/utils.js';
 import { compareText } from '../text/compare-text.js';
 
-/** Claimed by policies of different names. */
+/** A repository that policies of different names write to. */
 export interface RepositoryClash {
   readonly repository: string;
-  /** Two names or more, sorted. */
   readonly policies: readonly string[];
 }
 
-/** See docs/rules/policy.md#a-repository-belongs-to-one-policy. Look at the whole set, before sharding. */
+/** Finds such repositories, before sharding (docs/rules/policy.md#a-repository-belongs-to-one-policy). */
 export function repositoryClashes(
   entries: Iterable<{ readonly policy: string; readonly repository: string }>,
 ): RepositoryClash[] {
@@ -23,14 +22,13 @@ export function repositoryClashes(
     .sort((a, b) => compareText(a.repository, b.repository));
 }
 
-/** Concrete or alias. */
 export interface TagCollision {
   readonly repository: string;
   readonly tag: string;
   readonly writers: readonly string[];
 }
 
-/** See docs/rules/policy.md#a-tag-has-one-writer. */
+/** Finds aliases with several targets (docs/rules/policy.md#a-tag-has-one-writer). */
 export function aliasCollisions(
   entries: Iterable<{ readonly repository: string; readonly alias: string; readonly target: string }>,
 ): TagCollision[] {
@@ -39,17 +37,14 @@ export function aliasCollisions(
   );
 }
 
-/** `writer`: import and variant (docs/rules/policy.md#a-tag-has-one-writer). */
+/** Finds tags with several writers, an import and variant each (docs/rules/policy.md#a-tag-has-one-writer). */
 export function outputCollisions(
   entries: Iterable<{ readonly repository: string; readonly tag: string; readonly writer: string }>,
 ): TagCollision[] {
   return collisions(entries);
 }
 
-/**
- * The shard a policy belongs to: the first 8 bytes of SHA-256 of its UTF-8 name, big-endian and unsigned, modulo the count
- * (docs/rules/policy.md#shards-go-by-the-hash-of-the-name).
- */
+/** Assigns a policy to a shard (docs/rules/policy.md#shards-go-by-the-hash-of-the-name). */
 export function shardOf(name: string, count: number): number {
   let value = 0n;
   for (const byte of sha256(utf8ToBytes(name)).subarray(0, 8)) value = (value << 8n) | BigInt(byte);
@@ -61,7 +56,6 @@ function collisions(
 ): TagCollision[] {
   const written = new Map<string, { repository: string; tag: string; writers: string[] }>();
   for (const { repository, tag, writer } of entries) {
-    // No tag has a colon.
     const key = `${repository}:${tag}`;
     const known = written.get(key);
     if (known === undefined) written.set(key, { repository, tag, writers: [writer] });

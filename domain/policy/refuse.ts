@@ -2,11 +2,7 @@ import { HoubaError } from '../errors.js';
 import { refuseKeyService } from '../evidence/upstream/upstream-key.js';
 import type { ResolvedImport, ResolvedPolicy } from './resolve.js';
 
-/**
- * Refuses what a later run could not recognise (docs/rules/policy.md#what-cannot-be-recorded-is-refused), or has no meaning for
- * the artifact.
- * @throws HoubaError `PolicyInvalid`
- */
+/** @throws HoubaError `PolicyInvalid` (docs/rules/policy.md#what-cannot-be-recorded-is-refused) */
 export function refuseUnrecorded(policy: ResolvedPolicy, prefix: string): void {
   for (const entry of policy.imports) {
     const where = `policy ${policy.name}, import ${entry.name}`;
@@ -24,10 +20,7 @@ export function refuseUnrecorded(policy: ResolvedPolicy, prefix: string): void {
   }
 }
 
-/**
- * Refuses keys in key services that the installation does not allow.
- * @throws HoubaError `PolicyInvalid`
- */
+/** @throws HoubaError `PolicyInvalid` for key services that the installation does not allow */
 export function refuseKeyServices(policy: ResolvedPolicy, allowed: readonly string[]): void {
   for (const { name, verifyUpstream: signer } of policy.imports) {
     if (signer === null || !('key' in signer)) continue;

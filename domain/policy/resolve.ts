@@ -4,7 +4,7 @@ import type { TransformStep } from '../transform/step.js';
 import type { MirrorPolicy } from './schema.js';
 
 export interface Destination {
-  /** Roster name; null where the roster has one entry. */
+  /** A roster name; null: the only one. */
   readonly registry: string | null;
   readonly project: string;
   readonly repository: string;
@@ -26,7 +26,6 @@ export interface ResolvedImport {
   readonly variants: readonly ResolvedVariant[];
   readonly owners: readonly string[];
   readonly vendor: string | null;
-  /** Durations in milliseconds. */
   readonly stability: {
     readonly windowMs: number | null;
     readonly maxWaitMs: number | null;
@@ -99,7 +98,7 @@ function resolveTags(tags: WrittenImport['tags']): TagSelection {
   };
 }
 
-/** null: the configuration may still say something. */
+/** Merges retention; null leaves it to the configuration. */
 function resolveArchive(
   defaults: WrittenImport['archive'],
   written: WrittenImport['archive'],
@@ -123,7 +122,7 @@ function toMs(duration: string | 0 | null | undefined): number | null {
   return duration == null ? null : parseDuration(String(duration));
 }
 
-/** `platforms: []` takes a default back: the whole index. */
+/** Reads an empty list as null, so that `platforms: []` overrides a default with the whole index. */
 function emptyToNull<Item>(list: readonly Item[] | null | undefined): readonly Item[] | null {
   return list == null || list.length === 0 ? null : list;
 }

@@ -54,7 +54,7 @@ export function addOutcomes(report: PurgeReport, more: readonly PurgeOutcome[]):
   return { ...report, counts, outcomes: outcomes.slice(0, MOST_LISTED), outcomes_cut: report.outcomes_cut + cut };
 }
 
-/** See docs/rules/errors.md#the-worst-code-ends-a-command. */
+/** Picks the exit code of a purge (docs/rules/errors.md#the-worst-code-ends-a-command). */
 export function purgeExitCode(report: PurgeReport): number {
   const worst = Math.max(0, ...report.outcomes.map(({ error }) => error?.exit_code ?? 0));
   return worst === 0 && report.counts.failed > 0 ? EXIT_CODES.Internal : worst;

@@ -3,15 +3,15 @@ import type { HumanWord } from '../human-word.js';
 import { formatRepository, formatTagged, type Repository } from '../reference.js';
 import { OCI_KEYS, prefixedKeys } from './keys.js';
 
-/** Everything a stamp says. It names no location: the same image in two places carries the same label. */
+/** The facts of a stamp to write (docs/rules/stamp.md#a-stamp-names-no-place). */
 export interface Stamp {
   readonly source: Repository;
   readonly sourceTag: string;
-  /** The source's digest (the index's, if multi-platform); the idempotency key. */
+  /** The source digest (the index's, if multi-platform), by which a later run tells a moved tag. */
   readonly baseDigest: Digest;
   /** Upstream's own revision, never invented. */
   readonly revision: string | null;
-  /** Time of the run, ISO 8601 with `+00:00`. */
+  /** Time of the run, ISO 8601. */
   readonly created: string;
   readonly artifactType: string;
   readonly policy: string;
@@ -22,15 +22,15 @@ export interface Stamp {
   readonly transformSteps: readonly string[];
   readonly transformVersion: string | null;
   readonly platforms: readonly string[] | null;
-  /** What the tag resolved to before, on an update, a restamp, or an import over an unstamped tag. */
+  /** The digest that the tag showed before (docs/rules/stamp.md#what-was-there-is-named). */
   readonly supersedes: Digest | null;
-  /** Whose signature of the source was verified: a key's fingerprint, or identity and issuer. */
+  /** The verified signer of the source: a key's fingerprint, or identity and issuer. */
   readonly upstreamVerified: string | null;
-  /** Who ended the wait of this base digest by hand, and why; left out or null: nobody. */
+  /** The person who ended the wait of this base digest. */
   readonly promoted?: HumanWord | null;
 }
 
-/** The annotations of a stamp, sorted by key. With an empty prefix they are OCI's keys alone. */
+/** Builds the annotations of a stamp, sorted by key; OCI's keys alone where the prefix is empty. */
 export function stampAnnotations(stamp: Stamp, prefix: string): Record<string, string> {
   const path = stamp.source.path;
   const pairs: [string, string | null][] = [
@@ -63,7 +63,7 @@ export function stampAnnotations(stamp: Stamp, prefix: string): Record<string, s
   return Object.fromEntries(written.sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-/** What a placed manifest says about itself, as far as planning compares it. */
+/** A stamp as read from a manifest or beside it, as far as planning compares it. */
 export interface RecordedStamp {
   readonly baseDigest: Digest;
   readonly baseName: string | null;
@@ -73,23 +73,19 @@ export interface RecordedStamp {
   readonly policy: string | null;
   readonly import: string | null;
   readonly variant: string | null;
-  /** Joined by `,`, as the steps and the platforms are; null when absent. */
+  /** Joined by `,`, as are the steps and platforms below. */
   readonly owners: string | null;
   readonly transformSteps: string | null;
   readonly transformVersion: string | null;
   readonly platforms: string | null;
   readonly supersedes: Digest | null;
   readonly upstreamVerified: string | null;
-  /** Left out: nobody ended a wait by hand. */
   readonly promoted?: HumanWord;
-  /** Where it was read: on the manifest, or beside it. */
   readonly stampTo: 'annotations' | 'referrer';
 }
 
 /**
- * Reads a stamp from annotations; null when there is none of houba's (docs/rules/stamp.md#there-is-one-test-for-a-stamp). One whose
- * base digest is missing or malformed is no stamp: such a tag is never deleted.
- *
+ * Reads a stamp (docs/rules/stamp.md#there-is-one-test-for-a-stamp); null: there is none, so the tag is never deleted.
  * @param stampTo whose annotations they are: the manifest's, or those of an artifact beside it
  */
 export function readStamp(

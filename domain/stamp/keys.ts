@@ -1,4 +1,4 @@
-/** The annotation keys that houba writes (docs/rules/stamp.md#keys-are-written-in-one-module). */
+/** Annotation keys that houba writes (docs/rules/stamp.md#keys-are-written-in-one-module). */
 const OCI = 'org.opencontainers.image';
 
 export const OCI_KEYS = {
@@ -11,10 +11,10 @@ export const OCI_KEYS = {
   vendor: `${OCI}.vendor`,
 } as const;
 
-/** The artifact that carries a stamp beside an image (docs/rules/stamp.md#a-stamp-beside-the-image). */
+/** Artifact type of a stamp beside an image (docs/rules/stamp.md#a-stamp-beside-the-image). */
 export const STAMP_ARTIFACT_TYPE = 'application/vnd.houba.stamp.v1+json';
 
-/** Keys under the organisation's own prefix; null when the prefix is empty (`HOUBA_LABEL_PREFIX=`). */
+/** Builds the keys under the organisation's prefix; null when it is empty. */
 export function prefixedKeys(prefix: string) {
   if (prefix === '') return null;
   return {
@@ -26,7 +26,7 @@ export function prefixedKeys(prefix: string) {
     transformSteps: `${prefix}.transform.steps`,
     transformVersion: `${prefix}.transform.version`,
     platforms: `${prefix}.platforms`,
-    /** Only on a stamp beside the image: the tag that it is about. */
+    /** Only in a stamp beside the image. */
     tag: `${prefix}.tag`,
     supersedes: `${prefix}.supersedes`,
     upstreamVerified: `${prefix}.upstream.verified`,

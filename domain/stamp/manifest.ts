@@ -3,14 +3,13 @@ import { type Digest, digestOf } from '../digest.js';
 import { HoubaError } from '../errors.js';
 import { OCI_KEYS } from './keys.js';
 
-/** The bytes that will be published, their type and their digest. */
 export interface StampedManifest {
   readonly bytes: Uint8Array;
   readonly mediaType: string;
   readonly digest: Digest;
 }
 
-/** Docker schema 2 becomes OCI by these names alone; no blob is rewritten. */
+/** OCI's names of Docker schema 2 media types; no blob is rewritten. */
 const OCI_MEDIA_TYPES: Readonly<Record<string, string>> = {
   'application/vnd.docker.distribution.manifest.v2+json': 'application/vnd.oci.image.manifest.v1+json',
   'application/vnd.docker.distribution.manifest.list.v2+json': 'application/vnd.oci.image.index.v1+json',
@@ -26,12 +25,9 @@ const OCI_MEDIA_TYPES: Readonly<Record<string, string>> = {
 type Json = Record<string, unknown>;
 
 /**
- * Puts a stamp on a manifest or index; the same input gives the same bytes (docs/rules/stamp.md#equal-input-gives-equal-bytes).
- * Upstream's other annotations stay; keys that houba manages are replaced or taken off
- * (docs/rules/stamp.md#upstream-cannot-forge-a-stamp). Children of an index are not touched.
- *
- * @param bytes a manifest that has been checked (`parseManifest`)
- * @param mediaType its media type, Docker's or OCI's
+ * Puts a stamp on a manifest or index (docs/rules/stamp.md#equal-input-gives-equal-bytes). Other annotations stay,
+ * keys that houba manages are replaced or removed (docs/rules/stamp.md#upstream-cannot-forge-a-stamp).
+ * @param bytes a manifest that `parseManifest` has checked
  * @throws HoubaError `Unsupported` when the bytes are no JSON object
  */
 export function stampManifest(

@@ -4,14 +4,13 @@ import { compareText } from '../text/compare-text.js';
 import { type RecordedStamp, readStamp } from './annotations.js';
 import { prefixedKeys, STAMP_ARTIFACT_TYPE } from './keys.js';
 
-/** As much of a referrer as tells whether it is a stamp. */
 export interface StampReferrer {
   readonly digest: Digest;
   readonly artifactType: string;
   readonly annotations: Readonly<Record<string, string>>;
 }
 
-/** A stamp in an artifact beside the image. */
+/** A stamp that is an artifact beside the image. */
 export interface StampBeside<Referrer extends StampReferrer = StampReferrer> {
   readonly tag: string;
   readonly stamp: RecordedStamp;
@@ -19,11 +18,8 @@ export interface StampBeside<Referrer extends StampReferrer = StampReferrer> {
 }
 
 /**
- * The stamp of a tag (docs/rules/stamp.md#the-stamp-of-a-tag): on the manifest that the tag shows, else the youngest beside it that
- * names the tag. An alias has none of its own.
- *
- * @param referrers of the manifest; they decide nothing where it bears a stamp itself
- * @param tag null: only the digest is known, and the youngest of any tag counts. Never ask so before a tag is deleted
+ * Finds the stamp of a tag: on its manifest, else the youngest beside it (docs/rules/stamp.md#the-stamp-of-a-tag).
+ * @param tag null: the youngest of any tag counts. Never ask so before a tag is deleted
  */
 export function stampOf(
   manifest: Pick<ParsedManifest, 'annotations'>,
@@ -34,7 +30,7 @@ export function stampOf(
   return readStamp(manifest.annotations, prefix) ?? stampBeside(referrers, tag, prefix)?.stamp ?? null;
 }
 
-/** The second half of `stampOf`, with the tag that the stamp is about. */
+/** Finds the youngest stamp beside an image, with the tag that it names. */
 export function stampBeside<Referrer extends StampReferrer>(
   referrers: readonly Referrer[],
   tag: string | null,
@@ -43,7 +39,7 @@ export function stampBeside<Referrer extends StampReferrer>(
   return stampsBeside(referrers, prefix).findLast((one) => tag === null || one.tag === tag) ?? null;
 }
 
-/** Lists all stamps beside an image, also those that a newer one of the same tag replaces, oldest first. */
+/** Lists all stamps beside an image, replaced ones too, oldest first. */
 export function stampsBeside<Referrer extends StampReferrer>(
   referrers: readonly Referrer[],
   prefix: string,
@@ -59,7 +55,7 @@ export function stampsBeside<Referrer extends StampReferrer>(
     .sort((a, b) => compareText(ageKey(a), ageKey(b)));
 }
 
-/** After every digit: what does not say when it was made counts as the youngest, so that it is not taken for old. */
+/** Sorts after every digit: a stamp without a time counts as the youngest. */
 const NO_TIME = '~';
 
 function ageKey({ stamp, referrer }: StampBeside): string {

@@ -9,11 +9,8 @@ export interface Subset {
 }
 
 /**
- * Makes the index of exactly the children of these platforms: their descriptors as upstream wrote them and in its order, and
- * upstream's annotations (docs/rules/stamp.md#a-subset-is-upstreams-own).
- *
+ * Builds the index of exactly these platforms (docs/rules/stamp.md#a-subset-is-upstreams-own).
  * @param bytes what `index` was parsed from
- * @param name of the index, for the message
  * @throws HoubaError `PolicyInvalid` naming the platforms that it has
  */
 export function subsetIndex(bytes: Uint8Array, index: ParsedIndex, platforms: readonly string[], name: string): Subset {
@@ -35,7 +32,7 @@ export function subsetIndex(bytes: Uint8Array, index: ParsedIndex, platforms: re
   };
 }
 
-/** @throws HoubaError `PolicyInvalid` when one of the platforms asked for is not there */
+/** @throws HoubaError `PolicyInvalid` when a requested platform is missing */
 export function requirePlatforms(has: readonly string[], asked: readonly string[], name: string): void {
   const lacking = asked.filter((platform) => !has.some((one) => isPlatform(one, platform)));
   if (lacking.length === 0) return;

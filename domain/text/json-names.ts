@@ -1,17 +1,13 @@
 export interface JsonName {
   readonly name: string;
   readonly object: number;
-  /** The colon follows. */
   readonly end: number;
 }
 
 const BRACE_OR_TEXT = /[{}]|"[^"\\]*(?:\\.[^"\\]*)*"/gs;
 const COLON = /\s*:/y;
 
-/**
- * All names of a JSON text in order. `JSON.parse` keeps the last of equal names, Go programs merge some
- * (docs/rules/registry-access.md#no-double-meaning).
- */
+/** Lists the names of a JSON text in order, repeated ones too (docs/rules/registry-access.md#no-double-meaning). */
 export function* namesIn(json: string): Generator<JsonName> {
   const open: number[] = [];
   let objects = 0;
@@ -26,7 +22,7 @@ export function* namesIn(json: string): Generator<JsonName> {
   }
 }
 
-/** null: no object has a name twice. */
+/** Finds a name that an object has twice; null: none has. */
 export function repeatedName(json: string): string | null {
   const seen = new Set<string>();
   for (const { name, object } of namesIn(json)) {
@@ -37,7 +33,7 @@ export function repeatedName(json: string): string | null {
   return null;
 }
 
-/** As Go compares names: any case, the long s (U+017F) as s, the kelvin sign as k. */
+/** Folds a name as Go compares it: any case, the long s (U+017F) as s, the kelvin sign as k. */
 export function foldName(name: string): string {
   return name.toUpperCase().toLowerCase();
 }

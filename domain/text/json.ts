@@ -1,4 +1,4 @@
-/** null: it is no JSON in UTF-8. */
+/** Parses JSON in UTF-8; null: it is none. */
 export function jsonOrNull(text: string | Uint8Array): unknown {
   try {
     return JSON.parse(typeof text === 'string' ? text : new TextDecoder().decode(text));
@@ -7,7 +7,7 @@ export function jsonOrNull(text: string | Uint8Array): unknown {
   }
 }
 
-/** Anything but an object counts as one without keys. */
+/** Copies an object's keys; anything but an object gives none. */
 export function asObject(value: unknown): Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : {};
 }

@@ -1,6 +1,6 @@
 import { distance } from 'fastest-levenshtein';
 
-/** The known name that a person most likely meant, or null when nothing is close enough to be worth suggesting. */
+/** Finds the known name that was most likely meant; null: none is close enough to suggest. */
 export function nearest(name: string, known: Iterable<string>): string | null {
   let best: string | null = null;
   let bestDistance = Math.ceil(name.length / 3) + 1;

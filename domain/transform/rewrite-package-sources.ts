@@ -15,7 +15,7 @@ const SYSTEMS = [
 
 type System = (typeof SYSTEMS)[number];
 
-/** See docs/rules/transform.md#a-mirror-is-a-scheme-and-a-host; `file:` and `cdrom:` stay. */
+/** Scheme and host of a package source (docs/rules/transform.md#a-mirror-is-a-scheme-and-a-host). */
 const ORIGIN = /https?:\/\/[^/\s]+/g;
 
 const MIRROR = /^https?:\/\/(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9a-fA-F:.]+\])(?::[0-9]{1,5})?$/;

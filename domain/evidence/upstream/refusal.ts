@@ -1,4 +1,3 @@
-/** Plain words for what cosign says. */
 const MEANINGS: readonly (readonly [RegExp, string])[] = [
   [/expected SAN value (?:to match regex )?(".*?"), got (".*")/, 'it is by $2, not $1'],
   [/expected issuer value (?:to match regex )?(".*?"), got (".*")/, 'the issuer $2 vouches for its signer, not $1'],
@@ -12,7 +11,7 @@ const MEANINGS: readonly (readonly [RegExp, string])[] = [
   [/threshold not met for verified .*timestamps/, 'no clock that is trusted here says when it was made'],
 ];
 
-/** In plain words where they are known. */
+/** Translates cosign's message into plain words, where they are known. */
 export function explainRefusal(said: string): string {
   for (const [pattern, meaning] of MEANINGS) {
     const match = pattern.exec(said);

@@ -7,17 +7,15 @@ import { jsonOrNull } from '../../text/json.js';
 /** A signature on a layer of `sha256-<hex>.sig`, as cosign kept them before bundles. */
 export interface LayerSignature {
   readonly base64: string;
-  /** PEM; absent: signed with a key. */
+  /** PEM; absent: signed with a key. The fields below are JSON. */
   readonly certificate?: string;
-  /** JSON. */
   readonly rekorBundle?: string;
-  /** JSON. */
   readonly timestamp?: string;
 }
 
 export const SIMPLE_SIGNING_MEDIA_TYPE = 'application/vnd.dev.cosign.simplesigning.v1+json';
 
-/** Reads the signature on a layer; null: there is none. Its chain is not read: cosign would trust the last certificate. */
+/** Reads the signature on a layer; null: none. The chain is left out: cosign would trust its last certificate. */
 export function signatureOnLayer(annotations: Readonly<Record<string, string>>): LayerSignature | null {
   const read = (key: string) => (Object.hasOwn(annotations, key) ? annotations[key] || undefined : undefined);
   const base64 = read('dev.cosignproject.cosign/signature');
@@ -40,18 +38,14 @@ const Payload = z.object({
   }),
 });
 
-/** null: it is no signature of an image. */
+/** Reads the digest that a signature is about; null: it is no image signature. */
 export function digestInPayload(payload: Uint8Array): Digest | null {
   const parsed = Payload.safeParse(jsonOrNull(payload));
   const digest = parsed.data?.critical.image['docker-manifest-digest'];
   return digest !== undefined && isDigest(digest) ? digest : null;
 }
 
-/**
- * Writes the signature as a Sigstore bundle 0.1: later versions demand an inclusion proof, which was not kept. What is
- * malformed is left out, and then missed.
- * @returns JSON
- */
+/** Converts to a Sigstore bundle 0.1, as later versions demand an inclusion proof; malformed parts are left out. */
 export function bundleOfSignature(payload: Uint8Array, signature: LayerSignature): Uint8Array {
   const entry = logEntry(signature.rekorBundle);
   const time = Timestamp.safeParse(jsonOrNull(signature.timestamp ?? '')).data?.SignedRFC3161Timestamp;
@@ -93,7 +87,7 @@ function logEntry(rekorBundle: string | undefined): object | null {
   const said = LogBody.safeParse(jsonOrNull(atob(body))).data;
   if (said === undefined) return null;
   return {
-    // protobuf's JSON has 64-bit numbers as texts.
+    // The JSON of protobuf has 64-bit numbers as strings.
     logIndex: String(logIndex),
     logId: { keyId: toBase64(hexToBytes(logID)) },
     kindVersion: { kind: said.kind, version: said.apiVersion },

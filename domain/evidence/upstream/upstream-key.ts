@@ -7,7 +7,7 @@ const ELSEWHERE: ReadonlySet<string> = new Set(['http', 'https', 'env', 'file', 
 const PEM = /^\s*-----BEGIN PUBLIC KEY-----([A-Za-z0-9+/=\s]+)-----END PUBLIC KEY-----\s*$/;
 const ADDRESS = /^([a-z][a-z0-9+.-]*):\/\/\S+$/;
 
-/** What is wrong with `verifyUpstream.key`; null: nothing. Never quotes the key. */
+/** Says what is wrong with `verifyUpstream.key`, without quoting it; null: nothing. */
 export function upstreamKeyProblem(key: string): string | null {
   if (/PRIVATE KEY/.test(key)) {
     return 'is a private key: whoever reads the policy could sign with it; write the public one, and replace the pair';
@@ -25,8 +25,7 @@ export function upstreamKeyProblem(key: string): string | null {
 }
 
 /**
- * Refuses a key service that is not allowed: its address may be a server that gets the login, or a program that cosign would
- * start.
+ * Refuses a key service outside `allowed`: it may be a server that gets the login, or a program that cosign starts.
  * @param allowed (`HOUBA_VERIFY_KMS`) beginnings of addresses; without a final `/`, whole ones
  * @throws HoubaError `PolicyInvalid`
  */
@@ -38,10 +37,7 @@ export function refuseKeyService(key: string, allowed: readonly string[], where:
   });
 }
 
-/**
- * The SHA-256 of the key (DER, SubjectPublicKeyInfo).
- * @throws HoubaError `ConfigInvalid` when the text is not the PEM of one public key
- */
+/** @throws HoubaError `ConfigInvalid` when the text is not the PEM of one public key */
 export function publicKeyFingerprint(pem: string): Digest {
   const der = derOf(pem);
   if (der !== null) return digestOf(der);
@@ -55,7 +51,7 @@ function derOf(pem: string): Uint8Array | null {
   if (base64 === undefined) return null;
   try {
     const der = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
-    // A sequence, as every such key is.
+    // Every such key is an ASN.1 sequence.
     return der[0] === 0x30 ? der : null;
   } catch {
     return null;

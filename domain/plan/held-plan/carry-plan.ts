@@ -14,7 +14,7 @@ import type { PlannedWork, PlanPage } from '../work.js';
 import { itemsOf, sortKey, workOf } from './items-of-work.js';
 import { judgeItems, type Sight, transformKey } from './judge-items.js';
 
-/** Its result travels through Temporal. */
+/** Items on a page, which is the result of an activity. */
 const MOST_ITEMS = 1_000;
 
 export interface PlannedNow {
@@ -33,13 +33,13 @@ export interface PlannedNow {
   readonly work: PlannedWork;
   readonly source: SourceDigests;
   readonly seen: ReadonlyMap<string, SeenRepository>;
-  /** Why some destinations were not seen; null: all were. */
+  /** Why some destinations could not be read; null: all were. */
   readonly error: ReportedError | null;
-  /** Repositories that would lose too much, each with its error. */
+  /** Removals in repositories over the cap, each with its error. */
   readonly forbidden: readonly PlannedOperation[];
 }
 
-/** The items of the page after this one; null: the first. */
+/** Returns the items after a key; null: from the first. */
 export function saveItems(now: PlannedNow, after: string | null): ItemPage {
   const items = itemsOf(now.work, now.targets).filter(
     (item) => after === null || compareText(sortKey(item), after) > 0,
@@ -55,14 +55,11 @@ export interface CarriedPage extends PlannedWork {
   readonly reported: readonly PlannedOperation[];
   readonly counted: PlanPage['counted'];
   readonly pending: number;
-  /** Items that have no place in the report any more. */
+  /** Items whose repository is no destination any more, so that no report line takes them. */
   readonly error: ReportedError | null;
 }
 
-/**
- * Compares the items of a saved plan with planning anew: an item that differs in anything is refused, and what the plan does
- * not name is left alone.
- */
+/** Compares saved items with a new plan: changed ones are refused, what was not saved is left alone. */
 export function carryPage(saved: PlannedItems, now: PlannedNow, dryRun: DryRun): CarriedPage {
   const judged = judgeItems(saved, {
     basis: basisOf(now),
@@ -109,7 +106,7 @@ function itemOperation(item: PlanItem): Operation {
   };
 }
 
-/** null: its target is not of the policy any more. */
+/** Finds the target of an item; null: the policy has it no more. */
 function positionOf(item: PlanItem, targets: readonly Target[]): Position | null {
   const inRepository = (target: Target) => formatRepository(target.repository) === item.repository;
   const own = targets.findIndex((target) => inRepository(target) && target.import.name === item.import);
@@ -119,7 +116,7 @@ function positionOf(item: PlanItem, targets: readonly Target[]): Position | null
   return { target: index, variant: variant === -1 ? null : variant };
 }
 
-/** A changed wait is counted without an error: there was nothing to carry out. */
+/** Reports a refused item; a changed wait is no error, as it had nothing to carry out. */
 function refusedOperation(item: PlanItem, error: ReportedError): Operation {
   const isMoved = item.kind === 'held' && error.type === 'PreconditionFailed';
   return { ...itemOperation(item), ...(isMoved ? { reason: error.message } : { error }) };

@@ -1,9 +1,6 @@
 import type { PlanItem } from '../plan-item.js';
 
-/**
- * Takes about `size` items from the front of a sorted list. What belongs to one tag stays together: an alias goes with its
- * image.
- */
+/** Takes about `size` items from the front of a sorted list; an alias stays with its image. */
 export function takeItems<Item extends PlanItem>(
   items: readonly Item[],
   size: number,

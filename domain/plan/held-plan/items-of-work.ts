@@ -7,7 +7,7 @@ import type { PlanItem } from '../plan-item.js';
 import type { AliasPlacement, Backfill, Placement, PlannedDeletion, PlannedMark, PlannedWork, Wait } from '../work.js';
 import { groupOf } from './item-pages.js';
 
-/** The items of a plan, by repository, tag and kind. */
+/** Lists the items of a plan, sorted by repository, tag and kind. */
 export function itemsOf(work: PlannedWork, targets: readonly Target[]): PlanItem[] {
   const items = [
     ...work.placements.flatMap((placement) => [
@@ -23,13 +23,13 @@ export function itemsOf(work: PlannedWork, targets: readonly Target[]): PlanItem
   return sortItems(items);
 }
 
-/** Equal for the same thing done to the same tag. Marks are told apart by digest. */
+/** Builds the identity of an item; marks are told apart by digest. */
 export function itemKey({ kind, repository, tag, current }: PlanItem): string {
   const pinned = kind === 'marked' || kind === 'unmarked' ? `@${current}` : '';
   return `${kind} ${repository}:${tag}${pinned}`;
 }
 
-/** The place of an item in a plan: beside what is done to the same tag. */
+/** Builds the sort key of an item, which keeps an alias beside its image. */
 export function sortKey(item: PlanItem): string {
   return `${groupOf(item)} ${itemKey(item)}`;
 }

@@ -3,9 +3,7 @@ import type { PlanBasis, PlanItem, PlannedItems } from '../plan-item.js';
 import { itemKey } from './items-of-work.js';
 
 export interface JudgedItems {
-  /** Unchanged since the plan. */
   readonly agreed: readonly PlanItem[];
-  /** Nothing is left to do. */
   readonly done: readonly PlanItem[];
   readonly refused: readonly { readonly item: PlanItem; readonly why: string }[];
 }
@@ -17,20 +15,20 @@ export interface FreshPlan {
   look(item: PlanItem): Sight;
 }
 
-/** What an item's tag is like now; undefined: not read. */
+/** What the registries show about an item's tag; undefined: not read. */
 export interface Sight {
   readonly current: Digest | null | undefined;
   readonly source: Digest | null | undefined;
-  /** null: the tag does not stay as it is, or is not there. */
+  /** The recorded source digest of a tag that stays as it is; null: none, or it does not stay. */
   readonly placed: Digest | null;
-  /** Of an alias: what its tag shows. */
+  /** What the tag of an alias shows. */
   readonly aim: Digest | null;
   readonly marked: boolean;
-  /** null: nothing forbids it. */
+  /** Why it is refused; null: it is not. */
   readonly forbidden: string | null;
 }
 
-/** Sorts the items of a plan: those unchanged to the last digest, those done, those refused. */
+/** Sorts saved items into unchanged, done and refused ones. */
 export function judgeItems(saved: PlannedItems, fresh: FreshPlan): JudgedItems {
   const now = new Map(fresh.items.map((item) => [itemKey(item), item]));
   const byTag = new Map(fresh.items.map((item) => [tagOf(item), item]));
@@ -47,14 +45,14 @@ export function judgeItems(saved: PlannedItems, fresh: FreshPlan): JudgedItems {
       (found === undefined ? null : differences(item, found, sight));
     if (why === null && found !== undefined) agreed.push(item);
     else if (why === null && isDone(item, sight)) done.push(item);
-    // No report tells of clearing (docs/rules/retention.md#clearing-is-quiet).
+    // A cleared mark is not reported (docs/rules/retention.md#clearing-is-quiet).
     else if (item.kind === 'unmarked') done.push(item);
     else refused.push({ item, why: why ?? whyGone(item, byTag.get(tagOf(item)), sight) });
   }
   return withoutOrphans(agreed, done, refused);
 }
 
-/** An alias of a tag that is not placed after all has nothing to show. */
+/** Refuses aliases of tags that are not placed after all. */
 function withoutOrphans(
   agreed: readonly PlanItem[],
   done: readonly PlanItem[],
@@ -97,7 +95,7 @@ export function transformKey(importName: string, variant: string): string {
   return `${importName}/${variant}`;
 }
 
-/** @returns null when they are the same */
+/** Says what differs; null: nothing. */
 function differences(was: PlanItem, is: PlanItem, { current }: Sight): string | null {
   const told: string[] = [];
   const shows = current === undefined ? is.current : current;
@@ -134,7 +132,7 @@ function shown(was: Digest | null, is: Digest | null): string {
   return `the tag showed ${was ?? 'nothing'}, and shows ${is ?? 'nothing'}`;
 }
 
-/** Whether it is done already, by this plan or another's. */
+/** Tells whether an item is done already, by this plan or another. */
 function isDone({ kind, digest, current: was }: PlanItem, { current, placed, aim, marked }: Sight): boolean {
   switch (kind) {
     case 'imported':

@@ -12,9 +12,7 @@ import { ITEM_KINDS, type PlanBasis, type PlanItem } from '../plan-item.js';
 export interface SavedPlan {
   readonly schema_version: 1;
   readonly document: typeof DOCUMENT;
-  /** RFC 3339. */
   readonly created: string;
-  /** The path that the policies were read from. */
   readonly directory: string;
   readonly policies: readonly SavedPolicy[];
 }
@@ -28,7 +26,7 @@ export interface SavedPolicy {
   readonly items: readonly SavedItem[];
 }
 
-/** `seal` tells whether the item was changed, not by whom. */
+/** An item with a checksum that finds changes; it is no signature. */
 export type SavedItem = PlanItem & { readonly seal: string };
 
 const DOCUMENT = 'houba plan';
@@ -40,7 +38,6 @@ export interface PlannedPolicy {
   readonly items: readonly PlanItem[];
 }
 
-/** Puts a plan together; policies without items are left out. */
 export function toSavedPlan(directory: string, created: string, planned: readonly PlannedPolicy[]): SavedPlan {
   const policies = planned
     .filter(({ items }) => items.length > 0)
@@ -52,7 +49,7 @@ export function toSavedPlan(directory: string, created: string, planned: readonl
   return { schema_version: 1, document: DOCUMENT, created, directory, policies };
 }
 
-/** Writes the file: an item a line, so that large plans can be compared. */
+/** Writes one item a line, so that large plans can be compared. */
 export function formatSavedPlan({ policies, ...head }: SavedPlan): string {
   const written = policies.map(({ items, ...policy }) => {
     const lines = items.map((item) => `        ${JSON.stringify(item)}`).join(',\n');
@@ -63,10 +60,7 @@ export function formatSavedPlan({ policies, ...head }: SavedPlan): string {
   return `${opening},\n  "policies": [${written.length === 0 ? '' : `\n${written.join(',\n')}\n  `}]\n}\n`;
 }
 
-/**
- * Reads a plan from its text; `file` is for messages.
- * @throws HoubaError `ConfigInvalid` with everything that is wrong and where
- */
+/** @throws HoubaError `ConfigInvalid` with every mistake and its place; `file` is for messages */
 export function parseSavedPlan(file: string, text: string): SavedPlan {
   const value = parseJson(file, text);
   checkKind(file, value);
@@ -99,7 +93,6 @@ function checkSaved({ name, policy, digest, items }: SavedPolicy, index: number)
   );
 }
 
-/** Short: it finds mistakes, and is no signature. */
 function sealOf(item: PlanItem, policy: Digest): string {
   return valueDigest([policy, item]).slice('sha256:'.length, 'sha256:'.length + 12);
 }
@@ -145,7 +138,6 @@ function indented(text: string, by: number): string {
   return text.replaceAll('\n', `\n${' '.repeat(by)}`);
 }
 
-/** The published JSON Schema (2020-12) of a plan file, generated so that it cannot drift from the types. */
 export function planJsonSchema(): Record<string, unknown> {
   const { $schema, ...body } = z.toJSONSchema(SavedPlanShape, { target: 'draft-2020-12' });
   return { $schema, $id: 'https://houba.io/schemas/plan.schema.json', title: 'houba plan', ...body };
@@ -181,7 +173,6 @@ const Basis = z
   .describe('What decides the outcome beside policy and registries')
   .meta({ id: 'Basis' });
 
-/** The file as a schema; a test holds it equal to its type. */
 export const SavedPlanShape = z.strictObject({
   schema_version: z.literal(1),
   document: z.literal(DOCUMENT),

@@ -1,7 +1,7 @@
 import { EXIT_CODES, type ReportedError } from '../../errors.js';
 import type { PolicyNode, RunReport } from './run-report.js';
 
-/** See docs/rules/errors.md#the-worst-code-ends-a-command. */
+/** Picks the exit code of a reconcile (docs/rules/errors.md#the-worst-code-ends-a-command). */
 export function exitCodeOf(report: RunReport): number {
   let worst = 0;
   for (const policy of report.policies) {

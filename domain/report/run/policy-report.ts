@@ -77,7 +77,7 @@ function weightOf({ digest, out_digest, out_tag, src_tag, error, reason }: Opera
   return digests + 3 + 0.9 * text;
 }
 
-/** See docs/rules/reports.md#planned-operations-count. */
+/** Counts operations that are not listed (docs/rules/reports.md#planned-operations-count). */
 export function addCounted(report: PolicyReport, position: Position, kind: keyof Counts, count: number): void {
   const counts = countsAt(report, position);
   if (counts !== undefined) counts[kind] += count;
@@ -88,7 +88,7 @@ export function setError(report: PolicyReport, error: ReportedError): void {
   report.error ??= shortened(error);
 }
 
-/** See docs/rules/reports.md#order-does-not-depend-on-timing. */
+/** Closes a report, in the order of the plan (docs/rules/reports.md#order-does-not-depend-on-timing). */
 export function finishReport(report: PolicyReport): PolicyNode {
   const totals = noCounts();
   const targets = report.targets.map((target, index) => {
@@ -114,7 +114,7 @@ export function finishReport(report: PolicyReport): PolicyNode {
   };
 }
 
-/** See docs/rules/reports.md#status-is-the-worst-of-the-parts. */
+/** Combines the counts with the policy's own error (docs/rules/reports.md#status-is-the-worst-of-the-parts). */
 function policyStatus(report: PolicyReport, status: NodeStatus): NodeStatus {
   if (report.error === null) return status;
   return report.targets.length === 0 ? 'failed' : worstOf(['failed', status]);

@@ -98,7 +98,7 @@ export function noCounts(): Counts {
   };
 }
 
-/** See docs/rules/reports.md#planned-operations-count. */
+/** Counts an operation, a failed one only as failed (docs/rules/reports.md#planned-operations-count). */
 export function countOperation(counts: Counts, operation: Operation): void {
   counts[operation.error === null ? operation.kind : 'failed'] += 1;
 }
@@ -107,7 +107,7 @@ export function addCounts(into: Counts, more: Counts): void {
   for (const key of Object.keys(into) as (keyof Counts)[]) into[key] += more[key];
 }
 
-/** See docs/rules/reports.md#status-is-the-worst-of-the-parts. */
+/** Derives a status from counts (docs/rules/reports.md#status-is-the-worst-of-the-parts). */
 export function statusOf(totals: Counts): NodeStatus {
   if (totals.failed === 0) return 'ok';
   const fine = Object.values(totals).reduce((sum, n) => sum + n, 0) - totals.failed;
