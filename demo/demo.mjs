@@ -82,9 +82,12 @@ async function prepare(local, buildkit) {
   const failure = new AbortController();
   const build = async () => {
     await run('npm ci', 'make', ['--no-print-directory', 'node_modules/.package-lock.json'], failure.signal);
-    await runNode('tools/build.mjs', [], failure.signal);
+    await Promise.all([
+      runNode('tools/setup.mjs', programs, failure.signal),
+      runNode('tools/build.mjs', [], failure.signal),
+    ]);
   };
-  const work = [runNode('tools/setup.mjs', programs, failure.signal), build(), local && makeRootFileSystems(CACHE, failure.signal)];
+  const work = [build(), local && makeRootFileSystems(CACHE, failure.signal)];
   try {
     await Promise.all(work);
   } catch (error) {
