@@ -55,5 +55,5 @@ clean: ## remove what was built here, but for packages and programs
 	rm -rf dist dist.* coverage
 
 node_modules/.package-lock.json: package-lock.json
-	npm ci
+	npm ci --no-audit --no-fund
 	@touch $@

@@ -104,7 +104,8 @@ async function bootstrap(path, suite, { variant, packages }, signal) {
   console.log(`  mmdebstrap ${options.join(' ')} ${suite}`);
   const temporary = `${path}.new`;
   const making = ['--quiet', '--format=tar', ...options, ...SLIM, suite, temporary, ...mirrors()];
-  const child = spawn('mmdebstrap', making, { stdio: ['ignore', 'ignore', 'pipe'], signal });
+  // What else is prepared meanwhile is waited for longer.
+  const child = spawn('nice', ['mmdebstrap', ...making], { stdio: ['ignore', 'ignore', 'pipe'], signal });
   let words = '';
   child.stderr.setEncoding('utf8').on('data', (text) => {
     words += text;
