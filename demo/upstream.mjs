@@ -50,19 +50,9 @@ export const PLATFORM = `linux/${ARCHITECTURES[process.arch] ?? process.arch}`;
 export async function makeRootFileSystems(cache, signal) {
   mkdirSync(cache, { recursive: true });
   const needed = new Map(IMAGES.map(({ suite, holds }) => [rootFileSystem(cache, suite, holds), { suite, holds }]));
-  const missing = [...needed].filter(([path]) => !existsSync(path)).sort(largestFirst);
-  // Two at a time: each waits for the mirror and then for a core.
-  const lane = async () => {
-    for (let next = missing.shift(); next !== undefined; next = missing.shift()) {
-      const [path, { suite, holds }] = next;
-      await bootstrap(path, suite, holds, signal);
-    }
-  };
-  await Promise.all([lane(), lane()]);
-}
-
-function largestFirst([, one], [, other]) {
-  return Number(other.holds === DEBIAN) - Number(one.holds === DEBIAN);
+  const missing = [...needed].filter(([path]) => !existsSync(path));
+  // All at once: each waits for the mirror most of the time.
+  await Promise.all(missing.map(([path, { suite, holds }]) => bootstrap(path, suite, holds, signal)));
 }
 
 /**
