@@ -24,10 +24,10 @@ const HELLO = JSON.stringify(['/busybox', 'echo', 'Hello from an image that hold
  * one file of the root file system that goes in, at the top.
  */
 const IMAGES = [
+  { repository: 'library/debian', tag: 'bookworm-slim', suite: 'bookworm', holds: DEBIAN, moving: ['bookworm'] },
   { repository: 'library/busybox', tag: '1.30.1', suite: 'bullseye', holds: BUSYBOX },
   { repository: 'library/busybox', tag: '1.35.0', suite: 'bookworm', holds: BUSYBOX },
   { repository: 'library/busybox', tag: '1.37.0', suite: 'trixie', holds: BUSYBOX, moving: ['latest', '1.37.0-rc'] },
-  { repository: 'library/debian', tag: 'bookworm-slim', suite: 'bookworm', holds: DEBIAN, moving: ['bookworm'] },
   {
     repository: 'library/hello-world',
     tag: 'linux',
@@ -94,8 +94,9 @@ async function bootstrap(path, suite, { variant, packages }, signal) {
   console.log(`  mmdebstrap ${options.join(' ')} ${suite}`);
   const temporary = `${path}.new`;
   const making = ['--quiet', '--format=tar', ...options, ...SLIM, suite, temporary, ...mirrors()];
-  // What else is prepared meanwhile is waited for longer.
-  const child = spawn('nice', ['mmdebstrap', ...making], { stdio: ['ignore', 'ignore', 'pipe'], signal });
+  // The large one is what the demo waits for.
+  const priority = variant === BUSYBOX.variant ? ['-n', '10'] : ['-n', '0'];
+  const child = spawn('nice', [...priority, 'mmdebstrap', ...making], { stdio: ['ignore', 'ignore', 'pipe'], signal });
   let words = '';
   child.stderr.setEncoding('utf8').on('data', (text) => {
     words += text;
