@@ -27,13 +27,13 @@ export interface WaitSummary {
   readonly dueAt: string | null;
   /** Whether the wait cannot go on without a person. */
   readonly needsHuman: boolean;
-  /** Since when the digest stands, RFC 3339; null: it is a `retire`, or no worker answers. So are the next fields. */
+  /** Since when the digest stands, RFC 3339; null for a retirement, and while no worker answers. */
   readonly standsSince: string | null;
-  /** When a run last observed the wait, RFC 3339. */
+  /** When a run last observed the wait, RFC 3339; null likewise. */
   readonly seenAt: string | null;
   readonly attempt: number | null;
   readonly held: HumanWord | null;
-  /** Why a deletion waits. */
+  /** Why a retirement waits; null for a settling tag. */
   readonly reason: string | null;
   readonly lastError: string | null;
 }

@@ -47,24 +47,30 @@ async function up() {
   step('What the machine must bring');
   const installed = local ? [...needsOfUpstream, ...(buildkit ? ['runc'] : [])] : [];
   await runNode('tools/system.mjs', needsOfKeys.concat(installed));
-  await prepare(local, buildkit);
+  const prepared = prepare(local, buildkit);
+  try {
+    await prepared.programs;
+    step('The local stack');
+    mkdirSync(STATE, { recursive: true });
+    writeFacts(facts);
+    makeKeys(KEYS, program('cosign'));
+    await startRegistry(facts, 'registry', 'DEMO_REGISTRY_PORT');
+    if (local) await startRegistry(facts, 'upstream', 'DEMO_UPSTREAM_PORT');
+    facts.rebuilds = buildkit && (await startBuildkit());
+    if (!buildkit) console.log('  buildkitd: left out (it needs root and runc on Linux)');
+    writeFacts(facts);
+    for (const host of hosts(facts)) regctl('registry', 'set', host, '--tls', 'disabled');
 
-  step('The local stack');
-  mkdirSync(STATE, { recursive: true });
-  writeFacts(facts);
-  makeKeys(KEYS, program('cosign'));
-  await startRegistry(facts, 'registry', 'DEMO_REGISTRY_PORT');
-  if (local) await startRegistry(facts, 'upstream', 'DEMO_UPSTREAM_PORT');
-  facts.rebuilds = buildkit && (await startBuildkit());
-  if (!buildkit) console.log('  buildkitd: left out (it needs root and runc on Linux)');
-  writeFacts(facts);
-  startHouba(facts);
-  for (const host of hosts(facts)) regctl('registry', 'set', host, '--tls', 'disabled');
-
-  if (local) {
-    step('Real images for the upstream');
-    fillUpstream({ regctl, host: host(facts, 'DEMO_UPSTREAM_PORT'), cache: CACHE });
+    if (local) {
+      await prepared.rootFileSystems;
+      step('Real images for the upstream');
+      fillUpstream({ regctl, host: host(facts, 'DEMO_UPSTREAM_PORT'), cache: CACHE });
+    }
+    await prepared.build;
+  } finally {
+    await prepared.end();
   }
+  startHouba(facts);
   const policies = renderPolicies(facts);
   step(`houba reconcile ${policies}`);
   const outcome = houba(facts, ['reconcile', policies]);
@@ -72,29 +78,30 @@ async function up() {
   show(facts);
 }
 
-/** Packages, programs and the build, and meanwhile root file systems: these wait for a Debian mirror, mostly. */
-async function prepare(local, buildkit) {
+/**
+ * Begins with packages, programs and the build, and meanwhile with the root file systems, which wait for a Debian mirror
+ * mostly. When one fails the others end; `end` ends what still goes on.
+ */
+function prepare(local, buildkit) {
   step(`Outside programs and build${local ? '; root file systems' : ''}`);
   console.log(
     '  How long programs take is said next; the rest of a first demo takes about a minute on two idle cores.',
   );
-  const programs = ['regctl', 'syft', 'cosign', 'temporal', 'olareg', ...(buildkit ? ['buildctl', 'buildkitd'] : [])];
   const failure = new AbortController();
-  const build = async () => {
-    await run('npm ci', 'make', ['--no-print-directory', 'node_modules/.package-lock.json'], failure.signal);
-    await Promise.all([
-      runNode('tools/setup.mjs', programs, failure.signal),
-      runNode('tools/build.mjs', [], failure.signal),
-    ]);
+  const { signal } = failure;
+  const names = ['regctl', 'syft', 'cosign', 'temporal', 'olareg', ...(buildkit ? ['buildctl', 'buildkitd'] : [])];
+  const packages = run('npm ci', 'make', ['--no-print-directory', 'node_modules/.package-lock.json'], signal);
+  const work = {
+    programs: packages.then(() => runNode('tools/setup.mjs', names, signal)),
+    build: packages.then(() => runNode('tools/build.mjs', [], signal)),
+    rootFileSystems: local && makeRootFileSystems(CACHE, signal),
   };
-  const work = [build(), local && makeRootFileSystems(CACHE, failure.signal)];
-  try {
-    await Promise.all(work);
-  } catch (error) {
+  for (const each of Object.values(work)) Promise.resolve(each).catch(() => failure.abort());
+  const end = async () => {
     failure.abort();
-    await Promise.allSettled(work);
-    throw error;
-  }
+    await Promise.allSettled(Object.values(work));
+  };
+  return { ...work, end };
 }
 
 async function again() {
