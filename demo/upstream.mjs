@@ -94,8 +94,9 @@ async function bootstrap(path, suite, { variant, packages }, signal) {
   console.log(`  mmdebstrap ${options.join(' ')} ${suite}`);
   const temporary = `${path}.new`;
   const making = ['--quiet', '--format=tar', ...options, ...SLIM, suite, temporary, ...mirrors()];
-  // The packages and the build take longer, and one core at a time.
-  const child = spawn('nice', ['mmdebstrap', ...making], { stdio: ['ignore', 'ignore', 'pipe'], signal });
+  // The large one is what the demo waits for.
+  const priority = variant === BUSYBOX.variant ? '10' : '0';
+  const child = spawn('nice', ['-n', priority, 'mmdebstrap', ...making], { stdio: ['ignore', 'ignore', 'pipe'], signal });
   let words = '';
   child.stderr.setEncoding('utf8').on('data', (text) => {
     words += text;
