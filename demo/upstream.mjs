@@ -96,7 +96,10 @@ async function bootstrap(path, suite, { variant, packages }, signal) {
   const making = ['--quiet', '--format=tar', ...options, ...SLIM, suite, temporary, ...mirrors()];
   // The large one is what the demo waits for.
   const priority = variant === BUSYBOX.variant ? '10' : '0';
-  const child = spawn('nice', ['-n', priority, 'mmdebstrap', ...making], { stdio: ['ignore', 'ignore', 'pipe'], signal });
+  const child = spawn('nice', ['-n', priority, 'mmdebstrap', ...making], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+    signal,
+  });
   let words = '';
   child.stderr.setEncoding('utf8').on('data', (text) => {
     words += text;
