@@ -44,8 +44,8 @@ export default defineConfig({
     sequence: { sequencer: LongestFirst },
     projects: [
       suite(0, 'unit', 20_000, CORES),
-      suite(1, 'workflows', 5 * minute, BESIDE),
-      suite(1, 'replay', 5 * minute, BESIDE),
+      suite(1, 'workflows', 10 * minute, BESIDE),
+      suite(1, 'replay', 10 * minute, BESIDE),
       suite(1, 'integration', 3 * minute, BESIDE),
       suite(1, 'security', 10 * minute, BESIDE),
       suite(1, 'e2e', 10 * minute, BESIDE),
