@@ -67,6 +67,8 @@ async function up() {
       fillUpstream({ regctl, host: host(facts, 'DEMO_UPSTREAM_PORT'), cache: CACHE });
     }
     await prepared.build;
+  } catch (error) {
+    throw prepared.firstFailure() ?? error;
   } finally {
     await prepared.end();
   }
@@ -94,14 +96,16 @@ function prepare(local, buildkit) {
   const work = {
     programs: packages.then(() => runNode('tools/setup.mjs', names, signal)),
     build: packages.then(() => runNode('tools/build.mjs', [], signal)),
-    rootFileSystems: local && makeRootFileSystems(CACHE, signal),
+    rootFileSystems: local ? makeRootFileSystems(CACHE, signal) : Promise.resolve(),
   };
-  for (const each of Object.values(work)) Promise.resolve(each).catch(() => failure.abort());
+  for (const each of Object.values(work)) each.catch((error) => failure.abort(error));
+  // What is ended fails as well, and not for its own reason.
+  const firstFailure = () => (signal.aborted ? signal.reason : null);
   const end = async () => {
     failure.abort();
     await Promise.allSettled(Object.values(work));
   };
-  return { ...work, end };
+  return { ...work, firstFailure, end };
 }
 
 async function again() {
