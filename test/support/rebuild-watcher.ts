@@ -1,5 +1,5 @@
 import { request } from './http.js';
-import { startTagWatcher, type TagWatcher } from './tag-watcher.js';
+import { inTurn, startTagWatcher, type TagWatcher } from './tag-watcher.js';
 
 /** Everything that houba signs about an image. */
 const SIGNED = [
@@ -14,12 +14,12 @@ export function startSignedTagWatcher(host: string, repository: string): TagWatc
   const papers = startTagWatcher(host, repository);
   const judged = new Map<string, string>();
   const bare = new Set<string>();
+  const next = inTurn();
   let stopped = false;
-  let looks = 0;
 
   async function look(): Promise<void> {
     const tags = papers.tags();
-    const again = tags[looks++ % Math.max(1, tags.length)];
+    const again = next(tags);
     for (const tag of tags) {
       if (judged.has(tag) && tag !== again && !stopped) continue;
       const manifest = await request(`http://${host}/v2/${repository}/manifests/${tag}`, {

@@ -14,15 +14,15 @@ const SPDX = 'application/spdx+json';
 export function startTagWatcher(host: string, repository: string): TagWatcher {
   const seen = new Map<string, string>();
   const bare = new Set<string>();
+  const next = inTurn();
   let stopped = false;
-  let looks = 0;
 
   /** Looks at every new tag, and at one of those seen before, in turn: all of them each time would keep the registry busy. */
   async function look(): Promise<void> {
     const list = await request(`http://${host}/v2/${repository}/tags/list`);
     if (list.status !== 200) return;
     const { tags } = JSON.parse(list.body.toString('utf8')) as { tags: string[] | null };
-    const again = [...seen.keys()][looks++ % Math.max(1, seen.size)];
+    const again = next([...seen.keys()]);
     for (const tag of tags ?? []) {
       if (tag.startsWith('sha256-') || (seen.has(tag) && tag !== again && !stopped)) continue;
       const manifest = await request(`http://${host}/v2/${repository}/manifests/${tag}`, { headers: ACCEPT });
@@ -68,3 +68,9 @@ export function startTagWatcher(host: string, repository: string): TagWatcher {
 const ACCEPT = {
   accept: 'application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json',
 };
+
+/** Picks one of some, the next one each time. */
+export function inTurn(): (some: readonly string[]) => string | undefined {
+  let picked = 0;
+  return (some) => some[picked++ % Math.max(1, some.length)];
+}
