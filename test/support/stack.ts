@@ -122,7 +122,7 @@ export async function createHouba(
 
   async function up(): Promise<void> {
     await succeed('up');
-    commands = startCommandServer(folder, env);
+    commands ??= startCommandServer(folder, env);
   }
 
   async function down(): Promise<void> {
@@ -265,7 +265,7 @@ export async function until(
     if (await condition()) return;
     if (Date.now() > end) throw new Error(`${what} did not come true within ${withinMs} ms`);
     const took = performance.now() - began;
-    await new Promise((resolve) => setTimeout(resolve, Math.min(Math.max(10, 4 * took), 500)));
+    await new Promise((resolve) => setTimeout(resolve, Math.min(Math.max(10, 2 * took), 500)));
   }
 }
 
