@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { dirname, join, relative, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -34,7 +34,7 @@ async function build() {
     logger: new DefaultLogger('WARN'),
   });
   writeFileSync(join(next, 'workflow-bundle.js'), code);
-  await bundleCommandLine(next);
+  await bundlePrograms(next);
   writeFileSync(join(next, '.stamp'), stamp);
   const old = join(ROOT, `dist.${process.pid}.old`);
   rmSync(old, { recursive: true, force: true });
@@ -44,20 +44,39 @@ async function build() {
 }
 
 /**
- * The command line in few files, dist/fast/: loading its 400 modules one by one took a quarter of a short run's time.
- * The worker stays outside, for the SDK finds its own files by their places; with it stays the one class that crosses
- * from there to here, HoubaError, so that `instanceof` holds.
+ * The command line and the worker in few files, dist/fast/: loading their modules one by one took a quarter of a short
+ * run's time. The worker is bundled apart and without Temporal's packages, for the SDK finds its own files by their
+ * places. One class crosses from bundle to bundle, HoubaError: it stays outside, so that `instanceof` holds.
  */
-async function bundleCommandLine(dist) {
+async function bundlePrograms(dist) {
+  const errors = join(dist, 'domain', 'errors.js');
+  const workers = readdirSync(join(dist, 'worker'))
+    .filter((name) => name.endsWith('.js'))
+    .map((name) => join(dist, 'worker', name));
+  const beside = workers.map((path) => [path, `./worker/${basename(path)}`]);
+  await bundle({
+    entryPoints: [join(dist, 'client', 'cli', 'main.js')],
+    outdir: join(dist, 'fast'),
+    external: ['@temporalio/worker', '@temporalio/core-bridge'],
+    outside: new Map([[errors, '../domain/errors.js'], ...beside]),
+  });
+  await bundle({
+    entryPoints: workers,
+    outdir: join(dist, 'fast', 'worker'),
+    external: ['@temporalio/*'],
+    outside: new Map([[errors, '../../domain/errors.js']]),
+  });
+}
+
+/** @param outside files of dist/ that are not bundled, and how the bundle imports them */
+async function bundle({ outside, ...options }) {
   const { build } = await import('esbuild');
-  const outside = [join(dist, 'worker'), join(dist, 'domain', 'errors.js')];
   const keepOutside = {
     name: 'keep-outside',
     setup({ onResolve }) {
       onResolve({ filter: /^\.\.?\// }, ({ path, resolveDir }) => {
-        const target = resolve(resolveDir, path);
-        if (outside.some((place) => target.startsWith(place)))
-          return { path: `../${relative(dist, target)}`, external: true };
+        const place = outside.get(resolve(resolveDir, path));
+        if (place !== undefined) return { path: place, external: true };
       });
     },
   };
@@ -69,14 +88,12 @@ async function bundleCommandLine(dist) {
     'const __dirname=import.meta.dirname',
   ];
   await build({
-    entryPoints: [join(dist, 'client', 'cli', 'main.js')],
-    outdir: join(dist, 'fast'),
+    ...options,
     bundle: true,
     splitting: true,
     format: 'esm',
     platform: 'node',
     target: 'node20.19',
-    external: ['@temporalio/worker', '@temporalio/core-bridge'],
     plugins: [keepOutside],
     banner: { js: `${banner.join(';')};` },
     logLevel: 'warning',
