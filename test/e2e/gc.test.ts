@@ -520,27 +520,6 @@ describe.each(KINDS)('on %s', (_, kind) => {
     for (const tag of tags) await world.isSound(world.placed('beside', tag));
     expect(await world.reconcile(dir, '--recheck')).toMatchObject({ skipped: 2, updated: 0, restamped: 0 });
   });
-
-  it('a registry that does not delete says so, and loses nothing', async () => {
-    const dir = world.policy('readonly');
-    for (const text of ['one', 'two']) {
-      await world.publishOne('readonly', text, '1.0.0');
-      await world.reconcile(dir);
-    }
-    const before = await world.store('readonly');
-    world.proxy.intercept = ({ method }) => (method === 'DELETE' ? { status: 405 } : null);
-    const { code, report } = await gc(world, 'readonly', '--apply', ...AT_ONCE);
-    world.proxy.intercept = null;
-    expect(code).toBe(1);
-    expect(report.counts).toMatchObject({ collected: 0, failed: 1 });
-    expect(report.outcomes).toMatchObject([
-      { applied: false, collected: [], error: { type: 'Unsupported', message: expect.stringContaining('not delete') } },
-    ]);
-    expect(await world.store('readonly')).toEqual(before);
-    expect((await gc(world, 'readonly', '--apply', ...AT_ONCE)).report.outcomes).toMatchObject([{ applied: true }]);
-    expect(orphansOf(await world.store('readonly'))).toEqual([]);
-    await world.isSound(world.placed('readonly', '1.0.0'));
-  });
 });
 
 describe('a collection', () => {
@@ -562,7 +541,7 @@ describe('a collection', () => {
 
   it('that is killed in the middle goes on', async () => {
     await world.houba.up();
-    await moved('killed', 3);
+    await moved('killed', 2);
     await world.houba.down();
     const names = ['--repository', `${world.proxy.host}/demo/killed`, ...AT_ONCE, '--apply', '--output', 'json'];
     let deleted = 0;
@@ -570,7 +549,7 @@ describe('a collection', () => {
       if (method === 'DELETE' && path.includes('/manifests/sha256:')) deleted++;
       return null;
     };
-    for (const seen of [3, 12]) {
+    for (const seen of [3, 8]) {
       const killed = world.houba.start('gc', ...names);
       await until(() => deleted >= seen, `${seen} deletions`);
       killed.process.kill('SIGKILL');
@@ -624,6 +603,27 @@ describe('a collection', () => {
     expect((await world.store('busy')).manifests.has(before)).toBe(true);
     await world.isSound(world.placed('busy', '1.0.0'));
     expect(orphansOf(await world.store('busy'))).toEqual([]);
+  });
+
+  it('of a registry that does not delete says so, and loses nothing', async () => {
+    const dir = world.policy('readonly');
+    for (const text of ['one', 'two']) {
+      await world.publishOne('readonly', text, '1.0.0');
+      await world.reconcile(dir);
+    }
+    const before = await world.store('readonly');
+    world.proxy.intercept = ({ method }) => (method === 'DELETE' ? { status: 405 } : null);
+    const { code, report } = await gc(world, 'readonly', '--apply', ...AT_ONCE);
+    world.proxy.intercept = null;
+    expect(code).toBe(1);
+    expect(report.counts).toMatchObject({ collected: 0, failed: 1 });
+    expect(report.outcomes).toMatchObject([
+      { applied: false, collected: [], error: { type: 'Unsupported', message: expect.stringContaining('not delete') } },
+    ]);
+    expect(await world.store('readonly')).toEqual(before);
+    expect((await gc(world, 'readonly', '--apply', ...AT_ONCE)).report.outcomes).toMatchObject([{ applied: true }]);
+    expect(orphansOf(await world.store('readonly'))).toEqual([]);
+    await world.isSound(world.placed('readonly', '1.0.0'));
   });
 
   it('of registries and repositories that are not in the roster is refused', async () => {
