@@ -104,26 +104,27 @@ async function replay(history: History, path: string, windowDays: number, maxWai
   });
   const settings = { windowMs: windowDays * DAY, maxWaitMs: maxWaitDays * DAY };
   const handleOf = (tag: string) => stage.client.workflow.getHandle(settleId({ ...DESTINATION, path }, tag));
-  const waiting = new Set<string>();
+  /** The tags that wait, and when each is due; 0: it has not been asked since it was told of a move. */
+  const waiting = new Map<string, number>();
 
-  /** When a wait is due, once it has done all that was due before; infinite: it is over. */
-  async function dueAtOf(tag: string): Promise<number> {
-    let due = Number.POSITIVE_INFINITY;
+  /** Waits until a wait has done all that was due by now, and notes when it is due next. */
+  async function catchUp(tag: string): Promise<void> {
     await until(async () => {
       const now = await stage.now();
       if ((await handleOf(tag).describe()).status.name !== 'RUNNING') return waiting.delete(tag);
       const { phase, dueAt } = await handleOf(tag).query<WaitStatus>('status');
-      due = Date.parse(dueAt ?? '');
+      const due = Date.parse(dueAt ?? '');
+      waiting.set(tag, due);
       return phase === 'waiting' && due > now;
     }, `the wait of ${tag}`);
-    return waiting.has(tag) ? due : Number.POSITIVE_INFINITY;
   }
 
   /** Lets time pass until everything that is due by then has been done. */
   async function passUntil(then: number): Promise<void> {
     for (;;) {
-      const dues = await Promise.all([...waiting].map(dueAtOf));
-      const next = Math.min(then, ...dues);
+      const now = await stage.now();
+      await Promise.all([...waiting].filter(([, due]) => due <= now).map(([tag]) => catchUp(tag)));
+      const next = Math.min(then, ...waiting.values());
       await stage.pass(Math.max(1, next - (await stage.now())));
       if (next === then) return;
     }
@@ -151,7 +152,7 @@ async function replay(history: History, path: string, windowDays: number, maxWai
         placed.set(tag, digest);
       } else {
         await observe(stage, observationOf(path, tag, digest, at, { ...settings, placed: placed.get(tag) ?? null }));
-        waiting.add(tag);
+        waiting.set(tag, 0);
       }
     }
   }
