@@ -10,19 +10,19 @@ import { orphansOf, readDistributionStore, readOlaregStore } from '../support/st
 import { startTemporal } from '../support/temporal.js';
 import { index, push } from '../support/upstream-images.js';
 
-const VERSIONS = ['1.0.0', '1.1.0', '1.2.0'];
-const TAGS = VERSIONS.flatMap((version) => [`${version}-ca`, `${version}-eu`]).sort();
+const tagsOf = (versions: readonly string[]) =>
+  versions.flatMap((version) => [`${version}-ca`, `${version}-eu`]).sort();
 
 describe('rebuilds are killed', () => {
   let world: RebuildWorld;
   let gate: BuildGate;
   let dir = '';
 
-  async function open(start: () => Promise<RunningRegistry>): Promise<void> {
+  async function open(start: () => Promise<RunningRegistry>, versions: readonly string[]): Promise<void> {
     world = await createRebuildWorld(start);
     gate = await startBuildGate(world.daemon.address);
     world.houba.env.BUILDKIT_HOST = gate.address;
-    for (const version of VERSIONS) {
+    for (const version of versions) {
       const both = [await debianBase(`v${version}`), await debianBase(`v${version}`, ARM64)];
       await push(world.upstream.host, 'lib/tool', [version], index(both));
     }
@@ -60,7 +60,9 @@ describe('rebuilds are killed', () => {
   }
 
   it('the command with all it runs, in a build and in a signature: the same command goes on with it', async () => {
-    await open(startOlareg);
+    const versions = ['1.0.0', '1.1.0', '1.2.0'];
+    const tags = tagsOf(versions);
+    await open(startOlareg, versions);
     const watcher = startSignedTagWatcher(world.registry.host, 'demo/tool');
     const { houba } = world;
     const first = houba.start('reconcile', dir, '--output', 'json');
@@ -81,15 +83,17 @@ describe('rebuilds are killed', () => {
     gate.release();
 
     const report = await world.reconcile(dir);
-    expect(report.totals).toMatchObject({ imported: TAGS.length, failed: 0 });
-    expect(await watcher.stop()).toEqual({ seen: TAGS, bare: [] });
+    expect(report.totals).toMatchObject({ imported: tags.length, failed: 0 });
+    expect(await watcher.stop()).toEqual({ seen: tags, bare: [] });
     await nothingIsLeft(readOlaregStore);
-    expect((await world.reconcile(dir, '--recheck')).totals).toMatchObject({ skipped: TAGS.length, attested: 0 });
+    expect((await world.reconcile(dir, '--recheck')).totals).toMatchObject({ skipped: tags.length, attested: 0 });
     expect(world.proxy.writes()).toEqual([]);
   });
 
   it('the worker of a Temporal elsewhere: the client hears nothing of it', async () => {
-    await open(startDistribution);
+    const versions = ['1.0.0', '1.1.0'];
+    const tags = tagsOf(versions);
+    await open(startDistribution, versions);
     const watcher = startSignedTagWatcher(world.registry.host, 'demo/tool');
     const { houba } = world;
     const temporal = await startTemporal();
@@ -102,8 +106,8 @@ describe('rebuilds are killed', () => {
     worker = houba.start('worker');
     const { code, stdout, stderr } = await client.ended;
     expect(code, stderr).toBe(0);
-    expect(JSON.parse(stdout).totals).toMatchObject({ imported: TAGS.length, failed: 0 });
-    expect(await watcher.stop()).toEqual({ seen: TAGS, bare: [] });
+    expect(JSON.parse(stdout).totals).toMatchObject({ imported: tags.length, failed: 0 });
+    expect(await watcher.stop()).toEqual({ seen: tags, bare: [] });
     worker.process.kill('SIGTERM');
     expect((await worker.ended).code).toBe(0);
     await temporal.stop();

@@ -19,7 +19,9 @@ const SINGLE = image('single');
 describe.each([
   { name: 'olareg', start: () => startOlareg(), read: readOlaregStore },
   { name: 'distribution', start: () => startDistribution(), read: readDistributionStore },
-])('with every image signed in $name', ({ start, read }) => {
+])('with every image signed in $name', ({ name, start, read }) => {
+  /** What does not depend on the kind of registry is shown with one of them. */
+  const once = name === 'olareg';
   let upstream: RunningRegistry;
   let registry: RunningRegistry;
   let proxy: CountingProxy;
@@ -147,40 +149,46 @@ describe.each([
     });
   });
 
-  describe('a subset of platforms', () => {
-    const policy = (facts: object) =>
-      houba.policies({
-        name: 'subset',
-        from: `${upstream.host}/subset`,
-        to: ['main:demo/subset'],
-        import: { platforms: ['linux/arm64'], ...facts },
-      });
-    const placed = () => `${registry.host}/demo/subset:1.0`;
+  if (once) {
+    describe('a subset of platforms', () => {
+      const policy = (facts: object) =>
+        houba.policies({
+          name: 'subset',
+          from: `${upstream.host}/subset`,
+          to: ['main:demo/subset'],
+          import: { platforms: ['linux/arm64'], ...facts },
+        });
+      const placed = () => `${registry.host}/demo/subset:1.0`;
 
-    it('is an index of its own, with the children that upstream made', async () => {
-      expect((await reconcile(policy({}))).totals).toMatchObject({ imported: 1, failed: 0 });
-      const { manifests, annotations } = await regctl.manifest(placed());
-      expect(manifests?.map(({ digest }) => digest)).toEqual([arm.digest]);
-      expect(annotations).toMatchObject({ 'io.houba.platforms': 'linux/arm64' });
-      await verifies('spdxjson', `${registry.host}/demo/subset@${arm.digest}`);
-      expect((await reconcile(policy({}), '--recheck')).totals).toMatchObject({ skipped: 1, imported: 0, attested: 0 });
-      expect(proxy.writes()).toEqual([]);
-    });
-
-    it('is stamped again in place, and cut anew from the recorded digest when the policy names others', async () => {
-      expect((await reconcile(policy({ vendor: 'New' }))).totals).toMatchObject({ restamped: 1, failed: 0 });
-      const before = await regctl.digest(placed());
-      const both = policy({ vendor: 'New', platforms: ['linux/amd64', 'linux/arm64'] });
-      expect((await reconcile(both)).totals).toMatchObject({ updated: 1, failed: 0 });
-      const { manifests, annotations } = await regctl.manifest(placed());
-      expect(manifests?.map(({ digest }) => digest)).toEqual([amd.digest, arm.digest]);
-      expect(annotations).toMatchObject({
-        'io.houba.supersedes': before,
-        'org.opencontainers.image.vendor': 'New',
-        'org.opencontainers.image.base.digest': MULTI.digest,
+      it('is an index of its own, with the children that upstream made', async () => {
+        expect((await reconcile(policy({}))).totals).toMatchObject({ imported: 1, failed: 0 });
+        const { manifests, annotations } = await regctl.manifest(placed());
+        expect(manifests?.map(({ digest }) => digest)).toEqual([arm.digest]);
+        expect(annotations).toMatchObject({ 'io.houba.platforms': 'linux/arm64' });
+        await verifies('spdxjson', `${registry.host}/demo/subset@${arm.digest}`);
+        expect((await reconcile(policy({}), '--recheck')).totals).toMatchObject({
+          skipped: 1,
+          imported: 0,
+          attested: 0,
+        });
+        expect(proxy.writes()).toEqual([]);
       });
-      await verifies('slsaprovenance1', placed());
-      expect(orphansOf(await read(registry, 'demo/subset'))).toEqual([]);
+
+      it('is stamped again in place, and cut anew from the recorded digest when the policy names others', async () => {
+        expect((await reconcile(policy({ vendor: 'New' }))).totals).toMatchObject({ restamped: 1, failed: 0 });
+        const before = await regctl.digest(placed());
+        const both = policy({ vendor: 'New', platforms: ['linux/amd64', 'linux/arm64'] });
+        expect((await reconcile(both)).totals).toMatchObject({ updated: 1, failed: 0 });
+        const { manifests, annotations } = await regctl.manifest(placed());
+        expect(manifests?.map(({ digest }) => digest)).toEqual([amd.digest, arm.digest]);
+        expect(annotations).toMatchObject({
+          'io.houba.supersedes': before,
+          'org.opencontainers.image.vendor': 'New',
+          'org.opencontainers.image.base.digest': MULTI.digest,
+        });
+        await verifies('slsaprovenance1', placed());
+        expect(orphansOf(await read(registry, 'demo/subset'))).toEqual([]);
+      });
     });
-  });
+  }
 });

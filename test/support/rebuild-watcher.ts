@@ -1,5 +1,5 @@
 import { request } from './http.js';
-import { inTurn, startTagWatcher, type TagWatcher } from './tag-watcher.js';
+import { inTurn, PAUSE_MS, startTagWatcher, type TagWatcher } from './tag-watcher.js';
 
 /** Everything that houba signs about an image. */
 const SIGNED = [
@@ -46,7 +46,7 @@ export function startSignedTagWatcher(host: string, repository: string): TagWatc
   const watching = (async () => {
     while (!stopped) {
       await look();
-      await new Promise((resolve) => setTimeout(resolve, 5));
+      await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
     }
   })();
   watching.catch(() => {}); // told by `stop`

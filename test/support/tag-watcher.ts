@@ -10,6 +10,9 @@ export interface TagWatcher {
 
 const SPDX = 'application/spdx+json';
 
+/** Between two looks, which cost the registry time: a signature or an inventory takes far longer. */
+export const PAUSE_MS = 20;
+
 /** @param host of a registry that speaks plain HTTP */
 export function startTagWatcher(host: string, repository: string): TagWatcher {
   const seen = new Map<string, string>();
@@ -49,7 +52,7 @@ export function startTagWatcher(host: string, repository: string): TagWatcher {
   const watching = (async () => {
     while (!stopped) {
       await look();
-      await new Promise((resolve) => setTimeout(resolve, 5));
+      await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
     }
     await look();
   })();
