@@ -1,10 +1,11 @@
 // The local demo: `up` starts a stack with real images and reconciles it, `again` reconciles once more, `logs` follows
 // the stack, `down` ends it and removes what it left. All it makes lies under .state/.
-import { spawn, spawnSync } from 'node:child_process';
+import { execFile, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { onPath } from '../tools/system.mjs';
 import { keysIn, makeKeys, needsOfKeys, signingPassword } from './keys.mjs';
 import { lookingWith } from './look.mjs';
@@ -27,6 +28,7 @@ const SOURCES = { local: '/etc/apt/sources.list', 'docker.io': '/etc/apt/sources
 const PORTS = { DEMO_REGISTRY_PORT: 15000, DEMO_UPSTREAM_PORT: 15001, DEMO_TEMPORAL_PORT: 17233, DEMO_UI_PORT: 18233 };
 
 const { start, stop, alive, until } = processesIn(STATE);
+const execute = promisify(execFile);
 
 const VERBS = { up, again, logs, down };
 try {
@@ -50,34 +52,33 @@ async function up() {
   const prepared = prepare(local, buildkit);
   try {
     await prepared.programs;
-    step('The local stack');
+    step(local ? 'The local stack, and real images for its upstream' : 'The local stack');
     mkdirSync(STATE, { recursive: true });
     writeFacts(facts);
     makeKeys(KEYS, program('cosign'));
     await startRegistry(facts, 'registry', 'DEMO_REGISTRY_PORT');
     if (local) await startRegistry(facts, 'upstream', 'DEMO_UPSTREAM_PORT');
+    for (const host of hosts(facts)) await regctl('registry', 'set', host, '--tls', 'disabled');
+    const filled = local
+      ? fillUpstream({ regctl, host: host(facts, 'DEMO_UPSTREAM_PORT'), cache: CACHE, made: prepared.made })
+      : Promise.resolve();
+    filled.catch(() => {}); // told below
     facts.rebuilds = buildkit && (await startBuildkit());
     if (!buildkit) console.log('  buildkitd: left out (it needs root and runc on Linux)');
     writeFacts(facts);
-    for (const host of hosts(facts)) regctl('registry', 'set', host, '--tls', 'disabled');
-
-    if (local) {
-      await prepared.rootFileSystems;
-      step('Real images for the upstream');
-      fillUpstream({ regctl, host: host(facts, 'DEMO_UPSTREAM_PORT'), cache: CACHE });
-    }
     await prepared.build;
+    await startHouba(facts);
+    await filled;
   } catch (error) {
     throw prepared.firstFailure() ?? error;
   } finally {
     await prepared.end();
   }
-  startHouba(facts);
   const policies = renderPolicies(facts);
   step(`houba reconcile ${policies}`);
-  const outcome = houba(facts, ['reconcile', policies]);
+  const outcome = await houba(facts, ['reconcile', policies]);
   if (outcome !== 0) throw new DemoError(`houba reconcile ended with exit code ${outcome}; \`make logs\` shows more`);
-  show(facts);
+  await show(facts);
 }
 
 /**
@@ -96,16 +97,17 @@ function prepare(local, buildkit) {
   const work = {
     programs: packages.then(() => runNode('tools/setup.mjs', names, signal)),
     build: packages.then(() => runNode('tools/build.mjs', [], signal)),
-    rootFileSystems: local ? makeRootFileSystems(CACHE, signal) : Promise.resolve(),
   };
-  for (const each of Object.values(work)) each.catch((error) => failure.abort(error));
+  const made = local ? makeRootFileSystems(CACHE, signal) : new Map();
+  const all = [...Object.values(work), ...made.values()];
+  for (const each of all) each.catch((error) => failure.abort(error));
   // What is ended fails as well, and not for its own reason.
   const firstFailure = () => (signal.aborted ? signal.reason : null);
   const end = async () => {
     failure.abort();
-    await Promise.allSettled(Object.values(work));
+    await Promise.allSettled(all);
   };
-  return { ...work, firstFailure, end };
+  return { ...work, made, firstFailure, end };
 }
 
 async function again() {
@@ -114,7 +116,7 @@ async function again() {
   const before = writes();
   const policies = renderPolicies(facts);
   step(`houba reconcile ${policies}`);
-  const outcome = houba(facts, ['reconcile', policies]);
+  const outcome = await houba(facts, ['reconcile', policies]);
   if (outcome !== 0) throw new DemoError(`houba reconcile ended with exit code ${outcome}`);
   console.log(`\nWrite requests that the destination registry saw meanwhile: ${writes() - before}`);
 }
@@ -128,7 +130,7 @@ async function logs() {
 
 async function down() {
   if (!existsSync(STATE)) return console.log('No demo is up.');
-  if (hasStack() && houba(readFacts(), ['down']) !== 0) {
+  if (hasStack() && (await houba(readFacts(), ['down'])) !== 0) {
     throw new DemoError(`houba down failed; what it left is in ${STATE}`);
   }
   await Promise.all(['buildkitd', 'upstream', 'registry'].map(stop));
@@ -209,7 +211,10 @@ async function startBuildkit() {
   const root = ['--root', join(STATE, 'buildkit'), '--addr', BUILDKIT, '--config', config];
   start('buildkitd', program('buildkitd'), root);
   try {
-    await until('buildkitd', 15_000, () => capture('buildctl', ['--addr', BUILDKIT, 'debug', 'workers']).status === 0);
+    await until('buildkitd', 15_000, async () => {
+      await said('buildctl', ['--addr', BUILDKIT, 'debug', 'workers']);
+      return true;
+    });
     console.log(`  buildkitd: ${BUILDKIT}`);
     return true;
   } catch (error) {
@@ -219,9 +224,9 @@ async function startBuildkit() {
   }
 }
 
-function startHouba(facts) {
+async function startHouba(facts) {
   const { DEMO_TEMPORAL_PORT: temporal, DEMO_UI_PORT: ui } = facts.ports;
-  const outcome = houba(facts, ['up', '--temporal-port', String(temporal), '--ui-port', String(ui)]);
+  const outcome = await houba(facts, ['up', '--temporal-port', String(temporal), '--ui-port', String(ui)]);
   if (outcome !== 0) throw new DemoError(`houba up ended with exit code ${outcome}`);
 }
 
@@ -249,13 +254,17 @@ function renderPolicies(facts) {
   return folder;
 }
 
-/** Runs houba with the demo's settings and none of the caller's. Returns its exit code. */
-function houba(facts, args) {
+/** Runs houba with the demo's settings and none of the caller's. Resolves with its exit code. */
+async function houba(facts, args) {
+  const child = spawn(join(ROOT, 'bin', 'houba'), args, { env: houbaEnvironment(facts), stdio: 'inherit' });
+  const [status] = await once(child, 'close');
+  return status ?? 4;
+}
+
+function houbaEnvironment(facts) {
   const foreign = /^(HOUBA_|TEMPORAL_|COSIGN_|SIGSTORE_|BUILDKIT_)/;
   const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => !foreign.test(name)));
-  const env = { ...inherited, ...houbaSettings(facts) };
-  const { status } = spawnSync(join(ROOT, 'bin', 'houba'), args, { env, stdio: 'inherit' });
-  return status ?? 4;
+  return { ...inherited, ...houbaSettings(facts) };
 }
 
 function houbaSettings(facts) {
@@ -291,53 +300,54 @@ function regctl(...args) {
 
 /** As anyone would call it who holds the public key: with a home of its own, and no password. */
 function cosign(...args) {
-  return said('cosign', args, { HOME: join(STATE, 'cosign') });
+  return said('cosign', args, { ...process.env, HOME: join(STATE, 'cosign') });
 }
 
-function said(name, args, more) {
-  const { status, stdout, stderr } = capture(name, args, more);
-  if (status !== 0) throw new DemoError(`${name} ${args.join(' ')}: ${stderr.trim()}`);
-  return stdout;
-}
-
-function capture(name, args, more = {}) {
-  const env = { ...process.env, REGCTL_CONFIG: join(STATE, 'regctl.json'), ...more };
-  // A signed SBOM is megabytes.
-  return spawnSync(program(name), args, { env, encoding: 'utf8', maxBuffer: 256 * 1024 * 1024 });
+/** @returns what a program writes to stdout */
+async function said(name, args, env = process.env) {
+  try {
+    // A signed SBOM is megabytes.
+    const options = { env: { ...env, REGCTL_CONFIG: join(STATE, 'regctl.json') }, maxBuffer: 256 * 1024 * 1024 };
+    return (await execute(program(name), args, options)).stdout;
+  } catch ({ stderr, message }) {
+    throw new DemoError(`${name} ${args.join(' ')}: ${stderr?.trim() || message}`);
+  }
 }
 
 function program(name) {
+  if (name === 'houba') return join(ROOT, 'bin', 'houba');
   const built = join(BIN, name);
   return existsSync(built) ? built : onPath(name);
 }
 
-function show(facts) {
+async function show(facts) {
   const registry = host(facts, 'DEMO_REGISTRY_PORT');
   const { look, stamp, stampBeside, timeZone, trustStore, evidence } = lookingWith({ regctl, cosign, keys: KEYS });
   const copied = `${registry}/demo/busybox:1.37.0`;
   step('What regctl reads back: a copy');
-  look('tag', 'ls', `${registry}/demo/busybox`);
-  stamp(copied);
+  await look('tag', 'ls', `${registry}/demo/busybox`);
+  await stamp(copied);
   if (facts.rebuilds) {
     const european = `${registry}/demo/debian-tz:bookworm-slim-eu`;
     const hardened = `${registry}/demo/debian-hardened:bookworm-slim`;
     const hello = `${registry}/demo/hello-world:linux`;
     step('A rebuild: time zone, certificate and package sources');
-    stamp(european);
-    timeZone(european);
-    look('image', 'get-file', european, SOURCES[facts.upstream]);
-    trustStore(european);
+    await stamp(european);
+    await timeZone(european);
+    await look('image', 'get-file', european, SOURCES[facts.upstream]);
+    await trustStore(european);
     step('A rebuild whose stamp lies beside it');
-    stampBeside(hardened);
+    await stampBeside(hardened);
     step('An image that held one file, and now has a trust store');
-    trustStore(hello);
+    await trustStore(hello);
     step('What stock cosign verifies, from the tag');
-    evidence(european);
-    for (const image of [european, hardened, hello]) verify(facts, image);
+    const verified = [european, hardened, hello].map((image) => verify(facts, image));
+    const [, ...outputs] = await Promise.all([evidence(european), ...verified]);
+    for (const text of outputs) console.log(text);
   } else {
     step('What stock cosign verifies, from the tag');
-    evidence(copied);
-    verify(facts, copied);
+    await evidence(copied);
+    console.log(await verify(facts, copied));
   }
   step('To look at');
   console.log(`  Temporal UI    http://127.0.0.1:${facts.ports.DEMO_UI_PORT}`);
@@ -350,10 +360,10 @@ function show(facts) {
   console.log('\nThe stack stays up. `make demo-run` reconciles again, `make logs` follows it, `make down` ends it.');
 }
 
-function verify(facts, image) {
+/** @returns the command and what it says. Throws when it does not pass. */
+async function verify(facts, image) {
   const args = ['verify', image, '--require', 'stamp,sbom,signature,provenance'];
-  console.log(`\n$ houba ${args.join(' ')}`);
-  if (houba(facts, args) !== 0) throw new DemoError(`houba verify does not pass ${image}`);
+  return `\n$ houba ${args.join(' ')}\n${await said('houba', args, houbaEnvironment(facts))}`.trimEnd();
 }
 
 /** Write requests in the destination registry's log. */

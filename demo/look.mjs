@@ -9,26 +9,26 @@ const STAMP = 'application/vnd.houba.stamp.v1+json';
 const EVIDENCE = ['slsaprovenance1', 'spdxjson'];
 
 /**
- * @param regctl, cosign run the program with the given arguments and return its output, or throw
+ * @param regctl, cosign run the program with the given arguments, resolve with its output, or reject
  * @param keys as `keysIn` says
  */
 export function lookingWith({ regctl, cosign, keys }) {
-  const look = (...args) => show('regctl', args, regctl(...args));
+  const look = async (...args) => show('regctl', args, await regctl(...args));
 
   /** Steps, version, source and policy; then whatever is attached. */
-  function stamp(image) {
-    look('manifest', 'get', image, '--format', '{{jsonPretty .Annotations}}');
-    attached(image);
+  async function stamp(image) {
+    await look('manifest', 'get', image, '--format', '{{jsonPretty .Annotations}}');
+    await attached(image);
   }
 
-  function stampBeside(image) {
+  async function stampBeside(image) {
     const format = '{{range .Descriptors}}{{jsonPretty .Annotations}}{{end}}';
-    look('artifact', 'list', image, '--filter-artifact-type', STAMP, '--format', format);
+    await look('artifact', 'list', image, '--filter-artifact-type', STAMP, '--format', format);
   }
 
-  function attached(image) {
+  async function attached(image) {
     const predicate = '{{with index .Annotations "dev.sigstore.bundle.predicateType"}}  {{.}}{{end}}';
-    look(
+    await look(
       'artifact',
       'list',
       image,
@@ -37,14 +37,14 @@ export function lookingWith({ regctl, cosign, keys }) {
     );
   }
 
-  function timeZone(image) {
-    look('image', 'get-file', image, '/etc/timezone');
-    look('image', 'get-file', image, '/etc/localtime', '--format', '{{println .Header.Linkname}}');
+  async function timeZone(image) {
+    await look('image', 'get-file', image, '/etc/timezone');
+    await look('image', 'get-file', image, '/etc/localtime', '--format', '{{println .Header.Linkname}}');
   }
 
-  function trustStore(image) {
+  async function trustStore(image) {
     const args = ['image', 'get-file', image, CA_BUNDLE];
-    const certificates = pemBlocks(regctl(...args));
+    const certificates = pemBlocks(await regctl(...args));
     const [own] = pemBlocks(readFileSync(keys.ca, 'utf8'));
     if (!certificates.includes(own)) throw new DemoError(`${image} does not trust ${keys.ca}`);
     const place = `certificate ${certificates.indexOf(own) + 1} of ${certificates.length}`;
@@ -52,12 +52,12 @@ export function lookingWith({ regctl, cosign, keys }) {
   }
 
   /** Stock cosign, which knows nothing of houba, judges what the tag shows. Throws when it refuses. */
-  function evidence(image) {
+  async function evidence(image) {
     // A key of one's own and a registry on loopback: no transparency log, no TLS.
     const local = ['--insecure-ignore-tlog', '--allow-http-registry', '--allow-insecure-registry'];
     for (const type of EVIDENCE) {
       const args = ['verify-attestation', `--key=${keys.public}`, `--type=${type}`, ...local, image];
-      const statements = cosign(...args)
+      const statements = (await cosign(...args))
         .split('\n')
         .filter((line) => line.startsWith('{'))
         .map((line) => JSON.parse(Buffer.from(JSON.parse(line).payload, 'base64').toString('utf8')));

@@ -44,41 +44,63 @@ const ARCHITECTURES = { x64: 'amd64', arm64: 'arm64' };
 export const PLATFORM = `linux/${ARCHITECTURES[process.arch] ?? process.arch}`;
 
 /**
- * Makes the root file systems that are not in `cache` yet; they stay there, so that a second demo is quick.
+ * Begins with the root file systems that are not in `cache` yet; they stay there, so that a second demo is quick.
  * @param signal ends it halfway
+ * @returns by path, when each is there
  */
-export async function makeRootFileSystems(cache, signal) {
+export function makeRootFileSystems(cache, signal) {
   mkdirSync(cache, { recursive: true });
-  const needed = new Map(IMAGES.map(({ suite, holds }) => [rootFileSystem(cache, suite, holds), { suite, holds }]));
-  const missing = [...needed].filter(([path]) => !existsSync(path));
+  const mirrors = debianMirrors();
+  const made = new Map();
   // All at once: each waits for the mirror most of the time.
-  await Promise.all(missing.map(([path, { suite, holds }]) => bootstrap(path, suite, holds, signal)));
+  for (const { suite, holds } of IMAGES) {
+    const path = rootFileSystem(cache, suite, holds);
+    if (!made.has(path))
+      made.set(path, existsSync(path) ? Promise.resolve() : bootstrap(path, suite, holds, mirrors, signal));
+  }
+  return made;
 }
 
 /**
- * Pushes what is not there yet, from the root file systems in `cache`.
- * @param regctl runs regctl with the given arguments and returns its output, or throws
+ * Pushes what is not there yet, each image as soon as its root file system is made.
+ * @param regctl runs regctl with the given arguments, resolves with its output, or rejects
  * @param host the upstream registry, `127.0.0.1:15001`
+ * @param made as `makeRootFileSystems` returns
  */
-export function fillUpstream({ regctl, host, cache }) {
-  for (const { repository, tag, suite, holds, only, config = [], moving = [] } of IMAGES) {
-    const image = `${host}/${repository}:${tag}`;
-    if (present(regctl, `${host}/${repository}`, tag)) continue;
-    const files = rootFileSystem(cache, suite, holds);
-    const layer = only === undefined ? files : oneFile(files, only);
-    // The tag appears with its layer: an image without one must not look finished to a second attempt.
-    const scratch = `${host}/${repository}:scratch`;
-    regctl('image', 'create', scratch, '--platform', PLATFORM, '--created', 'now');
-    regctl('image', 'mod', scratch, '--create', image, '--layer-add', `tar=${layer},platform=${PLATFORM}`, ...config);
-    regctl('tag', 'delete', scratch);
-    for (const name of moving) regctl('image', 'copy', image, `${host}/${repository}:${name}`);
-    console.log(`  ${[image, ...moving].join(', ')}`);
-  }
+export async function fillUpstream({ regctl, host, cache, made }) {
+  await Promise.all(IMAGES.map((image) => pushImage({ regctl, host, cache, made }, image)));
 }
 
-function present(regctl, repository, tag) {
+async function pushImage(
+  { regctl, host, cache, made },
+  { repository, tag, suite, holds, only, config = [], moving = [] },
+) {
+  const image = `${host}/${repository}:${tag}`;
+  if (await present(regctl, `${host}/${repository}`, tag)) return;
+  const files = rootFileSystem(cache, suite, holds);
+  await made.get(files);
+  const layer = only === undefined ? files : oneFile(files, only);
+  // The tag appears with its layer: an image without one must not look finished to a second attempt.
+  const scratch = `${image}-scratch`;
+  await regctl('image', 'create', scratch, '--platform', PLATFORM, '--created', 'now');
+  await regctl(
+    'image',
+    'mod',
+    scratch,
+    '--create',
+    image,
+    '--layer-add',
+    `tar=${layer},platform=${PLATFORM}`,
+    ...config,
+  );
+  await regctl('tag', 'delete', scratch);
+  for (const name of moving) await regctl('image', 'copy', image, `${host}/${repository}:${name}`);
+  console.log(`  ${[image, ...moving].join(', ')}`);
+}
+
+async function present(regctl, repository, tag) {
   try {
-    return regctl('tag', 'ls', repository).split('\n').includes(tag);
+    return (await regctl('tag', 'ls', repository)).split('\n').includes(tag);
   } catch {
     // The registry does not know the repository before its first push.
     return false;
@@ -89,11 +111,11 @@ function rootFileSystem(cache, suite, { variant, packages }) {
   return join(cache, `${suite}-${variant}-${packages.join('-')}.tar`);
 }
 
-async function bootstrap(path, suite, { variant, packages }, signal) {
+async function bootstrap(path, suite, { variant, packages }, mirrors, signal) {
   const options = [`--variant=${variant}`, `--include=${packages.join(',')}`];
   console.log(`  mmdebstrap ${options.join(' ')} ${suite}`);
   const temporary = `${path}.new`;
-  const making = ['--quiet', '--format=tar', ...options, ...SLIM, suite, temporary, ...mirrors()];
+  const making = ['--quiet', '--format=tar', ...options, ...SLIM, suite, temporary, ...mirrors];
   // The large one is what the demo waits for.
   const priority = variant === BUSYBOX.variant ? '10' : '0';
   const child = spawn('nice', ['-n', priority, 'mmdebstrap', ...making], {
@@ -135,7 +157,7 @@ function tar(...args) {
 }
 
 /** The mirror of Debian's main archive that this machine's apt uses, if it is not the one that mmdebstrap takes anyway. */
-function mirrors() {
+function debianMirrors() {
   if (!onPath('apt-get')) return [];
   const query = ['indextargets', '--format', '$(SITE)', 'Created-By: Packages', 'Origin: Debian', 'Label: Debian'];
   const site = spawnSync('apt-get', query, { encoding: 'utf8' }).stdout?.split('\n')[0];
