@@ -83,16 +83,8 @@ async function pushImage(
   // The tag appears with its layer: an image without one must not look finished to a second attempt.
   const scratch = `${image}-scratch`;
   await regctl('image', 'create', scratch, '--platform', PLATFORM, '--created', 'now');
-  await regctl(
-    'image',
-    'mod',
-    scratch,
-    '--create',
-    image,
-    '--layer-add',
-    `tar=${layer},platform=${PLATFORM}`,
-    ...config,
-  );
+  const added = `tar=${layer},platform=${PLATFORM}`;
+  await regctl('image', 'mod', scratch, '--create', image, '--layer-add', added, ...config);
   await regctl('tag', 'delete', scratch);
   for (const name of moving) await regctl('image', 'copy', image, `${host}/${repository}:${name}`);
   console.log(`  ${[image, ...moving].join(', ')}`);
@@ -116,8 +108,8 @@ async function bootstrap(path, suite, { variant, packages }, mirrors, signal) {
   console.log(`  mmdebstrap ${options.join(' ')} ${suite}`);
   const temporary = `${path}.new`;
   const making = ['--quiet', '--format=tar', ...options, ...SLIM, suite, temporary, ...mirrors];
-  // The large one is what the demo waits for.
-  const priority = variant === BUSYBOX.variant ? '10' : '0';
+  // The demo waits for the large one: it comes before all else.
+  const priority = variant === DEBIAN.variant ? '0' : '10';
   const child = spawn('nice', ['-n', priority, 'mmdebstrap', ...making], {
     stdio: ['ignore', 'ignore', 'pipe'],
     signal,
