@@ -1,4 +1,4 @@
-// Fills the demo's upstream registry with real images that need no internet but a Debian mirror: three busybox versions
+// Fills the demo's upstream registry with real images that need no internet but a Debian mirror: two busybox versions
 // as Debian released them, a Debian root file system, and one static program with nothing around it.
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -25,7 +25,6 @@ const HELLO = JSON.stringify(['/busybox', 'echo', 'Hello from an image that hold
  */
 const IMAGES = [
   { repository: 'library/debian', tag: 'bookworm-slim', suite: 'bookworm', holds: DEBIAN, moving: ['bookworm'] },
-  { repository: 'library/busybox', tag: '1.30.1', suite: 'bullseye', holds: BUSYBOX },
   { repository: 'library/busybox', tag: '1.35.0', suite: 'bookworm', holds: BUSYBOX },
   { repository: 'library/busybox', tag: '1.37.0', suite: 'trixie', holds: BUSYBOX, moving: ['latest', '1.37.0-rc'] },
   {
