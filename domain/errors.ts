@@ -36,7 +36,7 @@ export interface ErrorDetail {
 /** Fact of a failed publication: no tag can show its image (docs/rules/durability.md#what-was-sent-to-a-tag-stays). */
 export const NOTHING_SENT = 'nothing_sent';
 
-/** The one error that crosses a boundary: a stable code, a message that says what and where, a hint that says what next. */
+/** The one error that crosses a boundary: a stable code, what and where in the message, what next in the hint. */
 export class HoubaError extends Error {
   override readonly name = 'HoubaError';
   readonly code: ErrorCode;

@@ -21,8 +21,8 @@ export interface AuditProgress extends SweepProgress<OpenedAudit> {
 }
 
 /**
- * Says of every image in the registries whether houba stands behind it, repository by repository. Writes nothing. What could
- * not be listed is an outcome, also a registry without a catalogue: nobody can say that nothing strange is there.
+ * Tells of every image in the registries whether houba stands behind it. Writes nothing. What could not be listed is an
+ * outcome, also a registry without a catalogue: nobody can say that nothing strange is there.
  */
 export async function auditFleet(input: AuditInput, carried?: AuditProgress): Promise<AuditReport> {
   const { signed, sbom, limit } = input;

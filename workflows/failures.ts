@@ -12,7 +12,7 @@ import {
 import { type ErrorCode, EXIT_CODES, isErrorCode, type ReportedError } from '../domain/errors.js';
 
 /**
- * Reports a failed step by its code. Our own cancellation is thrown on; a child that somebody cancelled by itself counts as
+ * Reports a failed step by its code. This workflow's cancellation is thrown on; that of a child alone is
  * `Interrupted`.
  */
 export function reportFailure(error: unknown): CodedError {

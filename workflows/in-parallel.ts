@@ -1,7 +1,4 @@
-/**
- * Works on the items with at most `width` in flight. What the work throws, such as a cancellation, ends the rest once those in
- * flight have ended.
- */
+/** Works on items, at most `width` at a time. An error of the work ends the rest once those in flight have ended. */
 export async function inParallel<Item>(
   items: readonly Item[],
   width: number,

@@ -6,11 +6,9 @@ export const begunSignal = defineSignal<[string, number]>(DELETION_SIGNALS.begun
 export const endedSignal = defineSignal<[string, number]>(DELETION_SIGNALS.ended);
 
 /**
- * Notes that something is being deleted in a repository, which its id names: a placement that has published asks whether a
- * deletion went on beside it (docs/rules/purge.md#deletions-and-placements-see-each-other).
- *
- * @param deleters each says when it ends; one that is silent for the lease is forgotten, and an attempt that a later one took
- * over is not heard
+ * Records that something is being deleted in the repository of its id: a placement that has published asks for it
+ * (docs/rules/purge.md#deletions-and-placements-see-each-other).
+ * @param deleters each signals its end; one that is silent for the lease is forgotten, an earlier attempt is ignored
  */
 export async function noteDeletions(deleters: readonly string[]): Promise<void> {
   const heardOf = new Map(deleters.map((deleter) => [deleter, { attempt: 0, at: Date.now() }]));

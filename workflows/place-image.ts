@@ -57,7 +57,7 @@ interface Brought {
   readonly overtaken: boolean;
 }
 
-/** From the inspection to the moved tag, or nothing. */
+/** Places an image, from the inspection to the moved tag, or undoes it. */
 async function bring(placement: Placement, again: boolean, enter: Enter): Promise<Brought> {
   const begunAtMs = Date.now();
   enter('inspecting');
@@ -100,7 +100,7 @@ async function admit(placement: Placement, enter: Enter): Promise<Placement> {
   return { ...placement, upstreamVerified };
 }
 
-/** A restamp never builds: it stamps what is there. */
+/** Inspects the source, by the kind of placement: a restamp never builds, it stamps what is there. */
 async function inspect(
   placement: Placement,
   again: boolean,
@@ -114,7 +114,7 @@ async function inspect(
   return { inspection, write: () => steps.writeBuild({ placement, inspection, ...(again && { again }) }) };
 }
 
-/** Whether a failed publication may have moved its tag all the same. A cancelled one is undone where no tag shows the digest. */
+/** Whether a failed publication may have moved its tag. A cancelled one is undone where no tag shows the digest. */
 function mayBeShown(error: unknown): boolean {
   return !isCancellation(error) && patched('houba-002-what-was-sent-stays') && !hasFact(error, NOTHING_SENT);
 }

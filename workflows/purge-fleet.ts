@@ -18,8 +18,8 @@ export interface PurgeProgress extends SweepProgress<OpenedSweep> {
 }
 
 /**
- * Looks for marked tags in all registries and hands each over to its retirement, which waits, asks, and deletes by itself;
- * what is due now is seen to its end. A dry run only says how each stands.
+ * Finds marked tags in all registries and starts the retirement of each, which waits, asks and deletes by itself; the
+ * report awaits those that are due. A dry run only says how each stands.
  */
 export async function purgeFleet(input: PurgeInput, carried?: PurgeProgress): Promise<PurgeReport> {
   let report = carried?.report ?? emptyPurgeReport(input.apply ? 'apply' : 'dry-run');

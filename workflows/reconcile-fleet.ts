@@ -86,7 +86,7 @@ async function open(input: FleetInput, now: Date): Promise<FleetProgress> {
 }
 
 /**
- * Withdraws the waits of policies that left the folder, once all others are through: one may have taken over their tags under
+ * Withdraws the waits of policies that left the folder, after all others: one may have taken over their tags under
  * another name.
  */
 async function withdrawOrphans(input: FleetInput, fleet: FleetProgress, all: readonly FleetPolicy[]): Promise<void> {

@@ -69,7 +69,7 @@ export class RetireState {
     return { marked, requireApproval, approved, judgement, error, retryAtMs, list, ...this.seenBeside() };
   }
 
-  /** What is unknown or failed is tried again; another digest is another matter. */
+  /** Takes a sweep's order: what is unknown or failed is tried again, another digest is judged anew. */
   order({ requireApproval, ...marked }: RetireOrder): void {
     this.requireApproval ||= requireApproval;
     if (this.list !== null) {
@@ -159,7 +159,7 @@ export class RetireState {
     await condition(isOther, Math.max(1, untilMs - Date.now()), { summary });
   }
 
-  /** It waits, or is over: then a sweep gets its answer. */
+  /** Whether it waits or is over, so that a sweep gets its answer. */
   isSettled(): boolean {
     return this.over || (this.restoring === 0 && this.next().act === 'wait');
   }
@@ -175,7 +175,7 @@ export class RetireState {
     this.requireApproval ||= judgement.needsApproval;
   }
 
-  /** Given back with the judgement asked for now. */
+  /** The number to give back with the judgement that is asked for now. */
   orderNumber(): number {
     return this.orders;
   }

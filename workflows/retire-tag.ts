@@ -22,8 +22,8 @@ export const approveUpdate = defineUpdate<RetireStatus, [RetireDecision]>(RETIRE
 export const restoreUpdate = defineUpdate<RetireStatus, [RetireDecision]>(RETIRE_UPDATES.restore);
 
 /**
- * Retires one marked tag: waits until its idle window is over, asks who uses it, waits again while somebody does, waits for
- * an approval where one is asked for, and deletes it after a last look. Until then anybody may restore it.
+ * Retires one marked tag: waits for the end of its idle window, asks who uses it, waits again while somebody does,
+ * waits for an approval where one is demanded, and deletes it after a last look. Until then anybody may restore it.
  */
 export async function retireTag(first: RetireOrder, carried?: CarriedRetirement): Promise<PurgeOutcome> {
   const run = new RetireState(first, carried);
@@ -80,7 +80,7 @@ async function list(run: RetireState): Promise<void> {
   }
 }
 
-/** The point of no return: neither a cancellation nor a restore comes in between, and what has begun is brought to its end. */
+/** Deletes the tag, the point of no return: neither a cancellation nor a restore comes in between. */
 async function remove(run: RetireState, manifests: readonly Digest[]): Promise<void> {
   run.enter('deleting');
   await CancellationScope.nonCancellable(async () => {

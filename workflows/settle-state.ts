@@ -143,7 +143,7 @@ export class SettleState {
     if (this.state.held === null) throw failure('PreconditionFailed', 'it is not held');
   }
 
-  /** After a failed attempt nothing for a while. */
+  /** The next step of the wait; none for a while after a failed attempt. */
   next(): WaitStep {
     const now = Date.now();
     const step = nextStep(this.state, this.latest, now);

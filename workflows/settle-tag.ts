@@ -60,7 +60,7 @@ async function promote(wait: SettleState, word: WaitDecision): Promise<WaitStatu
   return wait.status();
 }
 
-/** null: the world has changed, or did not answer. */
+/** Looks at both registries and chooses the placement; null: they changed, or did not answer. */
 async function lookAndChoose(wait: SettleState): Promise<Placement | null> {
   let look: Look;
   try {

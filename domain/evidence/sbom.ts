@@ -5,7 +5,7 @@ import { prefixedKeys } from '../stamp/keys.js';
 
 export type SbomFormat = 'spdx-json' | 'cyclonedx-json';
 
-/** Media types, which are the artifact types of the referrers too (docs/rules/evidence.md#media-types-are-the-standards). */
+/** Media types, also artifact types of the referrers (docs/rules/evidence.md#media-types-are-the-standards). */
 export const SBOM_MEDIA_TYPES: Readonly<Record<SbomFormat, string>> = {
   'spdx-json': 'application/spdx+json',
   'cyclonedx-json': 'application/vnd.cyclonedx+json',

@@ -88,7 +88,7 @@ export function placementFacts(placement: Placement): StatementFacts {
   };
 }
 
-/** Evidence to add to a tag that is kept: SBOMs, signatures, or both (docs/rules/plan.md#kept-tags-may-lack-evidence). */
+/** Evidence to add to a kept tag: SBOMs, signatures, or both (docs/rules/plan.md#kept-tags-may-lack-evidence). */
 export interface Backfill {
   readonly position: Position;
   readonly destination: DestinationRepository;

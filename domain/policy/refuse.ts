@@ -2,7 +2,10 @@ import { HoubaError } from '../errors.js';
 import { refuseKeyService } from '../evidence/upstream/upstream-key.js';
 import type { ResolvedImport, ResolvedPolicy } from './resolve.js';
 
-/** @throws HoubaError `PolicyInvalid` (docs/rules/policy.md#what-cannot-be-recorded-is-refused) */
+/**
+ * Refuses what no stamp can record (docs/rules/policy.md#what-cannot-be-recorded-is-refused). @throws HoubaError
+ * `PolicyInvalid`
+ */
 export function refuseUnrecorded(policy: ResolvedPolicy, prefix: string): void {
   for (const entry of policy.imports) {
     const where = `policy ${policy.name}, import ${entry.name}`;

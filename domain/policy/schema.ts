@@ -6,8 +6,8 @@ import { ALIAS_TEMPLATE } from '../selection/aliases.js';
 import { compilePattern, LONGEST_PATTERN } from '../selection/pattern.js';
 
 /*
- * The MirrorPolicy document as its author writes it. Nothing is filled in: merging goes by what is present
- * (docs/rules/policy.md#presence-decides-the-merge), and workflows get it as it is. Rules over several fields: check.ts.
+ * The MirrorPolicy document as its author writes it; nothing is filled in
+ * (docs/rules/policy.md#presence-decides-the-merge). Rules over several fields stand in check.ts.
  */
 
 /** Text that ends up in stamps, reports and workflow ids. */

@@ -66,7 +66,7 @@ export function unreadPart(image_ref: string, error: ReportedError): AuditPart {
   return { counts: { ...NOTHING.counts, errored: 1 }, outcomes_cut: 0, outcomes: [outcome] };
 }
 
-/** A report, or part of one, with another part; gaps find room before covered images, and errors before all. */
+/** Adds a part to a report; errors find room before gaps, and gaps before covered images. */
 export function addPart<Whole extends AuditPart>(whole: Whole, part: AuditPart): Whole {
   const counts = { ...whole.counts };
   for (const name of COUNTS) counts[name] += part.counts[name];
@@ -74,7 +74,7 @@ export function addPart<Whole extends AuditPart>(whole: Whole, part: AuditPart):
   return { ...whole, counts, outcomes, outcomes_cut: whole.outcomes_cut + part.outcomes_cut + outcomes_cut };
 }
 
-/** The same report, its outcomes in the order of their names: repositories end in any order. */
+/** Sorts the outcomes by name: repositories end in any order. */
 export function inOrder(report: AuditReport): AuditReport {
   return { ...report, outcomes: [...report.outcomes].sort((a, b) => compareText(a.image_ref, b.image_ref)) };
 }
@@ -85,7 +85,7 @@ export interface AuditGates {
   readonly noSbom: boolean;
 }
 
-/** The worst code of its errors; else 1 for a gap that fails a run. */
+/** The exit code: the worst of its errors, else 1 for a gap that a gate names. */
 export function auditExitCode({ outcomes, counts }: AuditReport, gates: AuditGates): number {
   const worst = Math.max(0, ...outcomes.map(({ error }) => error?.exit_code ?? 0));
   if (worst > 0) return worst;

@@ -39,9 +39,9 @@ interface RunOf<Name extends keyof ScheduledInputs> {
 }
 
 export interface Schedule {
-  /** As people call it. */
+  /** The name on the command line. */
   readonly name: string;
-  /** As Temporal knows it. */
+  /** The id in Temporal. */
   readonly id: string;
   readonly summary: string;
   readonly defaults: ScheduleSettings;
@@ -70,8 +70,8 @@ const COLLECT_ALL: GcInput = { registry: null, repositories: null, apply: true, 
 const AUDIT_ALL: AuditInput = { registries: null, repositories: null, signed: false, sbom: false, limit: null };
 
 /**
- * Every schedule, one row each (docs/rules/durability.md#schedules-skip-and-do-not-pile-up). Fleet runs complete although
- * policies fail, so a run that fails is systemic: those that delete then wait for a human, reconcile tries again.
+ * Every schedule (docs/rules/durability.md#schedules-skip-and-do-not-pile-up). A fleet run completes although policies
+ * fail, so a failed one is systemic: those that delete then wait for a person, reconcile tries again.
  */
 export const SCHEDULES: readonly Schedule[] = [
   {

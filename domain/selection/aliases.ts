@@ -2,11 +2,11 @@ import { isTag } from '../reference.js';
 import { compilePattern } from './pattern.js';
 import { parseVersion, sortTags, type Version } from './version.js';
 
-/** Tag characters and `{word}` placeholders. */
+/** The form of an alias template: tag characters and `{word}` placeholders. */
 export const ALIAS_TEMPLATE = /^(?:[A-Za-z0-9_]|\{[A-Za-z_]\w*\})(?:[A-Za-z0-9._-]|\{[A-Za-z_]\w*\})*$/;
 
 export interface AliasExpansion {
-  /** By alias, without suffix. */
+  /** The tag that each alias shows, without suffix. */
   readonly aliases: Map<string, string>;
   /** Templates that no selected tag fills. */
   readonly unfilled: string[];
@@ -61,11 +61,11 @@ interface Candidate {
   readonly tag: string;
   readonly version: Version | null;
   readonly rank: number;
-  /** Worked out when a template first asks. */
+  /** Named groups of the tag, matched when a template first asks. */
   groups(): ReadonlyMap<string, string>;
 }
 
-/** The best last; the order given does not matter. */
+/** Ranks the selected tags, the best last. */
 function candidates(selected: Iterable<string>, includeRegex: string | null): Candidate[] {
   const pattern = includeRegex === null ? null : compilePattern(includeRegex);
   const parsed = sortTags(new Set(selected)).map((tag) => ({ tag, version: parseVersion(tag) }));
@@ -94,7 +94,7 @@ function parseTemplate(template: string): TemplatePart[] {
     );
 }
 
-/** null: a placeholder cannot be filled. */
+/** Fills a template; null: a placeholder has no value. */
 function render(parts: readonly TemplatePart[], candidate: Candidate): string | null {
   let alias = '';
   for (const part of parts) {

@@ -1,8 +1,8 @@
 import { compareText } from '../text/compare-text.js';
 
 /**
- * A tag read as a version (docs/rules/selection.md#versions-are-read-leniently). Numbers are digit strings: thirty digits keep
- * their order.
+ * A tag read as a version (docs/rules/selection.md#versions-are-read-leniently). Numbers are digit strings, of any
+ * length.
  */
 export interface Version {
   readonly major: string;
@@ -14,7 +14,7 @@ export interface Version {
 
 const VERSION = /^v?(\d+)(?:\.(\d+))?(?:\.(\d+))?(?:-([0-9A-Za-z.-]+))?$/;
 
-/** `7`, `01.2`, `7-alpine` and `20240101` are versions. */
+/** Reads a version; `7`, `01.2`, `7-alpine` and `20240101` are some. null: the tag is none. */
 export function parseVersion(tag: string): Version | null {
   const match = VERSION.exec(tag.trim());
   if (match === null) return null;
@@ -22,7 +22,7 @@ export function parseVersion(tag: string): Version | null {
   return { major: digits(major), minor: digits(minor), patch: digits(patch), prerelease: prerelease ?? null };
 }
 
-/** Major, minor, patch, then prereleases before the final, then their text: `rc.10` before `rc.2`. */
+/** Compares by major, minor, patch, prerelease before final, then text: `rc.10` comes before `rc.2`. */
 function compareVersions(a: Version, b: Version): number {
   return (
     compareDigits(a.major, b.major) ||
@@ -32,12 +32,12 @@ function compareVersions(a: Version, b: Version): number {
   );
 }
 
-/** Ascending, versions before other tags. */
+/** Compares two tags, ascending; versions come before other tags. */
 export function compareTags(a: string, b: string): number {
   return compareParsed({ tag: a, version: parseVersion(a) }, { tag: b, version: parseVersion(b) });
 }
 
-/** Lowest first (docs/rules/selection.md#tags-have-one-order). */
+/** Sorts tags, lowest first (docs/rules/selection.md#tags-have-one-order). */
 export function sortTags(tags: Iterable<string>): string[] {
   const parsed = Array.from(tags, (tag) => ({ tag, version: parseVersion(tag) }));
   return parsed.sort(compareParsed).map(({ tag }) => tag);

@@ -10,7 +10,7 @@ export interface AppliedStep {
 /**
  * Applies the steps in order: each sees the files of those before it.
  * @param image with the content of every path in `wantedPaths`
- * @throws HoubaError `PolicyInvalid` when a step cannot work on this image, `ConfigInvalid` when a name means nothing now
+ * @throws HoubaError `PolicyInvalid` when a step cannot work on this image, `ConfigInvalid` for an unknown name
  */
 export function applyTransform(
   steps: readonly TransformStep[],

@@ -18,7 +18,7 @@ const BASE64 = /^[A-Za-z0-9+/]+={0,2}$/;
 /**
  * Reads the certificates of a PEM text.
  * @param name of the text in the configuration
- * @throws HoubaError `ConfigInvalid` for none, or anything beside them, above all a private key; it never quotes the text
+ * @throws HoubaError `ConfigInvalid` for none, or for anything else, such as a private key; it never quotes the text
  */
 export function readCertificates(name: string, text: string): Certificate[] {
   if (/-----BEGIN [^-\r\n]*PRIVATE KEY/.test(text)) {
@@ -39,7 +39,7 @@ export function readCertificates(name: string, text: string): Certificate[] {
   return certificates;
 }
 
-/** Without line breaks; whatever else the bundle has is ignored. */
+/** Lists the certificates of a bundle in base64 without line breaks; other content is ignored. */
 export function bundledCertificates(bundle: Uint8Array): Set<string> {
   const blocks = new TextDecoder().decode(bundle).matchAll(/-----BEGIN CERTIFICATE-----([^-]*)-----END/g);
   return new Set(Array.from(blocks, ([, body = '']) => body.replace(/\s+/g, '')));
@@ -54,7 +54,7 @@ function toPem(base64: string): string {
   return ['-----BEGIN CERTIFICATE-----', ...lines, '-----END CERTIFICATE-----', ''].join('\n');
 }
 
-/** null: not a certificate (RFC 5280, 4.1). */
+/** Hashes the subject of a certificate (RFC 5280, 4.1); null: it is none. */
 function hashSubject(base64: string): string | null {
   if (!BASE64.test(base64) || base64.length % 4 !== 0) return null;
   const bytes = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));

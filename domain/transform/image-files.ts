@@ -1,6 +1,6 @@
 import { HoubaError } from '../errors.js';
 
-/** `link` is the target as written, absolute or relative. */
+/** An entry of a root file system; `link` is the target as written, absolute or relative. */
 export interface ImageEntry {
   readonly kind: 'file' | 'directory' | 'link';
   readonly link?: string;
@@ -23,7 +23,7 @@ export interface ImageFiles {
    * @throws HoubaError `Internal` for content that was not asked for
    */
   read(path: string): Uint8Array | null;
-  /** Sorted; none of an absent one. */
+  /** Names in a directory, sorted; none of an absent one. */
   list(directory: string): string[];
   with(files: readonly LayerFile[]): ImageFiles;
 }
@@ -31,7 +31,7 @@ export interface ImageFiles {
 type Entries = ReadonlyMap<string, ImageEntry>;
 type Contents = ReadonlyMap<string, Uint8Array>;
 
-/** As in Linux. */
+/** Links followed at most, as in Linux. */
 const MOST_LINKS = 40;
 
 /**
@@ -45,7 +45,7 @@ export function createImageFiles(entries: Entries, contents: Contents): ImageFil
   return snapshot(complete, contents);
 }
 
-/** Nothing when the image has the file: a step applied twice changes nothing. */
+/** The file to add; none when the image has it, so that a step applied twice changes nothing. */
 export function replaceFile(image: ImageFiles, path: string, bytes: Uint8Array): LayerFile[] {
   const { path: place, mode } = image.resolve(path);
   const present = image.read(place);

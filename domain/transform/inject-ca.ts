@@ -4,13 +4,13 @@ import { bundledCertificates, type Certificate, readCertificates } from './certi
 import { type ImageFiles, type LayerFile, replaceFile } from './image-files.js';
 import type { StepKind, TransformResources } from './step.js';
 
-/** OpenSSL's directory of certificates, on Debian and Alpine, and by a link elsewhere. */
+/** OpenSSL's directory of certificates: a folder on Debian and Alpine, a link elsewhere. */
 const DIRECTORY = '/etc/ssl/certs';
 
-/** Of Debian and Alpine; other programs look here too. */
+/** The bundle of Debian and Alpine, which programs of other distributions read too. */
 const USUAL_BUNDLE = `${DIRECTORY}/ca-certificates.crt`;
 
-/** By distribution; several may be one file. */
+/** The bundles of all distributions; several may be one file. */
 const BUNDLES = [
   USUAL_BUNDLE,
   '/etc/ssl/cert.pem',
@@ -26,10 +26,10 @@ const BUNDLES = [
   '/etc/ssl/certs/ca-bundle.crt',
 ];
 
-/** Of `update-ca-certificates`. */
+/** Where `update-ca-certificates` finds certificates of one's own. */
 const OWN = '/usr/local/share/ca-certificates';
 
-/** Of Red Hat, SUSE and Arch, where the folder exists. */
+/** The same for Red Hat, SUSE and Arch. */
 const ANCHORS = [
   '/etc/pki/ca-trust/source/anchors',
   '/etc/pki/trust/anchors',
@@ -38,9 +38,7 @@ const ANCHORS = [
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/;
 
-/**
- * Adds certificates to the bundles of the image, or to a new one; those it trusts already change nothing. Java key stores stay.
- */
+/** Adds certificates to the bundles of the image, or to a new one, where they are missing. Java key stores stay. */
 export const injectCA: StepKind<{ certs: string[] }> = {
   name: 'injectCA',
   params: z.strictObject({

@@ -7,10 +7,7 @@ export interface RenderedStep {
   readonly env: Readonly<Record<string, string>>;
 }
 
-/**
- * Writes the Dockerfile of a rebuild: files and variables alone, so user and entrypoint stay. The caller pins the context
- * `base` to a digest.
- */
+/** Writes the Dockerfile of a rebuild, from a context `base` that the caller pins. User and entrypoint stay. */
 export function renderDockerfile(layers: readonly RenderedStep[]): string {
   const lines = ['FROM base'];
   for (const { step, tar, env } of layers) {
@@ -21,7 +18,7 @@ export function renderDockerfile(layers: readonly RenderedStep[]): string {
   return `${lines.join('\n')}\n`;
 }
 
-/** No variable, no escape, no second instruction. */
+/** Quotes a value so that it holds no variable, no escape and no second instruction. */
 function quote(value: string): string {
   if (/[\r\n]/.test(value)) throw new HoubaError('Internal', 'a variable of an image cannot hold more than one line');
   return `"${value.replace(/[\\"$]/g, '\\$&')}"`;

@@ -8,18 +8,12 @@ export interface TransformStep {
 
 export type { LayerFile } from './image-files.js';
 
-/**
- * A kind of transform step (docs/rules/transform.md#steps-add-files-and-run-nothing). A new one is a file beside this and a
- * line in kinds.ts.
- */
+/** A kind of transform step, listed in kinds.ts (docs/rules/transform.md#steps-add-files-and-run-nothing). */
 export interface StepKind<Params = unknown> {
   readonly name: string;
-  /** Strict. Its messages follow the parameter's name. */
+  /** A strict schema. Its messages follow the parameter's name. */
   readonly params: z.ZodType<Params>;
-  /**
-   * Finds what the names in the parameters stand for.
-   * @throws HoubaError `ConfigInvalid`
-   */
+  /** Finds what the names in the parameters stand for. @throws HoubaError `ConfigInvalid` */
   resources(params: Params, configured: TransformResources): Resource[];
   /** Absolute paths that `apply` reads; with a final `/`, all files directly in a directory. */
   wantedPaths(params: Params): string[];
@@ -32,7 +26,7 @@ export interface StepEffect {
   readonly env: Readonly<Record<string, string>>;
 }
 
-/** Both throw `ConfigInvalid` for an unknown name. */
+/** What the worker's settings name. Both throw `ConfigInvalid` for an unknown name. */
 export interface TransformResources {
   /** PEM text. */
   caCert(name: string): string;

@@ -10,8 +10,8 @@ export interface ResolvedStep {
 }
 
 /**
- * Hashes a transform (docs/rules/transform.md#the-version-covers-all-that-decides). The form never changes: every rebuilt image
- * would be built again.
+ * Hashes a transform (docs/rules/transform.md#the-version-covers-all-that-decides). Another form would rebuild every
+ * image.
  */
 export function transformVersion(steps: readonly ResolvedStep[]): Digest {
   const entries = steps.map(({ name, params, resources }) => [name, params, resources]);

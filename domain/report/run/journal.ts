@@ -1,7 +1,7 @@
 import type { ReportedError } from '../../errors.js';
 import type { Operation, OperationKind } from './run-report.js';
 
-/** Fields of an `operation` line of the journal, in their order (docs/rules/reports.md#the-journal-has-one-event-a-line). */
+/** The fields of an `operation` line, in their order (docs/rules/reports.md#the-journal-has-one-event-a-line). */
 export interface OperationLine extends OperationDetails {
   readonly policy: string;
   /** `host/repository`. */
@@ -11,7 +11,7 @@ export interface OperationLine extends OperationDetails {
   readonly kind: OperationKind;
   readonly out_tag: string;
   readonly src_tag: string | null;
-  /** The source's. */
+  /** Digest of the source. */
   readonly digest: string | null;
 }
 
@@ -27,7 +27,7 @@ export interface OperationDetails {
   readonly promoted_reason?: string | undefined;
 }
 
-/** An `operation` line; details that are undefined stand in no line. */
+/** Builds an `operation` line, without details that are undefined. */
 export function operationLine(
   whose: Pick<OperationLine, 'policy' | 'dest' | 'variant'>,
   { kind, out_tag, src_tag, digest }: Pick<Operation, 'kind' | 'out_tag' | 'src_tag' | 'digest'>,
@@ -38,7 +38,7 @@ export function operationLine(
   return { policy, dest, variant, kind, out_tag, src_tag, digest, ...Object.fromEntries(stated) };
 }
 
-/** An `operation.failed` line. */
+/** Builds an `operation.failed` line. */
 export function failedLine(line: OperationLine, error: Omit<ReportedError, 'exit_code'> & Partial<ReportedError>) {
   const { type, message, exit_code } = error;
   return { ...line, error_type: type, error: message, ...(exit_code !== undefined && { exit_code }) };
