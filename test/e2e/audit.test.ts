@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { AuditReport } from '../../domain/report/audit-report.js';
 import { type CountingProxy, startCountingProxy } from '../support/counting-proxy.js';
 import { type RunningRegistry, startDistribution, startOlareg } from '../support/registries.js';
-import { createHouba, type Houba } from '../support/stack.js';
+import { createHoubaWithInstantSyft, type Houba } from '../support/stack.js';
 import { image, push } from '../support/upstream-images.js';
 import { type CosignKey, type StockCosign, stockCosign } from '../support/upstream-signer.js';
 
@@ -31,7 +31,7 @@ describe.each([
     registry = await startRegistry();
     // houba knows the registry by this one's address.
     proxy = await startCountingProxy(registry.host);
-    houba = await createHouba({
+    houba = await createHoubaWithInstantSyft({
       up: { host: upstream.host, tls_verify: false },
       main: { host: proxy.host, tls_verify: false },
     });

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { readStack, type StackRecord, stackFiles } from '../../client/stack/stack-files.js';
 import { type RunningRegistry, startOlareg } from '../support/registries.js';
-import { createHouba, type Houba, leftIn, processesOf, until } from '../support/stack.js';
+import { createHoubaWithInstantSyft, type Houba, leftIn, processesOf, until } from '../support/stack.js';
 import { image, push } from '../support/upstream-images.js';
 
 let upstream: RunningRegistry;
@@ -12,7 +12,7 @@ let dir: string;
 beforeAll(async () => {
   upstream = await startOlareg({ inMemory: true });
   registry = await startOlareg({ inMemory: true });
-  houba = await createHouba({
+  houba = await createHoubaWithInstantSyft({
     up: { host: upstream.host, tls_verify: false },
     main: { host: registry.host, tls_verify: false },
   });
@@ -157,7 +157,7 @@ describe('houba worker', () => {
     await houba.run('up');
     const { address, owner, server } = await readyStack();
     process.kill(owner.pid, 'SIGKILL');
-    const other = await createHouba(
+    const other = await createHoubaWithInstantSyft(
       {},
       { TEMPORAL_ADDRESS: address, HOUBA_REGISTRIES: houba.env.HOUBA_REGISTRIES ?? '' },
     );

@@ -8,7 +8,7 @@ import { type CountingProxy, startCountingProxy } from '../support/counting-prox
 import { createPlayingOracle, SEEN, UNSEEN } from '../support/playing-oracle.js';
 import { type RunningRegistry, startDistribution, startOlareg } from '../support/registries.js';
 import {
-  createHouba,
+  createHoubaWithInstantSyft,
   type Houba,
   type PolicyOptions,
   type RegctlReader,
@@ -71,7 +71,7 @@ async function createWorld(kind: Kind, settings: Readonly<Record<string, string>
   const upstream = await startOlareg({ inMemory: true });
   const registry = await kind.start();
   const proxy = await startCountingProxy(registry.host);
-  const houba = await createHouba(
+  const houba = await createHoubaWithInstantSyft(
     { up: { host: upstream.host, tls_verify: false }, main: { host: proxy.host, tls_verify: false } },
     { HOUBA_ATTEST_SIGNER: 'key', HOUBA_STABILITY: '{"window":"0s"}', ...settings },
   );
@@ -212,6 +212,8 @@ const KINDS: readonly (readonly [string, Kind])[] = [
 ];
 
 describe.each(KINDS)('on %s', (_, kind) => {
+  /** What decides, and not how it is found and deleted, is shown with one kind. */
+  const once = kind === OLAREG;
   let world: World;
   beforeAll(async () => {
     world = await createWorld(kind);
@@ -417,109 +419,116 @@ describe.each(KINDS)('on %s', (_, kind) => {
     });
   });
 
-  describe('what something else needs', () => {
-    const TAGS = ['1.0.0', '1.1.0', '2.0.0', '2.1.0', '2.2.0'];
-    const two = () => {
-      const imports = {
-        import: { name: 'one', tags: { includeRegex: '^1\\.' } },
-        also: [{ name: 'two', tags: { includeRegex: '^2\\.' } }],
-      };
-      return world.policy('needed', imports);
-    };
-    const old = new Map<string, string>();
-    const at = (digest: string | undefined) => `${world.placed('needed')}@${digest}`;
-    let untagged = '';
-    let before: StoredRepository;
-    beforeAll(async () => {
-      const { regctl, registry } = world;
-      for (const tag of TAGS) await world.publishOne('needed', `${tag} old`, tag);
-      await world.reconcile(two());
-      for (const tag of TAGS) {
-        old.set(tag, await regctl.digest(world.placed('needed', tag)));
-        if (tag !== '2.1.0') await world.publishOne('needed', `${tag} new`, tag);
-      }
-      const platforms = await world.publish('needed', '2.1.0 new', '2.1.0');
-      await world.reconcile(two());
-      // An index of somebody's has the old 1.0.0 as a child, a signature of somebody's the old 1.1.0 as its subject.
-      const raw = async (digest = '') =>
-        Buffer.from(await regctl('manifest', 'get', at(digest), '--format', 'raw-body'));
-      const [child, subject] = [await raw(old.get('1.0.0')), await raw(old.get('1.1.0'))];
-      const OCI = 'application/vnd.oci.image.manifest.v1+json';
-      const described = (bytes: Buffer) => ({ mediaType: OCI, digest: '', size: bytes.length });
-      const indexType = 'application/vnd.oci.image.index.v1+json';
-      const nested = { schemaVersion: 2, mediaType: indexType };
-      const manifests = [{ ...described(child), digest: old.get('1.0.0') }];
-      await push(registry.host, 'demo/needed', ['nested'], rawManifest({ ...nested, manifests }, indexType));
-      const empty = Buffer.from('{}');
-      const config = {
-        mediaType: 'application/vnd.oci.empty.v1+json',
-        size: 2,
-        digest: rawManifest(empty, OCI).digest,
-      };
-      const artifact = { schemaVersion: 2, mediaType: OCI, artifactType: 'text/note', config, layers: [config] };
-      const about = { ...artifact, subject: { ...described(subject), digest: old.get('1.1.0') } };
-      await push(registry.host, 'demo/needed', ['note'], rawManifest(about, OCI, [empty]));
-      // Somebody wanted the old 2.0.0 kept.
-      await attach(world, at(old.get('2.0.0')), MARK_ARTIFACT_TYPE, {
-        ...{ 'io.houba.lifecycle.state': 'restored', 'io.houba.lifecycle.tag': '2.0.0' },
-        'io.houba.lifecycle.restored.by': 'eve',
-      });
-      // Stamps that houba never wrote, old enough, claim to have superseded what is in use, and what is not houba's.
-      const theirs = image('needed theirs');
-      await push(registry.host, 'demo/needed', [], theirs);
-      untagged = theirs.digest;
-      const live = await regctl.digest(world.placed('needed', '2.1.0'));
-      const [platform] = platforms.children;
-      const [evidence] = await regctl.artifacts(at(live));
-      for (const [number, victim] of [live, platform?.digest, evidence?.digest, untagged].entries()) {
-        const annotations = {
-          'io.houba.policy': 'needed',
-          'io.houba.supersedes': victim ?? '',
-          'org.opencontainers.image.base.digest': victim ?? '',
-          'org.opencontainers.image.created': '2020-01-01T00:00:00+00:00',
+  if (once) {
+    describe('what something else needs', () => {
+      const TAGS = ['1.0.0', '1.1.0', '2.0.0', '2.1.0', '2.2.0'];
+      const two = () => {
+        const imports = {
+          import: { name: 'one', tags: { includeRegex: '^1\\.' } },
+          also: [{ name: 'two', tags: { includeRegex: '^2\\.' } }],
         };
-        await push(registry.host, 'demo/needed', [`forged-${number}`], image(`forged ${number}`, { annotations }));
-      }
-      before = await world.store('needed');
-    });
+        return world.policy('needed', imports);
+      };
+      const old = new Map<string, string>();
+      const at = (digest: string | undefined) => `${world.placed('needed')}@${digest}`;
+      let untagged = '';
+      let before: StoredRepository;
+      beforeAll(async () => {
+        const { regctl, registry } = world;
+        for (const tag of TAGS) await world.publishOne('needed', `${tag} old`, tag);
+        await world.reconcile(two());
+        for (const tag of TAGS) {
+          old.set(tag, await regctl.digest(world.placed('needed', tag)));
+          if (tag !== '2.1.0') await world.publishOne('needed', `${tag} new`, tag);
+        }
+        const platforms = await world.publish('needed', '2.1.0 new', '2.1.0');
+        await world.reconcile(two());
+        // An index of somebody's has the old 1.0.0 as a child, a signature of somebody's the old 1.1.0 as its subject.
+        const raw = async (digest = '') =>
+          Buffer.from(await regctl('manifest', 'get', at(digest), '--format', 'raw-body'));
+        const [child, subject] = [await raw(old.get('1.0.0')), await raw(old.get('1.1.0'))];
+        const OCI = 'application/vnd.oci.image.manifest.v1+json';
+        const described = (bytes: Buffer) => ({ mediaType: OCI, digest: '', size: bytes.length });
+        const indexType = 'application/vnd.oci.image.index.v1+json';
+        const nested = { schemaVersion: 2, mediaType: indexType };
+        const manifests = [{ ...described(child), digest: old.get('1.0.0') }];
+        await push(registry.host, 'demo/needed', ['nested'], rawManifest({ ...nested, manifests }, indexType));
+        const empty = Buffer.from('{}');
+        const config = {
+          mediaType: 'application/vnd.oci.empty.v1+json',
+          size: 2,
+          digest: rawManifest(empty, OCI).digest,
+        };
+        const artifact = { schemaVersion: 2, mediaType: OCI, artifactType: 'text/note', config, layers: [config] };
+        const about = { ...artifact, subject: { ...described(subject), digest: old.get('1.1.0') } };
+        await push(registry.host, 'demo/needed', ['note'], rawManifest(about, OCI, [empty]));
+        // Somebody wanted the old 2.0.0 kept.
+        await attach(world, at(old.get('2.0.0')), MARK_ARTIFACT_TYPE, {
+          ...{ 'io.houba.lifecycle.state': 'restored', 'io.houba.lifecycle.tag': '2.0.0' },
+          'io.houba.lifecycle.restored.by': 'eve',
+        });
+        // Stamps that houba never wrote, old enough, claim to have superseded what is in use, and what is not houba's.
+        const theirs = image('needed theirs');
+        await push(registry.host, 'demo/needed', [], theirs);
+        untagged = theirs.digest;
+        const live = await regctl.digest(world.placed('needed', '2.1.0'));
+        const [platform] = platforms.children;
+        const [evidence] = await regctl.artifacts(at(live));
+        for (const [number, victim] of [live, platform?.digest, evidence?.digest, untagged].entries()) {
+          const annotations = {
+            'io.houba.policy': 'needed',
+            'io.houba.supersedes': victim ?? '',
+            'org.opencontainers.image.base.digest': victim ?? '',
+            'org.opencontainers.image.created': '2020-01-01T00:00:00+00:00',
+          };
+          await push(registry.host, 'demo/needed', [`forged-${number}`], image(`forged ${number}`, { annotations }));
+        }
+        before = await world.store('needed');
+      });
 
-    it('stays, as the rest goes', async () => {
-      const { code, of, report } = await gc(world, 'needed', '--apply', ...AT_ONCE);
-      expect(code, JSON.stringify(report)).toBe(0);
-      const store = await world.store('needed');
-      const gone = [...before.manifests.keys()].filter((digest) => !store.manifests.has(digest));
-      expect([...old].filter(([, digest]) => gone.includes(digest)).map(([tag]) => tag)).toEqual(['2.1.0', '2.2.0']);
-      expect(of('superseded')).not.toContain(untagged);
-      expect(store.manifests.has(untagged)).toBe(true);
-      for (const tag of TAGS) await world.isSound(world.placed('needed', tag));
-      for (const tag of ['1.0.0', '1.1.0', '2.0.0']) await world.isSound(at(old.get(tag)));
-      for (const tag of ['nested', 'note', 'forged-0', 'forged-1', 'forged-2', 'forged-3']) {
-        await world.regctl('manifest', 'get', world.placed('needed', tag));
-      }
-      expect(await world.reconcile(two(), '--recheck')).toMatchObject({ skipped: 5, updated: 0, attested: 0, sbom: 0 });
-      expect((await gc(world, 'needed', '--apply', ...AT_ONCE)).report.counts).toMatchObject({
-        collected: 0,
-        failed: 0,
+      it('stays, as the rest goes', async () => {
+        const { code, of, report } = await gc(world, 'needed', '--apply', ...AT_ONCE);
+        expect(code, JSON.stringify(report)).toBe(0);
+        const store = await world.store('needed');
+        const gone = [...before.manifests.keys()].filter((digest) => !store.manifests.has(digest));
+        expect([...old].filter(([, digest]) => gone.includes(digest)).map(([tag]) => tag)).toEqual(['2.1.0', '2.2.0']);
+        expect(of('superseded')).not.toContain(untagged);
+        expect(store.manifests.has(untagged)).toBe(true);
+        for (const tag of TAGS) await world.isSound(world.placed('needed', tag));
+        for (const tag of ['1.0.0', '1.1.0', '2.0.0']) await world.isSound(at(old.get(tag)));
+        for (const tag of ['nested', 'note', 'forged-0', 'forged-1', 'forged-2', 'forged-3']) {
+          await world.regctl('manifest', 'get', world.placed('needed', tag));
+        }
+        expect(await world.reconcile(two(), '--recheck')).toMatchObject({
+          skipped: 5,
+          updated: 0,
+          attested: 0,
+          sbom: 0,
+        });
+        expect((await gc(world, 'needed', '--apply', ...AT_ONCE)).report.counts).toMatchObject({
+          collected: 0,
+          failed: 0,
+        });
       });
     });
-  });
 
-  it('stamps beside images that move together are followed once, and go with what they are about', async () => {
-    const dir = world.policy('beside', { import: { stamp: 'referrer', tags: {} } });
-    const tags = ['3', '3.1'];
-    const shown: string[] = [];
-    for (const round of [1, 2, 3]) {
-      await world.publishOne('beside', `round ${round}`, ...tags);
-      await world.reconcile(dir);
-      shown.push(await world.regctl.digest(world.placed('beside', '3')));
-    }
-    const { of } = await gc(world, 'beside', '--apply', ...AT_ONCE);
-    expect(of('superseded')).toEqual(expect.arrayContaining(shown.slice(0, 2)));
-    expect(of('superseded')).not.toContain(shown[2]);
-    expect(orphansOf(await world.store('beside'))).toEqual([]);
-    for (const tag of tags) await world.isSound(world.placed('beside', tag));
-    expect(await world.reconcile(dir, '--recheck')).toMatchObject({ skipped: 2, updated: 0, restamped: 0 });
-  });
+    it('stamps beside images that move together are followed once, and go with what they are about', async () => {
+      const dir = world.policy('beside', { import: { stamp: 'referrer', tags: {} } });
+      const tags = ['3', '3.1'];
+      const shown: string[] = [];
+      for (const round of [1, 2, 3]) {
+        await world.publishOne('beside', `round ${round}`, ...tags);
+        await world.reconcile(dir);
+        shown.push(await world.regctl.digest(world.placed('beside', '3')));
+      }
+      const { of } = await gc(world, 'beside', '--apply', ...AT_ONCE);
+      expect(of('superseded')).toEqual(expect.arrayContaining(shown.slice(0, 2)));
+      expect(of('superseded')).not.toContain(shown[2]);
+      expect(orphansOf(await world.store('beside'))).toEqual([]);
+      for (const tag of tags) await world.isSound(world.placed('beside', tag));
+      expect(await world.reconcile(dir, '--recheck')).toMatchObject({ skipped: 2, updated: 0, restamped: 0 });
+    });
+  }
 });
 
 describe('a collection', () => {

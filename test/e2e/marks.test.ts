@@ -3,7 +3,7 @@ import { MARK_ARTIFACT_TYPE } from '../../domain/lifecycle/mark.js';
 import { type CountingProxy, startCountingProxy } from '../support/counting-proxy.js';
 import { type RunningRegistry, startDistribution, startOlareg } from '../support/registries.js';
 import {
-  createHouba,
+  createHoubaWithInstantSyft,
   type Houba,
   operationsOf,
   type PolicyOptions,
@@ -33,7 +33,7 @@ describe.each(KINDS)('on %s', (_, startRegistry, readStore) => {
     upstream = await startOlareg({ inMemory: true });
     registry = await startRegistry();
     proxy = await startCountingProxy(registry.host);
-    houba = await createHouba({
+    houba = await createHoubaWithInstantSyft({
       up: { host: upstream.host, tls_verify: false },
       main: { host: proxy.host, tls_verify: false },
       away: { host: '127.0.0.1:1', tls_verify: false },

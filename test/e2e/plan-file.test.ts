@@ -5,7 +5,7 @@ import type { SavedPlan } from '../../domain/plan/held-plan/saved-plan.js';
 import type { PlanItem } from '../../domain/plan/plan-item.js';
 import { type RunningRegistry, startOlareg } from '../support/registries.js';
 import {
-  createHouba,
+  createHoubaWithInstantSyft,
   type Ended,
   type Houba,
   operationsOf,
@@ -25,7 +25,7 @@ let regctl: RegctlReader;
 beforeAll(async () => {
   upstream = await startOlareg({ inMemory: true });
   registry = await startOlareg({ inMemory: true });
-  houba = await createHouba({
+  houba = await createHoubaWithInstantSyft({
     up: { host: upstream.host, tls_verify: false },
     main: { host: registry.host, tls_verify: false },
   });

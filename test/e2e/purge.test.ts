@@ -4,7 +4,7 @@ import type { PurgeOutcome, PurgeReport } from '../../domain/report/purge-report
 import { createPlayingOracle, type PlayingOracle, SEEN, UNSEEN } from '../support/playing-oracle.js';
 import { type RunningRegistry, startDistribution, startOlareg } from '../support/registries.js';
 import {
-  createHouba,
+  createHoubaWithInstantSyft,
   type Houba,
   type PolicyOptions,
   type RegctlReader,
@@ -33,7 +33,7 @@ describe.each(KINDS)('on %s', (_, startRegistry, readStore) => {
   beforeAll(async () => {
     upstream = await startOlareg({ inMemory: true });
     registry = await startRegistry();
-    houba = await createHouba(
+    houba = await createHoubaWithInstantSyft(
       { main: { host: registry.host, tls_verify: false }, up: { host: upstream.host, tls_verify: false } },
       {
         HOUBA_PURGE_MIN_IDLE: '4s',

@@ -5,7 +5,7 @@ import { type BuildGate, startBuildGate } from '../support/rebuild-gate.js';
 import { startSignedTagWatcher } from '../support/rebuild-watcher.js';
 import { ARM64, createRebuildWorld, debianBase, type RebuildWorld } from '../support/rebuild-world.js';
 import { type RunningRegistry, startDistribution, startOlareg } from '../support/registries.js';
-import { leftIn, processesOf, type Started, until } from '../support/stack.js';
+import { createHoubaWithInstantSyft, leftIn, processesOf, type Started, until } from '../support/stack.js';
 import { orphansOf, readDistributionStore, readOlaregStore } from '../support/storage.js';
 import { startTemporal } from '../support/temporal.js';
 import { index, push } from '../support/upstream-images.js';
@@ -19,7 +19,7 @@ describe('rebuilds are killed', () => {
   let dir = '';
 
   async function open(start: () => Promise<RunningRegistry>, versions: readonly string[]): Promise<void> {
-    world = await createRebuildWorld(start);
+    world = await createRebuildWorld(start, {}, createHoubaWithInstantSyft);
     gate = await startBuildGate(world.daemon.address);
     world.houba.env.BUILDKIT_HOST = gate.address;
     for (const version of versions) {

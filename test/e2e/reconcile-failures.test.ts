@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type CountingProxy, type Intercepted, startCountingProxy } from '../support/counting-proxy.js';
 import { freePort, type RunningRegistry, startOlareg } from '../support/registries.js';
 import {
-  createHouba,
+  createHoubaWithInstantSyft,
   type Houba,
   operationsOf,
   type PolicyOptions,
@@ -33,7 +33,7 @@ beforeAll(async () => {
   failing = await startCountingProxy(registry.host);
   failing.intercept = (request) => (isManifestPut(request, '1.0.0') ? { status: 500 } : null);
   const closed = `127.0.0.1:${await freePort()}`;
-  houba = await createHouba({
+  houba = await createHoubaWithInstantSyft({
     up: { host: up.host, tls_verify: false },
     direct: { host: upstream.host, tls_verify: false },
     main: { host: main.host, tls_verify: false },

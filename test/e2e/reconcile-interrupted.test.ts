@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type RunningRegistry, startOlareg } from '../support/registries.js';
-import { createHouba, type Houba, leftIn, processesOf, until } from '../support/stack.js';
+import { createHoubaWithInstantSyft, type Houba, leftIn, processesOf, until } from '../support/stack.js';
 import { orphansOf, readOlaregStore } from '../support/storage.js';
 import { startTagWatcher } from '../support/tag-watcher.js';
 import { image, push } from '../support/upstream-images.js';
@@ -27,7 +27,7 @@ describe('an import is interrupted', () => {
   afterAll(() => upstream?.stop());
   beforeEach(async () => {
     registry = await startOlareg();
-    houba = await createHouba({
+    houba = await createHoubaWithInstantSyft({
       up: { host: upstream.host, tls_verify: false },
       main: { host: registry.host, tls_verify: false },
     });

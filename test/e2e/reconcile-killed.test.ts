@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type RunningRegistry, startDistribution, startOlareg } from '../support/registries.js';
-import { createHouba, type Houba, leftIn, processesOf, until } from '../support/stack.js';
+import { createHoubaWithInstantSyft, type Houba, leftIn, processesOf, until } from '../support/stack.js';
 import { orphansOf, readDistributionStore, readOlaregStore } from '../support/storage.js';
 import { startTagWatcher } from '../support/tag-watcher.js';
 import { startTemporal } from '../support/temporal.js';
@@ -50,7 +50,7 @@ describe('an import of many tags is killed in the middle', () => {
 
   it('the command with all it runs, several times: the same command goes on with it', async () => {
     registry = await startOlareg();
-    houba = await createHouba(registriesOf(registry));
+    houba = await createHoubaWithInstantSyft(registriesOf(registry));
     const dir = houba.policies(policy());
     const watcher = startTagWatcher(registry.host, 'demo/many');
     for (const { seen, server } of [
@@ -75,7 +75,7 @@ describe('an import of many tags is killed in the middle', () => {
 
   it('the worker of a Temporal elsewhere: the client hears nothing of it', async () => {
     registry = await startDistribution();
-    houba = await createHouba(registriesOf(registry));
+    houba = await createHoubaWithInstantSyft(registriesOf(registry));
     const dir = houba.policies(policy());
     const temporal = await startTemporal();
     houba.env.TEMPORAL_ADDRESS = temporal.address;

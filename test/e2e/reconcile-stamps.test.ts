@@ -2,7 +2,13 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type CountingProxy, startCountingProxy } from '../support/counting-proxy.js';
 import { type RunningRegistry, startDistribution, startOlareg } from '../support/registries.js';
-import { createHouba, type Houba, operationsOf, type RegctlReader, regctlReader } from '../support/stack.js';
+import {
+  createHoubaWithInstantSyft,
+  type Houba,
+  operationsOf,
+  type RegctlReader,
+  regctlReader,
+} from '../support/stack.js';
 import { orphansOf, readDistributionStore, readOlaregStore } from '../support/storage.js';
 import { image, index, push } from '../support/upstream-images.js';
 import { type CosignKey, type StockCosign, stockCosign } from '../support/upstream-signer.js';
@@ -34,7 +40,7 @@ describe.each([
     upstream = await startOlareg({ inMemory: true });
     registry = await start();
     proxy = await startCountingProxy(registry.host);
-    houba = await createHouba({
+    houba = await createHoubaWithInstantSyft({
       up: { host: upstream.host, tls_verify: false },
       main: { host: proxy.host, tls_verify: false },
     });

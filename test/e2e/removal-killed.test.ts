@@ -3,7 +3,7 @@ import { type CountingProxy, startCountingProxy } from '../support/counting-prox
 import { createPlayingOracle, UNSEEN } from '../support/playing-oracle.js';
 import { type RunningRegistry, startDistribution, startOlareg } from '../support/registries.js';
 import {
-  createHouba,
+  createHoubaWithInstantSyft,
   type Houba,
   leftIn,
   processesOf,
@@ -42,7 +42,7 @@ describe('a deletion is killed in the middle', () => {
     upstream = await startOlareg({ inMemory: true });
     registry = await kind.start();
     proxy = await startCountingProxy(registry.host);
-    houba = await createHouba(
+    houba = await createHoubaWithInstantSyft(
       { up: { host: upstream.host, tls_verify: false }, main: { host: proxy.host, tls_verify: false } },
       { HOUBA_MAX_DELETION_SHARE: '1', HOUBA_PURGE_MIN_IDLE: '1s' },
     );

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { isAlive } from '../../client/stack/processes.js';
 import { type RunningRegistry, startOlareg } from '../support/registries.js';
 import {
-  createHouba,
+  createHoubaWithInstantSyft,
   type Houba,
   operationsOf,
   policyText,
@@ -33,7 +33,7 @@ describe('the stability window on the embedded stack', () => {
   beforeAll(async () => {
     upstream = await startOlareg({ inMemory: true });
     registry = await startOlareg();
-    houba = await createHouba(
+    houba = await createHoubaWithInstantSyft(
       { up: { host: upstream.host, tls_verify: false }, main: { host: registry.host, tls_verify: false } },
       { HOUBA_STABILITY: '{"window":"20s"}' },
     );

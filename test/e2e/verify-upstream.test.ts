@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type RunningRegistry, startOlareg } from '../support/registries.js';
 import {
-  createHouba,
+  createHoubaWithInstantSyft,
   type Houba,
   leftIn,
   operationsOf,
@@ -24,7 +24,7 @@ let another: CosignKey;
 beforeAll(async () => {
   upstream = await startOlareg({ inMemory: true });
   registry = await startOlareg({ inMemory: true });
-  houba = await createHouba({
+  houba = await createHoubaWithInstantSyft({
     up: { host: upstream.host, tls_verify: false },
     main: { host: registry.host, tls_verify: false },
   });

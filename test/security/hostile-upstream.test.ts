@@ -3,7 +3,7 @@ import { type CountingProxy, startCountingProxy } from '../support/counting-prox
 import { type FakeRegistry, startFakeRegistry } from '../support/fake-registry.js';
 import { type RunningRegistry, startOlareg } from '../support/registries.js';
 import {
-  createHouba,
+  createHoubaWithInstantSyft,
   type Houba,
   operationsOf,
   type Reconciled,
@@ -29,7 +29,7 @@ beforeAll(async () => {
   up = await startCountingProxy(upstream.host);
   elsewhere = await startFakeRegistry();
   outside = await startFakeRegistry();
-  houba = await createHouba({
+  houba = await createHoubaWithInstantSyft({
     up: { host: up.host, tls_verify: false, ...LOGIN },
     elsewhere: { host: elsewhere.host.replace('127.0.0.1', 'localhost'), tls_verify: false },
     main: { host: registry.host, tls_verify: false },

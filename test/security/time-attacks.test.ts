@@ -12,7 +12,7 @@ import { storeImage, storeIndex } from '../support/memory-registries.js';
 import { createPlayingOracle, UNSEEN } from '../support/playing-oracle.js';
 import { type RunningRegistry, startDistribution, startOlareg } from '../support/registries.js';
 import {
-  createHouba,
+  createHoubaWithInstantSyft,
   type Houba,
   operationsOf,
   type PolicyOptions,
@@ -316,7 +316,7 @@ describe('with real registries', () => {
     registry = await startOlareg();
     up = await startCountingProxy(upstream.host);
     main = await startCountingProxy(registry.host);
-    houba = await createHouba(
+    houba = await createHoubaWithInstantSyft(
       { main: { host: main.host, tls_verify: false }, up: { host: up.host, tls_verify: false } },
       { HOUBA_PURGE_MIN_IDLE: '1s', HOUBA_MAX_DELETION_SHARE: '1' },
     );

@@ -67,10 +67,12 @@ export interface ImageConfig {
 /**
  * @param startRegistry that of the destination
  * @param settings more of houba's
+ * @param create makes houba
  */
 export async function createRebuildWorld(
   startRegistry: () => Promise<RunningRegistry>,
   settings: Readonly<Record<string, string>> = {},
+  create: typeof createHouba = createHouba,
 ): Promise<RebuildWorld> {
   const folder = await mkdtemp(join(tmpdir(), 'houba-rebuild-'));
   const [daemon, upstream, registry, stock] = await Promise.all([
@@ -90,7 +92,7 @@ export async function createRebuildWorld(
     comeBack: () => symlinkSync(daemon.address.slice('unix://'.length), socket),
   };
   builder.comeBack();
-  const houba = await createHouba(
+  const houba = await create(
     {
       up: { host: upstream.host, tls_verify: false },
       main: { host: proxy.host, tls_verify: false },

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { inject } from 'vitest';
 import { programPath } from '../../config/programs.js';
 import type { Operation, RunReport } from '../../domain/report/run/run-report.js';
 import { type CommandServer, startCommandServer } from './command-server.js';
@@ -74,9 +75,18 @@ export interface PolicyOptions {
   readonly to: readonly string[];
 }
 
+/** As `createHouba`, but inventories are empty and take no time: for tests that look into none. */
+export function createHoubaWithInstantSyft(
+  registries: Readonly<Record<string, unknown>>,
+  more: Readonly<Record<string, string>> = {},
+): Promise<Houba> {
+  return createHouba(registries, more, inject('houbaWithInstantSyft'));
+}
+
 export async function createHouba(
   registries: Readonly<Record<string, unknown>>,
   more: Readonly<Record<string, string>> = {},
+  program = HOUBA,
 ): Promise<Houba> {
   const folder = await mkdtemp(join(tmpdir(), 'houba-e2e-'));
   const home = join(folder, 'home');
@@ -98,7 +108,7 @@ export async function createHouba(
   function start(...args: readonly string[]): Started {
     const began = Date.now();
     // A terminal's Ctrl-C reaches the whole group; here only houba itself is signalled, which is harder.
-    const child = spawn(process.execPath, [HOUBA, ...args], { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(process.execPath, [program, ...args], { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'] });
     live.add(child);
     let stdout = '';
     let stderr = '';
