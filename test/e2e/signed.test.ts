@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createRebuildWorld, debianBase, type RebuildWorld, TYPES } from '../support/rebuild-world.js';
 import { startOlareg } from '../support/registries.js';
 import { startSigstore } from '../support/sigstore.js';
-import { type Ended, leftIn, operationsOf, processesOf } from '../support/stack.js';
+import { createHoubaWithInstantSyft, type Ended, leftIn, operationsOf, processesOf } from '../support/stack.js';
 import { orphansOf, readOlaregStore } from '../support/storage.js';
 import { json, push, rawManifest, type TestImage } from '../support/upstream-images.js';
 
@@ -13,7 +13,7 @@ const PREDICATE_TYPE = 'dev.sigstore.bundle.predicateType';
 
 let world: RebuildWorld;
 beforeAll(async () => {
-  world = await createRebuildWorld(startOlareg);
+  world = await createRebuildWorld(startOlareg, {}, createHoubaWithInstantSyft);
   await world.houba.up();
 });
 afterAll(() => world?.stop());

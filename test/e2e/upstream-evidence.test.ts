@@ -9,7 +9,7 @@ import {
   TYPES,
 } from '../support/rebuild-world.js';
 import { startOlareg } from '../support/registries.js';
-import { operationsOf } from '../support/stack.js';
+import { createHoubaWithInstantSyft, operationsOf } from '../support/stack.js';
 import { orphansOf, readOlaregStore } from '../support/storage.js';
 import { json, push, type TestImage } from '../support/upstream-images.js';
 import type { CosignKey } from '../support/upstream-signer.js';
@@ -21,7 +21,7 @@ let theirs: CosignKey;
 let other: CosignKey;
 
 beforeAll(async () => {
-  world = await createRebuildWorld(startOlareg);
+  world = await createRebuildWorld(startOlareg, {}, createHoubaWithInstantSyft);
   await world.houba.up();
   [theirs, other] = await Promise.all([world.stock.makeKey('theirs'), world.stock.makeKey('other')]);
 });

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { pushImage } from '../support/images.js';
 import { type RunningRegistry, startOlareg } from '../support/registries.js';
-import { createHouba, type Houba, leftIn, type RegctlReader, regctlReader } from '../support/stack.js';
+import { createHoubaWithInstantSyft, type Houba, leftIn, type RegctlReader, regctlReader } from '../support/stack.js';
 import { image, index, push } from '../support/upstream-images.js';
 import { type CosignKey, type StockCosign, stockCosign } from '../support/upstream-signer.js';
 
@@ -22,7 +22,7 @@ let regctl: RegctlReader;
 
 beforeAll(async () => {
   registry = await startOlareg({ inMemory: true });
-  houba = await createHouba({ main: { host: registry.host, tls_verify: false } });
+  houba = await createHoubaWithInstantSyft({ main: { host: registry.host, tls_verify: false } });
   stock = await stockCosign(join(houba.folder, 'cosign'));
   [ours, theirs] = await Promise.all([stock.makeKey('ours'), stock.makeKey('theirs')]);
   regctl = regctlReader(houba.folder, [registry.host]);

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -172,6 +172,9 @@ interface Seen {
   readonly kept: ReadonlyMap<string, readonly string[]>;
 }
 
+/** What each file was when it was last read: reading megabytes again every time would take a processor for itself. */
+const readAs = new Map<string, string>();
+
 /** Looks at all programs that houba starts and at all that its work directory holds, as often as it can. */
 function watch(): () => Seen {
   const programs = new Map<string, string>();
@@ -203,11 +206,15 @@ function watch(): () => Seen {
   };
 }
 
-/** Adds to what was found in each file below the folder. */
+/** Adds to what was found in each file below the folder that is new, or has changed since it was read. */
 function search(root: string, found: Map<string, string[]>): void {
   attempt(() => {
     for (const path of filesBelow(root)) {
       attempt(() => {
+        const { ino, size, mtimeMs } = statSync(path);
+        const state = `${ino} ${size} ${mtimeMs}`;
+        if (readAs.get(path) === state) return;
+        readAs.set(path, state);
         const shown = path.slice(root.length);
         found.set(shown, [...(found.get(shown) ?? []), ...secretsIn(readFileSync(path, 'latin1'))]);
       });

@@ -1,12 +1,6 @@
 import { type CountingProxy, startCountingProxy } from './counting-proxy.js';
 import { type RunningRegistry, startOlareg } from './registries.js';
-import {
-  createHoubaWithInstantSyft,
-  type Houba,
-  type PolicyOptions,
-  type RegctlReader,
-  regctlReader,
-} from './stack.js';
+import { createHouba, type Houba, type PolicyOptions, type RegctlReader, regctlReader } from './stack.js';
 
 /** An upstream, a registry to write to, what counts the requests that houba makes there, and houba. */
 export interface Mirror {
@@ -34,7 +28,7 @@ export async function startMirror(start: () => Promise<RunningRegistry> = startO
     started.push(() => registry.stop());
     const proxy = await startCountingProxy(registry.host);
     started.push(() => proxy.stop());
-    const houba = await createHoubaWithInstantSyft({
+    const houba = await createHouba({
       up: { host: upstream.host, tls_verify: false },
       main: { host: proxy.host, tls_verify: false },
       again: { host: proxy.host, tls_verify: false },
