@@ -4,11 +4,12 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 
 RUNTIME := regctl syft cosign buildctl temporal
+CHECKS := check-types check-imports check-unused check-format
 TESTING := olareg registry buildkitd fulcio timestamp-server temporal-test-server
 # Settings of the demo, such as UPSTREAM=docker.io or DEMO_REGISTRY_PORT=5050, may stand behind `make demo`.
 export UPSTREAM DEMO_UPSTREAM_PORT DEMO_REGISTRY_PORT DEMO_TEMPORAL_PORT DEMO_UI_PORT DEMO_BUILDKIT
 
-.PHONY: help setup hooks build check test test-fast demo demo-run logs down bench clean
+.PHONY: help setup hooks build check $(CHECKS) test test-fast demo demo-run logs down bench clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,7 +27,10 @@ build: node_modules/.package-lock.json ## compile to dist/ and bundle the workfl
 	node tools/build.mjs
 
 check: node_modules/.package-lock.json ## format, lint, types, import rules, unused code
-	npm run --silent check
+	@$(MAKE) --no-print-directory -j $(CHECKS)
+
+$(CHECKS): check-%:
+	@npm run --silent check:$*
 
 test: setup build ## all tests with coverage gates
 	node tools/test.mjs

@@ -8,12 +8,22 @@ const CORES = availableParallelism();
 const BESIDE = CORES * 2;
 
 /** They wait most of the time, or do the most: begun late, each would be the last to end, alone. */
-const LONGEST = ['e2e/removal-killed', 'e2e/gc', 'workflows/redis-history', 'e2e/rebuild-killed'];
+const LONGEST = [
+  ...[
+    'e2e/gc',
+    'e2e/removal-killed',
+    'workflows/redis-history',
+    'e2e/rebuild',
+    'e2e/purge',
+    'security/rebuild-secrets',
+  ],
+  ...['integration/sign', 'integration/schedules'],
+];
 
 /** Begins with the longest files; the others in Vitest's own order. */
 class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
-    const isLong = ({ moduleId }: TestSpecification) => LONGEST.some((name) => moduleId.includes(`test/${name}.`));
+    const isLong = ({ moduleId }: TestSpecification) => LONGEST.some((name) => moduleId.includes(`test/${name}`));
     const sorted = await super.sort(files);
     return [...sorted.filter(isLong), ...sorted.filter((file) => !isLong(file))];
   }

@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startMirror } from '../support/mirror.js';
-import { operationsOf } from '../support/stack.js';
+import { createHoubaWithInstantSyft, operationsOf } from '../support/stack.js';
 import { orphansOf, readOlaregStore } from '../support/storage.js';
 import { descriptor, image, OCI, push, rawManifest } from '../support/upstream-images.js';
 
 const SPDX = 'application/spdx+json';
 
-const { upstream, registry, proxy, houba, regctl, policy, dispose } = await startMirror();
+const { upstream, registry, proxy, houba, regctl, policy, dispose } = await startMirror(createHoubaWithInstantSyft);
 beforeAll(() => houba.up());
 afterAll(dispose);
 

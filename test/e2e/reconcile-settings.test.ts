@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type CountingProxy, startCountingProxy } from '../support/counting-proxy.js';
 import { type RunningRegistry, startOlareg } from '../support/registries.js';
-import { createHouba, type Houba, regctlReader } from '../support/stack.js';
+import { createHoubaWithInstantSyft, type Houba, regctlReader } from '../support/stack.js';
 import { image, push } from '../support/upstream-images.js';
 
 describe('with an empty prefix', () => {
@@ -15,7 +15,7 @@ describe('with an empty prefix', () => {
     registry = await startOlareg();
     proxy = await startCountingProxy(registry.host);
     const roster = { up: { host: upstream.host, tls_verify: false }, main: { host: proxy.host, tls_verify: false } };
-    houba = await createHouba(roster, { HOUBA_LABEL_PREFIX: '' });
+    houba = await createHoubaWithInstantSyft(roster, { HOUBA_LABEL_PREFIX: '' });
     await houba.up();
     await push(upstream.host, 'plain', ['1.0.0'], image('plain'));
   });

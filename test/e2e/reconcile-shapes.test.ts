@@ -1,7 +1,14 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type CountingProxy, startCountingProxy } from '../support/counting-proxy.js';
 import { type RunningRegistry, startDistribution, startOlareg } from '../support/registries.js';
-import { createHouba, type Houba, type Reconciled, type RegctlReader, regctlReader } from '../support/stack.js';
+import {
+  createHouba,
+  createHoubaWithInstantSyft,
+  type Houba,
+  type Reconciled,
+  type RegctlReader,
+  regctlReader,
+} from '../support/stack.js';
 import { orphansOf, readDistributionStore, readOlaregStore } from '../support/storage.js';
 import { attestation, image, index, packageOf, push, type TestImage } from '../support/upstream-images.js';
 
@@ -57,9 +64,13 @@ function nested(inner: TestImage, outer: TestImage) {
 }
 
 describe.each([
-  { name: 'olareg', start: () => startOlareg(), read: readOlaregStore },
-  { name: 'distribution', start: () => startDistribution(), read: readDistributionStore },
-])('images of every shape come into $name', ({ start, read }) => {
+  // syft reads the same shapes wherever they are.
+  { name: 'olareg', start: () => startOlareg(), read: readOlaregStore, create: createHouba },
+  {
+    ...{ name: 'distribution', start: () => startDistribution(), read: readDistributionStore },
+    create: createHoubaWithInstantSyft,
+  },
+])('images of every shape come into $name', ({ start, read, create }) => {
   let upstream: RunningRegistry;
   let registry: RunningRegistry;
   let proxy: CountingProxy;
@@ -73,7 +84,7 @@ describe.each([
     upstream = await startOlareg({ inMemory: true });
     registry = await start();
     proxy = await startCountingProxy(registry.host);
-    houba = await createHouba(
+    houba = await create(
       { up: { host: upstream.host, tls_verify: false }, main: { host: proxy.host, tls_verify: false } },
       { HOUBA_SBOM_FORMATS: '["spdx-json","cyclonedx-json"]' },
     );

@@ -16,7 +16,10 @@ export interface Mirror {
   dispose(): Promise<void>;
 }
 
-export async function startMirror(start: () => Promise<RunningRegistry> = startOlareg): Promise<Mirror> {
+export async function startMirror(
+  create = createHouba,
+  start: () => Promise<RunningRegistry> = startOlareg,
+): Promise<Mirror> {
   const started: (() => Promise<unknown>)[] = [];
   const dispose = async () => {
     for (const stop of started.splice(0).reverse()) await stop();
@@ -28,7 +31,7 @@ export async function startMirror(start: () => Promise<RunningRegistry> = startO
     started.push(() => registry.stop());
     const proxy = await startCountingProxy(registry.host);
     started.push(() => proxy.stop());
-    const houba = await createHouba({
+    const houba = await create({
       up: { host: upstream.host, tls_verify: false },
       main: { host: proxy.host, tls_verify: false },
       again: { host: proxy.host, tls_verify: false },
