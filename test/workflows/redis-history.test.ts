@@ -220,6 +220,8 @@ function wholeHistory(file: string, leastMoves: number): History {
   return new Map([...moves].filter(([, list]) => list.length >= leastMoves));
 }
 
+/** As `tools/test.mjs --fast` says. */
+const isFast = process.env.TEST_FAST !== undefined;
 const BESIDE = join(packageRoot(), '..', 'shared', 'cases', 'timeline-redis.jsonl');
 
 async function expectSame(history: History, path: string, window: number, most: number): Promise<void> {
@@ -237,8 +239,8 @@ describe('moves are taken over when a simple computation says so', () => {
     await expectSame(madeUpHistory(), `lib/made-up-${window}`, window, most);
   });
 
-  it.skipIf(!existsSync(BESIDE))(
-    'six years of the busiest redis tags (needs the recorded moves of these tags, which are not in the repository)',
+  it.skipIf(!existsSync(BESIDE) || isFast)(
+    'six years of the busiest redis tags (needs minutes, and the recorded moves, which are not in the repository)',
     async () => {
       await expectSame(wholeHistory(BESIDE, 40), 'lib/redis', 7, 28);
     },
