@@ -7,18 +7,20 @@ const CORES = availableParallelism();
 /** Tests with servers wait much of their time, for timers and for programs: more run side by side than there are cores. */
 const BESIDE = CORES * 2;
 
-/** They wait most of the time, or do the most: begun late, each would be the last to end, alone. */
+/** Starts of paths. They wait most of the time, or do the most: begun late, each would be the last to end, alone. */
 const LONGEST = [
-  ...[
-    'e2e/gc',
-    'e2e/removal-killed',
-    'workflows/redis-history',
-    'e2e/rebuild',
-    'e2e/purge',
-    'security/rebuild-secrets',
-  ],
-  ...['integration/sign', 'integration/schedules'],
+  'e2e/gc',
+  'e2e/removal-killed',
+  'workflows/redis-history',
+  'e2e/rebuild',
+  'e2e/purge',
+  'security/rebuild-secrets',
+  'integration/sign',
+  'integration/schedules',
 ];
+
+/** Suites that run houba as a user has it. */
+const WITH_HOUBA = ['e2e', 'security'];
 
 /** Begins with the longest files; the others in Vitest's own order. */
 class LongestFirst extends BaseSequencer {
@@ -42,7 +44,10 @@ function suite(order: number, name: string, timeout: number, maxWorkers: number)
       sequence: { groupOrder: order },
       // Unit tests change nothing that outlives a file, so that a worker loads the modules once.
       ...(name === 'unit' && { isolate: false }),
-      ...(name !== 'unit' && { globalSetup: 'test/support/global-setup.ts' }),
+      globalSetup: [
+        ...(name === 'unit' ? [] : ['test/support/global-setup.ts']),
+        ...(WITH_HOUBA.includes(name) ? ['test/support/instant-syft.ts'] : []),
+      ],
     },
   };
 }
