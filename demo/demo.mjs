@@ -3,7 +3,7 @@
 import { execFile, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { onPath } from '../tools/system.mjs';
@@ -17,6 +17,7 @@ const STATE = join(ROOT, '.state', 'demo');
 const CACHE = join(ROOT, '.state', 'cache');
 const FACTS = join(STATE, 'demo.json');
 const BIN = join(ROOT, '.tools', 'bin');
+const HOUBA = join(ROOT, 'bin', 'houba');
 const KEYS = keysIn(STATE);
 const BUILDKIT = `unix://${join(STATE, 'buildkitd.sock')}`;
 /** What a rebuilt image is told to get its packages from. Nobody answers there, and nobody has to: steps run nothing. */
@@ -215,7 +216,7 @@ async function startBuildkit() {
   start('buildkitd', program('buildkitd'), root);
   try {
     await until('buildkitd', 15_000, async () => {
-      await said('buildctl', ['--addr', BUILDKIT, 'debug', 'workers']);
+      await said(program('buildctl'), ['--addr', BUILDKIT, 'debug', 'workers']);
       return true;
     });
     console.log(`  buildkitd: ${BUILDKIT}`);
@@ -259,7 +260,7 @@ function renderPolicies(facts) {
 
 /** Runs houba with the demo's settings and none of the caller's. Resolves with its exit code. */
 async function houba(facts, args) {
-  const child = spawn(join(ROOT, 'bin', 'houba'), args, { env: houbaEnvironment(facts), stdio: 'inherit' });
+  const child = spawn(HOUBA, args, { env: houbaEnvironment(facts), stdio: 'inherit' });
   const [status] = await once(child, 'close');
   return status ?? 4;
 }
@@ -298,27 +299,28 @@ function writeSettings(facts) {
 }
 
 function regctl(...args) {
-  return said('regctl', args);
+  return said(program('regctl'), args);
 }
 
 /** As anyone would call it who holds the public key: with a home of its own, and no password. */
 function cosign(...args) {
-  return said('cosign', args, { ...process.env, HOME: join(STATE, 'cosign') });
+  return said(program('cosign'), args, { ...process.env, HOME: join(STATE, 'cosign') });
 }
 
 /** @returns what a program writes to stdout */
-async function said(name, args, env = process.env) {
+async function said(file, args, env = process.env) {
   try {
     // A signed SBOM is megabytes.
     const options = { env: { ...env, REGCTL_CONFIG: join(STATE, 'regctl.json') }, maxBuffer: 256 * 1024 * 1024 };
-    return (await execute(program(name), args, options)).stdout;
-  } catch ({ stderr, message }) {
-    throw new DemoError(`${name} ${args.join(' ')}: ${stderr?.trim() || message}`);
+    return (await execute(file, args, options)).stdout;
+  } catch ({ stdout, stderr, message }) {
+    // What houba verify finds wrong is its result, on stdout.
+    const told = [stdout, stderr].map((text) => text?.trim()).filter(Boolean);
+    throw new DemoError(`${basename(file)} ${args.join(' ')}: ${told.join('\n') || message}`);
   }
 }
 
 function program(name) {
-  if (name === 'houba') return join(ROOT, 'bin', 'houba');
   const built = join(BIN, name);
   return existsSync(built) ? built : onPath(name);
 }
@@ -357,7 +359,7 @@ async function show(facts) {
   console.log(`  destination    http://${registry}/v2/_catalog`);
   if (facts.upstream === 'local')
     console.log(`  upstream       http://${host(facts, 'DEMO_UPSTREAM_PORT')}/v2/_catalog`);
-  console.log(`  houba          . ${writeSettings(facts)}; ${join(ROOT, 'bin', 'houba')} status`);
+  console.log(`  houba          . ${writeSettings(facts)}; ${HOUBA} status`);
   console.log(`  regctl         REGCTL_CONFIG=${join(STATE, 'regctl.json')} ${program('regctl')}`);
   console.log(`  public key     ${KEYS.public}`);
   console.log('\nThe stack stays up. `make demo-run` reconciles again, `make logs` follows it, `make down` ends it.');
@@ -366,7 +368,7 @@ async function show(facts) {
 /** @returns the command and what it says. Throws when it does not pass. */
 async function verify(facts, image) {
   const args = ['verify', image, '--require', 'stamp,sbom,signature,provenance'];
-  return `\n$ houba ${args.join(' ')}\n${await said('houba', args, houbaEnvironment(facts))}`.trimEnd();
+  return `\n$ houba ${args.join(' ')}\n${await said(HOUBA, args, houbaEnvironment(facts))}`.trimEnd();
 }
 
 /** Write requests in the destination registry's log. */
