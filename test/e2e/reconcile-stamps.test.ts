@@ -76,6 +76,9 @@ describe.each([
     await stock('verify-attestation', ...trust, `--type=${type}`, ...plain, reference);
   }
 
+  const policyOf = (name: string, entry: Readonly<Record<string, unknown>>) =>
+    houba.policies({ name, from: `${upstream.host}/${name}`, to: [`main:demo/${name}`], import: entry });
+
   async function reconcile(dir: string, ...args: readonly string[]) {
     proxy.reset();
     const { code, report } = await houba.reconcile(dir, '-j', '2', ...args);
@@ -87,12 +90,7 @@ describe.each([
 
   describe('a stamp beside the image', () => {
     const policy = (facts: object) =>
-      houba.policies({
-        name: 'beside',
-        from: `${upstream.host}/beside`,
-        to: ['main:demo/beside'],
-        import: { tags: { aliases: ['latest'] }, stamp: 'referrer', keepUpstreamEvidence: true, ...facts },
-      });
+      policyOf('beside', { tags: { aliases: ['latest'] }, stamp: 'referrer', keepUpstreamEvidence: true, ...facts });
     const placed = () => `${registry.host}/demo/beside`;
 
     it('leaves upstream’s digest and its signatures as they are', async () => {
@@ -157,13 +155,7 @@ describe.each([
 
   if (once) {
     describe('a subset of platforms', () => {
-      const policy = (facts: object) =>
-        houba.policies({
-          name: 'subset',
-          from: `${upstream.host}/subset`,
-          to: ['main:demo/subset'],
-          import: { platforms: ['linux/arm64'], ...facts },
-        });
+      const policy = (facts: object) => policyOf('subset', { platforms: ['linux/arm64'], ...facts });
       const placed = () => `${registry.host}/demo/subset:1.0`;
 
       it('is an index of its own, with the children that upstream made', async () => {
