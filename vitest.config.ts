@@ -42,8 +42,6 @@ function suite(order: number, name: string, timeout: number, maxWorkers: number)
       hookTimeout: timeout,
       maxWorkers,
       sequence: { groupOrder: order },
-      // Unit tests change nothing that outlives a file, so that a worker loads the modules once.
-      ...(name === 'unit' && { isolate: false }),
       globalSetup: [
         ...(name === 'unit' ? [] : ['test/support/global-setup.ts']),
         ...(WITH_HOUBA.includes(name) ? ['test/support/instant-syft.ts'] : []),
@@ -56,6 +54,8 @@ export default defineConfig({
   test: {
     // The native module of the Temporal SDK does not bear worker threads.
     pool: 'forks',
+    // Tests change nothing that outlives a file, so that a worker loads the modules once.
+    isolate: false,
     sequence: { sequencer: LongestFirst },
     projects: [
       suite(0, 'unit', 20_000, CORES),

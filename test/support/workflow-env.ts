@@ -30,7 +30,7 @@ export interface Stage {
  */
 export async function openStage(bundle: string, server: 'time-skipping' | 'local' = 'time-skipping'): Promise<Stage> {
   quietRuntime();
-  const environment = server === 'local' ? await startLocal() : await startTimeSkipping();
+  const environment = await patiently(server === 'local' ? startLocal : startTimeSkipping);
   await addSearchAttributes(environment);
 
   let fakes: Fakes = HAPPY;
@@ -86,6 +86,17 @@ export function quietRuntime(): void {
   });
   const logging = { filter: { core: 'ERROR', other: 'ERROR' }, forward: {} } as const;
   Runtime.install({ logger, telemetryOptions: { logging } });
+}
+
+/** The SDK gives a server five seconds to start, which a busy machine may need for loading it. */
+async function patiently<Started>(start: () => Promise<Started>): Promise<Started> {
+  for (let tried = 1; ; tried++) {
+    try {
+      return await start();
+    } catch (error) {
+      if (tried === 5 || !/did not start within/.test(String(error))) throw error;
+    }
+  }
 }
 
 function startTimeSkipping(): Promise<TestWorkflowEnvironment> {
