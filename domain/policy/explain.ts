@@ -30,6 +30,7 @@ export function explainSelection(entry: ResolvedImport, upstream: Iterable<strin
     ...(selected.length === 0 ? ['no tag is selected'] : []),
     ...missingNames.map((name) => `names: the source has no tag ${JSON.stringify(name)}`),
     ...unanchoredWarning(entry, selected),
+    ...(selected.length === 0 ? [] : idleExclusions(entry, existing)),
     ...(selected.length === 0 ? [] : unfilled.map((template) => `aliases: no selected tag fills ${template}`)),
     ...about(unusable, (some) => `aliases: skipped, because they are no tags: ${some}`),
     ...about(
@@ -71,6 +72,17 @@ function unanchoredWarning({ tags: { includeRegex, names } }: ResolvedImport, se
       `includeRegex ${JSON.stringify(includeRegex)} is anchored at neither end and lets suffixed tags in: ${some}; ` +
       'anchor it with ^ and $, or leave them out with excludeRegex',
   );
+}
+
+/** Warns about exclusions that match no tag which `includeRegex` lets in. */
+function idleExclusions({ tags: { includeRegex, excludeRegex } }: ResolvedImport, tags: ReadonlySet<string>): string[] {
+  const included = includeRegex === null ? null : compilePattern(includeRegex);
+  const candidates = [...tags].filter((tag) => included?.matches(tag) ?? true);
+  return excludeRegex.flatMap((source, index) => {
+    const pattern = compilePattern(source);
+    if (candidates.some((tag) => pattern.matches(tag))) return [];
+    return [`excludeRegex[${index}] ${JSON.stringify(source)} leaves out nothing`];
+  });
 }
 
 function suffixWarnings({ variants }: ResolvedImport, tags: readonly string[]): string[] {

@@ -11,10 +11,10 @@ export interface Pattern {
   endOfMatch(text: string): number;
 }
 
-export const LONGEST_PATTERN = 1_000;
+export const LONGEST_PATTERN = 4_000;
 
 /** Linear time still multiplies by the instructions: `x{1000}` has a thousand. */
-const LARGEST_PROGRAM = 3_000;
+const LARGEST_PROGRAM = 6_000;
 
 const COMPILED = new Map<string, Pattern>();
 const REMEMBERED = 500;
@@ -27,6 +27,8 @@ export function compilePattern(source: string): Pattern {
   const known = COMPILED.get(source);
   if (known !== undefined) return known;
   if (source.length > LONGEST_PATTERN) throw invalid(source, `longer than ${LONGEST_PATTERN} characters`);
+  const doubtful = findDoubtful(source);
+  if (doubtful !== null) throw invalid(source, doubtful);
   const regex = compile(source);
   if (regex.programSize() > LARGEST_PROGRAM) throw invalid(source, 'its repetitions multiply to too large a program');
   const pattern = patternOf(source, regex);
@@ -64,6 +66,26 @@ function compile(source: string): RE2JS {
     const why = error instanceof Error ? error.message.replace(/^error parsing regexp: /, '') : String(error);
     throw invalid(source, why, error);
   }
+}
+
+/** Parts of a pattern: an escape, literal text, a class of POSIX, a repetition without a lower end, anything else. */
+const PART = /\\Q[\s\S]*?(?:\\E|$)|\\[\s\S]|\[:\^?\w*:\]|\{,\d*\}|[\s\S]/g;
+
+/** Finds what RE2 reads otherwise than Python; null: nothing. */
+function findDoubtful(source: string): string | null {
+  let isInClass = false;
+  for (const { 0: part, index } of source.matchAll(PART)) {
+    const at = `at character ${index + 1}, ${part}`;
+    if (isInClass && part.startsWith('[:') && part.endsWith(':]')) {
+      return `${at} is a class in some engines and a list of letters in others: write \\d, \\w, \\s or a range`;
+    }
+    if (!isInClass && part.startsWith('{,')) {
+      return `${at} is a repetition in some engines and literal text in others: write {0${part.slice(1)}`;
+    }
+    if (part === '[' && !isInClass) isInClass = true;
+    else if (part === ']' && source[index - 1] !== '[' && source.slice(index - 2, index) !== '[^') isInClass = false;
+  }
+  return null;
 }
 
 const LOOKAROUND = /\(\?<?[=!]/;

@@ -51,6 +51,12 @@ describe('explainSelection', () => {
 
   it.each<[string, Partial<TagSelection>, string[], string[]]>([
     ['an empty selection', { includeRegex: '^9' }, ['1'], ['no tag is selected']],
+    [
+      'an exclusion that leaves out nothing',
+      { includeRegex: '^7', excludeRegex: ['-rc', 'alpine'] },
+      ['7.1', '7.2-rc1', '8-alpine'],
+      ['excludeRegex[1] "alpine" leaves out nothing'],
+    ],
     ['absent names', { names: ['2'] }, ['1'], ['names: the source has no tag "2"']],
     [
       'a clash of an alias and a tag',

@@ -53,8 +53,32 @@ describe('a pattern', () => {
     expect(failure.hint).toContain(hint);
   });
 
+  it.each([
+    ['^7\\.{,2}', 5, '{,2}'],
+    ['a{,}', 2, '{,}'],
+    ['^[[:digit:]]+$', 3, '[:digit:]'],
+    ['[^a[:^alpha:]]', 4, '[:^alpha:]'],
+    ['[]{,2}]a{,2}', 9, '{,2}'],
+  ])('refuses %s, which engines read differently, and says where', (source, place, part) => {
+    expect(failureOf(source)).toMatchObject({
+      code: 'PolicyInvalid',
+      message: expect.stringContaining(`at character ${place}, ${part} is`),
+    });
+  });
+
+  it.each([
+    ['[{,2}]', '{'],
+    ['\\{,2\\}', '{,2}'],
+    ['\\Q{,2}\\E', '{,2}'],
+    ['[]x]', ']'],
+    ['a{0,2}b', 'aab'],
+  ])('takes %s for what it says', (source, text) => {
+    expect(compilePattern(source).matches(text)).toBe(true);
+  });
+
   it('refuses what is too long, and what multiplies to too much', () => {
-    expect(failureOf('a'.repeat(1001)).message).toContain('longer than 1000');
+    expect(compilePattern('a'.repeat(4000)).matches('a')).toBe(false);
+    expect(failureOf('a'.repeat(4001)).message).toContain('longer than 4000');
     expect(failureOf('a{1000}'.repeat(10)).message).toContain('too large a program');
   });
 

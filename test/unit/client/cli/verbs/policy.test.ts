@@ -83,6 +83,15 @@ describe('houba policy check', () => {
       ]),
     });
   });
+
+  it('says where a destination is longer than any registry takes', async () => {
+    const destinations = [{ project: 'p'.repeat(200), repository: 'r'.repeat(60) }];
+    const path = file('long.txt', JSON.stringify(policyDocument({ name: 'long', imports: [{ destinations }] })));
+    await expect(run(['check', path])).rejects.toMatchObject({
+      code: 'PolicyInvalid',
+      message: expect.stringMatching(/long\.txt:\d+:\d+: the path has 261 characters, of at most 255/),
+    });
+  });
 });
 
 describe('houba policy test', () => {
@@ -122,6 +131,7 @@ describe('houba policy test', () => {
       '',
       'import v1 1 selected, 1 rejected, 1 alias',
       'variants: plain, eu (-eu)',
+      'warning: excludeRegex[0] "-rc" leaves out nothing',
       ' + 7.1 selected -> 7.1, 7.1-eu',
       ' - latest includeRegex',
       ' @ 7.x, 7.x-eu alias -> 7.1, 7.1-eu',
