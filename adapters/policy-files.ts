@@ -1,4 +1,4 @@
-import { type PolicyIssue, PolicySetInvalid } from '../domain/policy/issues.js';
+import { type DocumentIssue, type PolicyIssue, PolicySetInvalid } from '../domain/policy/issues.js';
 import { repositoryClashes } from '../domain/policy/ownership.js';
 import { resolvePolicy } from '../domain/policy/resolve.js';
 import type { MirrorPolicy } from '../domain/policy/schema.js';
@@ -15,10 +15,14 @@ interface PolicyFile {
 const MOST_ISSUES = 100;
 
 /**
- * Reads a file, or the `.yml` and `.yaml` below a folder (docs/rules/policy.md#nothing-to-read-is-an-error). @throws
- * HoubaError `ConfigInvalid` when there is none; PolicySetInvalid with file, line and column of every mistake
+ * Reads a file, or the `.yml` and `.yaml` below a folder (docs/rules/policy.md#nothing-to-read-is-an-error). @param
+ * more finds further mistakes in a policy. @throws HoubaError `ConfigInvalid` when there is none; PolicySetInvalid with
+ * file, line and column of every mistake
  */
-export async function readPolicyFiles(path: string): Promise<PolicyFile[]> {
+export async function readPolicyFiles(
+  path: string,
+  more: (policy: MirrorPolicy) => readonly DocumentIssue[] = () => [],
+): Promise<PolicyFile[]> {
   const files = await findPolicyFiles(path);
   const read: ReadPolicy[] = [];
   const issues: PolicyIssue[] = [];
@@ -28,6 +32,7 @@ export async function readPolicyFiles(path: string): Promise<PolicyFile[]> {
     if ('locate' in outcome) read.push(outcome);
   }
   issues.push(...sharedNames(read), ...sharedRepositories(read));
+  issues.push(...read.flatMap(({ policy, locate }) => (policy === null ? [] : more(policy).map(locate))));
   if (issues.length > 0) throw new PolicySetInvalid(issues.sort(byPlace));
   return read.flatMap(({ file, policy }) => (policy === null ? [] : [{ file, policy }]));
 }

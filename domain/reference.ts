@@ -33,6 +33,9 @@ export function isHost(text: string): boolean {
   return (text.includes('.') || text.includes(':') || text === 'localhost') && HOST.test(text);
 }
 
+/** Characters of a repository's path (distribution specification). */
+export const LONGEST_PATH = 255;
+
 /**
  * Joins host and path; only here a `docker.io` path of one component gets its `library/`.
  * @throws HoubaError `ReferenceInvalid`
@@ -40,7 +43,7 @@ export function isHost(text: string): boolean {
 export function parseRepository(host: string, path: string): Repository {
   if (!HOST.test(host)) throw invalid(`${host}/${path}`, `${JSON.stringify(host)} is not a registry host`);
   const full = host === 'docker.io' && !path.includes('/') ? `library/${path}` : path;
-  if (!PATH.test(full) || full.length > 255)
+  if (!PATH.test(full) || full.length > LONGEST_PATH)
     throw invalid(`${host}/${path}`, `${JSON.stringify(path)} is not a repository name`);
   return { host, path: full };
 }

@@ -50,10 +50,27 @@ export function rosterByHost<Entry extends RosterEntry>(
   return null;
 }
 
-/** Builds the destination's path: `{host}[/{namespace}]/{project}/{repository}`. */
+/**
+ * Builds the destination's path: `{host}[/{namespace}]/{project}/{repository}`. @throws HoubaError `ReferenceInvalid`
+ * when no registry can hold it
+ */
 export function destinationRepository(entry: RosterEntry, project: string, repository: string): Repository {
   const path = [entry.namespace, project, repository].filter((part) => part !== null && part !== '').join('/');
   return parseRepository(entry.host, path);
+}
+
+/** Builds a destination's repository; null: no registry can hold its path. @throws HoubaError as `rosterByName` */
+export function findDestination(
+  roster: Roster,
+  { registry, project, repository }: { registry: string | null; project: string; repository: string },
+): Repository | null {
+  const entry = rosterByName(roster, registry);
+  try {
+    return destinationRepository(entry, project, repository);
+  } catch (error) {
+    if (error instanceof HoubaError && error.code === 'ReferenceInvalid') return null;
+    throw error;
+  }
 }
 
 /** A destination with the roster name of its credentials (docs/rules/security.md#credentials-go-to-one-place). */

@@ -5,7 +5,7 @@ import { formatPath } from '../../domain/policy/issues.js';
 import { repositoryClashes, shardOf } from '../../domain/policy/ownership.js';
 import { resolvePolicy } from '../../domain/policy/resolve.js';
 import { formatRepository } from '../../domain/reference.js';
-import { destinationRepository, type Roster, rosterByName } from '../../domain/roster.js';
+import { findDestination, type Roster } from '../../domain/roster.js';
 import { nearest } from '../../domain/text/nearest.js';
 import type { Dependencies } from '../dependencies.js';
 import { step } from '../step.js';
@@ -77,10 +77,11 @@ function checkOwnership(policies: readonly PolicySource[], roster: Roster): void
   const entries = policies.flatMap(({ policy }) => {
     const resolved = resolvePolicy(policy);
     return resolved.imports.flatMap((entry) =>
-      entry.destinations.map(({ registry, project, repository }) => ({
-        policy: resolved.name,
-        repository: formatRepository(destinationRepository(rosterByName(roster, registry), project, repository)),
-      })),
+      entry.destinations.flatMap((destination) => {
+        const repository = findDestination(roster, destination);
+        // Its policy fails alone.
+        return repository === null ? [] : [{ policy: resolved.name, repository: formatRepository(repository) }];
+      }),
     );
   });
   const clashes = repositoryClashes(entries);

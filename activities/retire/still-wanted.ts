@@ -8,7 +8,7 @@ import { planRemovals } from '../../domain/plan/removals.js';
 import { expandTargets } from '../../domain/plan/targets.js';
 import { type ResolvedPolicy, resolvePolicy } from '../../domain/policy/resolve.js';
 import { formatRepository, parseRepository } from '../../domain/reference.js';
-import { type DestinationRepository, destinationRepository, rosterByName } from '../../domain/roster.js';
+import { type DestinationRepository, findDestination } from '../../domain/roster.js';
 import type { RecordedStamp } from '../../domain/stamp/annotations.js';
 import type { Dependencies } from '../dependencies.js';
 import type { RepositoryAt } from '../repository/repository-at.js';
@@ -76,9 +76,9 @@ async function wants(
 function writesTo(deps: Dependencies, policy: ResolvedPolicy, repository: DestinationRepository): boolean {
   const name = formatRepository(repository);
   return policy.imports.some((entry) =>
-    entry.destinations.some(({ registry, project, repository: path }) => {
-      const entryOfRoster = rosterByName(deps.roster, registry);
-      return formatRepository(destinationRepository(entryOfRoster, project, path)) === name;
+    entry.destinations.some((destination) => {
+      const found = findDestination(deps.roster, destination);
+      return found !== null && formatRepository(found) === name;
     }),
   );
 }

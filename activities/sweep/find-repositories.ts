@@ -1,7 +1,7 @@
 import { HoubaError } from '../../domain/errors.js';
 import { resolvePolicy } from '../../domain/policy/resolve.js';
 import { formatRepository, parseRepository, type Repository } from '../../domain/reference.js';
-import { destinationRepository, type RosterEntry, rosterByName } from '../../domain/roster.js';
+import { findDestination, type RosterEntry } from '../../domain/roster.js';
 import { compareText } from '../../domain/text/compare-text.js';
 import type { Dependencies } from '../dependencies.js';
 
@@ -74,9 +74,9 @@ async function written(deps: Dependencies, entry: RosterEntry): Promise<Reposito
   const policies = await deps.readPolicies(deps.settings.policyDir);
   return policies.flatMap(({ policy }) =>
     resolvePolicy(policy).imports.flatMap(({ destinations }) =>
-      destinations.flatMap(({ registry, project, repository }) => {
-        const place = rosterByName(deps.roster, registry);
-        return place.host === entry.host ? [destinationRepository(place, project, repository)] : [];
+      destinations.flatMap((destination) => {
+        const repository = findDestination(deps.roster, destination);
+        return repository?.host === entry.host ? [repository] : [];
       }),
     ),
   );

@@ -1,7 +1,7 @@
 import type { Digest } from '../digest.js';
 import { type WaitSettings, waitFor } from '../lifecycle/settle.js';
 import type { ResolvedImport, ResolvedPolicy, ResolvedVariant } from '../policy/resolve.js';
-import { formatPinned, formatRepository, type Repository } from '../reference.js';
+import { formatPinned, formatRepository, isTag, type Repository } from '../reference.js';
 import type { RecordedStamp } from '../stamp/annotations.js';
 import { classify } from './classify.js';
 import type { SeenRepository, SeenTag, SourceDigests } from './survey.js';
@@ -26,7 +26,8 @@ export interface TargetVariant {
 export type EvidenceKind = 'sbom' | 'attested';
 
 export interface TagDecision {
-  readonly kind: 'import' | 'update' | 'restamp' | 'held' | 'keep' | 'gone';
+  /** `gone`: the source lists it and does not serve it. `overlong`: with its suffix it is no tag. */
+  readonly kind: 'import' | 'update' | 'restamp' | 'held' | 'keep' | 'gone' | 'overlong';
   readonly target: number;
   readonly variant: number;
   readonly sourceTag: string;
@@ -56,9 +57,17 @@ export interface AliasDecision extends AliasMove {
   readonly digest: Digest;
 }
 
+/** An alias that is no tag with its suffix. */
+export interface OverlongAlias {
+  readonly target: number;
+  readonly variant: number;
+  readonly alias: string;
+}
+
 export interface PolicyPlan {
   readonly tags: readonly TagDecision[];
   readonly aliases: readonly AliasDecision[];
+  readonly overlong: readonly OverlongAlias[];
 }
 
 export interface PlanSettings {
@@ -86,12 +95,16 @@ export function planPolicy(
 ): PolicyPlan {
   const tags: TagDecision[] = [];
   const aliases: AliasDecision[] = [];
+  const overlong: OverlongAlias[] = [];
   targets.forEach((target, targetIndex) => {
     const found = seenAt(seen, target.repository);
     target.variants.forEach((wish, variantIndex) => {
       const at = { target: targetIndex, variant: variantIndex };
       const decided = new Map<string, TagDecision>();
       const moves = aliasMoves(wish, found);
+      for (const alias of wish.aliases.keys()) {
+        if (!isTag(alias + wish.variant.suffix)) overlong.push({ ...at, alias: alias + wish.variant.suffix });
+      }
       for (const sourceTag of wish.selected) {
         const decision = decide(policy, target, wish, at, sourceTag, source.get(sourceTag) ?? null, found, settings);
         const moving = isPlaced(decision) || decision.wait !== null;
@@ -108,7 +121,7 @@ export function planPolicy(
       }
     });
   });
-  return { tags, aliases };
+  return { tags, aliases, overlong };
 }
 
 export function isPlaced({ kind }: TagDecision): boolean {
@@ -143,6 +156,7 @@ function decide(
     ...{ aliases: [], needs: [], reason: null },
     wait: waitFor(recorded, sourceDigest, target.import.stability, settings.stability),
   };
+  if (!isTag(outTag)) return { ...facts, kind: 'overlong', wait: null };
   if (sourceDigest === null) return { ...facts, kind: 'gone', baseDigest: null };
   const desired = {
     policy: policy.name,
@@ -156,15 +170,17 @@ function decide(
   };
   const decision = classify(desired, sourceDigest, recorded, settings.prefix);
   const mayTake = facts.wait === null && facts.baseDigest !== sourceDigest;
+  // What a tag shows while it waits is what people run: it lacks nothing for that.
+  const needs = tag === undefined || recorded === null ? [] : lacking(tag);
   if (decision === 'import' && facts.wait !== null) return { ...facts, kind: 'held' };
   if (decision === 'moved')
-    return mayTake ? { ...facts, kind: 'update', baseDigest: sourceDigest } : { ...facts, kind: 'held' };
-  if (decision === 'keep') return { ...facts, kind: 'keep', needs: tag === undefined ? [] : lacking(tag) };
+    return mayTake ? { ...facts, kind: 'update', baseDigest: sourceDigest } : { ...facts, kind: 'held', needs };
+  if (decision === 'keep') return { ...facts, kind: 'keep', needs };
   const isMissing =
     facts.baseDigest !== null && settings.missingBases.has(missingBaseKey(target.repository, facts.baseDigest));
   if (decision === 'update' && isMissing) {
     if (mayTake) return { ...facts, kind: 'update', baseDigest: sourceDigest };
-    return { ...facts, kind: 'held', reason: missingBaseReason(facts.baseDigest) };
+    return { ...facts, kind: 'held', needs, reason: missingBaseReason(facts.baseDigest) };
   }
   return { ...facts, kind: decision };
 }
@@ -182,6 +198,7 @@ function aliasMoves(wish: TargetVariant, found: SeenRepository): Map<string, Ali
   const moves = new Map<string, AliasMove[]>();
   for (const [alias, sourceTag] of wish.aliases) {
     const outAlias = alias + wish.variant.suffix;
+    if (!isTag(outAlias)) continue;
     const list = moves.get(sourceTag) ?? [];
     list.push({ alias: outAlias, current: found.tags.get(outAlias)?.digest ?? null });
     moves.set(sourceTag, list);

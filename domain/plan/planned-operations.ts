@@ -13,21 +13,38 @@ export const OPERATION_OF: Readonly<Record<TagDecision['kind'], OperationKind>> 
   held: 'held',
   keep: 'skipped',
   gone: 'imported',
+  overlong: 'imported',
 };
 
-/** Reports the held tags that no wait tells of, and the gone ones. */
+/** Reports the held tags that no wait tells of, and those that cannot be placed. */
 export function settledOperations(plan: PolicyPlan): PlannedOperation[] {
   const operations: PlannedOperation[] = [];
   for (const tag of plan.tags) {
-    if (tag.kind !== 'held' && tag.kind !== 'gone') continue;
+    if (tag.kind !== 'held' && tag.kind !== 'gone' && tag.kind !== 'overlong') continue;
     // The wait reports when the tag will be ready.
     if (tag.wait !== null) continue;
     const { position, operation } = tagOperation(tag, OPERATION_OF[tag.kind]);
-    const error = tag.kind === 'gone' ? goneError(tag) : null;
+    const error = tag.kind === 'gone' ? goneError(tag) : tag.kind === 'overlong' ? overlongError(tag.outTag) : null;
     const because = tag.reason === null ? {} : { reason: tag.reason };
     operations.push({ position, operation: { ...operation, error, ...because } });
   }
+  for (const { target, variant, alias } of plan.overlong) {
+    const operation = { ...newOperation('aliased', alias), error: overlongError(alias) };
+    operations.push({ position: { target, variant }, operation });
+  }
   return operations;
+}
+
+function overlongError(tag: string): ReportedError {
+  return reportError(
+    new HoubaError(
+      'PolicyInvalid',
+      `${tag} is no tag: with its suffix it has ${tag.length} characters of at most 128`,
+      {
+        hint: 'leave it out with excludeRegex, or use a shorter suffix',
+      },
+    ),
+  );
 }
 
 function goneError(tag: TagDecision): ReportedError {

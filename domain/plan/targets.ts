@@ -1,7 +1,7 @@
 import { HoubaError } from '../errors.js';
 import { aliasCollisions, outputCollisions, type TagCollision } from '../policy/ownership.js';
 import type { ResolvedImport, ResolvedPolicy } from '../policy/resolve.js';
-import { formatRepository, isTag, parseRepository } from '../reference.js';
+import { formatRepository, parseRepository } from '../reference.js';
 import { destinationRepository, type Roster, rosterByName } from '../roster.js';
 import { aliasClashes, expandAliases } from '../selection/aliases.js';
 import { selectTags } from '../selection/select.js';
@@ -70,9 +70,6 @@ function refuseCollisions(policy: ResolvedPolicy, targets: readonly Target[]): v
     }
   }
   const problems = [
-    ...[...concrete, ...aliased.map(({ repository, alias }) => ({ repository, tag: alias }))]
-      .filter(({ tag }) => !isTag(tag))
-      .map(({ repository, tag }) => `${repository}:${tag} is not a tag with its suffix`),
     ...outputCollisions(concrete).map((collision) => describe('tag', collision)),
     ...aliasCollisions(aliased).map((collision) => describe('alias', collision)),
     ...clashes(concrete, aliased),

@@ -2,6 +2,7 @@ import { closest, distance } from 'fastest-levenshtein';
 import { z } from 'zod';
 import { HoubaError } from '../errors.js';
 import { upstreamKeyProblem } from '../evidence/upstream/upstream-key.js';
+import { LONGEST_PATH } from '../reference.js';
 import { refuseSteps } from '../transform/resolve.js';
 import type { TransformStep } from '../transform/step.js';
 import { type DocumentIssue, formatPath } from './issues.js';
@@ -40,6 +41,28 @@ function crossIssues(document: unknown): DocumentIssue[] {
     );
   });
   return issues;
+}
+
+/** Finds destinations whose path no registry can hold. A run fails their policy alone, so that they invalidate no set. */
+export function destinationIssues({ spec }: MirrorPolicy): DocumentIssue[] {
+  const issuesOf = (destinations: MirrorPolicy['spec']['imports'][number]['destinations'], path: Path) =>
+    (destinations ?? []).flatMap(({ project, repository }, index) => {
+      const { length } = `${project}/${repository}`;
+      if (length <= LONGEST_PATH) return [];
+      return [
+        at(
+          [...path, 'destinations', index, 'repository'],
+          `the path has ${length} characters, of at most ${LONGEST_PATH}`,
+          {
+            hint: 'shorten project or repository; a namespace in the roster comes on top',
+          },
+        ),
+      ];
+    });
+  return [
+    ...issuesOf(spec.defaults?.destinations, ['spec', 'defaults']),
+    ...spec.imports.flatMap((entry, index) => issuesOf(entry.destinations, ['spec', 'imports', index])),
+  ];
 }
 
 type Path = readonly (string | number)[];

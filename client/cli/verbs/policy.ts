@@ -3,6 +3,7 @@ import { text as readStream } from 'node:stream/consumers';
 import { Command } from 'commander';
 import { readPolicyFiles } from '../../../adapters/policy-files.js';
 import { HoubaError } from '../../../domain/errors.js';
+import { destinationIssues } from '../../../domain/policy/check.js';
 import { explainSelection, type ImportExplanation } from '../../../domain/policy/explain.js';
 import { PolicySetInvalid } from '../../../domain/policy/issues.js';
 import { policyJsonSchemaText } from '../../../domain/policy/json-schema.js';
@@ -49,7 +50,7 @@ interface TestOptions {
 
 async function checkPolicies(path: string, output: Output): Promise<void> {
   try {
-    const files = await readPolicyFiles(path);
+    const files = await readPolicyFiles(path, destinationIssues);
     const imports = files.reduce((count, { policy }) => count + policy.spec.imports.length, 0);
     const report = { schema_version: 1, valid: true, policies: files.length, imports, issues: [] };
     if (output === 'json') await printJson(report);

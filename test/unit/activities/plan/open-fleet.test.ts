@@ -46,6 +46,15 @@ describe('opening a fleet', () => {
     expect(own.sort()).toEqual(names);
   });
 
+  it('lets a destination that no registry can hold fail its own policy alone', async () => {
+    const long = policyNamed('long');
+    const [entry] = long.spec.imports;
+    const destinations = [{ project: 'p'.repeat(200), repository: 'r'.repeat(60) }];
+    const policy = { ...long, spec: { ...long.spec, imports: [{ ...entry, destinations }] } } as MirrorPolicy;
+    const policies = [sourceNamed('good'), { file: 'long.yaml', policy }];
+    expect((await open(fleetInput([], { policies }))).fleet.own).toEqual(['good', 'long']);
+  });
+
   it('works on one policy when asked to', async () => {
     expect((await open(fleetInput(['a', 'b'], { only: 'b' }))).fleet.own).toEqual(['b']);
   });

@@ -8,6 +8,7 @@ import {
   planPolicy,
   wantedTags,
 } from '../../../../domain/plan/plan.js';
+import { settledOperations } from '../../../../domain/plan/planned-operations.js';
 import { DAY } from '../lifecycle/samples.js';
 import {
   A,
@@ -120,13 +121,42 @@ describe('planPolicy', () => {
     ['an inventory', { sbomComplete: false }, ['sbom']],
     ['a signature', { attested: false }, ['attested']],
     ['both, the document first', { sbomComplete: false, attested: false }, ['sbom', 'attested']],
-  ] as const)('asks for the evidence that a kept tag lacks: %s', (_, facts, needs) => {
+  ] as const)('asks for the evidence that a tag lacks, also while it waits: %s', (_, facts, needs) => {
     const wish = variantWish('default', '', ['7.2.0', '7.3.0']);
     const seen = seenRepository({ '7.2.0': facts, '7.3.0': facts });
     const plan = planPolicy(policy, [target([wish])], source({ '7.2.0': A, '7.3.0': B }), seen, SETTINGS);
     expect(plan.tags).toMatchObject([
       { kind: 'keep', needs },
+      { kind: 'held', needs },
+    ]);
+  });
+
+  it('asks for no evidence of what is not there yet, or not houba’s', () => {
+    const newTags = { windowMs: null, maxWaitMs: null, newTags: true };
+    const wish = variantWish('default', '', ['7.2.0', '7.3.0']);
+    const seen = seenRepository({ '7.2.0': { stamp: null, sbomComplete: false } });
+    const waiting = target([wish], { import: resolvedImport({ stability: newTags }) });
+    const plan = planPolicy(policy, [waiting], source({ '7.2.0': A, '7.3.0': A }), seen, SETTINGS);
+    expect(plan.tags).toMatchObject([
       { kind: 'held', needs: [] },
+      { kind: 'held', needs: [] },
+    ]);
+  });
+
+  it('refuses by itself a tag or an alias that is none with its suffix', () => {
+    const long = `7.2.0-${'a'.repeat(120)}`;
+    const wish = variantWish('eu', '-eu', ['7.2.0', long], { latest: '7.2.0', [`x${long}`]: long });
+    const plan = planPolicy(policy, [target([wish])], source({ '7.2.0': A, [long]: A }), noTags, SETTINGS);
+    expect(kinds(plan)).toEqual({ '7.2.0-eu': 'import', [`${long}-eu`]: 'overlong' });
+    expect(plan.tags.map(({ aliases }) => aliases.map(({ alias }) => alias))).toEqual([['latest-eu'], []]);
+    const failed = settledOperations(plan).map(({ operation }) => [
+      operation.kind,
+      operation.out_tag,
+      operation.error?.type,
+    ]);
+    expect(failed).toEqual([
+      ['imported', `${long}-eu`, 'PolicyInvalid'],
+      ['aliased', `x${long}-eu`, 'PolicyInvalid'],
     ]);
   });
 
