@@ -1,6 +1,6 @@
 import { ApplicationFailure, Context } from '@temporalio/activity';
 import { ATTEMPTS, LIFE_SIGNS } from '../domain/durable/retry.js';
-import { HoubaError } from '../domain/errors.js';
+import { HoubaError, knownError } from '../domain/errors.js';
 
 export interface StepContext {
   /** Aborted when the activity is cancelled or its worker shuts down; tools run with it. */
@@ -44,9 +44,8 @@ export function step<Input, Output>(
 function asFailure(error: unknown, attempt: number): ApplicationFailure {
   if (error instanceof ApplicationFailure) return error;
   const known =
-    error instanceof HoubaError
-      ? error
-      : new HoubaError('Internal', error instanceof Error ? error.message : String(error), { cause: error });
+    knownError(error) ??
+    new HoubaError('Internal', error instanceof Error ? error.message : String(error), { cause: error });
   return ApplicationFailure.create({
     type: known.code,
     message: known.hint === undefined ? known.message : `${known.message} (${known.hint})`,

@@ -8,6 +8,7 @@ import {
 import { readEnvironment } from '../config/environment.js';
 import { dataConverter } from '../config/payload-codec.js';
 import { loadSettings } from '../config/settings.js';
+import { isLoopback } from '../config/temporal-connection.js';
 import { HoubaError } from '../domain/errors.js';
 import { explainFailure } from './run-failure.js';
 
@@ -29,6 +30,7 @@ export async function connectTo({ address, namespace, connection }: TemporalPlac
       connectTimeout: CONNECT_WITHIN_MS,
       ...connection,
       address,
+      channelArgs: { ...connection?.channelArgs, ...channelTo(address) },
       interceptors: [makeGrpcRetryInterceptor(defaultGrpcRetryOptions()), gate.interceptor],
     });
     const close = open.close.bind(open);
@@ -40,6 +42,11 @@ export async function connectTo({ address, namespace, connection }: TemporalPlac
   } catch (error) {
     throw explainFailure(error, `Temporal at ${address}`);
   }
+}
+
+/** Keeps a connection to this machine off any proxy: gRPC would ask the proxy of the environment. */
+export function channelTo(address: string): ConnectionOptions['channelArgs'] {
+  return isLoopback(address) ? { 'grpc.enable_http_proxy': 0 } : {};
 }
 
 /**

@@ -5,6 +5,20 @@ export function readEnvironment(): Environment {
   return { ...process.env };
 }
 
+const PROXIES = ['https_proxy', 'http_proxy', 'no_proxy'];
+
+/**
+ * Sets the proxy variables in lower and upper case alike, in `process.env`: programs and libraries read one or the
+ * other, gRPC lower case alone. Of two that differ the lower case wins.
+ */
+export function alignProxies(environment: Record<string, string | undefined> = process.env): void {
+  for (const lower of PROXIES) {
+    const upper = lower.toUpperCase();
+    const value = environment[lower] || environment[upper];
+    if (value) Object.assign(environment, { [lower]: value, [upper]: value });
+  }
+}
+
 /** Variables that a child process inherits: programs, scratch space, proxies, CAs. No credential. */
 const INHERITED = [
   'PATH',

@@ -43,6 +43,7 @@ export function loadTemporal(environment: Environment, problems: string[]): Temp
   };
 }
 
-function isLoopback(address: string): boolean {
+/** Whether `host:port` is on this machine. */
+export function isLoopback(address: string): boolean {
   return /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?$/i.test(address);
 }

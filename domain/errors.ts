@@ -19,6 +19,7 @@ export const EXIT_CODES = {
   Interrupted: 2,
   ToolFailed: 2,
   ConfigInvalid: 3,
+  MachineFailed: 3,
   Internal: 4,
 } as const satisfies Record<string, number>;
 
@@ -53,6 +54,28 @@ export class HoubaError extends Error {
   }
 }
 
+/** Errors of the machine that houba runs on, by their code in Node.js, with what to do next. */
+const MACHINE: Readonly<Record<string, readonly [what: string, hint: string]>> = {
+  ENOSPC: ['no space is left', 'free some, or put HOUBA_HOME or HOUBA_WORK_DIR on another disk'],
+  EDQUOT: ['the quota is used up', 'free some space, or put HOUBA_HOME or HOUBA_WORK_DIR on another disk'],
+  EROFS: ['the file system is read-only', 'put HOUBA_HOME or HOUBA_WORK_DIR where houba may write'],
+  EACCES: ['permission is denied', 'put HOUBA_HOME or HOUBA_WORK_DIR where this user may write'],
+  EPERM: ['permission is denied', 'put HOUBA_HOME or HOUBA_WORK_DIR where this user may write'],
+  EIO: ['the disk does not answer', 'look at the disk; nothing that was reported done is lost'],
+  EMFILE: ['too many files are open', 'raise the limit of open files (ulimit -n)'],
+  ENFILE: ['too many files are open on this machine', 'raise the limit of open files (fs.file-max)'],
+};
+
+/** Names an error that nobody expected; null: it is a fault of houba. */
+export function knownError(error: unknown): HoubaError | null {
+  if (error instanceof HoubaError) return error;
+  const { code, path } = (error ?? {}) as { readonly code?: unknown; readonly path?: unknown };
+  const known = typeof code === 'string' ? MACHINE[code] : undefined;
+  if (!(error instanceof Error) || known === undefined) return null;
+  const [what, hint] = known;
+  return new HoubaError('MachineFailed', typeof path === 'string' ? `${path}: ${what}` : what, { hint, cause: error });
+}
+
 export function isErrorCode(text: unknown): text is ErrorCode {
   return typeof text === 'string' && Object.hasOwn(EXIT_CODES, text);
 }
@@ -65,9 +88,10 @@ export interface ReportedError {
 
 /** Formats an error for a report (docs/rules/errors.md#what-nobody-classified-is-internal). */
 export function reportError(error: unknown): ReportedError {
-  if (error instanceof HoubaError) {
-    const message = error.hint === undefined ? error.message : `${error.message} (${error.hint})`;
-    return { type: error.code, message, exit_code: EXIT_CODES[error.code] };
+  const known = knownError(error);
+  if (known !== null) {
+    const message = known.hint === undefined ? known.message : `${known.message} (${known.hint})`;
+    return { type: known.code, message, exit_code: EXIT_CODES[known.code] };
   }
   const message = error instanceof Error ? error.message : String(error);
   return { type: 'Internal', message, exit_code: EXIT_CODES.Internal };

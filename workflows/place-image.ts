@@ -209,7 +209,7 @@ async function compensate(undo: readonly (() => Promise<Removal>)[], cause: unkn
   });
   if (failed.length === 0) return leftBehind;
   upsertSearchAttributes(needsHumanAttributes());
-  const first = cause instanceof Error ? cause.message : String(cause);
+  const first = isCancellation(cause) ? 'it was cancelled' : reportFailure(cause).message;
   throw failure('CompensationFailed', `could not undo: ${failed.join('; ')} (after: ${first})`);
 }
 

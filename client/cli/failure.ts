@@ -1,5 +1,5 @@
 import { CommanderError } from 'commander';
-import { EXIT_CODES, HoubaError } from '../../domain/errors.js';
+import { EXIT_CODES, HoubaError, knownError } from '../../domain/errors.js';
 import { escapeControls } from '../../domain/text/escape.js';
 import { TemporalUnreachable } from '../unreachable.js';
 
@@ -10,9 +10,8 @@ export const INTERRUPTED = 130;
 /** The exit code of an error that ends a command (docs/rules/errors.md#the-worst-code-ends-a-command). */
 export function exitCodeOfError(error: unknown): number {
   if (error instanceof CommanderError) return exitCodeOfUsage(error);
-  if (error instanceof HoubaError) return EXIT_CODES[error.code];
   if (error instanceof TemporalUnreachable) return UNREACHABLE;
-  return EXIT_CODES.Internal;
+  return EXIT_CODES[knownError(error)?.code ?? 'Internal'];
 }
 
 /** Exits with 64 for a command line that cannot be parsed, with 3 for a value that is not allowed. */
@@ -22,7 +21,8 @@ function exitCodeOfUsage(error: CommanderError): number {
 }
 
 /** Formats an error for a person: what failed and where, then the hint; the stack only when asked for. */
-export function describeError(error: unknown, withStack: boolean): string {
+export function describeError(thrown: unknown, withStack: boolean): string {
+  const error = knownError(thrown) ?? thrown;
   const lines = messageOf(error).split('\n').map(escapeControls);
   const hint = error instanceof HoubaError || error instanceof TemporalUnreachable ? error.hint : undefined;
   const text = [`error: ${lines.join('\n')}`];

@@ -1,4 +1,5 @@
 import { Connection } from '@temporalio/client';
+import { channelTo } from '../connect.js';
 
 const THIRTY_DAYS_SECONDS = 30 * 24 * 3600;
 const REGISTERED_WITHIN_MS = 15_000;
@@ -8,7 +9,7 @@ const REGISTERED_WITHIN_MS = 15_000;
  * namespace is registered, a moment after the server listens.
  */
 export async function keepHistories(address: string, namespace: string): Promise<void> {
-  const connection = await Connection.connect({ address });
+  const connection = await Connection.connect({ address, channelArgs: channelTo(address) });
   try {
     await registered(connection, namespace);
     const config = { workflowExecutionRetentionTtl: { seconds: THIRTY_DAYS_SECONDS } };

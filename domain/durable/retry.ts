@@ -60,6 +60,7 @@ export const ATTEMPTS: Readonly<Record<ErrorCode, number>> = {
   // A server or a tool that stays away is reported: the run is hourly and comes back.
   RegistryUnavailable: 4,
   ToolFailed: 4,
+  MachineFailed: 4,
   Internal: 4,
   RateLimited: Number.POSITIVE_INFINITY,
   BuilderUnavailable: Number.POSITIVE_INFINITY,

@@ -13,6 +13,8 @@ describe('the exit code of an error', () => {
     ['a registry that does not answer', new HoubaError('RegistryUnavailable', ''), 2],
     ['a wrong setting', new HoubaError('ConfigInvalid', ''), 3],
     ['a Temporal that cannot be reached', new TemporalUnreachable(''), 69],
+    ['a full disk', Object.assign(new Error('ENOSPC'), { code: 'ENOSPC', path: '/home/h' }), 3],
+    ['a file that is not there', Object.assign(new Error('ENOENT'), { code: 'ENOENT' }), 4],
     ['anything else', new TypeError('x is not a function'), 4],
     ['what is not even an error', 'text', 4],
   ])('of %s', (_, error, code) => {
@@ -32,6 +34,19 @@ describe('what a person reads of an error', () => {
     expect(describeError(new HoubaError('PolicyInvalid', 'two mistakes:\n  a\u001b[2J\n  b'), false)).toBe(
       'error: PolicyInvalid: two mistakes:\n  a\\x1b[2J\n  b',
     );
+  });
+
+  it.each([
+    ['ENOSPC', '/h/stack.json: no space is left'],
+    ['EROFS', '/h/stack.json: the file system is read-only'],
+    ['EACCES', '/h/stack.json: permission is denied'],
+    ['EMFILE', '/h/stack.json: too many files are open'],
+  ])('of a machine in trouble (%s) says where and what to do', (code, message) => {
+    const error = Object.assign(new Error(`${code}: write`), { code, path: '/h/stack.json' });
+    const [first, hint] = describeError(error, false).split('\n');
+    expect(first).toBe(`error: MachineFailed: ${message}`);
+    expect(hint).toMatch(/^ {2}hint: \w/);
+    expect(hint).not.toContain('fault of houba');
   });
 
   it('says that a fault is ours, and shows the stack only when asked to', () => {
