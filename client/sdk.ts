@@ -25,7 +25,7 @@ import type { ItemPage } from '../domain/plan/plan-item.js';
 import type { PolicyInput } from '../domain/plan/request.js';
 import type { PurgeOutcome } from '../domain/report/purge-report.js';
 import type { RunReport } from '../domain/report/run/run-report.js';
-import { PlacementTally, pause, type RunProgress } from './follow.js';
+import { limitsIn, PlacementTally, pause, type RateLimit, type RunProgress, sumLimits } from './follow.js';
 import { inputDigest } from './input-digest.js';
 import { explainFailure } from './run-failure.js';
 import { type Run, startOrJoin, startOrMeet, startRun } from './start-or-join.js';
@@ -43,7 +43,7 @@ export { changesPending, exitCodeOf } from '../domain/report/run/exit-code.js';
 export type { RunReport } from '../domain/report/run/run-report.js';
 export { renderReport } from '../domain/report/run/text.js';
 export { type FleetInputOptions, fleetInput } from './fleet-input.js';
-export type { RunProgress } from './follow.js';
+export type { RateLimit, RunProgress } from './follow.js';
 export { collectPlan, planInputs } from './saved-plans.js';
 export type { Run } from './start-or-join.js';
 export type { Sweep } from './sweep-kinds.js';
@@ -81,6 +81,8 @@ export interface FollowOptions extends StartOptions {
 const RUN_TYPES = [WORKFLOWS.fleet, ...Object.values(SWEEPS).map(({ workflow }) => workflow)];
 
 const POLL_MS = 400;
+/** Placements of a policy that are asked what they wait for. */
+const MOST_CHILDREN = 5;
 const FIRST_LOOK_MS = 300;
 const LAST_LOOK_MS = 1_000;
 /** Largest encoded input, in bytes (docs/rules/durability.md#histories-stay-small). */
@@ -193,10 +195,8 @@ export class HoubaClient {
       try {
         const { status } = await this.#handle(run).describe();
         if (status.name !== 'RUNNING' && status.name !== 'CONTINUED_AS_NEW') return;
-        const { phase, policies } = await this.#progressOf(run);
-        await Promise.all(policies.current.map((policy) => this.#tally(policy, placements)));
-        placements.finishAllBut(policies.current);
-        if (!over()) onProgress({ phase, policies, placements: placements.sum() });
+        const progress = await this.#progressOf(run, placements);
+        if (!over()) onProgress(progress);
       } catch {
         // A query fails while no worker answers; the run itself reports what is wrong.
       }
@@ -251,10 +251,7 @@ export class HoubaClient {
       if (sweep !== null && info.status.name === 'COMPLETED') return base;
       if (info.type !== WORKFLOWS.fleet) return { ...base, word: await wordOf(this.#client, info) };
       if (info.status.name !== 'RUNNING') return base;
-      const placements = new PlacementTally();
-      const { phase, policies } = await this.#progressOf(info);
-      await Promise.all(policies.current.map((policy) => this.#tally(policy, placements)));
-      return { ...base, progress: { phase, policies, placements: placements.sum() } };
+      return { ...base, progress: await this.#progressOf(info, new PlacementTally()) };
     });
   }
 
@@ -403,20 +400,31 @@ export class HoubaClient {
     return { node: { name, source, status, error, totals, targets: [] }, operationsCut: 0 };
   }
 
-  async #progressOf(run: Pick<Run, 'workflowId' | 'runId'>): Promise<{ phase: string; policies: Progress }> {
+  async #progressOf(run: Pick<Run, 'workflowId' | 'runId'>, placements: PlacementTally): Promise<RunProgress> {
     const handle = this.#handle(run);
     const [status, policies] = await Promise.all([
       handle.query<Status>(QUERIES.status),
       handle.query<Progress>(QUERIES.progress),
     ]);
-    return { phase: status.phase, policies };
+    const limits = await Promise.all(policies.current.map((policy) => this.#tally(policy, placements)));
+    placements.finishAllBut(policies.current);
+    return { phase: status.phase, policies, placements: placements.sum(), limits: sumLimits(limits.flat()) };
   }
 
-  async #tally(policy: string, placements: PlacementTally): Promise<void> {
+  /** Counts the placements of a policy. @returns what it and some of them wait for */
+  async #tally(policy: string, placements: PlacementTally): Promise<RateLimit[]> {
     try {
-      placements.set(policy, await this.#client.workflow.getHandle(policyId(policy)).query<Progress>(QUERIES.progress));
+      const handle = this.#client.workflow.getHandle(policyId(policy));
+      const [progress, { raw }] = await Promise.all([handle.query<Progress>(QUERIES.progress), handle.describe()]);
+      placements.set(policy, progress);
+      const children = (raw.pendingChildren ?? []).slice(0, MOST_CHILDREN);
+      const described = await Promise.all(
+        children.map(({ workflowId }) => this.#client.workflow.getHandle(workflowId ?? '').describe()),
+      );
+      return [raw, ...described.map((child) => child.raw)].flatMap((each) => limitsIn(each.pendingActivities));
     } catch {
       // It may have just started or ended: the next poll tells.
+      return [];
     }
   }
 

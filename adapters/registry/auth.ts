@@ -111,9 +111,9 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
 }
 
 const TokenAnswer = z.object({
-  token: z.string().optional(),
-  access_token: z.string().optional(),
-  expires_in: z.number().optional(),
+  token: z.string().nullish(),
+  access_token: z.string().nullish(),
+  expires_in: z.number().nullish(),
 });
 
 async function fetchToken(
@@ -134,7 +134,7 @@ async function fetchToken(
   const answer = TokenAnswer.safeParse(reply.status === 200 ? jsonOrNull(reply.body) : null);
   // OAuth2 names it access_token, Docker token; anything but one header value is refused.
   const token = answer.data?.token ?? answer.data?.access_token;
-  if (token === undefined || !/^[\x21-\x7e]+$/.test(token)) {
+  if (token == null || !/^[\x21-\x7e]+$/.test(token)) {
     throw new HoubaError(
       'RegistryUnavailable',
       `${scheme.realm.host} answered a token request for ${host} without one`,

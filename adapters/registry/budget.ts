@@ -10,8 +10,15 @@ export interface Budget {
   leave(): void;
   /** Holds back all requests to the host for so many milliseconds. */
   rest(ms: number): void;
+  /**
+   * Holds back the requests to a repository; all of the host where another one was limited since anything went well
+   * (docs/rules/registry-access.md#limits-slow-work). @param repository null: the request was for none
+   */
+  limited(repository: string | null, ms: number): void;
+  /** Notes that a request was not limited. */
+  wentWell(): void;
   /** Waits for the end of the rest, before each request, with a slot held; undefined: no need to wait. */
-  rested(signal: AbortSignal | undefined): Promise<void> | undefined;
+  rested(repository: string | null, signal: AbortSignal | undefined): Promise<void> | undefined;
 }
 
 export interface Clock {
@@ -27,6 +34,10 @@ export function createBudget(host: string, slots: number, clock: Clock): Budget 
   let served = 0;
   let taken = 0;
   let restUntil = 0;
+  /** Repositories that rest by themselves, until when. */
+  const resting = new Map<string, number>();
+  /** Repositories that were limited since a request went well. */
+  const limitedSince = new Set<string>();
 
   function enter(signal: AbortSignal | undefined): Promise<void> | undefined {
     if (taken < slots) {
@@ -56,22 +67,31 @@ export function createBudget(host: string, slots: number, clock: Clock): Budget 
     restUntil = Math.max(restUntil, clock.now() + ms);
   }
 
-  function rested(signal: AbortSignal | undefined): Promise<void> | undefined {
-    if (restUntil === 0) return undefined;
-    const left = restUntil - clock.now();
-    if (left <= 0) {
-      restUntil = 0;
-      return undefined;
-    }
-    if (left > LONGEST_WAIT_MS) throw limited(host, left);
-    return clock.wait(left, signal).then(() => rested(signal));
+  function wasLimited(repository: string | null, ms: number): void {
+    if (repository !== null) limitedSince.add(repository);
+    if (repository === null || limitedSince.size > 1) rest(ms);
+    else resting.set(repository, Math.max(resting.get(repository) ?? 0, clock.now() + ms));
   }
 
-  return { enter, leave, rest, rested };
+  function rested(repository: string | null, signal: AbortSignal | undefined): Promise<void> | undefined {
+    const ofOne = repository === null ? 0 : (resting.get(repository) ?? 0);
+    if (restUntil === 0 && ofOne === 0) return undefined;
+    const left = Math.max(restUntil, ofOne) - clock.now();
+    if (left <= 0) {
+      restUntil = 0;
+      if (repository !== null) resting.delete(repository);
+      return undefined;
+    }
+    const who = ofOne > restUntil ? `${host}/${repository}` : host;
+    if (left > LONGEST_WAIT_MS) throw limitedFor(host, who, left);
+    return clock.wait(left, signal).then(() => rested(repository, signal));
+  }
+
+  return { enter, leave, rest, limited: wasLimited, wentWell: () => limitedSince.clear(), rested };
 }
 
-function limited(host: string, ms: number): HoubaError {
-  return new HoubaError('RateLimited', `${host} limits requests for another ${Math.ceil(ms / 1000)} s`, {
+function limitedFor(host: string, who: string, ms: number): HoubaError {
+  return new HoubaError('RateLimited', `${who} limits requests for another ${Math.ceil(ms / 1000)} s`, {
     facts: { registry: host },
     retryAfterMs: ms,
   });
@@ -91,12 +111,16 @@ const LONGEST_ASKED_MS = 3_600_000;
 function readWait(headers: Readonly<Record<string, string | string[] | undefined>>, now: number): number | null {
   const retryAfter = headers['retry-after'];
   if (typeof retryAfter === 'string') {
-    if (/^\d+(?:\.\d+)?$/.test(retryAfter.trim())) return Math.ceil(Number(retryAfter) * 1000);
+    if (/^\d+(?:\.\d+)?$/.test(retryAfter.trim())) return inMilliseconds(Number(retryAfter), now);
     const at = Date.parse(retryAfter);
     if (!Number.isNaN(at)) return at - now;
   }
   const reset = headers['ratelimit-reset'] ?? headers['x-ratelimit-reset'];
   if (typeof reset !== 'string' || !/^\d+/.test(reset)) return null;
-  const seconds = Number.parseInt(reset, 10);
-  return seconds > 1e9 ? seconds * 1000 - now : seconds * 1000;
+  return inMilliseconds(Number.parseInt(reset, 10), now);
+}
+
+/** @param seconds from now or, where that would be decades, since 1970 */
+function inMilliseconds(seconds: number, now: number): number {
+  return seconds > 1e9 ? seconds * 1000 - now : Math.ceil(seconds * 1000);
 }

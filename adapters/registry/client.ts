@@ -158,8 +158,9 @@ export function createRegistryClient(options: RegistryClientOptions): RegistryCl
     send: () => Promise<Got>,
     signal: AbortSignal | undefined,
   ): Promise<Got> {
+    const repository = repositoryIn(asked.path);
     for (let tried = 1; ; tried++) {
-      const rest = budget.rested(signal);
+      const rest = budget.rested(repository, signal);
       if (rest !== undefined) await rest;
       let reply: Got;
       try {
@@ -171,13 +172,15 @@ export function createRegistryClient(options: RegistryClientOptions): RegistryCl
         continue;
       }
       if (!isOverloaded(reply)) {
+        budget.wentWell();
         restWhenSpent(budget, reply);
         return reply;
       }
       const said = waitAsked(reply.headers, clock.now());
       const waitMs = said ?? FIRST_WAIT_MS * 2 ** tried;
       const everybody = reply.status === 429 || said !== null;
-      if (everybody) budget.rest(waitMs);
+      if (reply.status === 429) budget.limited(repository, waitMs);
+      else if (said !== null) budget.rest(waitMs);
       if (tried >= MOST_TRIES || waitMs > LONGEST_WAIT_MS) throw failureOf(name, asked, reply, waitMs);
       if (!everybody) await clock.wait(waitMs, signal);
     }
@@ -243,10 +246,12 @@ export function createRegistryClient(options: RegistryClientOptions): RegistryCl
 
   /** Requests without a token share one headers object, which Node only reads. */
   function headersOf(accept: string, authorization: string | null): OutgoingHttpHeaders {
-    if (authorization !== null) return { accept, 'user-agent': options.userAgent, authorization };
+    // Compressed on the way, the bytes would have another digest.
+    const common = { accept, 'accept-encoding': 'identity', 'user-agent': options.userAgent };
+    if (authorization !== null) return { ...common, authorization };
     let shared = anonymous.get(accept);
     if (shared === undefined) {
-      shared = { accept, 'user-agent': options.userAgent };
+      shared = common;
       anonymous.set(accept, shared);
     }
     return shared;
@@ -266,6 +271,11 @@ const REAL_CLOCK: Clock = {
     }
   },
 };
+
+/** The repository of a request; null: it is for none. */
+function repositoryIn(path: string): string | null {
+  return /^\/v2\/(.+)\/(?:manifests|blobs|tags|referrers)\//.exec(path)?.[1] ?? null;
+}
 
 function isOverloaded({ status }: Reply): boolean {
   return status === 429 || (status >= 500 && status !== 501);

@@ -1,10 +1,13 @@
 import { escapeControls } from '../../domain/text/escape.js';
-import type { RunProgress } from '../follow.js';
+import type { RateLimit, RunProgress } from '../follow.js';
 import type { HoubaClient, Run } from '../sdk.js';
 
-/** Shows the progress of a run on a terminal until the run ends or `stop` is called; nothing on a pipe. */
+/**
+ * Shows the progress of a run on a terminal until the run ends or `stop` is called; on a pipe nothing but what it waits
+ * for.
+ */
 export async function showProgress(client: HoubaClient, run: Run, stream: NodeJS.WriteStream): Promise<() => void> {
-  if (stream.isTTY !== true) return () => {};
+  if (stream.isTTY !== true) return tellLimits(client, run, stream);
   const { createLogUpdate } = await import('log-update');
   const update = createLogUpdate(stream);
   const began = Date.now();
@@ -18,19 +21,44 @@ export async function showProgress(client: HoubaClient, run: Run, stream: NodeJS
   };
 }
 
-/** Two lines: the progress and the time, then the current policies. */
-export function progressText({ phase, policies, placements }: RunProgress, elapsedMs: number): string {
+/** Writes a line for each limit that the run begins to wait for. */
+function tellLimits(client: HoubaClient, run: Run, stream: NodeJS.WriteStream): () => void {
+  const stop = new AbortController();
+  const told = new Set<string>();
+  const tell = ({ limits }: RunProgress) => {
+    for (const limit of limits) {
+      const key = `${limit.registry} ${limit.until}`;
+      if (!told.has(key)) stream.write(`${limitText(limit)}\n`);
+      told.add(key);
+    }
+  };
+  void client.follow(run, tell, stop);
+  return () => stop.abort();
+}
+
+/** `waits until 2026-03-02T05:00:11Z: docker.io limits requests (3 steps)`. */
+function limitText({ registry, until, steps }: RateLimit): string {
+  const where = escapeControls(registry ?? 'a registry');
+  return `waits${until === null ? '' : ` until ${until}`}: ${where} limits requests (${steps} ${steps === 1 ? 'step' : 'steps'})`;
+}
+
+/** The progress and the time, then the current policies, then what they wait for. */
+export function progressText({ phase, policies, placements, limits }: RunProgress, elapsedMs: number): string {
   const parts = [phase, `${policies.done}/${policies.total || '?'} policies`];
   if (placements.total > 0) parts.push(`${placements.done}/${placements.total} placements`);
   parts.push(clock(elapsedMs));
   const left = timeLeftMs({ policies, placements }, elapsedMs);
   if (left !== null) parts.push(`about ${clock(left)} left`);
   const current = policies.current.slice(0, 5).map(escapeControls).join(', ');
-  return current === '' ? parts.join('  ') : `${parts.join('  ')}\n  ${current}`;
+  const below = [...(current === '' ? [] : [current]), ...limits.map(limitText)];
+  return [parts.join('  '), ...below].join('\n  ');
 }
 
 /** Estimates the time left from the share that is done; null below a tenth. */
-function timeLeftMs({ policies, placements }: Omit<RunProgress, 'phase'>, elapsedMs: number): number | null {
+function timeLeftMs(
+  { policies, placements }: Pick<RunProgress, 'policies' | 'placements'>,
+  elapsedMs: number,
+): number | null {
   if (policies.total === 0) return null;
   const ofCurrent = placements.total === 0 ? 0 : placements.done / placements.total;
   const running = Math.min(policies.current.length, policies.total - policies.done);

@@ -86,6 +86,6 @@ function runJson({ workflowId, runId, status, startedAt, closedAt }: RunSummary)
   };
 }
 
-function progressJson({ phase, policies, placements }: RunProgress) {
-  return { phase, policies, placements };
+function progressJson({ phase, policies, placements, limits }: RunProgress) {
+  return { phase, policies, placements, limits };
 }

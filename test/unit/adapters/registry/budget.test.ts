@@ -52,6 +52,38 @@ describe('a registry that limits', () => {
     await Promise.all([head('1'), head('2')]);
   });
 
+  it('for one repository rests that one; for a second one before anything went well, it rests as a whole', async () => {
+    const at = (name: string) => ({ host: fake.host, path: name });
+    const HOUR = { status: 429, headers: { 'retry-after': '3600' } };
+    for (const name of ['one', 'two']) fake.on(`HEAD /v2/${name}/manifests/1`, HOUR);
+    fake.on('HEAD /v2/well/manifests/1', served);
+    const ask = (name: string) => reader.headManifest(at(name), '1');
+    expect(await failure(ask('one'))).toMatchObject({ code: 'RateLimited' });
+    expect(await ask('well')).not.toBeNull();
+    expect(await failure(ask('one'))).toMatchObject({
+      message: expect.stringContaining(`${fake.host}/one limits requests`),
+    });
+    expect(fake.requests).toHaveLength(2);
+    expect(await failure(ask('two'))).toMatchObject({ code: 'RateLimited' });
+    expect(await ask('well')).not.toBeNull();
+    clock.advance(3_600_000);
+    await failure(ask('one'));
+    await failure(ask('two'));
+    expect(await failure(ask('well'))).toMatchObject({
+      message: expect.stringContaining(`${fake.host} limits requests`),
+    });
+  });
+
+  it.each([
+    ['an epoch', String(Date.UTC(2030, 0, 1) / 1000 + 600), 600_000],
+    ['a date', new Date(Date.UTC(2030, 0, 1) + 600_000).toUTCString(), 600_000],
+    ['a year', '31536000', 3_600_000],
+    ['a time that is over', new Date(0).toUTCString(), 0],
+  ])('says until when as %s', async (_, retryAfter, waitMs) => {
+    fake.on(HEAD, { status: 429, headers: { 'retry-after': retryAfter } });
+    expect(await failure(head())).toMatchObject({ code: 'RateLimited', retryAfterMs: waitMs });
+  });
+
   it('is left to the durable layer when it wants a long rest, and is not asked again before', async () => {
     fake.on(HEAD, { status: 429, headers: { 'retry-after': '600' } }, served);
     expect(await failure(head())).toMatchObject({
@@ -140,8 +172,7 @@ describe('a registry in trouble', () => {
     [403, 'Denied'],
     [401, 'Unauthorized'],
     [400, 'Unsupported'],
-    [405, 'Unsupported'],
-    [501, 'Unsupported'],
+    [410, 'Unsupported'],
   ])('is asked once when it answers %i, which is %s', async (status, code) => {
     fake.on(HEAD, { status });
     expect(await failure(head())).toMatchObject({ code });
