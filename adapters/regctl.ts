@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { type Digest, digestOf, parseDigest } from '../domain/digest.js';
 import { type ErrorCode, HoubaError } from '../domain/errors.js';
+import { OCI_INDEX } from '../domain/manifest.js';
 import { oneAtATime } from '../domain/one-at-a-time.js';
 import { formatPinned, formatRepository, formatTagged, type Repository } from '../domain/reference.js';
 import { rosterByHost } from '../domain/roster.js';
@@ -66,6 +67,9 @@ interface RegctlOptions {
   readonly timeoutMs?: number;
 }
 
+/** What regctl (0.11) says when the tag of a list of referrers shows no index. */
+const NO_LIST = /not an OCI index/i;
+
 const TIMEOUT_MS = 5 * 60_000;
 /** A copy may move gigabytes. */
 const COPY_TIMEOUT_MS = 30 * 60_000;
@@ -116,7 +120,37 @@ export function createRegctl(options: RegctlOptions): Regctl {
   ): Promise<Result> {
     return oneAtATime(writing, formatPinned(repository, subject), async () => {
       signal?.throwIfAborted();
-      return work();
+      try {
+        return await work();
+      } catch (error) {
+        if (!(error instanceof HoubaError) || !NO_LIST.test(error.message)) throw error;
+        await beginList(repository, subject, signal);
+        return await work();
+      }
+    });
+  }
+
+  /**
+   * Begins the list of a subject's referrers under its tag, where the registry shows the subject itself by that name
+   * (docs/rules/registry-access.md#referrers-have-two-homes). @throws HoubaError `Unsupported` when somebody has such a
+   * tag, or it shows anything else
+   */
+  async function beginList(repository: Repository, subject: Digest, signal: AbortSignal | undefined): Promise<void> {
+    const [algorithm = '', hex = ''] = subject.split(':');
+    const tag = `${algorithm}-${hex.slice(0, 64)}`;
+    const name = formatTagged(repository, tag);
+    const ask = (...args: readonly string[]) => call({ args, hosts: [repository.host], signal });
+    const listed = (await ask('tag', 'ls', '--', formatRepository(repository))).split('\n');
+    if (listed.includes(tag) || (await ask('image', 'digest', '--', name)) !== subject) {
+      throw new HoubaError('Unsupported', `${name} shows something that is no list of referrers`, {
+        hint: `${repository.host} cannot hold evidence there; delete the tag, or mirror to another registry`,
+      });
+    }
+    await call({
+      args: ['manifest', 'put', '--content-type', OCI_INDEX, '--', name],
+      hosts: [repository.host],
+      input: JSON.stringify({ schemaVersion: 2, mediaType: OCI_INDEX, manifests: [] }),
+      signal,
     });
   }
 

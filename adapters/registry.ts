@@ -3,15 +3,19 @@ import { type Digest, isDigest } from '../domain/digest.js';
 import { HoubaError } from '../domain/errors.js';
 import {
   bareMediaType,
+  type Descriptor,
+  isIndexType,
   MANIFEST_MEDIA_TYPES,
   MAX_MANIFEST_BYTES,
+  mediaTypeOf,
   OCI_INDEX,
+  type ParsedIndex,
   parseManifest,
 } from '../domain/manifest.js';
-import { isTag, type Repository } from '../domain/reference.js';
+import { formatRepository, isTag, type Repository } from '../domain/reference.js';
 import { asObject, jsonOrNull } from '../domain/text/json.js';
 import { type Answer, createRegistryClient, type RegistryClientOptions } from './registry/client.js';
-import { readPages } from './registry/pages.js';
+import { readNames, readPages } from './registry/pages.js';
 
 export type { RegistryClientOptions as RegistryReaderOptions } from './registry/client.js';
 
@@ -43,11 +47,18 @@ export interface ReferrerDescriptor {
 export interface RegistryReader {
   /** The repository's valid tags; null: the registry does not know it (some answer an empty list instead). */
   listTags(repository: Repository, signal?: AbortSignal): Promise<string[] | null>;
+  /** As `listTags`, for a destination: some registries show a repository that is not there only to who may push. */
+  listTagsToWrite(repository: Repository, signal?: AbortSignal): Promise<string[] | null>;
   /**
    * Resolves a tag or digest by one HEAD, or a GET where that gives no digest; null: absent. For thousands let a few
    * loops share the list: a pending promise a tag costs a quarter more time.
    */
   headManifest(repository: Repository, reference: string, signal?: AbortSignal): Promise<ManifestHead | null>;
+  /**
+   * Resolves a tag that the registry lists: by GET where HEAD says that it is not there, and from then on for the whole
+   * host, for some registries answer no HEAD. A GET may count as a pull.
+   */
+  headListed(repository: Repository, tag: string, signal?: AbortSignal): Promise<ManifestHead | null>;
   /** @param reference a tag or a digest. null: absent */
   getManifest(repository: Repository, reference: string, signal?: AbortSignal): Promise<Manifest | null>;
   getBlob(repository: Repository, digest: Digest, maxBytes: number, signal?: AbortSignal): Promise<Uint8Array>;
@@ -77,6 +88,15 @@ const ACCEPT_MANIFESTS = MANIFEST_MEDIA_TYPES.join(', ');
 /** Answers to the deletion of a tag that is not there, or where deletion is not offered. */
 const NO_TAG_DELETED = [400, 404, 405, 415, 501];
 
+/** Answers to HEAD where GET may work. */
+const NO_HEAD: readonly number[] = [405, 501];
+
+/** Answers of registries without a referrers API: 404 by the specification, the others as met. */
+const NO_REFERRERS_API: readonly number[] = [400, 404, 405, 406, 501];
+const UNKNOWN = /NAME_UNKNOWN|MANIFEST_UNKNOWN|NAME_INVALID/;
+/** For how long it is remembered what a host does not have, ms. */
+const REMEMBERED_MS = 10 * 60_000;
+
 const MAX_PAGE_BYTES = 32 * 1024 * 1024;
 const MAX_TAGS = 200_000;
 const MAX_REPOSITORIES = 100_000;
@@ -84,25 +104,58 @@ const MAX_REFERRERS = 1000;
 
 export function createRegistryReader(options: RegistryClientOptions): RegistryReader {
   const client = createRegistryClient(options);
+  /** Hosts without a referrers API, until when. */
+  const withoutApi = new Map<string, number>();
+  /** Repositories that are read with a token for pushing. */
+  const pushing = new Set<string>();
+  /** Hosts that answer HEAD as if nothing were there, until when. */
+  const withoutHead = new Map<string, number>();
 
   async function listTags(repository: Repository, signal?: AbortSignal): Promise<string[] | null> {
     const { host, path } = repository;
-    const first = { path: `/v2/${path}/tags/list?n=1000`, scope: pullScope(repository), ...JSON_PAGE };
     const tags = new Set<string>();
-    const known = await readPages(client, host, first, signal, (answer) => {
-      for (const tag of namesIn(answer, 'tags')) if (isTag(tag)) tags.add(tag);
+    const take = (page: Answer) => {
+      const names = namesIn(page, 'tags');
+      for (const tag of names) if (isTag(tag)) tags.add(tag);
       if (tags.size > MAX_TAGS) throw tooMany(`${host}/${path}`, MAX_TAGS, 'tags');
-    });
+      return names;
+    };
+    const listing = { ...JSON_PAGE, path: (query: string) => `/v2/${path}/tags/list${query}`, take };
+    const known = await readNames(client, host, { ...listing, scope: pullScope(repository) }, signal);
     return known ? [...tags] : null;
   }
 
+  async function listTagsToWrite(repository: Repository, signal?: AbortSignal): Promise<string[] | null> {
+    try {
+      return await listTags(repository, signal);
+    } catch (error) {
+      if (!(error instanceof HoubaError) || !['Unauthorized', 'Denied'].includes(error.code)) throw error;
+      signal?.throwIfAborted();
+      const name = formatRepository(repository);
+      pushing.add(name);
+      try {
+        return await listTags(repository, signal);
+      } catch {
+        pushing.delete(name);
+        throw error;
+      }
+    }
+  }
+
+  function pullScope(repository: Repository): string {
+    return `repository:${repository.path}:${pushing.has(formatRepository(repository)) ? 'pull,push' : 'pull'}`;
+  }
+
   async function listRepositories(host: string, signal?: AbortSignal): Promise<string[]> {
-    const first = { path: '/v2/_catalog?n=1000', scope: 'registry:catalog:*', ...JSON_PAGE };
     const paths = new Set<string>();
-    const known = await readPages(client, host, first, signal, (answer) => {
-      for (const path of namesIn(answer, 'repositories')) paths.add(path);
+    const take = (page: Answer) => {
+      const names = namesIn(page, 'repositories');
+      for (const path of names) paths.add(path);
       if (paths.size > MAX_REPOSITORIES) throw tooMany(host, MAX_REPOSITORIES, 'repositories');
-    });
+      return names;
+    };
+    const listing = { ...JSON_PAGE, path: (query: string) => `/v2/_catalog${query}`, take };
+    const known = await readNames(client, host, { ...listing, scope: 'registry:catalog:*' }, signal);
     if (!known) throw new HoubaError('Unsupported', `${host} has no catalogue`, { facts: { registry: host } });
     return [...paths];
   }
@@ -115,7 +168,8 @@ export function createRegistryReader(options: RegistryClientOptions): RegistryRe
     const answer = await askManifest('HEAD', repository, reference, signal);
     if (answer.status === 404) return null;
     const said = answer.headers['docker-content-digest'];
-    if (typeof said !== 'string' || !isDigest(said)) {
+    const contentType = answer.headers['content-type'] ?? '';
+    if (NO_HEAD.includes(answer.status) || typeof said !== 'string' || !isDigest(said)) {
       const manifest = await getManifest(repository, reference, signal);
       return manifest && { digest: manifest.digest, mediaType: manifest.mediaType, size: manifest.bytes.length };
     }
@@ -125,9 +179,19 @@ export function createRegistryReader(options: RegistryClientOptions): RegistryRe
     const length = answer.headers['content-length'];
     return {
       digest: isDigest(reference) ? reference : said,
-      mediaType: bareMediaType(answer.headers['content-type'] ?? ''),
+      mediaType: bareMediaType(contentType),
       size: length === undefined ? null : Number(length),
     };
+  }
+
+  async function headListed(repository: Repository, tag: string, signal?: AbortSignal): Promise<ManifestHead | null> {
+    const isKnown = (withoutHead.get(repository.host) ?? 0) > Date.now();
+    const head = isKnown ? null : await headManifest(repository, tag, signal);
+    if (head !== null) return head;
+    const manifest = await getManifest(repository, tag, signal);
+    if (manifest === null) return null;
+    if (!isKnown) withoutHead.set(repository.host, Date.now() + REMEMBERED_MS);
+    return { digest: manifest.digest, mediaType: manifest.mediaType, size: manifest.bytes.length };
   }
 
   async function getManifest(
@@ -142,7 +206,7 @@ export function createRegistryReader(options: RegistryClientOptions): RegistryRe
     if (typeof said === 'string') checkDigest(repository, reference, bytes, said);
     if (isDigest(reference)) checkDigest(repository, reference, bytes, reference);
     const digest = isDigest(reference) ? reference : typeof said === 'string' ? said : hash(bytes, 'sha256');
-    return { digest: digest as Digest, mediaType: bareMediaType(answer.headers['content-type'] ?? ''), bytes };
+    return { digest: digest as Digest, mediaType: mediaTypeOf(bytes, answer.headers['content-type'] ?? ''), bytes };
   }
 
   function askManifest(
@@ -161,7 +225,10 @@ export function createRegistryReader(options: RegistryClientOptions): RegistryRe
     const scope = pullScope(repository);
     return client.call(
       repository.host,
-      { method, path, scope, accept: ACCEPT_MANIFESTS, maxBytes: MAX_MANIFEST_BYTES },
+      {
+        ...{ method, path, scope, accept: ACCEPT_MANIFESTS, maxBytes: MAX_MANIFEST_BYTES },
+        ...(method === 'HEAD' && { absent: [404, ...NO_HEAD] }),
+      },
       signal,
     );
   }
@@ -188,27 +255,54 @@ export function createRegistryReader(options: RegistryClientOptions): RegistryRe
     filter: { readonly artifactType?: string } = {},
     signal?: AbortSignal,
   ): Promise<ReferrerDescriptor[]> {
-    const { host, path } = repository;
     const { artifactType } = filter;
+    const found = hasNoApi(repository.host)
+      ? await listReferrersByTag(repository, digest, signal)
+      : ((await listReferrersByApi(repository, digest, artifactType, signal)) ??
+        (await listReferrersByTag(repository, digest, signal)));
+    // A registry may ignore the filter.
+    return artifactType === undefined ? found : found.filter((referrer) => referrer.artifactType === artifactType);
+  }
+
+  function hasNoApi(host: string): boolean {
+    return (withoutApi.get(host) ?? 0) > Date.now();
+  }
+
+  /** null: the registry has no such API, which is remembered for a while. */
+  async function listReferrersByApi(
+    repository: Repository,
+    digest: Digest,
+    artifactType: string | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<ReferrerDescriptor[] | null> {
+    const { host, path } = repository;
     const query = artifactType === undefined ? '' : `?artifactType=${encodeURIComponent(artifactType)}`;
     const first = {
       path: `/v2/${path}/referrers/${digest}${query}`,
       scope: pullScope(repository),
       accept: OCI_INDEX,
       maxBytes: MAX_MANIFEST_BYTES,
-      // The specification says 404; where the API can be turned off, it is 405.
-      absent: [404, 405],
+      absent: NO_REFERRERS_API,
     };
-    let found: ReferrerDescriptor[] = [];
-    const hasApi = await readPages(client, host, first, signal, (answer) => {
-      for (const { annotations, ...descriptor } of childrenOf(answer.body, answer.headers['content-type'] ?? '')) {
+    const found: ReferrerDescriptor[] = [];
+    let isList = true;
+    const take = (page: Answer) => {
+      const list = indexIn(page);
+      // A page for people, say: such a server answers any path with 200.
+      if (list === null) isList = false;
+      for (const { annotations, ...descriptor } of list ?? []) {
         found.push({ ...descriptor, artifactType: descriptor.artifactType ?? '', annotations: annotations ?? {} });
       }
       if (found.length > MAX_REFERRERS) throw tooMany(`${host}/${path}@${digest}`, MAX_REFERRERS, 'referrers');
-    });
-    if (!hasApi) found = await listReferrersByTag(repository, digest, signal);
-    // A registry may ignore the filter.
-    return artifactType === undefined ? found : found.filter((referrer) => referrer.artifactType === artifactType);
+      return (list ?? []).map((descriptor) => descriptor.digest);
+    };
+    const absent = await readPages(client, host, first, signal, { take });
+    if (absent === null && isList) return found;
+    // An answer about this repository or this manifest alone says nothing of the registry.
+    if (absent === null || !UNKNOWN.test(new TextDecoder().decode(absent.body))) {
+      withoutApi.set(host, Date.now() + REMEMBERED_MS);
+    }
+    return null;
   }
 
   /** Reads the manifests named by the fallback index: clients write its other fields in different ways. */
@@ -219,8 +313,11 @@ export function createRegistryReader(options: RegistryClientOptions): RegistryRe
   ): Promise<ReferrerDescriptor[]> {
     const [algorithm = '', hex = ''] = digest.split(':');
     const index = await getManifest(repository, `${algorithm}-${hex.slice(0, 64)}`, signal);
-    if (index === null) return [];
-    const listed = new Set(childrenOf(index.bytes, index.mediaType).map((child) => child.digest));
+    // Some registries take such a tag for the digest, and show the subject itself.
+    if (index === null || index.digest === digest) return [];
+    const parsed = parseManifest(index.bytes, index.mediaType);
+    if (parsed.kind !== 'index') return [];
+    const listed = new Set(parsed.manifests.map((child) => child.digest));
     const read = await Promise.all([...listed].map((child) => readReferrer(repository, child, digest, signal)));
     return read.filter((referrer) => referrer !== null);
   }
@@ -263,7 +360,9 @@ export function createRegistryReader(options: RegistryClientOptions): RegistryRe
 
   return {
     listTags,
+    listTagsToWrite,
     headManifest,
+    headListed,
     getManifest,
     getBlob,
     listReferrers,
@@ -277,10 +376,6 @@ export function createRegistryReader(options: RegistryClientOptions): RegistryRe
 
 const JSON_PAGE = { accept: 'application/json', maxBytes: MAX_PAGE_BYTES };
 
-function pullScope(repository: Repository): string {
-  return `repository:${repository.path}:pull`;
-}
-
 /** The names in a JSON page. An empty list may be null, or left out beside the repository's name (Go). */
 function namesIn(answer: Answer, key: 'tags' | 'repositories'): string[] {
   const page = asObject(jsonOrNull(answer.body));
@@ -291,10 +386,10 @@ function namesIn(answer: Answer, key: 'tags' | 'repositories'): string[] {
   });
 }
 
-function childrenOf(bytes: Uint8Array, contentType: string) {
-  const parsed = parseManifest(bytes, contentType);
-  if (parsed.kind === 'index') return parsed.manifests;
-  throw new HoubaError('Unsupported', 'a list of referrers is not an index');
+/** The entries of an index, whatever type it is served as; null: the answer is no index. */
+function indexIn({ body }: Answer): readonly Descriptor[] | null {
+  const mediaType = mediaTypeOf(body, '');
+  return isIndexType(mediaType) ? (parseManifest(body, mediaType) as ParsedIndex).manifests : null;
 }
 
 function algorithmOf(digest: Digest): 'sha256' | 'sha512' {

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { type Digest, isDigest } from './digest.js';
 import { HoubaError } from './errors.js';
+import { asObject, jsonOrNull } from './text/json.js';
 import { foldName, repeatedName } from './text/json-names.js';
 
 /** A manifest of a tag or digest: an index of children, or one image (or artifact). */
@@ -95,6 +96,23 @@ export function refuseForeignLayers(name: string, layers: readonly Descriptor[])
   });
 }
 
+/** Types that do not say what a document is: its own field does (docs/rules/registry-access.md#no-double-meaning). */
+const NAMELESS: ReadonlySet<string> = new Set(['', 'text/plain', 'application/json', 'application/octet-stream']);
+
+/** Whether a `Content-Type` leaves it to the document to say what it is. */
+export function isNameless(contentType: string): boolean {
+  return NAMELESS.has(bareMediaType(contentType));
+}
+
+/** The media type of a document: as it was served, or, where that says nothing, its own; empty: it has none. */
+export function mediaTypeOf(bytes: Uint8Array, contentType: string): string {
+  if (!isNameless(contentType)) return bareMediaType(contentType);
+  const { mediaType, manifests, config } = asObject(jsonOrNull(bytes));
+  if (typeof mediaType === 'string') return mediaType;
+  if (Array.isArray(manifests)) return OCI_INDEX;
+  return typeof config === 'object' && config !== null ? OCI_IMAGE : '';
+}
+
 /** Strips the parameters of a `Content-Type`; lower case. */
 export function bareMediaType(contentType: string): string {
   return (contentType.split(';', 1)[0] ?? '').trim().toLowerCase();
@@ -132,7 +150,7 @@ function refuseDoubleMeaning(document: Record<string, unknown>, mediaType: strin
   if ('manifests' in document && ('layers' in document || 'config' in document)) {
     throw unsupported('it is an index and an image at once');
   }
-  if (document.mediaType !== undefined && document.mediaType !== mediaType) {
+  if (document.mediaType != null && document.mediaType !== mediaType) {
     const said = JSON.stringify(String(document.mediaType).slice(0, 200));
     throw unsupported(`it calls itself ${said} but was served as ${JSON.stringify(mediaType.slice(0, 200))}`);
   }
@@ -142,21 +160,27 @@ function refuseDoubleMeaning(document: Record<string, unknown>, mediaType: strin
 const StringMap = z.custom<Readonly<Record<string, string>>>(isStringMap, 'not a map of strings');
 const Annotations = StringMap.nullish().transform((map) => map ?? {});
 const MediaType = z.string().min(1).max(255);
+const Text = z.string().max(255);
+
+/** A field that may be left out; some writers say null instead. */
+function optional<Shape extends z.ZodType>(shape: Shape) {
+  return shape.nullish().transform((value) => value ?? undefined);
+}
 
 const PlatformShape = z.object({
-  os: z.string().max(255),
-  architecture: z.string().max(255),
-  variant: z.string().max(255).optional(),
+  os: Text,
+  architecture: Text,
+  variant: optional(Text),
 });
 
 const DescriptorShape = z.object({
   mediaType: MediaType,
   digest: z.custom<Digest>((text) => typeof text === 'string' && isDigest(text), 'not a digest'),
   size: z.int().min(0),
-  platform: PlatformShape.optional(),
-  annotations: StringMap.optional(),
-  artifactType: z.string().max(255).optional(),
-  urls: z.array(z.string()).max(MAX_DESCRIPTORS).optional(),
+  platform: optional(PlatformShape),
+  annotations: optional(StringMap),
+  artifactType: optional(Text),
+  urls: optional(z.array(z.string()).max(MAX_DESCRIPTORS)),
 }) satisfies z.ZodType<Descriptor>;
 
 const Descriptors = z.array(DescriptorShape).max(MAX_DESCRIPTORS);
@@ -165,7 +189,7 @@ const Subject = DescriptorShape.nullish().transform((subject) => subject ?? null
 const Index = z.object({
   // Go writes an empty list as null.
   manifests: Descriptors.nullable().transform((list) => list ?? []),
-  artifactType: z.string().max(255).optional(),
+  artifactType: optional(Text),
   annotations: Annotations,
   subject: Subject,
 });
@@ -173,7 +197,7 @@ const Index = z.object({
 const Image = z.object({
   config: DescriptorShape,
   layers: Descriptors.nullable().transform((list) => list ?? []),
-  artifactType: z.string().max(255).optional(),
+  artifactType: optional(Text),
   annotations: Annotations,
   subject: Subject,
 });

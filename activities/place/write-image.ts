@@ -1,6 +1,6 @@
 import type { Digest } from '../../domain/digest.js';
 import { HoubaError } from '../../domain/errors.js';
-import { isIndexType } from '../../domain/manifest.js';
+import { isIndexType, isNameless, type ParsedManifest } from '../../domain/manifest.js';
 import type { Placement } from '../../domain/plan/work.js';
 import { formatPinned, formatTagged, isEvidenceTag, isTag } from '../../domain/reference.js';
 import type { DestinationRepository } from '../../domain/roster.js';
@@ -97,21 +97,29 @@ async function readBody(deps: Dependencies, placement: Placement, signal: AbortS
   if (isRestampedInPlace(placement)) return readCurrent(deps, placement, originalPresent, signal);
   const from = repositoryAt(deps, originalPresent ? destination : source, signal);
   const { raw, manifest } = await from.manifest(baseDigest);
-  const revision = () => readRevision(from, manifest);
   const { mediaType } = raw;
-  const forged = () => (originalPresent ? nothingForged() : refuseForged(from, baseDigest, manifest));
   const name = formatPinned(source, baseDigest);
+  if (manifest.kind === 'index' && manifest.manifests.length === 0) {
+    throw new HoubaError('Unsupported', `${name} is an index of nothing`, {
+      hint: 'leave the tag out, or have its publisher push it again',
+    });
+  }
+  /** What is asked of the source about what comes along; of nothing else. */
+  const asking = (wanted: ParsedManifest) => ({
+    revision: () => readRevision(from, wanted),
+    refuseForged: () => (originalPresent ? nothingForged() : refuseForged(from, baseDigest, wanted)),
+  });
   if (platforms !== null && manifest.kind === 'index') {
     const { bytes, children } = subsetIndex(raw.bytes, manifest, platforms, name);
     const toCopy = originalPresent ? [] : children.map((child) => child.digest);
-    return { bytes, mediaType, revision, originalPresent, refuseForged: forged, toCopy };
+    return { bytes, mediaType, originalPresent, toCopy, ...asking({ ...manifest, manifests: children }) };
   }
   if (platforms !== null) {
     const [only] = await readPlatforms(from, baseDigest);
     requirePlatforms(only === undefined ? [] : [only.platform], platforms, name);
   }
   const toCopy = lacks ?? [baseDigest];
-  return { bytes: raw.bytes, mediaType, revision, originalPresent, refuseForged: forged, toCopy };
+  return { bytes: raw.bytes, mediaType, originalPresent, toCopy, ...asking(manifest) };
 }
 
 /** Lists what an original at the destination lacks after a concurrent deletion; null: the original is not there. */
@@ -123,7 +131,7 @@ async function lackingOf(
   const at = repositoryAt(deps, destination, signal);
   const raw = await deps.reader.headManifest(destination, baseDigest, signal);
   if (raw === null) return null;
-  if (kind === 'restamped' || !isIndexType(raw.mediaType)) return [];
+  if (kind === 'restamped' || !(isIndexType(raw.mediaType) || isNameless(raw.mediaType))) return [];
   const { manifest } = await at.manifest(baseDigest);
   const children = manifest.kind === 'index' ? manifest.manifests.map(({ digest }) => digest) : [];
   const heads = await Promise.all(children.map((digest) => at.head(digest)));

@@ -41,7 +41,7 @@ export async function listSourceTags(
   return tags;
 }
 
-/** Resolves each tag of the source by one HEAD. */
+/** Resolves each tag of the source by one HEAD, where it answers any. */
 export async function surveySource(
   reader: RegistryReader,
   source: Repository,
@@ -50,7 +50,7 @@ export async function surveySource(
 ): Promise<SourceDigests> {
   const digests = new Map<string, Digest | null>();
   await forEach(tags, looking, async (tag) => {
-    digests.set(tag, (await reader.headManifest(source, tag, looking.signal))?.digest ?? null);
+    digests.set(tag, (await reader.headListed(source, tag, looking.signal))?.digest ?? null);
   });
   return digests;
 }
@@ -74,7 +74,7 @@ export async function surveyDestination(
   const { sbomFormats, attest } = deps.settings;
   const wanted: WantedEvidence = { sboms: needsSbom ? sbomFormats : [], signed: attest.signer !== '' };
   const at = repositoryAt(deps, repository, looking.signal);
-  const listed = (await deps.reader.listTags(repository, looking.signal)) ?? [];
+  const listed = (await deps.reader.listTagsToWrite(repository, looking.signal)) ?? [];
   const tags = new Map<string, SeenTag>();
   const marks = new Map<Digest, readonly PlacedMark[]>();
   const closer = new Map<Digest, Promise<DigestFacts>>();

@@ -39,10 +39,15 @@ function classify(status: number, code: string): ErrorCode {
 }
 
 function hintFor(code: ErrorCode, registry: string): string | undefined {
-  if (code === 'Unauthorized')
-    return `check the credentials for ${registry}; some registries say this of what is not there`;
-  if (code === 'Denied') return `the credentials for ${registry} may not do this`;
+  const ifNew = 'some registries say this of a repository that is not there yet: create it first';
+  if (code === 'Unauthorized') return `check the credentials for ${registry}; ${ifNew}`;
+  if (code === 'Denied') return `the credentials for ${registry} may not do this; ${ifNew}`;
   return undefined;
+}
+
+/** The code of the first error in an answer, such as `NAME_UNKNOWN`; empty: it has none. */
+export function errorCodeIn(body: Uint8Array): string {
+  return readError(body).code;
 }
 
 function readError(body: Uint8Array): { readonly code: string; readonly message: string } {

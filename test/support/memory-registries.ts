@@ -101,6 +101,8 @@ export function createMemoryRegistries(): MemoryRegistries {
       const found = find(repository, reference);
       return found && { digest: found.digest, mediaType: found.mediaType, size: found.bytes.length };
     },
+    listTagsToWrite: (repository, signal) => reader.listTags(repository, signal),
+    headListed: (repository, tag, signal) => reader.headManifest(repository, tag, signal),
     async getManifest(repository, reference, signal) {
       await note(reads, `GET ${named(repository, reference)}`, signal);
       return find(repository, reference);

@@ -1,14 +1,17 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { isBelowFloor, readProgramVersion } from '../../../adapters/program-version.js';
+import type { RegistryTraits, Trial } from '../../../adapters/registry/traits.js';
 import { createRegistryReader } from '../../../adapters/registry.js';
 import { type Program, programPath, readPrograms } from '../../../config/programs.js';
 import { registryAccess } from '../../../config/registry-access.js';
 import type { Settings } from '../../../config/settings.js';
 import { HoubaError } from '../../../domain/errors.js';
 import { publicKeyFingerprint } from '../../../domain/evidence/upstream/upstream-key.js';
+import { resolvePolicy } from '../../../domain/policy/resolve.js';
+import { parseRepository, type Repository } from '../../../domain/reference.js';
 import type { Palette } from '../../../domain/report/palette.js';
-import type { RosterEntry } from '../../../domain/roster.js';
+import { findDestination, type RosterEntry } from '../../../domain/roster.js';
 import { escapeControls } from '../../../domain/text/escape.js';
 import { type Output, outputOption } from '../options.js';
 import { settingsOfProcess } from '../settings.js';
@@ -16,13 +19,14 @@ import { paletteFor, print, printJson } from '../terminal.js';
 
 export function doctorCommand(): Command {
   return new Command('doctor')
+    .option('--write', 'also put a small artifact into each registry that policies write to, and delete it again')
     .addOption(outputOption())
     .addHelpText('after', '\nExample:\n  houba doctor --output json')
-    .action(async ({ output }: { readonly output: Output }) => {
+    .action(async ({ output, write = false }: { readonly output: Output; readonly write?: boolean }) => {
       const { settings } = settingsOfProcess();
       const close: (() => Promise<void>)[] = [];
       try {
-        const diagnosis = await diagnose(checksOf(settings, close));
+        const diagnosis = await diagnose(checksOf(settings, write, close));
         if (output === 'json') await printJson(diagnosis);
         else await print(renderDiagnosis(diagnosis, paletteFor(process.stdout, true)));
         process.exitCode = diagnosis.ok ? 0 : 2;
@@ -50,6 +54,8 @@ export interface DoctorChecks {
   readonly signing: () => Promise<string>;
   readonly roster: readonly RosterEntry[];
   readonly ping: (host: string) => Promise<void>;
+  /** What a registry does in a way of its own; null: no policy writes there. */
+  readonly traits: (entry: RosterEntry) => Promise<RegistryTraits | null>;
 }
 
 /** `problem` makes the exit code 2; `warning` does not. */
@@ -87,9 +93,7 @@ export async function diagnose(checks: DoctorChecks): Promise<Diagnosis> {
     check('temporal', checks.temporal, 'check TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE and TEMPORAL_TLS'),
     checkBuildkit(checks),
     check('signing', checks.signing, CHECK_SIGNING),
-    Promise.all(
-      checks.roster.map(({ name, host }) => check(name, () => checks.ping(host).then(() => host), checkEntry(name))),
-    ),
+    Promise.all(checks.roster.map((entry) => checkRegistry(entry, checks))),
   ]);
   const findings = [...programs, temporal, buildkit, signing, ...registries];
   const ok = findings.every((finding) => finding.status !== 'problem');
@@ -100,6 +104,40 @@ const CHECK_SIGNING = 'check HOUBA_ATTEST_KEY_REF, and COSIGN_PASSWORD or the va
 
 function checkEntry(name: string): string {
   return `check ${name} in HOUBA_REGISTRIES: host, username, password, tls_verify, ca_cert`;
+}
+
+async function checkRegistry(entry: RosterEntry, { ping, traits }: DoctorChecks): Promise<Finding> {
+  const { name, host } = entry;
+  const reached = await check(name, () => ping(host).then(() => host), checkEntry(name));
+  if (reached.status !== 'ok') return reached;
+  try {
+    const found = await traits(entry);
+    if (found === null) return reached;
+    const fix = FIX_OF_DELETION[found.deletion] ?? null;
+    return { name, status: fix === null ? 'ok' : 'warning', detail: [host, ...sentences(found)].join('; '), fix };
+  } catch (error) {
+    return { name, status: 'problem', detail: messageOf(error), fix: hintOf(error) ?? checkEntry(name) };
+  }
+}
+
+const FIX_OF_DELETION: Readonly<Record<string, string>> = {
+  refused: 'turn deletion on in the registry, or set deletionMode: mark in the policies that write there',
+  untrue: 'ask its operator; a deletion of houba counts only when it is read back, so that runs fail there',
+  denied: 'give the credentials the right to delete, or set deletionMode: mark in the policies that write there',
+};
+
+function sentences({ deletion, referrers, showsSubject }: RegistryTraits): string[] {
+  return [
+    ...(deletion === 'works' ? ['it deletes what was written'] : []),
+    ...(deletion === 'refused' ? ['it deletes nothing'] : []),
+    ...(deletion === 'untrue' ? ['it accepts deletions that it does not do'] : []),
+    ...(deletion === 'denied' ? ['it lets these credentials delete nothing'] : []),
+    ...(showsSubject === true
+      ? ['it shows the image itself under the tag of its evidence, until houba begins a list there']
+      : referrers === 'tag'
+        ? ['it has no referrers API: evidence is listed by tags, sha256-…']
+        : []),
+  ];
 }
 
 /** Programs that only some policies need, each with its reason. */
@@ -196,7 +234,7 @@ export function renderDiagnosis(diagnosis: Diagnosis, palette: Palette): string 
 
 const ANSWER_WITHIN_MS = 15_000;
 
-function checksOf(settings: Settings, close: (() => Promise<void>)[]): DoctorChecks {
+function checksOf(settings: Settings, write: boolean, close: (() => Promise<void>)[]): DoctorChecks {
   const reader = createRegistryReader(registryAccess(settings));
   close.push(() => reader.close());
   const buildctl = programPath('buildctl');
@@ -219,6 +257,64 @@ function checksOf(settings: Settings, close: (() => Promise<void>)[]): DoctorChe
     signing: () => signingOf(settings),
     roster: [...settings.registries.values()],
     ping: (host) => reader.ping(host, AbortSignal.timeout(ANSWER_WITHIN_MS)),
+    traits: (entry) => traitsOf(entry, settings, write),
+  };
+}
+
+/** Asks for the traits in a repository that policies write to; where no policies are known, in any. */
+async function traitsOf(entry: RosterEntry, settings: Settings, write: boolean): Promise<RegistryTraits | null> {
+  const access = registryAccess(settings);
+  const { readTraits } = await import('../../../adapters/registry/traits.js');
+  const repository = await repositoryToAsk(entry, settings);
+  if (repository === null) return null;
+  const signal = () => AbortSignal.timeout(ANSWER_WITHIN_MS);
+  if (!write) return await readTraits(access, repository, null, signal());
+  return await inWorkDir(settings, async (workDir) =>
+    readTraits(access, repository, await openTrial(settings, workDir), signal()),
+  );
+}
+
+/** null: policies are known, and none writes to this registry; or nothing of it is known. */
+async function repositoryToAsk(entry: RosterEntry, settings: Settings): Promise<Repository | null> {
+  const { policyDir, registries } = settings;
+  if (policyDir !== null) {
+    const { readPolicyFiles } = await import('../../../adapters/policy-files.js');
+    const destinations = (await readPolicyFiles(policyDir)).flatMap(({ policy }) =>
+      resolvePolicy(policy).imports.flatMap((one) => one.destinations),
+    );
+    const written = destinations.map((destination) => findDestination(registries, destination));
+    return written.find((repository) => repository?.host === entry.host) ?? null;
+  }
+  const reader = createRegistryReader(registryAccess(settings));
+  try {
+    const paths = await reader.listRepositories(entry.host, AbortSignal.timeout(ANSWER_WITHIN_MS));
+    const path = paths.find((one) => entry.namespace === null || one.startsWith(`${entry.namespace}/`));
+    return path === undefined ? null : parseRepository(entry.host, path);
+  } catch (error) {
+    if (error instanceof HoubaError) return null;
+    throw error;
+  } finally {
+    await reader.close();
+  }
+}
+
+/** What is written has no tag, and is the same each time. */
+async function openTrial(settings: Settings, workDir: string): Promise<Trial> {
+  const { createRegctl } = await import('../../../adapters/regctl.js');
+  const { createCredentialSource } = await import('../../../adapters/credentials.js');
+  const { requiredProgram } = await import('../../../worker/required-program.js');
+  const access = registryAccess(settings);
+  const regctl = createRegctl({
+    access: access.access,
+    credentials: createCredentialSource(access),
+    workDir,
+    environment: settings.childEnvironment,
+    program: await requiredProgram('regctl', settings),
+  });
+  const artifact = { artifactType: 'application/vnd.io.houba.trial', annotations: {} };
+  return {
+    write: (repository, signal) => regctl.putArtifact(repository, null, artifact, signal),
+    remove: (repository, digest, signal) => regctl.deleteManifest(repository, digest, signal),
   };
 }
 
@@ -268,7 +364,7 @@ async function signingOf(settings: Settings): Promise<string> {
 }
 
 /** Works in a scratch folder like a worker's, removed afterwards. */
-async function inWorkDir(settings: Settings, work: (path: string) => Promise<string>): Promise<string> {
+async function inWorkDir<Result>(settings: Settings, work: (path: string) => Promise<Result>): Promise<Result> {
   const { openWorkDir } = await import('../../../worker/work-dir.js');
   const workDir = openWorkDir(settings.workDir);
   try {

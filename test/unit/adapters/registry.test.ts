@@ -58,16 +58,77 @@ describe('listTags', () => {
   });
 
   it.each([
-    ['to another server', 'https://evil.example/v2/team/app/tags/list?last=a'],
-    ['to another port', 'http://127.0.0.1:1/v2/'],
-    ['to https on the same port', () => `https://${fake.host}/v2/`],
-    ['to nothing that can be read', 'http://['],
-    ['with credentials in it', () => `http://user@${fake.host}/v2/`],
-  ])('refuses a Link that leads %s', async (_, target) => {
+    ['another server', 'https://inner.example:5000/v2/team/app/tags/list?last=a'],
+    ['another port', 'http://127.0.0.1:1/v2/team/app/tags/list?last=a'],
+    ['https on the same port', () => `https://${fake.host}/v2/team/app/tags/list?last=a`],
+    ['itself with credentials', () => `http://user@${fake.host}/v2/team/app/tags/list?last=a`],
+  ])('follows a Link to %s by its path, on the server it came from', async (_, target) => {
     const link = `<${typeof target === 'string' ? target : target()}>; rel="next"`;
-    fake.on('GET /v2/team/app/tags/list', { headers: { link }, body: page('a') });
-    expect(await failure(reader.listTags(repository()))).toMatchObject({ code: 'Denied' });
+    fake.on('GET /v2/team/app/tags/list?n=1000', { headers: { link }, body: page('a') });
+    fake.on('GET /v2/team/app/tags/list?last=a', { body: page('b') });
+    expect(await reader.listTags(repository())).toEqual(['a', 'b']);
+    expect(reader.requestCounts()).toEqual(new Map([[`GET ${fake.host}`, 2]]));
+    expect(fake.requests.map(({ headers }) => headers.authorization)).toEqual([undefined, undefined]);
+  });
+
+  it('follows a Link over http and https alone', async () => {
+    fake.on('GET /v2/team/app/tags/list', { headers: { link: '<file:///etc/passwd>; rel="next"' }, body: page('a') });
+    expect(await failure(reader.listTags(repository()))).toMatchObject({ code: 'Unsupported' });
     expect(fake.requests).toHaveLength(1);
+  });
+
+  /** A list that is served in pages of at most `size`, after `last`, without a Link. */
+  const servePages = (tags: readonly string[], { size = 1000, knowsLast = true, knowsSize = true } = {}) =>
+    fake.on('GET /v2/team/app/tags/list', ({ path }) => {
+      const query = new URL(path, fake.url).searchParams;
+      const from = knowsLast ? tags.indexOf(query.get('last') ?? '') + 1 : 0;
+      const most = knowsSize ? Math.min(size, Number(query.get('n') ?? size)) : size;
+      return { body: pageOf(tags.slice(from, from + most)) };
+    });
+  const many = (count: number) => Array.from({ length: count }, (_, at) => `2.0.${at}`);
+
+  it.each([
+    ['a full page', 1501, {}, 2],
+    ['pages of the length asked for', 2000, {}, 3],
+    ['shorter pages, of a size that registries cut at', 135, { size: 50 }, 3],
+    ['a whole list of such a size, where `last` means nothing', 50, { knowsLast: false }, 2],
+    ['a short page', 37, {}, 1],
+    ['a longer page than asked for, whole', 1501, { size: 5000, knowsSize: false }, 2],
+  ])('asks on after %s without a Link', async (_, count, how, requests) => {
+    servePages(many(count), how);
+    expect(await reader.listTags(repository())).toEqual(many(count));
+    expect(fake.requests).toHaveLength(requests);
+  });
+
+  it('fails where a full page is all that a registry serves, and its Link is missing', async () => {
+    servePages(many(1501), { knowsLast: false });
+    expect(await failure(reader.listTags(repository()))).toMatchObject({
+      code: 'Unsupported',
+      message: expect.stringContaining('repeat themselves'),
+    });
+  });
+
+  it.each(['/v2/team/app/tags/list?last=b; rel="next"', '<http://[>; rel="next"'])(
+    'asks on after the last tag where the Link cannot be read: %s',
+    async (link) => {
+      fake.on('GET /v2/team/app/tags/list?n=1000', { headers: { link }, body: page('a', 'b') });
+      fake.on('GET /v2/team/app/tags/list?n=1000&last=b', { body: page('c') });
+      expect(await reader.listTags(repository())).toEqual(['a', 'b', 'c']);
+    },
+  );
+
+  it('fails when a linked page brings nothing new', async () => {
+    fake.on('GET /v2/team/app/tags/list?n=1000', { headers: { link: '</v2/more>; rel="next"' }, body: page('a', 'b') });
+    fake.on('GET /v2/more', { headers: { link: '</v2/yet-more>; rel="next"' }, body: page('b', 'a') });
+    expect(await failure(reader.listTags(repository()))).toMatchObject({ code: 'Unsupported' });
+  });
+
+  it.each([400, 413, 422])('asks for less where a page of a thousand is answered with %i', async (status) => {
+    fake.on('GET /v2/team/app/tags/list?n=1000', { status });
+    fake.on('GET /v2/team/app/tags/list?n=100', { body: page('a') });
+    expect(await reader.listTags(repository())).toEqual(['a']);
+    for (const query of ['?n=100', '']) fake.on(`GET /v2/team/app/tags/list${query}`, { status });
+    expect(await failure(reader.listTags(repository()))).toMatchObject({ code: 'Unsupported', facts: { status } });
   });
 
   it('ends when Links lead in a circle', async () => {
@@ -87,6 +148,38 @@ describe('listTags', () => {
     const tags = Array.from({ length: 200_001 }, (_, index) => `t${index}`);
     fake.on('GET /v2/team/app/tags/list', { body: pageOf(tags) });
     expect(await failure(reader.listTags(repository()))).toMatchObject({ code: 'Unsupported' });
+  });
+});
+
+describe('listTagsToWrite', () => {
+  const challenge = { 'www-authenticate': '' };
+  const token = (scopes: readonly string[]) => scopes.join(' ');
+
+  /** A registry that knows its repository only with a token for pushing, which `grants` says whether anybody gets. */
+  function isNew(grants: boolean): void {
+    challenge['www-authenticate'] = `Bearer realm="${fake.url}/token"`;
+    fake.on('GET /token', ({ path }) => {
+      const scope = token(new URL(path, fake.url).searchParams.getAll('scope'));
+      return scope.includes('push') && !grants
+        ? { status: 401 }
+        : { body: JSON.stringify({ token: scope.replaceAll(/\W/g, '_') }) };
+    });
+    const denied = { status: 401, headers: challenge };
+    const answer = ({ headers }: { headers: Record<string, unknown> }) =>
+      String(headers.authorization).includes('push') ? { status: 404 } : denied;
+    for (const each of ['GET /v2/team/app/tags/list', 'HEAD /v2/team/app/manifests/1.0']) fake.on(each, answer);
+  }
+
+  it('finds a repository that is not there yet with a token for pushing, and reads it so from then on', async () => {
+    isNew(true);
+    expect(await reader.listTagsToWrite(repository())).toBeNull();
+    expect(await reader.headManifest(repository(), '1.0')).toBeNull();
+  });
+
+  it('says to create it first where no such token is given', async () => {
+    isNew(false);
+    const error = await failure(reader.listTagsToWrite(repository()));
+    expect([error.code, error.hint]).toEqual(['Unauthorized', expect.stringContaining('create it first')]);
   });
 });
 
@@ -122,6 +215,14 @@ describe('headManifest', () => {
     },
   );
 
+  it.each([405, 501])('reads the manifest where HEAD is answered with %i', async (status) => {
+    const body = imageManifest();
+    fake.on('HEAD /v2/team/app/manifests/1.0', { status });
+    fake.on('GET /v2/team/app/manifests/1.0', { headers: { 'content-type': MANIFEST_TYPE }, body });
+    expect(await reader.headManifest(repository(), '1.0')).toMatchObject({ digest: sha256(body) });
+    expect(await reader.headManifest(repository(), '2.0')).toBeNull();
+  });
+
   it('refuses another digest than the one asked for', async () => {
     fake.on(`HEAD /v2/team/app/manifests/${sha256('a')}`, { headers: { 'docker-content-digest': sha256('b') } });
     expect(await failure(reader.headManifest(repository(), sha256('a')))).toMatchObject({ code: 'DigestMismatch' });
@@ -133,9 +234,54 @@ describe('headManifest', () => {
   });
 });
 
+describe('headListed', () => {
+  it('asks by GET where a listed tag is denied to HEAD, and the host by GET from then on', async () => {
+    const [one, two] = [imageManifest(), imageManifest({ annotations: { two: '' } })];
+    fake.on('GET /v2/team/app/manifests/1.0', { headers: { 'content-type': MANIFEST_TYPE }, body: one });
+    fake.on('GET /v2/team/app/manifests/2.0', { headers: { 'content-type': MANIFEST_TYPE }, body: two });
+    expect(await reader.headListed(repository(), '1.0')).toMatchObject({ digest: sha256(one) });
+    expect(await reader.headListed(repository(), '2.0')).toMatchObject({ digest: sha256(two) });
+    expect(await reader.headListed(repository(), '3.0')).toBeNull();
+    expect(fake.requests.map(({ method }) => method)).toEqual(['HEAD', 'GET', 'GET', 'GET']);
+  });
+
+  it('believes HEAD of a tag that GET does not find either, and goes on asking by HEAD', async () => {
+    expect(await reader.headListed(repository(), '1.0')).toBeNull();
+    fake.on('HEAD /v2/team/app/manifests/2.0', { headers: { 'docker-content-digest': sha256('x') } });
+    expect(await reader.headListed(repository(), '2.0')).toMatchObject({ digest: sha256('x') });
+    expect(fake.requests.map(({ method }) => method)).toEqual(['HEAD', 'GET', 'HEAD']);
+  });
+});
+
 describe('getManifest', () => {
   const body = imageManifest();
   const headers = { 'content-type': MANIFEST_TYPE };
+
+  it.each(['text/plain', 'application/json', 'application/octet-stream', undefined])(
+    'takes the type from the document when it is served as %s',
+    async (type) => {
+      const bodies = [
+        imageManifest(),
+        imageManifest({ mediaType: null }),
+        JSON.stringify({ schemaVersion: 2, manifests: [] }),
+      ];
+      for (const [at, each] of bodies.entries()) {
+        fake.on(`GET /v2/team/app/manifests/${at}`, {
+          headers: type === undefined ? {} : { 'content-type': type },
+          body: each,
+        });
+      }
+      const types = await Promise.all(
+        bodies.map(async (_, at) => (await reader.getManifest(repository(), `${at}`))?.mediaType),
+      );
+      expect(types).toEqual([MANIFEST_TYPE, MANIFEST_TYPE, INDEX_TYPE]);
+      expect(fake.requests.map(({ headers: sent }) => sent['accept-encoding'])).toEqual([
+        'identity',
+        'identity',
+        'identity',
+      ]);
+    },
+  );
 
   it('gives the bytes with the digest they have', async () => {
     fake.on('GET /v2/team/app/manifests/1.0', { headers: { ...headers, 'docker-content-digest': sha256(body) }, body });
@@ -265,10 +411,53 @@ describe('listReferrers', () => {
     expect(fake.count(`GET /v2/team/app/manifests/${tag}`)).toBe(1);
   });
 
-  it('refuses a list that is no index', async () => {
-    const body = imageManifest();
-    fake.on(`GET /v2/team/app/referrers/${subject}`, { headers: { 'content-type': MANIFEST_TYPE }, body });
+  it.each([
+    ['a page for people', 'text/html', '<html>'],
+    ['a manifest that is no index', MANIFEST_TYPE, imageManifest()],
+    ['something in JSON', 'application/json', '{"message":"no such page"}'],
+  ])('goes by the tag where the API answers %s', async (_, type, body) => {
+    fake.on(`GET /v2/team/app/referrers/${subject}`, { headers: { 'content-type': type }, body });
+    expect(await reader.listReferrers(repository(), subject)).toEqual([]);
+    expect(fake.count(`GET /v2/team/app/manifests/${tag}`)).toBe(1);
+  });
+
+  it.each(['application/json', 'text/plain', 'text/html'])('reads an index that is served as %s', async (type) => {
+    const listed = descriptor('x', MANIFEST_TYPE);
+    fake.on(`GET /v2/team/app/referrers/${subject}`, { ...index(listed), headers: { 'content-type': type } });
+    expect((await reader.listReferrers(repository(), subject)).map(({ digest }) => digest)).toEqual([listed.digest]);
+  });
+
+  it('remembers for a while that a host has no API, but not where it knows the repository or the image not', async () => {
+    fake.on(`GET /v2/team/app/referrers/${subject}`, { status: 404, body: '{"errors":[{"code":"NAME_UNKNOWN"}]}' });
+    for (let asked = 1; asked <= 2; asked++) {
+      await reader.listReferrers(repository(), subject);
+      expect(fake.count(`GET /v2/team/app/referrers/${subject}`)).toBe(asked);
+    }
+    fake.on(`GET /v2/team/app/referrers/${subject}`, { status: 405 });
+    for (let asked = 1; asked <= 2; asked++) await reader.listReferrers(repository(), subject);
+    expect(fake.count(`GET /v2/team/app/referrers/${subject}`)).toBe(3);
+  });
+
+  it.each([401, 403])('does not take %i for “none”', async (status) => {
+    fake.on(`GET /v2/team/app/referrers/${subject}`, { status });
+    const error = await failure(reader.listReferrers(repository(), subject));
+    expect([error.code, error.hint]).toEqual([status === 401 ? 'Unauthorized' : 'Denied', expect.any(String)]);
+  });
+
+  it('does not take a page for people under the tag for “none”', async () => {
+    const page = { headers: { 'content-type': 'text/html' }, body: '<html>log in</html>' };
+    fake.on(`GET /v2/team/app/referrers/${subject}`, page);
+    fake.on(`GET /v2/team/app/manifests/${tag}`, page);
     expect(await failure(reader.listReferrers(repository(), subject))).toMatchObject({ code: 'Unsupported' });
+  });
+
+  it('takes no list for what is shown under the tag: the subject itself, or another image', async () => {
+    const image = imageManifest();
+    for (const digest of [subject, sha256(image)]) {
+      const name = digest.replace(':', '-');
+      fake.on(`GET /v2/team/app/manifests/${name}`, { headers: { 'content-type': MANIFEST_TYPE }, body: image });
+      expect(await reader.listReferrers(repository(), digest)).toEqual([]);
+    }
   });
 
   it('refuses more than a thousand', async () => {

@@ -178,6 +178,17 @@ describe('writing', () => {
   });
 });
 
+it('an index of nothing is refused before anything is written', async () => {
+  const baseDigest = storeIndex(source(), []);
+  source().tags.set('7', baseDigest);
+  const placement = placementOf('lib/redis', '7', { baseDigest });
+  await expect(run(world.steps.inspectPlacement, placement)).rejects.toMatchObject({
+    type: 'Unsupported',
+    message: expect.stringContaining('is an index of nothing'),
+  });
+  expect(world.registries.writes).toEqual([]);
+});
+
 describe('a subset of platforms', () => {
   const AMD64 = { platforms: ['linux/amd64'], label: { ...placementOf('', '').label, platforms: ['linux/amd64'] } };
 
@@ -208,6 +219,22 @@ describe('a subset of platforms', () => {
     });
     const { bytes, mediaType } = destination().manifests.get(digest) ?? expect.fail('not there');
     expect(parseManifest(bytes, mediaType)).toMatchObject({ manifests: [{ digest: amd64 }] });
+  });
+
+  it('needs nothing that lies outside it: another platform and an attestation may be lost', async () => {
+    const { placement, amd64, arm64 } = twoPlatforms();
+    source().manifests.delete(arm64);
+    const digest = await place(placement);
+    const { bytes, mediaType } = destination().manifests.get(digest) ?? expect.fail('not there');
+    expect(parseManifest(bytes, mediaType)).toMatchObject({ manifests: [{ digest: amd64 }] });
+    expect(world.registries.reads.filter((call) => call.includes(arm64))).toEqual([]);
+    source().manifests.delete(amd64);
+    await expect(
+      run(world.steps.inspectPlacement, { ...placement, destination: { ...DESTINATION, path: 'lib/other' } }),
+    ).rejects.toMatchObject({
+      type: 'NotFound',
+      message: expect.stringContaining(amd64),
+    });
   });
 
   it('a second time writes nothing, and a source tag that moved is refused', async () => {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { RegistryTraits } from '../../../../../adapters/registry/traits.js';
 import { type DoctorChecks, diagnose, renderDiagnosis } from '../../../../../client/cli/verbs/doctor.js';
 import { HoubaError } from '../../../../../domain/errors.js';
 import { NO_PALETTE } from '../../../../../domain/report/palette.js';
@@ -20,6 +21,7 @@ function checks(more: Partial<DoctorChecks> = {}): DoctorChecks {
     signing: async () => 'off; evidence is not signed',
     roster: [main],
     ping: async () => {},
+    traits: async () => null,
     ...more,
   };
 }
@@ -104,6 +106,22 @@ describe('whatever is wrong has a fix', () => {
     const diagnosis = await diagnose(checks(refused));
     expect(diagnosis).toMatchObject({ ok: true, buildkit: { status: 'warning', detail: 'refused' } });
     expect(await renderOf(refused)).toContain('→ for policies with a transform: start buildkitd');
+  });
+
+  it.each([
+    ['it deletes nothing', { deletion: 'refused' }, '→ turn deletion on'],
+    ['it accepts deletions that it does not do', { deletion: 'untrue' }, '→ ask its operator'],
+    ['it lets these credentials delete nothing', { deletion: 'denied' }, '→ give the credentials the right'],
+    ['it has no referrers API: evidence is listed by tags', { referrers: 'tag' }, null],
+    ['it shows the image itself under the tag of its evidence', { referrers: 'tag', showsSubject: true }, null],
+    ['it deletes what was written', { deletion: 'works' }, null],
+  ] satisfies [string, Partial<RegistryTraits>, string | null][])('a registry: %s', async (says, traits, fix) => {
+    const of: RegistryTraits = { deletion: 'likely', referrers: 'api', showsSubject: false, ...traits };
+    const text = await renderOf({ traits: async () => of });
+    expect(text).toContain(`${fix === null ? '✓' : '!'} ${'main'.padEnd(21)} r.example; ${says}`);
+    expect(text.includes('→')).toBe(fix !== null);
+    expect(text).toContain(fix ?? '');
+    expect((await diagnose(checks({ traits: async () => of }))).ok).toBe(true);
   });
 
   it('and what a registry says cannot move the cursor', async () => {
