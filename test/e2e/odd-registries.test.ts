@@ -1,0 +1,246 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { AuditReport } from '../../domain/report/audit-report.js';
+import type { GcReport } from '../../domain/report/collect-report.js';
+import type { PurgeReport } from '../../domain/report/purge-report.js';
+import { type CountingProxy, startCountingProxy } from '../support/counting-proxy.js';
+import { interceptAs, ODDITIES, type OddRegistry, WITHOUT_HEAD } from '../support/odd-registries.js';
+import { createPlayingOracle, type PlayingOracle, UNSEEN } from '../support/playing-oracle.js';
+import { createRebuildWorld, debianBase, type RebuildWorld, TYPES } from '../support/rebuild-world.js';
+import { type RunningRegistry, startOlareg } from '../support/registries.js';
+import { createHoubaWithInstantSyft, operationsOf, type PolicyOptions, until } from '../support/stack.js';
+import { alike, index, push } from '../support/upstream-images.js';
+import type { CosignKey } from '../support/upstream-signer.js';
+
+/** ODD_REGISTRIES=all walks through every one; CI through some that differ most (docs/development.md). */
+const WALKED = process.env.ODD_REGISTRIES === 'all' ? ODDITIES : ODDITIES.filter(({ inCi }) => inCi);
+const DELETING = WALKED.filter(({ deletes }) => deletes).map((odd, at) => ({ ...odd, name: `odd-${at}` }));
+const KEEPING = WALKED.filter(({ deletes }) => !deletes).map((odd, at) => ({ ...odd, name: `keeping-${at}` }));
+
+const IDLE_MS = 1_000;
+
+interface Ends {
+  /** Upstream and destination as houba sees them. */
+  readonly from: CountingProxy;
+  readonly to: CountingProxy;
+  /** The destination as it is. */
+  readonly real: RunningRegistry;
+}
+
+let world: RebuildWorld;
+let oracle: PlayingOracle;
+let theirs: CosignKey;
+/** By whether they have a referrers API: upstream, destination. */
+const real = new Map<boolean, { readonly upstream: RunningRegistry; readonly destination: RunningRegistry }>();
+const ends = new Map<string, Ends>();
+let headless: CountingProxy;
+
+beforeAll(async () => {
+  world = await createRebuildWorld(
+    () => startOlareg({ referrersApi: false }),
+    { HOUBA_MAX_DELETION_SHARE: '1', HOUBA_PURGE_MIN_IDLE: `${IDLE_MS}ms`, HOUBA_STABILITY: '{"window":"0s"}' },
+    createHoubaWithInstantSyft,
+  );
+  const { houba, stock } = world;
+  real.set(false, { upstream: await startOlareg({ referrersApi: false }), destination: world.registry });
+  real.set(true, { upstream: world.upstream, destination: await startOlareg() });
+  headless = await startCountingProxy(world.upstream.host);
+  headless.intercept = interceptAs(WITHOUT_HEAD, world.upstream.host);
+  theirs = await stock.makeKey('theirs');
+  const arm64 = alike('odd arm64', { platform: { os: 'linux', architecture: 'arm64' } });
+  for (const { upstream } of real.values()) {
+    for (const tag of ['1.0.0', '1.1.0']) await push(upstream.host, 'odd', [tag], index([alike(`odd ${tag}`), arm64]));
+    await push(upstream.host, 'base', ['1.0.0'], await debianBase('base'));
+    await push(upstream.host, 'signed', ['1.0.0'], alike('signed'));
+    await stock.sign(theirs, `${upstream.host}/signed:1.0.0`, 'bundle');
+  }
+  for (const odd of [...DELETING, ...KEEPING]) ends.set(odd.name, await endsOf(odd));
+  const roster = [...ends].flatMap(([name, { from, to }]) => [[`from-${name}`, from] as const, [name, to] as const]);
+  houba.env.HOUBA_REGISTRIES = JSON.stringify(
+    Object.fromEntries(
+      [...roster, ['headless', headless] as const].map(([name, { host }]) => [name, { host, tls_verify: false }]),
+    ),
+  );
+  oracle = createPlayingOracle(houba.folder);
+  oracle.says(UNSEEN);
+  houba.env.HOUBA_USAGE_ORACLE_CMD = oracle.command;
+  await houba.up();
+});
+
+afterAll(async () => {
+  await world?.stop();
+  for (const { from, to } of ends.values()) await Promise.all([from.stop(), to.stop()]);
+  await headless?.stop();
+  await real.get(false)?.upstream.stop();
+  await real.get(true)?.destination.stop();
+});
+
+async function endsOf({ oddity, hasApi }: OddRegistry): Promise<Ends> {
+  const { upstream, destination } = real.get(hasApi) as { upstream: RunningRegistry; destination: RunningRegistry };
+  const odd = async (behind: RunningRegistry) => {
+    const proxy = await startCountingProxy(behind.host);
+    proxy.intercept = interceptAs(oddity(), behind.host);
+    return proxy;
+  };
+  return { from: await odd(upstream), to: await odd(destination), real: destination };
+}
+
+const endsNamed = (name: string) => ends.get(name) as Ends;
+
+/** Of images in `odd` upstream, unless it says otherwise, into `demo/<registry>` of the odd registry. */
+function policy(registry: string, more: Partial<PolicyOptions> & { readonly image?: string } = {}): string {
+  const { image = 'odd', ...facts } = more;
+  const from = `${endsNamed(registry).from.host}/${image}`;
+  return world.houba.policies({
+    name: `${registry}-${image}`,
+    from,
+    to: [`${registry}:demo-${registry}/${image}`],
+    ...facts,
+  });
+}
+
+async function reconcile(dir: string, ...args: readonly string[]) {
+  const { code, report } = await world.houba.reconcile(dir, ...args);
+  const errors = operationsOf(report).flatMap(({ out_tag, error }) =>
+    error === null ? [] : [`${out_tag}: ${error.message}`],
+  );
+  return { code, errors, totals: report.totals, of: report.policies.map(({ error }) => error) };
+}
+
+async function report<Report>(
+  ...args: readonly string[]
+): Promise<{ readonly code: number | null; readonly report: Report }> {
+  const { code, stdout, stderr } = await world.houba.run(...args, '--output', 'json');
+  expect(stdout, stderr.slice(-3000)).not.toBe('');
+  return { code, report: JSON.parse(stdout) as Report };
+}
+
+/** The tags that another client lists at the real registry, but for those that only hold evidence. */
+async function tagsOf(registry: string, image = 'odd'): Promise<string[]> {
+  const tags = await reading(registry).tags(at(registry, image));
+  return tags.filter((tag) => !tag.startsWith('sha256-')).sort();
+}
+
+const at = (registry: string, image = 'odd') => `${endsNamed(registry).real.host}/demo-${registry}/${image}`;
+const reading = (_registry: string) => world.regctl;
+
+async function typesAt(reference: string): Promise<string[]> {
+  return (await world.regctl.artifacts(reference)).map(({ artifactType }) => artifactType);
+}
+
+/** Another client can pull it, and finds its inventory and its signed statements. */
+async function isSound(registry: string, tag: string): Promise<void> {
+  await world.regctl('image', 'copy', `${at(registry)}:${tag}`, `ocidir://${world.houba.folder}/pulled:${registry}`);
+  const { code, stdout, stderr } = await world.houba.run(
+    ...['verify', `${endsNamed(registry).to.host}/demo-${registry}/odd:${tag}`],
+    ...['--require', 'stamp,sbom,signature,provenance'],
+  );
+  expect(code, stdout + stderr).toBe(0);
+}
+
+const OWNED = { owners: ['group:default/new'] };
+
+describe.each(DELETING)('a registry that $what', ({ name }) => {
+  it('copy, sbom, sign: images come with evidence that is found again', async () => {
+    expect(await reconcile(policy(name))).toMatchObject({ code: 0, errors: [], totals: { imported: 2, failed: 0 } });
+    expect(await tagsOf(name)).toEqual(['1.0.0', '1.1.0']);
+    const { manifests = [] } = await world.regctl.manifest(`${at(name)}:1.0.0`);
+    for (const { digest } of manifests) {
+      expect(await typesAt(`${at(name)}@${digest}`)).toEqual(expect.arrayContaining([TYPES.spdx, TYPES.bundle]));
+    }
+    await isSound(name, '1.0.0');
+    const again = await reconcile(policy(name), '--recheck');
+    expect(again).toMatchObject({ code: 0, errors: [], totals: { skipped: 2, imported: 0, sbom: 0, attested: 0 } });
+  });
+
+  it('rebuild', async () => {
+    const dir = policy(name, { image: 'base', import: { transform: [{ injectCA: { certs: ['corp'] } }] } });
+    expect(await reconcile(dir)).toMatchObject({ code: 0, errors: [], totals: { imported: 1, failed: 0 } });
+    expect(await typesAt(`${at(name, 'base')}:1.0.0`)).toEqual(expect.arrayContaining([TYPES.spdx, TYPES.bundle]));
+  });
+
+  it('restamp', async () => {
+    expect(await reconcile(policy(name, { import: OWNED }))).toMatchObject({
+      ...{ code: 0, errors: [], totals: { restamped: 2, failed: 0 } },
+    });
+    const { annotations } = await world.regctl.manifest(`${at(name)}:1.1.0`);
+    expect(annotations).toMatchObject({ 'io.houba.owners': 'group:default/new' });
+    await isSound(name, '1.1.0');
+  });
+
+  it('verifyUpstream: what is signed upstream comes in', async () => {
+    const dir = policy(name, { image: 'signed', import: { verifyUpstream: { key: theirs.publicPem } } });
+    expect(await reconcile(dir)).toMatchObject({ code: 0, errors: [], totals: { imported: 1, failed: 0 } });
+    const { annotations = {} } = await world.regctl.manifest(`${at(name, 'signed')}:1.0.0`);
+    expect(annotations['io.houba.upstream.verified']).toMatch(/^sha256:/);
+  });
+
+  it('audit: everything is covered', async () => {
+    const { code, report: audited } = await report<AuditReport>('audit', '--registry', name);
+    const ours = audited.outcomes.filter(({ image_ref }) => image_ref.includes(`/demo-${name}/`));
+    expect(code, JSON.stringify(audited.counts)).toBe(0);
+    expect(ours.map(({ covered, signed, sbom }) => ({ covered, signed, sbom }))).toEqual(
+      ours.map(() => ({ covered: true, signed: true, sbom: true })),
+    );
+    expect(ours).toHaveLength(4);
+  });
+
+  it('mark, purge: what nobody has used goes', async () => {
+    const names = { tags: { names: ['1.0.0'], includeRegex: '^never$' }, ...OWNED };
+    expect(await reconcile(policy(name, { import: names }))).toMatchObject({
+      ...{ code: 0, errors: [], totals: { marked: 1, deleted: 0, failed: 0 } },
+    });
+    const since = Date.now();
+    await until(() => Date.now() > since + IDLE_MS + 200, 'the end of the idle window');
+    const { code, report: purged } = await report<PurgeReport>('purge', '--registry', name, '--apply');
+    expect([code, purged.outcomes.map(({ decision }) => decision)]).toEqual([0, ['purged']]);
+    expect(await tagsOf(name)).toEqual(['1.0.0']);
+    await isSound(name, '1.0.0');
+  });
+
+  it('delete: what a policy drops goes, and nothing else', async () => {
+    expect(await reconcile(policy(name, { import: OWNED }))).toMatchObject({ code: 0, totals: { imported: 1 } });
+    const drops = { deletionMode: 'purge', import: { ...OWNED, tags: { includeRegex: '^1[.]1' } } };
+    expect(await reconcile(policy(name, drops))).toMatchObject({
+      ...{ code: 0, errors: [], totals: { deleted: 1, failed: 0 } },
+    });
+    expect(await tagsOf(name)).toEqual(['1.1.0']);
+    await isSound(name, '1.1.0');
+  });
+
+  it('gc: what no tag shows goes, and nothing else', async () => {
+    const { code, report: collected } = await report<GcReport>(
+      ...['gc', '--repository', `${endsNamed(name).to.host}/demo-${name}/odd`, '--apply', '--older-than-days', '0'],
+    );
+    expect([code, collected.counts.failed]).toEqual([0, 0]);
+    expect(await tagsOf(name)).toEqual(['1.1.0']);
+    await isSound(name, '1.1.0');
+  });
+});
+
+describe.each(KEEPING)('a registry that $what', ({ name }) => {
+  it('is told of, and its tags stay as they are', async () => {
+    expect(await reconcile(policy(name))).toMatchObject({ code: 0, errors: [], totals: { imported: 2 } });
+    const before = await world.regctl.digest(`${at(name)}:1.0.0`);
+    const drops = { deletionMode: 'purge', import: { tags: { includeRegex: '^1[.]1' } } };
+    const { code, errors, totals } = await reconcile(policy(name, drops));
+    expect([code, totals.deleted, totals.failed]).toEqual([1, 0, 1]);
+    expect(errors).toEqual([expect.stringContaining('does not delete')]);
+    expect(await tagsOf(name)).toEqual(['1.0.0', '1.1.0']);
+    expect(await world.regctl.digest(`${at(name)}:1.0.0`)).toBe(before);
+  });
+});
+
+it('a source where HEAD finds no tag is asked by GET', async () => {
+  const [{ name = '' } = {}] = DELETING;
+  const dir = policy(name, { name: 'headless', from: `${headless.host}/odd`, to: [`${name}:demo/headless`] });
+  expect(await reconcile(dir)).toMatchObject({ code: 0, errors: [], totals: { imported: 2, failed: 0 } });
+});
+
+it('the doctor says of each registry what is odd about it', async () => {
+  const { report: diagnosis } = await report<{ registries: { name: string; detail: string }[] }>('doctor');
+  for (const { name, says } of [...DELETING, ...KEEPING]) {
+    const found = diagnosis.registries.find((registry) => registry.name === name);
+    if (says === null) expect(found?.detail).toBe(endsNamed(name).to.host);
+    else expect(found?.detail).toContain(says);
+  }
+});
