@@ -31,8 +31,12 @@ interface CopyOptions {
 
 /** Writes to registries. Each method throws a `HoubaError` with the code of the registry's answer. */
 export interface Regctl {
-  /** Copies a manifest with its children and blobs, unchanged, without referrers. One HEAD when it is there already. */
+  /**
+   * Copies a manifest with its children and blobs, unchanged, without referrers. One HEAD when it is there already.
+   * @throws HoubaError `Unsupported` when it is served under a type that says nothing
+   */
   copyImage(source: PinnedImage, destination: Repository, options?: CopyOptions, signal?: AbortSignal): Promise<void>;
+  copyBlob(source: PinnedImage, destination: Repository, signal?: AbortSignal): Promise<void>;
   /** Copies a manifest with all it names from a registry into an OCI layout in an existing folder. */
   exportImage(source: PinnedImage, layout: string, signal?: AbortSignal): Promise<void>;
   /** Copies a manifest with all it names from an OCI layout into a registry, without a tag. */
@@ -66,6 +70,9 @@ interface RegctlOptions {
   /** Of one call but a copy, ms. Default: 5 minutes. */
   readonly timeoutMs?: number;
 }
+
+/** What regctl (0.11) says of a manifest that is served as `text/plain`, say. */
+const NO_TYPE = /unsupported media type/;
 
 /** What regctl (0.11) says when the tag of a list of referrers shows no index. */
 const NO_LIST = /not an OCI index/i;
@@ -140,7 +147,7 @@ export function createRegctl(options: RegctlOptions): Regctl {
     const tag = `${algorithm}-${hex.slice(0, 64)}`;
     const name = formatTagged(repository, tag);
     const ask = (...args: readonly string[]) => call({ args, hosts: [repository.host], signal });
-    const listed = (await ask('tag', 'ls', '--', formatRepository(repository))).split('\n');
+    const listed = (await tagsOf(repository, signal)).split('\n');
     if (listed.includes(tag) || (await ask('image', 'digest', '--', name)) !== subject) {
       throw new HoubaError('Unsupported', `${name} shows something that is no list of referrers`, {
         hint: `${repository.host} cannot hold evidence there; delete the tag, or mirror to another registry`,
@@ -152,6 +159,16 @@ export function createRegctl(options: RegctlOptions): Regctl {
       input: JSON.stringify({ schemaVersion: 2, mediaType: OCI_INDEX, manifests: [] }),
       signal,
     });
+  }
+
+  /** One tag a line; none where the registry knows no repository without a tag. */
+  async function tagsOf(repository: Repository, signal: AbortSignal | undefined): Promise<string> {
+    try {
+      return await call({ args: ['tag', 'ls', '--', formatRepository(repository)], hosts: [repository.host], signal });
+    } catch (error) {
+      if (error instanceof HoubaError && error.code === 'NotFound') return '';
+      throw error;
+    }
   }
 
   async function attempt(request: Call): Promise<Deletion> {
@@ -184,14 +201,36 @@ export function createRegctl(options: RegctlOptions): Regctl {
       await (subject === undefined ? call(request) : inTurn(destination, subject, signal, () => call(request)));
     },
 
-    async exportImage({ repository, digest }, layout, signal) {
+    async copyBlob({ repository, digest }, destination, signal) {
       await call({
+        args: ['blob', 'copy', '--', formatRepository(repository), formatRepository(destination), digest],
+        hosts: [repository.host, destination.host],
+        timeoutMs: COPY_TIMEOUT_MS,
+        signal,
+      });
+    },
+
+    async exportImage({ repository, digest }, layout, signal) {
+      const request = {
         args: ['image', 'copy', '--', formatPinned(repository, digest), hereBy(digest)],
         hosts: [repository.host],
         cwd: layout,
         timeoutMs: COPY_TIMEOUT_MS,
         signal,
-      });
+      };
+      try {
+        await call(request);
+      } catch (error) {
+        if (!(error instanceof HoubaError) || !NO_TYPE.test(error.message)) throw error;
+        throw new HoubaError(
+          'Unsupported',
+          `${formatPinned(repository, digest)} is served under a type that says nothing`,
+          {
+            hint: 'it can be copied, but not rebuilt: leave out its transform, or take it from another registry',
+            cause: error,
+          },
+        );
+      }
     },
 
     async importImage(layout, digest, destination, signal) {
@@ -282,7 +321,7 @@ function classify(stderr: string): ErrorCode | null {
   if (status === 401) return 'Unauthorized';
   if (status === 403) return 'Denied';
   if (status === 429) return 'RateLimited';
-  if (status === 405 || status === 415) return 'Unsupported';
+  if (status === 405 || status === 415 || NO_TYPE.test(stderr)) return 'Unsupported';
   if (status >= 500) return 'RegistryUnavailable';
   if (/digest mismatch|unexpected digest|content does not match/.test(stderr)) return 'DigestMismatch';
   if (/unauthorized|no login found/.test(stderr)) return 'Unauthorized';

@@ -95,6 +95,7 @@ function bounded(regctl: Regctl, most: number): Regctl {
   const limit = pLimit(most);
   return {
     copyImage: (...args) => limit(() => regctl.copyImage(...args)),
+    copyBlob: (...args) => limit(() => regctl.copyBlob(...args)),
     putManifest: (...args) => limit(() => regctl.putManifest(...args)),
     putArtifact: (...args) => limit(() => regctl.putArtifact(...args)),
     deleteManifest: (...args) => limit(() => regctl.deleteManifest(...args)),

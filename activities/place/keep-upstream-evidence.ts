@@ -6,6 +6,7 @@ import type { DestinationRepository } from '../../domain/roster.js';
 import type { Dependencies } from '../dependencies.js';
 import { type RepositoryAt, repositoryAt } from '../repository/repository-at.js';
 import { step } from '../step.js';
+import { copyImage } from './copy-image.js';
 import { refuseForged } from './refuse-forged.js';
 
 export interface EvidenceRequest {
@@ -39,7 +40,7 @@ export function createKeepEvidence(deps: Dependencies) {
       const referrers = await lookAtReferrers(from, subject);
       attached.push({ subject, referrers, tags: await lookAtTags(from, subject) });
     }
-    await deps.regctl.copyImage({ repository: source, digest }, destination, {}, signal);
+    await copyImage(deps, source, digest, destination, signal);
     for (const one of attached) await copyAttached(deps, from, to, one);
   });
 }

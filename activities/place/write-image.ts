@@ -13,6 +13,7 @@ import { readPlatforms } from '../repository/read-manifest.js';
 import { type RepositoryAt, repositoryAt } from '../repository/repository-at.js';
 import { step } from '../step.js';
 import { carryProvenance } from './buildkit-provenance.js';
+import { copyImage } from './copy-image.js';
 import { readRevision, stampFor } from './make-stamp.js';
 import { refuseForged } from './refuse-forged.js';
 
@@ -50,8 +51,7 @@ export function createWriteImage(deps: Dependencies) {
     const { source, destination, baseDigest } = placement;
     const bring = async (digests: readonly Digest[]) => {
       if (digests.length > 0 && placement.kind === 'imported' && !again) await refuseMoved(deps, placement, signal);
-      for (const digest of digests)
-        await deps.regctl.copyImage({ repository: source, digest }, destination, {}, signal);
+      for (const digest of digests) await copyImage(deps, source, digest, destination, signal);
     };
     // A whole image is read from its copy: upstreams count reads.
     if (isWhole(placement) && !inspection.originalPresent) await bring([baseDigest]);
@@ -172,7 +172,7 @@ async function nothingForged(): Promise<void> {}
 /** Refuses a source tag that has moved, unless a wait settled on the digest. @throws HoubaError `PreconditionFailed` */
 export async function refuseMoved(deps: Dependencies, placement: Placement, signal: AbortSignal): Promise<void> {
   if (placement.settled !== undefined) return;
-  const now = await deps.reader.headManifest(placement.source, placement.sourceTag, signal);
+  const now = await deps.reader.headListed(placement.source, placement.sourceTag, signal);
   if (now?.digest === placement.baseDigest) return;
   throw new HoubaError(
     'PreconditionFailed',

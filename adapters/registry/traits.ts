@@ -89,15 +89,21 @@ export async function readTraits(
     return 'untrue';
   }
 
+  /** Shows a list that is there already as it does an image: the list is asked about in its turn. */
+  async function showsAnyByList(digest: Digest): Promise<boolean> {
+    const list = digest.replace(':', '-').slice(0, 'sha256-'.length + 64);
+    const { status, body } = await ask('GET', `manifests/${list}`, [404], MANIFEST_MEDIA_TYPES.join(', '));
+    if (status >= 300) return false;
+    const shown = digestOf(body);
+    return shown === digest || (await showsAnyByList(shown));
+  }
+
   try {
     const written = trial === null ? null : await trial.write(repository, signal);
     const digest = written ?? (await anImage());
     const answer = await ask('GET', `referrers/${digest ?? NOWHERE}`, [...REFUSED, 404, 406], OCI_INDEX);
     const referrers = isList(answer) ? 'api' : UNKNOWN.includes(errorCodeIn(answer.body)) ? null : 'tag';
-    const list = digest?.replace(':', '-').slice(0, 'sha256-'.length + 64);
-    const shown =
-      list === undefined ? null : await ask('GET', `manifests/${list}`, [404], MANIFEST_MEDIA_TYPES.join(', '));
-    const showsSubject = shown === null ? null : shown.status < 300 && digestOf(shown.body) === digest;
+    const showsSubject = digest === null ? null : await showsAnyByList(digest);
     const deletes = trial === null || written === null ? deletion() : deletionOf(trial, written);
     return { deletion: await deletes, referrers, showsSubject };
   } finally {

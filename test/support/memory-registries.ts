@@ -137,6 +137,12 @@ export function createMemoryRegistries(): MemoryRegistries {
       must(repository, digest);
       copy(store(repository), store(destination), digest);
     },
+    async copyBlob({ repository, digest }, destination, signal) {
+      await note(writes, `COPY BLOB ${named(repository, digest)} ${formatRepository(destination)}`, signal);
+      const bytes = store(repository).blobs.get(digest);
+      if (bytes === undefined) throw new HoubaError('NotFound', `no blob ${digest}`);
+      store(destination).blobs.set(digest, bytes);
+    },
     exportImage: async () => {
       throw new HoubaError('Unsupported', 'there are no layouts in memory');
     },

@@ -67,6 +67,15 @@ describe('what is read of a registry', () => {
     expect(await traits()).toMatchObject({ showsSubject: true });
   });
 
+  it('shows an image under such a tag where there is a list of evidence already', async () => {
+    byTheBook();
+    const listOfIt = sha256(EMPTY_LIST).replace(':', '-');
+    fake.on(`GET /v2/team/app/manifests/${LIST}`, { body: EMPTY_LIST });
+    expect(await traits()).toMatchObject({ showsSubject: false });
+    fake.on(`GET /v2/team/app/manifests/${listOfIt}`, { body: EMPTY_LIST });
+    expect(await traits()).toMatchObject({ showsSubject: true });
+  });
+
   it('says less of a repository that is not there', async () => {
     byTheBook();
     fake.on('GET /v2/team/app/tags/list', { status: 404, body: errorOf('NAME_UNKNOWN') });
