@@ -12,6 +12,10 @@ export interface OddRegistry {
   /** Whether the registry behind has a referrers API. */
   readonly hasApi: boolean;
   readonly deletes: boolean;
+  /** Whether it is odd as a source alone: regctl cannot write where it does not understand the answers. */
+  readonly isSource: boolean;
+  /** Whether images of it can be rebuilt. */
+  readonly rebuilds: boolean;
   /** What `houba doctor` says of it; null: nothing. */
   readonly says: string | null;
   readonly inCi: boolean;
@@ -29,7 +33,7 @@ const deletionAnswer = (status: number) => (): Oddity => async (asked) =>
   asked.method === 'DELETE' ? { status } : null;
 
 const BY_TAG = 'it has no referrers API';
-const usual = { hasApi: true, deletes: true, says: null, inCi: false };
+const usual = { hasApi: true, deletes: true, isSource: false, rebuilds: true, says: null, inCi: false };
 const withoutApi = { ...usual, hasApi: false, says: BY_TAG };
 
 export const ODDITIES: readonly OddRegistry[] = [
@@ -52,12 +56,12 @@ export const ODDITIES: readonly OddRegistry[] = [
       asked.path.includes('/referrers/') ? withType(await real(asked.path), 'application/json') : null,
   },
   {
-    ...{ ...usual, what: 'serves manifests as text' },
+    ...{ ...usual, what: 'serves manifests as text', isSource: true, rebuilds: false },
     oddity: () => async (asked, real) =>
       referenceIn(asked) !== null && asked.method === 'GET' ? withType(await real(asked.path), 'text/plain') : null,
   },
   {
-    ...{ ...usual, what: 'has no HEAD' },
+    ...{ ...usual, what: 'has no HEAD', isSource: true },
     oddity: () => async (asked) => (asked.method === 'HEAD' && referenceIn(asked) !== null ? { status: 405 } : null),
   },
   {
