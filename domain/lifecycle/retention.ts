@@ -1,6 +1,7 @@
 import { DAY_MS } from '../duration.js';
 import { parseInstant } from '../instant.js';
-import { compareTags, sortTags } from '../selection/version.js';
+import { compareReadTags, sortByOrder, streamsOf, type TagOrder } from '../selection/tag-version.js';
+import { SEMVER_ORDER } from '../selection/version.js';
 
 /** Limits of a stream (docs/rules/retention.md#surplus-is-counted-by-stream). */
 export interface Retention {
@@ -24,24 +25,29 @@ export function resolveRetention(ofImport: RetentionLevel | null, ofFleet: Reten
   };
 }
 
-export interface StreamTag {
+export interface DatedTag {
   readonly tag: string;
   readonly created: string | null;
 }
 
-/** Finds the surplus of a stream, lowest tag first (docs/rules/retention.md#surplus-is-counted-by-stream). */
+/** Finds the surplus of each stream, lowest tag first (docs/rules/retention.md#surplus-is-counted-by-stream). */
 export function surplusTags(
-  stream: readonly StreamTag[],
+  tags: readonly DatedTag[],
   aliasTargets: ReadonlySet<string>,
   retention: Retention,
   nowMs: number,
+  order: TagOrder = SEMVER_ORDER,
 ): string[] {
-  const dated: { tag: string; at: number }[] = [];
-  for (const { tag, created } of stream) {
+  const dated = tags.flatMap(({ tag, created }) => {
     const at = created === null ? null : parseInstant(created);
-    if (at !== null && !aliasTargets.has(tag)) dated.push({ tag, at });
-  }
-  dated.sort((a, b) => b.at - a.at || compareTags(b.tag, a.tag));
-  const surplus = dated.slice(retention.keep).filter(({ at }) => nowMs - at > retention.olderThanDays * DAY_MS);
-  return sortTags(surplus.map(({ tag }) => tag));
+    return at === null || aliasTargets.has(tag) ? [] : [{ tag, at, version: order.read(tag) }];
+  });
+  const surplus = streamsOf(dated).flatMap((stream) => {
+    const newestFirst = stream.toSorted((a, b) => b.at - a.at || compareReadTags(order, b, a));
+    return newestFirst.slice(retention.keep).filter(({ at }) => nowMs - at > retention.olderThanDays * DAY_MS);
+  });
+  return sortByOrder(
+    order,
+    surplus.map(({ tag }) => tag),
+  );
 }

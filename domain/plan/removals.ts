@@ -5,6 +5,7 @@ import { type MarkChange, markChanges } from '../lifecycle/mark-changes.js';
 import { type RetentionLevel, resolveRetention, surplusTags } from '../lifecycle/retention.js';
 import type { ResolvedPolicy } from '../policy/resolve.js';
 import { formatRepository } from '../reference.js';
+import { orderOf } from '../selection/order.js';
 import type { RecordedStamp } from '../stamp/annotations.js';
 import { compareText } from '../text/compare-text.js';
 import { type Target, wantedTags } from './plan.js';
@@ -127,7 +128,7 @@ function isOurs(stamp: RecordedStamp, policy: string, prefix: string): boolean {
 }
 
 function surplusOf(
-  { import: { archive }, variants }: Target,
+  { import: { archive, tags }, variants }: Target,
   stamps: ReadonlyMap<string, RecordedStamp>,
   { retention, now }: RemovalSettings,
 ): string[] {
@@ -135,12 +136,12 @@ function surplusOf(
   const nowMs = parseInstant(now);
   if (limits === null || nowMs === null) return [];
   return variants.flatMap(({ variant: { suffix }, selected, aliases }) => {
-    const stream = selected.flatMap((sourceTag) => {
-      const stamp = stamps.get(sourceTag + suffix);
-      return stamp === undefined ? [] : [{ tag: sourceTag + suffix, created: stamp.created }];
+    const placed = selected.flatMap((tag) => {
+      const stamp = stamps.get(tag + suffix);
+      return stamp === undefined ? [] : [{ tag, created: stamp.created }];
     });
-    const shown = new Set([...aliases.values()].map((sourceTag) => sourceTag + suffix));
-    return surplusTags(stream, shown, limits, nowMs);
+    const surplus = surplusTags(placed, new Set(aliases.values()), limits, nowMs, orderOf(tags));
+    return surplus.map((tag) => tag + suffix);
   });
 }
 

@@ -3,14 +3,15 @@ import { aliasCollisions, outputCollisions, type TagCollision } from '../policy/
 import type { ResolvedImport, ResolvedPolicy } from '../policy/resolve.js';
 import { formatRepository, parseRepository } from '../reference.js';
 import { destinationRepository, type Roster, rosterByName } from '../roster.js';
-import { aliasClashes, expandAliases } from '../selection/aliases.js';
+import { aliasClashes, expandAliasTemplates } from '../selection/aliases.js';
+import { orderOf } from '../selection/order.js';
 import { selectTags } from '../selection/select.js';
 import type { Target, TargetVariant } from './plan.js';
 
 /**
  * Expands a policy over the tags of its source.
- * @throws HoubaError `PolicyInvalid` for two writers of a tag (docs/rules/policy.md#a-tag-has-one-writer) or a source
- * that is a destination, `ConfigInvalid` for an unknown registry
+ * @throws HoubaError `PolicyInvalid` for two writers of a tag (docs/rules/policy.md#a-tag-has-one-writer), an alias
+ * of several flavours, or a source that is a destination, `ConfigInvalid` for an unknown registry
  */
 export function expandTargets(
   policy: ResolvedPolicy,
@@ -19,7 +20,7 @@ export function expandTargets(
   fallbackMode: 'purge' | 'mark',
 ): Target[] {
   const targets = policy.imports.flatMap((entry) => {
-    const variants = expandImport(entry, upstream);
+    const variants = expandImport(policy.name, entry, upstream);
     return entry.destinations.map(({ registry, project, repository }): Target => {
       const host = rosterByName(roster, registry);
       return {
@@ -46,9 +47,20 @@ function refuseItself(policy: ResolvedPolicy, targets: readonly Target[]): void 
 }
 
 /** Expands tags and aliases without suffixes, the same for every variant. */
-function expandImport(entry: ResolvedImport, upstream: readonly string[]): TargetVariant[] {
+function expandImport(policy: string, entry: ResolvedImport, upstream: readonly string[]): TargetVariant[] {
   const { selected } = selectTags(upstream, entry.tags);
-  const aliases = expandAliases(entry.tags.aliases, selected, entry.tags.includeRegex);
+  const { aliases, undecided } = expandAliasTemplates(
+    entry.tags.aliases,
+    selected,
+    entry.tags.includeRegex,
+    orderOf(entry.tags),
+  );
+  for (const [alias, tags] of undecided) {
+    const some = tags.slice(0, 3).join(', ');
+    throw new HoubaError('PolicyInvalid', `policy ${policy}: alias ${alias} has several flavours: ${some}`, {
+      hint: 'write the flavour into the alias, from a named group of includeRegex, or leave the others out',
+    });
+  }
   return entry.variants.map((variant) => ({ variant, selected, aliases }));
 }
 

@@ -3,6 +3,8 @@ import { z } from 'zod';
 import { HoubaError } from '../errors.js';
 import { upstreamKeyProblem } from '../evidence/upstream/upstream-key.js';
 import { LONGEST_PATH } from '../reference.js';
+import { givesOrder } from '../selection/order.js';
+import { compilePattern } from '../selection/pattern.js';
 import { refuseSteps } from '../transform/resolve.js';
 import type { TransformStep } from '../transform/step.js';
 import { type DocumentIssue, formatPath } from './issues.js';
@@ -81,6 +83,7 @@ function importIssues(entry: Loose | null, defaults: Loose | null, path: Path): 
       }),
     );
   }
+  issues.push(...orderIssues(entry, defaults, path));
   issues.push(...repeatedDestinations(asList(entry.destinations), [...path, 'destinations']));
   if (Array.isArray(entry.variants) && entry.variants.length === 0) {
     issues.push(
@@ -93,6 +96,31 @@ function importIssues(entry: Loose | null, defaults: Loose | null, path: Path): 
   issues.push(...duplicates(variants, 'name', [...path, 'variants'], 'variant'));
   issues.push(...duplicates(variants, 'suffix', [...path, 'variants'], 'variant', ''));
   return issues;
+}
+
+/** Demands groups where they give the order (docs/rules/selection.md#groups-give-the-order). */
+function orderIssues(entry: Loose, defaults: Loose | null, path: Path): DocumentIssue[] {
+  const tags: Loose = { ...asMap(defaults?.tags), ...asMap(entry.tags) };
+  if (tags.order !== 'regex') return [];
+  const { includeRegex } = tags;
+  if (typeof includeRegex === 'string' && !compiles(includeRegex)) return [];
+  if (typeof includeRegex === 'string' && givesOrder(compilePattern(includeRegex))) return [];
+  const written = [...path, 'tags'];
+  const where = asMap(entry.tags)?.order === undefined ? written : [...written, 'order'];
+  return [
+    at(where, 'order: regex needs an includeRegex with one of the named groups major, minor, patch, build, revision', {
+      hint: "as in includeRegex: '^(?P<major>\\d+)\\.(?P<minor>\\d+)$'",
+    }),
+  ];
+}
+
+function compiles(pattern: string): boolean {
+  try {
+    compilePattern(pattern);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Checks upstream keys before a run (docs/rules/evidence.md#a-policy-cannot-choose-where-keys-are-read). */

@@ -54,15 +54,19 @@ export function resolvePolicy(policy: MirrorPolicy): ResolvedPolicy {
     artifactType,
     source,
     deletionMode: deletionMode ?? null,
-    imports: imports.map((written) => resolveImport(written, defaults ?? {})),
+    imports: imports.map((written) => resolveImport(written, defaults ?? {}, artifactType)),
   };
 }
 
-function resolveImport(written: WrittenImport, defaults: WrittenDefaults): ResolvedImport {
+function resolveImport(
+  written: WrittenImport,
+  defaults: WrittenDefaults,
+  artifactType: ResolvedPolicy['artifactType'],
+): ResolvedImport {
   const transform = toSteps(written.transform ?? defaults.transform ?? []);
   return {
     name: written.name,
-    tags: resolveTags({ ...defaults.tags, ...written.tags }),
+    tags: resolveTags({ ...defaults.tags, ...written.tags }, artifactType),
     destinations: (written.destinations ?? defaults.destinations ?? []).map((destination) => ({
       registry: destination.registry ?? null,
       project: destination.project,
@@ -88,13 +92,20 @@ function resolveImport(written: WrittenImport, defaults: WrittenDefaults): Resol
 type WrittenImport = MirrorPolicy['spec']['imports'][number];
 type WrittenDefaults = NonNullable<MirrorPolicy['spec']['defaults']>;
 
-function resolveTags(tags: WrittenImport['tags']): TagSelection {
+/** What is not written stays out, so that a policy without orders resolves to what it always did. */
+function resolveTags(tags: WrittenImport['tags'], artifactType: ResolvedPolicy['artifactType']): TagSelection {
+  const written = tags.order ?? 'semver';
+  const order = written === 'semver' && artifactType === 'helmChart' ? 'helm' : written;
   return {
     includeRegex: tags.includeRegex ?? null,
     excludeRegex: tags.excludeRegex ?? [],
     semverOnly: tags.semverOnly ?? true,
     names: tags.names ?? [],
     aliases: tags.aliases ?? [],
+    ...(order !== 'semver' && { order }),
+    ...(tags.finalsOnly === true && { finalsOnly: true }),
+    ...(tags.semverRange != null && { semverRange: tags.semverRange }),
+    ...(tags.newest != null && { newest: tags.newest }),
   };
 }
 

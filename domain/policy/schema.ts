@@ -4,6 +4,8 @@ import { HoubaError } from '../errors.js';
 import { isHost, isTag, parseRepository } from '../reference.js';
 import { ALIAS_TEMPLATE } from '../selection/aliases.js';
 import { compilePattern, LONGEST_PATTERN } from '../selection/pattern.js';
+import { rangeProblem } from '../selection/semver-range.js';
+import { ORDER_NAMES } from '../selection/tag-version.js';
 
 /*
  * The MirrorPolicy document as its author writes it; nothing is filled in
@@ -86,7 +88,35 @@ const TagSelection = z
     semverOnly: z
       .boolean()
       .optional()
-      .describe('Take only tags that read as versions: 7, 1.36.2, v2, 7-alpine, also 20240101. Default: true.'),
+      .describe(
+        'Take only tags that the order can read; with semver: 7, 1.36.2, v2, 7-alpine, also 20240101. Default: true.',
+      ),
+    order: z
+      .enum(ORDER_NAMES)
+      .optional()
+      .describe(
+        'How tags compare. semver: by version, what follows - is a pre-release. docker: by number, the suffix names a ' +
+          'flavour that is never compared with another. calver: by date. numeric: by the numbers in the tag. regex: by ' +
+          'the groups major, minor, patch, build, revision and prerelease of includeRegex; other groups name the ' +
+          'flavour. Default: semver.',
+      ),
+    finalsOnly: z.boolean().optional().describe('Leave pre-releases out. Default: false.'),
+    semverRange: z
+      .string()
+      .max(250)
+      .superRefine((range, context) => {
+        const problem = rangeProblem(range);
+        if (problem !== null) context.addIssue({ code: 'custom', message: problem });
+      })
+      .nullish()
+      .describe('Take only versions in this range, as npm reads it: ^1.2, 1.x, >=1.2 <3. Default: every version.'),
+    newest: z
+      .int()
+      .min(1)
+      .nullish()
+      .describe(
+        'Take only this many of the highest tags of each stream, of those that the other rules take. Default: all.',
+      ),
     names: z
       .array(Tag)
       .optional()

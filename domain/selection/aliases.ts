@@ -1,6 +1,7 @@
 import { isTag } from '../reference.js';
 import { compilePattern } from './pattern.js';
-import { parseVersion, sortTags, type Version } from './version.js';
+import { type ReadTag, readInOrder, streamsOf, type TagOrder } from './tag-version.js';
+import { SEMVER_ORDER, sortTags } from './version.js';
 
 /** The form of an alias template: tag characters and `{word}` placeholders. */
 export const ALIAS_TEMPLATE = /^(?:[A-Za-z0-9_]|\{[A-Za-z_]\w*\})(?:[A-Za-z0-9._-]|\{[A-Za-z_]\w*\})*$/;
@@ -8,6 +9,10 @@ export const ALIAS_TEMPLATE = /^(?:[A-Za-z0-9_]|\{[A-Za-z_]\w*\})(?:[A-Za-z0-9._
 export interface AliasExpansion {
   /** The tag that each alias shows, without suffix. */
   readonly aliases: Map<string, string>;
+  /** Aliases of several flavours, none of them plain, with the highest tag of each; refused in a run. */
+  readonly undecided: ReadonlyMap<string, readonly string[]>;
+  /** All tags that render to each alias. */
+  readonly groups: ReadonlyMap<string, readonly string[]>;
   /** Templates that no selected tag fills. */
   readonly unfilled: string[];
   /** Rendered values that are not tags, and were skipped. */
@@ -19,8 +24,9 @@ export function expandAliases(
   templates: readonly string[],
   selected: Iterable<string>,
   includeRegex: string | null,
+  order?: TagOrder,
 ): Map<string, string> {
-  return expandAliasTemplates(templates, selected, includeRegex).aliases;
+  return expandAliasTemplates(templates, selected, includeRegex, order).aliases;
 }
 
 /** Renders aliases, and says what was left out. */
@@ -28,9 +34,10 @@ export function expandAliasTemplates(
   templates: readonly string[],
   selected: Iterable<string>,
   includeRegex: string | null,
+  order: TagOrder = SEMVER_ORDER,
 ): AliasExpansion {
-  const members = candidates(selected, includeRegex);
-  const best = new Map<string, Candidate>();
+  const members = candidates(selected, includeRegex, order);
+  const groups = new Map<string, Candidate[]>();
   const unfilled: string[] = [];
   const unusable = new Set<string>();
   for (const template of new Set(templates)) {
@@ -40,15 +47,38 @@ export function expandAliasTemplates(
       const alias = render(parts, member);
       if (alias === null) continue;
       filled = true;
-      const rival = best.get(alias);
+      const group = groups.get(alias);
       if (!isTag(alias)) unusable.add(alias);
-      else if (rival === undefined || member.rank > rival.rank) best.set(alias, member);
+      else if (group === undefined) groups.set(alias, [member]);
+      else group.push(member);
     }
     if (!filled) unfilled.push(template);
   }
   const aliases = new Map<string, string>();
-  for (const [alias, { tag }] of best) aliases.set(alias, tag);
-  return { aliases, unfilled, unusable: [...unusable] };
+  const undecided = new Map<string, readonly string[]>();
+  for (const [alias, group] of groups) {
+    const rivals = highest(group);
+    const [first, ...others] = rivals;
+    if (first !== undefined && others.length === 0) aliases.set(alias, first.tag);
+    else
+      undecided.set(
+        alias,
+        rivals.map(({ tag }) => tag),
+      );
+  }
+  return { aliases, undecided, groups: tagsOf(groups), unfilled, unusable: [...unusable] };
+}
+
+/** The highest of a group: of the plain flavour, else of each flavour; without any version, the last by text. */
+function highest(group: readonly Candidate[]): Candidate[] {
+  const readable = group.filter(({ version }) => version !== null);
+  const plain = readable.filter(({ version }) => version?.flavour === '');
+  const decisive = [plain, readable, group].find((some) => some.length > 0) ?? [];
+  return streamsOf(decisive).map((stream) => stream.reduce((best, one) => (one.rank > best.rank ? one : best)));
+}
+
+function tagsOf(groups: ReadonlyMap<string, readonly Candidate[]>): Map<string, string[]> {
+  return new Map([...groups].map(([alias, members]) => [alias, [...new Set(members.map(({ tag }) => tag))]]));
 }
 
 /** Aliases that are concrete tags too (docs/rules/policy.md#a-tag-has-one-writer). */
@@ -57,23 +87,15 @@ export function aliasClashes(tags: Iterable<string>, aliases: Iterable<string>):
   return sortTags(new Set(aliases)).filter((alias) => concrete.has(alias));
 }
 
-interface Candidate {
-  readonly tag: string;
-  readonly version: Version | null;
+interface Candidate extends ReadTag {
   readonly rank: number;
   /** Named groups of the tag, matched when a template first asks. */
   groups(): ReadonlyMap<string, string>;
 }
 
-/** Ranks the selected tags, the best last. */
-function candidates(selected: Iterable<string>, includeRegex: string | null): Candidate[] {
+function candidates(selected: Iterable<string>, includeRegex: string | null, order: TagOrder): Candidate[] {
   const pattern = includeRegex === null ? null : compilePattern(includeRegex);
-  const parsed = sortTags(new Set(selected)).map((tag) => ({ tag, version: parseVersion(tag) }));
-  const ranked = [
-    ...parsed.filter(({ version }) => version === null),
-    ...parsed.filter(({ version }) => version !== null),
-  ];
-  return ranked.map(({ tag, version }, rank) => {
+  return readInOrder(order, new Set(selected)).map(({ tag, version }, rank) => {
     let groups: ReadonlyMap<string, string> | undefined;
     const groupsOf = () => {
       groups ??= pattern?.groups(tag) ?? new Map<string, string>();
@@ -106,12 +128,7 @@ function render(parts: readonly TemplatePart[], candidate: Candidate): string | 
 }
 
 function fill(placeholder: string, { version, groups }: Candidate): string | null {
-  switch (placeholder) {
-    case 'major':
-    case 'minor':
-    case 'patch':
-      return version === null ? null : version[placeholder];
-    default:
-      return groups().get(placeholder) ?? null;
-  }
+  const place = ['major', 'minor', 'patch'].indexOf(placeholder);
+  if (place < 0) return groups().get(placeholder) ?? null;
+  return version === null ? null : (version.written ?? version.numbers)[place] || null;
 }

@@ -4,6 +4,8 @@ import { HoubaError } from '../errors.js';
 /** Searched, not anchored (docs/rules/selection.md#patterns-are-searched-in-linear-time). */
 export interface Pattern {
   readonly source: string;
+  /** Its named groups. */
+  readonly names: readonly string[];
   matches(text: string): boolean;
   /** The named groups of the first match that took part in it; null when nothing matches. */
   groups(text: string): ReadonlyMap<string, string> | null;
@@ -41,6 +43,7 @@ function patternOf(source: string, regex: RE2JS): Pattern {
   const names = Object.keys(regex.namedGroups());
   return {
     source,
+    names,
     matches: (text) => regex.test(text),
     groups(text) {
       const matcher = regex.matcher(text);

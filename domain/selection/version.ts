@@ -1,4 +1,12 @@
 import { compareText } from '../text/compare-text.js';
+import {
+  compareReadTags,
+  type ReadTag,
+  sortByOrder,
+  type TagOrder,
+  type TagVersion,
+  withoutZeros,
+} from './tag-version.js';
 
 /**
  * A tag read as a version (docs/rules/selection.md#versions-are-read-leniently). Numbers are digit strings, of any
@@ -19,52 +27,32 @@ export function parseVersion(tag: string): Version | null {
   const match = VERSION.exec(tag.trim());
   if (match === null) return null;
   const [, major, minor, patch, prerelease] = match;
-  return { major: digits(major), minor: digits(minor), patch: digits(patch), prerelease: prerelease ?? null };
+  return {
+    major: withoutZeros(major ?? '0'),
+    minor: withoutZeros(minor ?? '0'),
+    patch: withoutZeros(patch ?? '0'),
+    prerelease: prerelease ?? null,
+  };
 }
 
-/** Compares by major, minor, patch, prerelease before final, then text: `rc.10` comes before `rc.2`. */
-function compareVersions(a: Version, b: Version): number {
-  return (
-    compareDigits(a.major, b.major) ||
-    compareDigits(a.minor, b.minor) ||
-    compareDigits(a.patch, b.patch) ||
-    comparePrereleases(a.prerelease, b.prerelease)
-  );
+/** Reads a version; missing numbers are 0. */
+export function readVersion(tag: string): TagVersion | null {
+  const version = parseVersion(tag);
+  if (version === null) return null;
+  const { major, minor, patch, prerelease } = version;
+  return { numbers: [major, minor, patch], prerelease, build: '', flavour: '' };
 }
+
+/** The order of versions, pre-releases as plain text: `rc.10` comes before `rc.2`. */
+export const SEMVER_ORDER: TagOrder = { name: 'semver', read: readVersion, comparePrereleases: compareText };
 
 /** Compares two tags, ascending; versions come before other tags. */
 export function compareTags(a: string, b: string): number {
-  return compareParsed({ tag: a, version: parseVersion(a) }, { tag: b, version: parseVersion(b) });
+  const [one, other] = [a, b].map((tag) => ({ tag, version: readVersion(tag) })) as [ReadTag, ReadTag];
+  return compareReadTags(SEMVER_ORDER, one, other);
 }
 
 /** Sorts tags, lowest first (docs/rules/selection.md#tags-have-one-order). */
 export function sortTags(tags: Iterable<string>): string[] {
-  const parsed = Array.from(tags, (tag) => ({ tag, version: parseVersion(tag) }));
-  return parsed.sort(compareParsed).map(({ tag }) => tag);
-}
-
-interface ParsedTag {
-  readonly tag: string;
-  readonly version: Version | null;
-}
-
-function compareParsed(a: ParsedTag, b: ParsedTag): number {
-  if (a.version !== null && b.version !== null)
-    return compareVersions(a.version, b.version) || compareText(a.tag, b.tag);
-  if (a.version !== null) return -1;
-  if (b.version !== null) return 1;
-  return compareText(a.tag, b.tag);
-}
-
-function digits(text = '0'): string {
-  return text.replace(/^0+(?=\d)/, '');
-}
-
-function compareDigits(a: string, b: string): number {
-  return a.length - b.length || compareText(a, b);
-}
-
-function comparePrereleases(a: string | null, b: string | null): number {
-  if (a === null || b === null) return Number(a === null) - Number(b === null);
-  return compareText(a, b);
+  return sortByOrder(SEMVER_ORDER, tags);
 }

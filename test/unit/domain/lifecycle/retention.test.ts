@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type Retention, resolveRetention, surplusTags } from '../../../../domain/lifecycle/retention.js';
+import { orderOf } from '../../../../domain/selection/order.js';
 import { DAY, daysAgo, NOW } from './samples.js';
 
 describe('resolveRetention', () => {
@@ -50,6 +51,15 @@ describe('surplusTags', () => {
     ['all that is older than now is surplus with 0 and 0', { '7.2.0': 1, '7.2.1': 0 }, 0, 0, ['7.2.0']],
   ])('%s', (_, ages, keep, olderThanDays, expected) => {
     expect(surplus(ages, { keep, olderThanDays })).toEqual(expected);
+  });
+
+  it('counts each flavour for itself, and ends ties by the order', () => {
+    const order = orderOf({ order: 'docker', includeRegex: null });
+    const tags = ['1.9', '1.10', '1.9-alpine', '1.10-alpine', '1.10-slim', 'edge'];
+    const stream = tags.map((tag) => ({ tag, created: daysAgo(60) }));
+    const limits = { keep: 1, olderThanDays: 30 };
+    expect(surplusTags(stream, new Set(), limits, NOW, order)).toEqual(['1.9', '1.10', '1.9-alpine']);
+    expect(surplusTags(stream, new Set(['edge']), limits, NOW, order)).toEqual(['1.9', '1.9-alpine']);
   });
 
   it('keeps what an alias shows, without counting it', () => {

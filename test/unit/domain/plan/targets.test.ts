@@ -36,6 +36,15 @@ describe('expandTargets', () => {
     ]);
   });
 
+  it('refuses an alias that would have to choose between flavours', () => {
+    const entry = resolvedImport({ tags: tags({ order: 'docker', aliases: ['latest'] }) });
+    const expand = (upstream: string[]) =>
+      expandTargets(resolvedPolicy({ imports: [entry] }), upstream, roster, 'mark');
+    expect(() => expand(['7.2-alpine', '7.3-slim'])).toThrow(/alias latest has several flavours: 7.2-alpine, 7.3-slim/);
+    const [target] = expand(['7.1', '7.2-alpine', '7.3-slim']);
+    expect([...(target?.variants[0]?.aliases ?? [])]).toEqual([['latest', '7.1']]);
+  });
+
   it('lets the policy’s deletion mode win over the registry’s', () => {
     const entry = resolvedImport({ destinations: [{ registry: 'dr', project: 'lib', repository: 'redis' }] });
     const policy = resolvedPolicy({ imports: [entry], deletionMode: 'mark' });

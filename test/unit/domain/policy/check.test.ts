@@ -247,6 +247,33 @@ describe('rules across fields', () => {
     ]);
   });
 
+  it.each<[object, string]>([
+    [
+      { order: 'docket' },
+      'spec.imports[0].tags.order: must be "semver" or "docker" or "calver" or "numeric" or "regex"',
+    ],
+    [{ order: 'helm' }, 'spec.imports[0].tags.order: must be "semver"'],
+    [{ finalsOnly: 'yes' }, 'spec.imports[0].tags.finalsOnly: must be true or false'],
+    [{ semverRange: 'latest' }, 'spec.imports[0].tags.semverRange: "latest" is not a range of versions such as ^1.2'],
+    [{ semverRange: ' ' }, 'spec.imports[0].tags.semverRange: " " must not be empty'],
+    [{ newest: 0 }, 'spec.imports[0].tags.newest: must be at least 1'],
+    [{ newest: 1.5 }, 'spec.imports[0].tags.newest: must be a whole number'],
+    [{ newset: 1 }, 'unknown key "newset"'],
+    [{ order: 'regex' }, 'spec.imports[0].tags.order: order: regex needs an includeRegex with one of the named groups'],
+    [{ order: 'regex', includeRegex: '^(?P<line>\\d+)' }, 'order: regex needs an includeRegex'],
+    [{ order: 'regex', includeRegex: '(' }, 'not a usable pattern'],
+  ])('tags %j are refused: %s', (tags, expected) => {
+    expect(mistakes(policyDocument({ imports: [{ tags }] }))).toEqual([expect.stringContaining(expected)]);
+  });
+
+  it('takes the groups of an order from the defaults as well, and looks at each import', () => {
+    const defaults = { tags: { includeRegex: '^(?P<major>\\d+)$', order: 'regex' } };
+    expect(mistakes(policyDocument({ defaults, imports: [{ tags: {} }] }))).toEqual([]);
+    expect(mistakes(policyDocument({ defaults, imports: [{ tags: { includeRegex: null } }] }))).toEqual([
+      expect.stringContaining('spec.imports[0].tags: order: regex needs an includeRegex'),
+    ]);
+  });
+
   it('one mistake does not hide another', () => {
     const document = policyDocument({ imports: [{ name: 'a', variants: [] }, { name: 'a' }, { owners: ['!'] }] });
     expect(mistakes({ ...document, kind: 'x', metadata: null })).toHaveLength(5);

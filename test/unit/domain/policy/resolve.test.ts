@@ -12,6 +12,29 @@ function merge(defaults: unknown, written: object): ResolvedImport {
   return entry;
 }
 
+describe('the order of tags', () => {
+  const orderOf = (artifactType: 'image' | 'helmChart', tags: object) =>
+    resolvePolicy(policyDocument({ artifactType, imports: [{ tags }] })).imports[0]?.tags.order;
+
+  it.each([
+    ['image', {}, undefined],
+    ['image', { order: 'semver' }, undefined],
+    ['image', { order: 'docker' }, 'docker'],
+    ['helmChart', {}, 'helm'],
+    ['helmChart', { order: 'semver' }, 'helm'],
+    ['helmChart', { order: 'calver' }, 'calver'],
+  ] as const)('of an %s with %j is %s', (artifactType, tags, expected) => {
+    expect(orderOf(artifactType, tags)).toBe(expected);
+  });
+
+  it('and the other settings merge key by key; null takes a default back', () => {
+    const defaults = { tags: { order: 'docker', finalsOnly: true, semverRange: '^1', newest: 3 } };
+    expect(merge(defaults, {}).tags).toMatchObject(defaults.tags);
+    const { tags } = merge(defaults, { tags: { order: 'semver', finalsOnly: false, semverRange: null, newest: null } });
+    expect(tags).toEqual({ includeRegex: null, excludeRegex: [], semverOnly: true, names: [], aliases: [] });
+  });
+});
+
 describe('merging defaults into an import', () => {
   it.each<[string, object, Partial<Written>, Partial<ResolvedImport>]>([
     [

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { aliasClashes, expandAliases, expandAliasTemplates } from '../../../../domain/selection/aliases.js';
+import { orderOf } from '../../../../domain/selection/order.js';
 
 const FLAVOUR = '^(?P<flavor>debian|alpine)-(?P<ver>\\d+)$';
 
@@ -95,6 +96,60 @@ describe('expandAliases', () => {
     const started = performance.now();
     expandAliases(['{major}', '{major}.{minor}', 'latest', 'stable-{major}'], tags, '^\\d+\\.\\d+\\.\\d+$');
     expect(performance.now() - started).toBeLessThan(1_500);
+  });
+});
+
+describe('aliases in an order', () => {
+  const DOCKER = orderOf({ order: 'docker', includeRegex: null });
+  const FLAVOURED = '^[\\d.]+-(?P<flavour>\\w+)$';
+
+  it.each<[string, string[], string[], string | null, Record<string, string>]>([
+    [
+      'the plain flavour decides',
+      ['latest', '{major}'],
+      ['1.9', '1.10', '1.11-alpine', '2.0-alpine'],
+      null,
+      { latest: '1.10', '1': '1.10', '2': '2.0-alpine' },
+    ],
+    [
+      'a placeholder for the flavour tells them apart',
+      ['{major}-{flavour}'],
+      ['1.9-alpine', '1.10-alpine', '1.11-slim'],
+      FLAVOURED,
+      { '1-alpine': '1.10-alpine', '1-slim': '1.11-slim' },
+    ],
+    [
+      'a number that is not there fills nothing',
+      ['{major}.{minor}.x'],
+      ['1', '1.2', '1.2.3'],
+      null,
+      { '1.2.x': '1.2.3' },
+    ],
+    [
+      'four numbers',
+      ['{major}.{minor}'],
+      ['4.0.9.1000-ls50', '4.0.13.2932-ls274'],
+      null,
+      { '4.0': '4.0.13.2932-ls274' },
+    ],
+    ['what cannot be read counts last', ['latest'], ['edge', '1'], null, { latest: '1' }],
+  ])('%s', (_rule, templates, selected, includeRegex, expected) => {
+    expect(Object.fromEntries(expandAliases(templates, selected, includeRegex, DOCKER))).toEqual(expected);
+  });
+
+  it('are undecided between flavours, none of which is plain', () => {
+    const { aliases, undecided } = expandAliasTemplates(['{major}'], ['1.9-a', '1.10-a', '1.11-b'], null, DOCKER);
+    expect({ aliases: [...aliases], undecided: [...undecided] }).toEqual({
+      aliases: [],
+      undecided: [['1', ['1.10-a', '1.11-b']]],
+    });
+  });
+
+  it('are filled with numbers as they are written', () => {
+    const calver = orderOf({ order: 'calver', includeRegex: null });
+    expect([...expandAliases(['{major}.{minor}.x'], ['24.04.1', '24.04.2'], null, calver)]).toEqual([
+      ['24.04.x', '24.04.2'],
+    ]);
   });
 });
 
