@@ -1,8 +1,11 @@
 import { isTag } from '../reference.js';
 import { aliasClashes, expandAliasTemplates } from '../selection/aliases.js';
+import { explainDecisions } from '../selection/explain-decisions.js';
+import { orderOf } from '../selection/order.js';
 import { compilePattern } from '../selection/pattern.js';
-import { type RejectionRule, rejectionRule, selectTags } from '../selection/select.js';
-import { sortTags } from '../selection/version.js';
+import { decideTags, type RejectionRule, selectTags } from '../selection/select.js';
+import { sortByOrder, type TagOrder } from '../selection/tag-version.js';
+import { textDecision } from '../selection/text-decision.js';
 import type { ResolvedImport } from './resolve.js';
 
 /** What `policy test` shows of an import, without suffixes (docs/rules/selection.md#rules-apply-in-one-order). */
@@ -11,6 +14,8 @@ export interface ImportExplanation {
   readonly variants: readonly { readonly name: string; readonly suffix: string }[];
   readonly selected: readonly string[];
   readonly rejected: readonly { readonly tag: string; readonly rule: RejectionRule }[];
+  /** Why tags are in or out, where `order`, `finalsOnly`, `semverRange` or `newest` are written. */
+  readonly reasons?: Readonly<Record<string, string>>;
   readonly aliases: Readonly<Record<string, string>>;
   readonly warnings: readonly string[];
 }
@@ -18,20 +23,35 @@ export interface ImportExplanation {
 export function explainSelection(entry: ResolvedImport, upstream: Iterable<string>): ImportExplanation {
   const existing = new Set(upstream);
   const { tags: selection, variants } = entry;
+  const order = orderOf(selection);
   const { selected, missingNames } = selectTags(existing, selection);
-  const reject = rejectionRule(selection);
-  const rejected: { tag: string; rule: RejectionRule }[] = [];
-  for (const tag of sortTags(existing)) {
-    const rule = reject(tag);
-    if (rule !== null) rejected.push({ tag, rule });
-  }
-  const { aliases, unfilled, unusable } = expandAliasTemplates(selection.aliases, selected, selection.includeRegex);
+  const decisions = decideTags(existing, selection);
+  const rejected = sortByOrder(order, existing).flatMap((tag) => {
+    const rule = decisions.get(tag)?.rule ?? null;
+    return rule === null ? [] : [{ tag, rule }];
+  });
+  const { aliases, undecided, groups, unfilled, unusable } = expandAliasTemplates(
+    selection.aliases,
+    selected,
+    selection.includeRegex,
+    order,
+  );
+  const reasons = explainDecisions(selection, decisions);
   const warnings = [
     ...(selected.length === 0 ? ['no tag is selected'] : []),
     ...missingNames.map((name) => `names: the source has no tag ${JSON.stringify(name)}`),
     ...unanchoredWarning(entry, selected),
     ...(selected.length === 0 ? [] : idleExclusions(entry, existing)),
     ...(selected.length === 0 ? [] : unfilled.map((template) => `aliases: no selected tag fills ${template}`)),
+    ...[...undecided].flatMap(([alias, tags]) =>
+      about(
+        tags,
+        (some) =>
+          `aliases: ${alias} has several flavours, which a run refuses: ${some}; write the flavour into the alias, ` +
+          'from a named group of includeRegex, or leave the others out',
+      ),
+    ),
+    ...textWarnings(order, aliases, groups),
     ...about(unusable, (some) => `aliases: skipped, because they are no tags: ${some}`),
     ...about(
       aliasClashes(outputs(variants, selected), outputs(variants, aliases.keys())),
@@ -45,9 +65,26 @@ export function explainSelection(entry: ResolvedImport, upstream: Iterable<strin
     variants: variants.map(({ name, suffix }) => ({ name, suffix })),
     selected,
     rejected,
+    ...(reasons !== null && { reasons }),
     aliases: Object.fromEntries(aliases),
     warnings,
   };
+}
+
+/** Warns where text order looks like an order of numbers (docs/rules/selection.md#text-that-looks-like-numbers-is-told). */
+function textWarnings(
+  order: TagOrder,
+  aliases: ReadonlyMap<string, string>,
+  groups: ReadonlyMap<string, readonly string[]>,
+): string[] {
+  return [...aliases].flatMap(([alias, shown]) => {
+    const decision = textDecision(order, shown, groups.get(alias) ?? []);
+    if (decision === null) return [];
+    const higher = `${decision.higher} has the higher number`;
+    return [
+      `aliases: ${alias} shows ${shown}, which is decided by text, although ${higher}; order: ${decision.order} would do`,
+    ];
+  });
 }
 
 function outputs(variants: ResolvedImport['variants'], tags: Iterable<string>): string[] {

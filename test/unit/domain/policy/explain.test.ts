@@ -77,6 +77,83 @@ describe('explainSelection', () => {
     expect(warnings).toEqual(expected.map((text) => expect.stringContaining(text)));
   });
 
+  it.each<[string, Partial<TagSelection>, string[], string]>([
+    [
+      'dotted numbers',
+      { semverOnly: false, aliases: ['latest'] },
+      ['1.9.7.x', '1.10.0.x'],
+      'latest shows 1.9.7.x, which is decided by text, although 1.10.0.x has the higher number; order: docker would do',
+    ],
+    [
+      'a number behind text',
+      { semverOnly: false, aliases: ['latest'] },
+      ['alpine-3', 'alpine-10'],
+      'latest shows alpine-3, which is decided by text, although alpine-10 has the higher number; order: numeric would do',
+    ],
+    [
+      'pre-releases',
+      { aliases: ['latest'] },
+      ['1.0.0-rc.2', '1.0.0-rc.10'],
+      'latest shows 1.0.0-rc.2, which is decided by text, although 1.0.0-rc.10 has the higher number; order: docker would do',
+    ],
+    [
+      'a version before what is none',
+      { semverOnly: false, aliases: ['latest'] },
+      ['1.9.7', '1.10.0.1'],
+      'latest shows 1.9.7, which is decided by text, although 1.10.0.1 has the higher number; order: docker would do',
+    ],
+  ])('warns where text decides an alias over %s', (_what, tags, upstream, expected) => {
+    expect(explainSelection(importWith(tags), upstream).warnings).toEqual([`aliases: ${expected}`]);
+  });
+
+  it.each<[Partial<TagSelection>, string[]]>([
+    [{ aliases: ['latest'] }, ['1.9.7', '1.10.0']],
+    [{ semverOnly: false, aliases: ['latest'] }, ['edge', 'bookworm', '1.0']],
+    [{ semverOnly: false, aliases: ['latest'] }, ['stable-12', 'edge-13']],
+    [{ order: 'docker', aliases: ['latest'] }, ['1.9.7.x', '1.10.0.x']],
+    [{ order: 'numeric', aliases: ['latest'] }, ['alpine-3', 'alpine-10']],
+  ])('does not warn where numbers decide, or text is all there is: %j of %j', (tags, upstream) => {
+    expect(explainSelection(importWith(tags), upstream).warnings).toEqual([]);
+  });
+
+  it('warns of an alias between flavours, which a run refuses', () => {
+    const entry = importWith({ order: 'docker', aliases: ['latest'] });
+    expect(explainSelection(entry, ['1-alpine', '1-slim']).warnings).toEqual([
+      expect.stringContaining('latest has several flavours, which a run refuses: 1-alpine, 1-slim'),
+    ]);
+  });
+
+  it('says of each tag why it is in or out, where a policy writes more than patterns', () => {
+    const upstream = ['7.1', '7.2', '7.3', '7.3-alpine', '7.4-rc1', '6.9', 'latest', 'edge', 'x-1'];
+    const entry = importWith({
+      includeRegex: '^[\\dle]',
+      order: 'docker',
+      finalsOnly: true,
+      semverRange: '^7',
+      newest: 2,
+      names: ['edge'],
+    });
+    expect(explainSelection(entry, upstream)).toMatchObject({
+      selected: ['7.2', '7.3', '7.3-alpine', 'edge'],
+      rejected: [
+        { tag: '6.9', rule: 'semverRange' },
+        { tag: '7.1', rule: 'newest' },
+        { tag: '7.4-rc1', rule: 'finalsOnly' },
+        { tag: 'latest', rule: 'semverOnly' },
+        { tag: 'x-1', rule: 'includeRegex' },
+      ],
+      reasons: {
+        '7.3': 'version 7.3, final, in ^7, number 1 of the newest 2',
+        '7.3-alpine': 'version 7.3 flavour alpine, final, in ^7, number 1 of the newest 2',
+        '6.9': 'version 6.9 is not in ^7',
+        '7.1': 'version 7.1 is number 3, the newest 2 are taken',
+        '7.4-rc1': 'version 7.4 pre-release rc1 is no final',
+        latest: 'order docker reads no version in it',
+        edge: 'is in names',
+      },
+    });
+  });
+
   it.each([
     ['^7\\.2', 'its start is anchored'],
     ['\\A7\\.2', 'its start is anchored'],
