@@ -21,7 +21,7 @@ const MOST_ISSUES = 100;
  */
 export async function readPolicyFiles(
   path: string,
-  more: (policy: MirrorPolicy) => readonly DocumentIssue[] = () => [],
+  more: (policy: MirrorPolicy, locate: ReadPolicy['locate']) => readonly DocumentIssue[] = () => [],
 ): Promise<PolicyFile[]> {
   const files = await findPolicyFiles(path);
   const read: ReadPolicy[] = [];
@@ -32,7 +32,7 @@ export async function readPolicyFiles(
     if ('locate' in outcome) read.push(outcome);
   }
   issues.push(...sharedNames(read), ...sharedRepositories(read));
-  issues.push(...read.flatMap(({ policy, locate }) => (policy === null ? [] : more(policy).map(locate))));
+  issues.push(...read.flatMap(({ policy, locate }) => (policy === null ? [] : more(policy, locate).map(locate))));
   if (issues.length > 0) throw new PolicySetInvalid(issues.sort(byPlace));
   return read.flatMap(({ file, policy }) => (policy === null ? [] : [{ file, policy }]));
 }

@@ -28,15 +28,15 @@ export class PolicySetInvalid extends HoubaError {
 
   constructor(issues: readonly PolicyIssue[]) {
     const count = issues.length === 1 ? '1 mistake' : `${issues.length} mistakes`;
-    super('PolicyInvalid', [`${count} in the policies:`, ...issues.map(formatIssue)].join('\n  '));
+    super('PolicyInvalid', [`${count} in the policies:`, ...issues.map((issue) => formatIssue(issue))].join('\n  '));
     this.issues = issues;
   }
 }
 
 /** `file:line:column: message (hint)`, as editors and CI systems read it. */
-export function formatIssue(issue: PolicyIssue): string {
+export function formatIssue(issue: PolicyIssue, kind = ''): string {
   const hint = issue.hint === null ? '' : ` (${issue.hint})`;
-  return escapeControls(`${issue.file}:${issue.line}:${issue.column}: ${issue.message}${hint}`);
+  return escapeControls(`${issue.file}:${issue.line}:${issue.column}: ${kind}${issue.message}${hint}`);
 }
 
 export function formatPath(path: readonly (string | number)[]): string {

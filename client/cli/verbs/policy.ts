@@ -5,13 +5,14 @@ import { readPolicyFiles } from '../../../adapters/policy-files.js';
 import { HoubaError } from '../../../domain/errors.js';
 import { destinationIssues } from '../../../domain/policy/check.js';
 import { explainSelection, type ImportExplanation } from '../../../domain/policy/explain.js';
-import { PolicySetInvalid } from '../../../domain/policy/issues.js';
+import { formatIssue, type PolicyIssue, PolicySetInvalid } from '../../../domain/policy/issues.js';
 import { policyJsonSchemaText } from '../../../domain/policy/json-schema.js';
+import { overlaps } from '../../../domain/policy/overlap.js';
 import { type ResolvedPolicy, resolvePolicy } from '../../../domain/policy/resolve.js';
 import { isTag } from '../../../domain/reference.js';
 import { escapeControls } from '../../../domain/text/escape.js';
 import { type Output, outputOption } from '../options.js';
-import { print, printJson } from '../terminal.js';
+import { note, print, printJson } from '../terminal.js';
 
 /** Lists the tags of a source registry, for when no list is given. */
 export type ListTags = (source: { readonly registry: string; readonly repository: string }) => Promise<string[]>;
@@ -50,14 +51,27 @@ interface TestOptions {
 
 async function checkPolicies(path: string, output: Output): Promise<void> {
   try {
-    const files = await readPolicyFiles(path, destinationIssues);
+    const warnings: PolicyIssue[] = [];
+    const files = await readPolicyFiles(path, (policy, locate) => {
+      const found = overlaps(policy);
+      warnings.push(...found.warnings.map(locate));
+      return [...destinationIssues(policy), ...found.mistakes];
+    });
     const imports = files.reduce((count, { policy }) => count + policy.spec.imports.length, 0);
-    const report = { schema_version: 1, valid: true, policies: files.length, imports, issues: [] };
+    for (const warning of warnings) note(formatIssue(warning, 'warning: '));
+    const report = { schema_version: 1, valid: true, policies: files.length, imports, issues: [], warnings };
     if (output === 'json') await printJson(report);
     else await print(`${many(files.length, 'policy')}, ${many(imports, 'import')}: ok\n`);
   } catch (error) {
     if (output === 'json' && error instanceof PolicySetInvalid) {
-      await printJson({ schema_version: 1, valid: false, policies: null, imports: null, issues: error.issues });
+      await printJson({
+        schema_version: 1,
+        valid: false,
+        policies: null,
+        imports: null,
+        issues: error.issues,
+        warnings: [],
+      });
     }
     throw error;
   }
@@ -130,11 +144,13 @@ function renderTest(policy: ResolvedPolicy, tags: number, imports: readonly Impo
   return [`policy ${policy.name}  source ${source}  ${many(tags, 'tag')}\n`, ...imports.map(renderImport)].join('\n');
 }
 
-function renderImport({ name, variants, selected, rejected, aliases, warnings }: ImportExplanation): string {
+function renderImport(explanation: ImportExplanation): string {
+  const { name, variants, selected, rejected, reasons = {}, aliases, warnings } = explanation;
   const outputs = (tag: string) => variants.map(({ suffix }) => `${tag}${suffix}`).join(', ');
+  const because = (tag: string) => (Object.hasOwn(reasons, tag) ? `(${reasons[tag]})` : '');
   const rows = [
-    ...selected.map((tag) => ['+', tag, 'selected', `-> ${outputs(tag)}`]),
-    ...rejected.map(({ tag, rule }) => ['-', tag, rule, '']),
+    ...selected.map((tag) => ['+', tag, 'selected', `-> ${outputs(tag)}  ${because(tag)}`]),
+    ...rejected.map(({ tag, rule }) => ['-', tag, rule, because(tag)]),
   ];
   const moving = Object.entries(aliases).map(([alias, target]) => [
     '@',

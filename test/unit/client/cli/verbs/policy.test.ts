@@ -66,6 +66,28 @@ describe('houba policy check', () => {
       policies: 1,
       imports: 2,
       issues: [],
+      warnings: [
+        {
+          file: policyFile(),
+          line: 1,
+          column: expect.any(Number),
+          path: 'spec.imports[1].tags',
+          message: expect.stringContaining('likely to write the same tags of p/r, such as 7.2.4'),
+          hint: expect.any(String),
+        },
+      ],
+    });
+  });
+
+  it('tells on stderr of imports that are likely to write the same tags, and refuses those that name one', async () => {
+    const stderr = vi.spyOn(process.stderr, 'write').mockReturnValue(true);
+    expect(await run(['check', policyFile()])).toBe('1 policy, 2 imports: ok\n');
+    expect(stderr.mock.calls.join('')).toMatch(/yaml:1:\d+: warning: import v1 .* is likely to write the same tags/);
+    const imports = [{ tags: { names: ['7'] } }, { tags: { names: ['7'] } }];
+    const path = file('named.txt', JSON.stringify(policyDocument({ name: 'named', imports })));
+    await expect(run(['check', path])).rejects.toMatchObject({
+      code: 'PolicyInvalid',
+      message: expect.stringMatching(/named\.txt:1:\d+: import v1 .* writes p\/r:7 as well/),
     });
   });
 
@@ -141,6 +163,23 @@ describe('houba policy test', () => {
       ' + 7.1 selected -> 7.1',
       ' - latest semverOnly',
       '',
+    ]);
+  });
+
+  it('shows beside each tag what its order reads, where the policy names one', async () => {
+    const tags = { order: 'docker', newest: 1 };
+    const path = file('order.txt', JSON.stringify(policyDocument({ name: 'order', imports: [{ tags }] })));
+    const text = await run(['test', path, '--tags-from', file('tags', '7.9\n7.10\n7.1-alpine\nlatest')]);
+    expect(
+      text
+        .split('\n')
+        .slice(4, 8)
+        .map((line) => line.replace(/ +/g, ' ')),
+    ).toEqual([
+      ' + 7.10 selected -> 7.10 (version 7.10, number 1 of the newest 1)',
+      ' + 7.1-alpine selected -> 7.1-alpine (version 7.1 flavour alpine, number 1 of the newest 1)',
+      ' - 7.9 newest (version 7.9 is number 2, the newest 1 are taken)',
+      ' - latest semverOnly (order docker reads no version in it)',
     ]);
   });
 
