@@ -6,6 +6,9 @@ const USUAL = [...VERSIONS, ...VERSIONS.map((version) => `v${version}`), 'latest
 /** How many samples of one part of a pattern are followed up. */
 const MOST = 12;
 
+/** A character more than a tag may have. */
+const LONGEST = 129;
+
 /**
  * Tags that a source is likely to have: usual ones, and what the patterns spell. Only a guess, which may miss and may be
  * wrong: who asks matches them again.
@@ -37,7 +40,7 @@ class Sampler {
     let found = [''];
     while (this.at < this.source.length && !'|)'.includes(this.source[this.at] ?? '')) {
       const items = this.repeated(this.item());
-      found = found.flatMap((head) => items.map((item) => head + item)).slice(0, MOST);
+      found = found.flatMap((head) => items.map((item) => (head + item).slice(0, LONGEST))).slice(0, MOST);
     }
     return found;
   }
@@ -74,8 +77,8 @@ class Sampler {
     this.at += mark.length;
     if (mark.startsWith('+')) return items;
     if (!mark.startsWith('{')) return ['', ...items];
-    const least = Math.min(Number.parseInt(mark.slice(1), 10), 128);
-    return items.map((item) => item.repeat(least));
+    const least = Math.min(Number.parseInt(mark.slice(1), 10), LONGEST);
+    return items.map((item) => item.repeat(least).slice(0, LONGEST));
   }
 
   private rest(): string {

@@ -7,7 +7,7 @@ export interface Suffix {
 
 const WORDS = 'alpha|beta|rc|cr|pre|preview|ea|milestone|snapshot|nightly|canary|unstable';
 const NUMBER = /^\d+(?:\.\d+)*$/;
-const PRERELEASE = new RegExp(`^(?:(?:${WORDS})(?:[.]?\\d+)*|(?:a|b|m|dev)\\d+)$`, 'i');
+const PRERELEASE = new RegExp(`^(?:(?:${WORDS})(?:\\.?\\d+(?:\\.\\d+)*)?|(?:a|b|m|dev)\\d+)$`, 'i');
 const LETTER = /^[a-z]\d*$/i;
 const REVISION = /^(?:r|ls)\d+$/;
 const COMMIT = /^g?(?=[a-f0-9]*[a-f])(?=[a-f0-9]*\d)[a-f0-9]{7,40}$/;

@@ -103,6 +103,19 @@ describe('an order', () => {
     },
   );
 
+  it('reads the longest of hostile tags at once', () => {
+    const ends = ['x', '!', '-', '.'];
+    const fills = ['1', '1.', 'rc1', 'a1', '-1', '20240101', 'f0', 'rc.1.', 'T11-', '_-'];
+    const hostile = ['1', '1rc', '1-rc', 'v20', ''].flatMap((start) =>
+      fills.flatMap((fill) => ends.map((end) => `${start}${fill.repeat(128)}`.slice(0, 127) + end)),
+    );
+    const started = performance.now();
+    for (const order of ['semver', 'helm', 'docker', 'calver', 'numeric', 'regex'] as const) {
+      sortByOrder(orderOf({ order, includeRegex: GROUPS }), hostile);
+    }
+    expect(performance.now() - started).toBeLessThan(1_000);
+  });
+
   it('is the order from before where a policy names none', () => {
     fc.assert(
       fc.property(fc.uniqueArray(tag), (tags) => {
