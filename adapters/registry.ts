@@ -256,10 +256,14 @@ export function createRegistryReader(options: RegistryClientOptions): RegistryRe
     signal?: AbortSignal,
   ): Promise<ReferrerDescriptor[]> {
     const { artifactType } = filter;
-    const found = hasNoApi(repository.host)
-      ? await listReferrersByTag(repository, digest, signal)
-      : ((await listReferrersByApi(repository, digest, artifactType, signal)) ??
-        (await listReferrersByTag(repository, digest, signal)));
+    const ask = () => listReferrersByApi(repository, digest, artifactType, signal);
+    let listed = hasNoApi(repository.host) ? 'none' : await ask();
+    if (listed === 'no API') {
+      // A single wrong answer would hide all the evidence that the host has.
+      listed = await ask();
+      if (listed === 'no API') withoutApi.set(repository.host, Date.now() + REMEMBERED_MS);
+    }
+    const found = typeof listed === 'string' ? await listReferrersByTag(repository, digest, signal) : listed;
     // A registry may ignore the filter.
     return artifactType === undefined ? found : found.filter((referrer) => referrer.artifactType === artifactType);
   }
@@ -268,13 +272,13 @@ export function createRegistryReader(options: RegistryClientOptions): RegistryRe
     return (withoutApi.get(host) ?? 0) > Date.now();
   }
 
-  /** null: the registry has no such API, which is remembered for a while. */
+  /** `none`: the registry says that it does not know the repository or the manifest. */
   async function listReferrersByApi(
     repository: Repository,
     digest: Digest,
     artifactType: string | undefined,
     signal: AbortSignal | undefined,
-  ): Promise<ReferrerDescriptor[] | null> {
+  ): Promise<ReferrerDescriptor[] | 'no API' | 'none'> {
     const { host, path } = repository;
     const query = artifactType === undefined ? '' : `?artifactType=${encodeURIComponent(artifactType)}`;
     const first = {
@@ -299,10 +303,7 @@ export function createRegistryReader(options: RegistryClientOptions): RegistryRe
     const absent = await readPages(client, host, first, signal, { take });
     if (absent === null && isList) return found;
     // An answer about this repository or this manifest alone says nothing of the registry.
-    if (absent === null || !UNKNOWN.test(new TextDecoder().decode(absent.body))) {
-      withoutApi.set(host, Date.now() + REMEMBERED_MS);
-    }
-    return null;
+    return absent === null || !UNKNOWN.test(new TextDecoder().decode(absent.body)) ? 'no API' : 'none';
   }
 
   /** Reads the manifests named by the fallback index: clients write its other fields in different ways. */

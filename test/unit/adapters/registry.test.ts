@@ -435,7 +435,18 @@ describe('listReferrers', () => {
     }
     fake.on(`GET /v2/team/app/referrers/${subject}`, { status: 405 });
     for (let asked = 1; asked <= 2; asked++) await reader.listReferrers(repository(), subject);
-    expect(fake.count(`GET /v2/team/app/referrers/${subject}`)).toBe(3);
+    expect(fake.count(`GET /v2/team/app/referrers/${subject}`)).toBe(4);
+  });
+
+  it.each([
+    ['405', { status: 405 }],
+    ['a page for people', { headers: { 'content-type': 'text/html' }, body: '<html>' }],
+  ])('does not believe that there is no API when one answer says so: %s', async (_, wrong) => {
+    const listed = descriptor('x', MANIFEST_TYPE);
+    fake.on(`GET /v2/team/app/referrers/${subject}`, wrong, index(listed));
+    for (let asked = 1; asked <= 2; asked++) {
+      expect((await reader.listReferrers(repository(), subject)).map(({ digest }) => digest)).toEqual([listed.digest]);
+    }
   });
 
   it.each([401, 403])('does not take %i for “none”', async (status) => {
