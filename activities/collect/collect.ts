@@ -18,6 +18,7 @@ import { dropEvidenceTags } from '../deletion/delete-tags.js';
 import { createGraphReader } from '../deletion/manifest-graph.js';
 import { type Removal, removeManifests, type Victim } from '../deletion/remove-manifests.js';
 import type { Dependencies } from '../dependencies.js';
+import { attachReferrer } from '../repository/attach-referrer.js';
 import { type RepositoryAt, repositoryAt } from '../repository/repository-at.js';
 import { type StepContext, step } from '../step.js';
 import { type Collection, findScans } from './superseded-scans.js';
@@ -166,13 +167,13 @@ function victimOf(digest: Digest, subject: Digest | null): Victim {
 }
 
 async function noteSuperseded(
-  { regctl }: Dependencies,
-  { repository, prefix, signal }: RepositoryAt,
+  deps: Dependencies,
+  at: RepositoryAt,
   unnoted: readonly Superseded[],
   nowMs: number,
 ): Promise<void> {
   for (const { digest, by } of unnoted) {
-    const annotations = supersededNote(prefix, by, nowMs);
-    await regctl.putArtifact(repository, digest, { artifactType: MARK_ARTIFACT_TYPE, annotations }, signal);
+    const annotations = supersededNote(at.prefix, by, nowMs);
+    await attachReferrer(deps, at, digest, { artifactType: MARK_ARTIFACT_TYPE, annotations });
   }
 }

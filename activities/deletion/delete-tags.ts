@@ -116,7 +116,7 @@ export function createTagDeleter(deps: Dependencies): TagDeleter {
 
 /** Refuses a tag that the registry serves and does not list (docs/rules/purge.md#an-unlisted-tag-stops-a-deletion). */
 async function refuseUnlisted(at: RepositoryAt, tag: string): Promise<void> {
-  if ((await at.head(tag)) === null) return;
+  if ((await at.find(tag)) === null) return;
   const name = formatTagged(at.repository, tag);
   throw new HoubaError('RegistryUnavailable', `${name} is there, but the registry does not list it`, {
     hint: 'nothing is deleted while nobody can tell what other tags there are',
@@ -165,7 +165,12 @@ async function lookOnce(at: RepositoryAt, policy: string, { tag, digest }: Doome
   const name = formatTagged(at.repository, tag);
   // GET, because its bytes are hashed: a HEAD may come from a stale cache.
   const shown = await at.findManifest(tag);
-  if (shown === null) return 'gone';
+  if (shown === null) {
+    if ((await at.head(tag)) === null) return 'gone';
+    throw new HoubaError('RegistryUnavailable', `${name} is there for HEAD, but not for GET`, {
+      hint: 'nothing is deleted while the registry contradicts itself',
+    });
+  }
   const { raw, manifest } = shown;
   // An earlier attempt was interrupted after it had moved the tag to the placeholder.
   if (isPlaceholder(manifest, tag)) return null;

@@ -8,6 +8,7 @@ import { formatPinned, isEvidenceTag, isTag, type Repository } from '../../domai
 import { type RecordedStamp, readStamp } from '../../domain/stamp/annotations.js';
 import { stampsBeside } from '../../domain/stamp/stamp-of.js';
 import type { Dependencies } from '../dependencies.js';
+import { repositoryAt } from '../repository/repository-at.js';
 
 /** Reads the tags of a repository, and the graph of its manifests. */
 export interface GraphReader {
@@ -70,7 +71,7 @@ export function createGraphReader(deps: Dependencies): GraphReader {
     signal: AbortSignal,
   ): Promise<StoredManifest | null> {
     // The remembered manifest may be deleted by now.
-    if (whole && (await reader.headManifest(repository, digest, signal)) === null) return null;
+    if (whole && (await repositoryAt(deps, repository, signal).find(digest)) === null) return null;
     const links = await linksOf(repository, digest, signal).catch((error: unknown) => {
       if (whole && error instanceof HoubaError && error.code === 'Unsupported') return null;
       throw error;
@@ -88,7 +89,7 @@ export function createGraphReader(deps: Dependencies): GraphReader {
       const heads = listed
         .filter((tag) => !isEvidenceTag(tag))
         .map((tag) =>
-          limit(async () => [tag, (await reader.headManifest(repository, tag, signal))?.digest ?? null] as const),
+          limit(async () => [tag, (await reader.headListed(repository, tag, signal))?.digest ?? null] as const),
         );
       const tags = new Map<string, Digest>();
       for (const [tag, digest] of await Promise.all(heads)) if (digest !== null) tags.set(tag, digest);

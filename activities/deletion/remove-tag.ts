@@ -34,13 +34,13 @@ export async function isBeingDeleted(at: RepositoryAt, tag: string): Promise<boo
  */
 export async function removeTag(deps: Dependencies, at: RepositoryAt, tag: string, shown: Digest): Promise<boolean> {
   const taken = await deps.reader.deleteTag(at.repository, tag, at.signal);
-  if (taken ? await isGone(deps, at, tag) : (await at.head(tag)) === null) return true;
+  if (taken ? await isGone(deps, at, tag) : (await at.find(tag)) === null) return true;
   const placeholder = taken ? null : await tryPlaceholder(deps, at, tag);
   if (placeholder === null) {
     if (await isBeingDeleted(at, tag)) await putBack(deps, at, tag, shown);
     return false;
   }
-  const now = await at.head(tag);
+  const now = await at.find(tag);
   if (now === null) return true;
   if (now !== shown && now !== placeholder.digest) {
     throw new HoubaError('PreconditionFailed', `${formatTagged(at.repository, tag)} was moved during the run`, {
@@ -115,7 +115,7 @@ export async function isGone(
 ): Promise<boolean> {
   return (
     (await readBack(
-      () => at.head(reference),
+      () => at.find(reference),
       (shown) => shown === null,
       patienceMs,
     )) === null

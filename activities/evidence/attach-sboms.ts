@@ -17,6 +17,7 @@ import type { OperationLine } from '../../domain/report/run/journal.js';
 import type { DestinationRepository } from '../../domain/roster.js';
 import { prefixedKeys } from '../../domain/stamp/keys.js';
 import type { Dependencies } from '../dependencies.js';
+import { attachReferrer } from '../repository/attach-referrer.js';
 import { rememberEvidence } from '../repository/digest-facts.js';
 import { readArtifactFile, readPlatforms } from '../repository/read-manifest.js';
 import { referrersOf } from '../repository/referrers.js';
@@ -99,15 +100,15 @@ async function attachPlatform(
 
 async function attach(
   deps: Dependencies,
-  { repository, prefix, signal }: RepositoryAt,
+  at: RepositoryAt,
   { platform: { platform }, format, subject, timestamp }: PlatformScan & { readonly format: SbomFormat },
   bytes: Uint8Array,
 ): Promise<void> {
   const toolVersion = await deps.syft.version();
-  const annotations = sbomAnnotations({ format, platform, subject, toolVersion, timestamp }, prefix);
+  const annotations = sbomAnnotations({ format, platform, subject, toolVersion, timestamp }, at.prefix);
   const mediaType = SBOM_MEDIA_TYPES[format];
   const artifact = { artifactType: mediaType, annotations, file: { bytes, mediaType } };
-  await deps.regctl.putArtifact(repository, subject, artifact, signal);
+  await attachReferrer(deps, at, subject, artifact);
 }
 
 /** Finds an SBOM of the same content; not on an index, where several children may have the same platform. */

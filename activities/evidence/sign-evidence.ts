@@ -23,6 +23,7 @@ import type { OperationLine } from '../../domain/report/run/journal.js';
 import type { DestinationRepository } from '../../domain/roster.js';
 import { prefixedKeys } from '../../domain/stamp/keys.js';
 import type { Dependencies } from '../dependencies.js';
+import { attachReferrer } from '../repository/attach-referrer.js';
 import { rememberEvidence } from '../repository/digest-facts.js';
 import { readArtifactFile, readPlatforms } from '../repository/read-manifest.js';
 import { referrersOf } from '../repository/referrers.js';
@@ -79,14 +80,14 @@ async function attest(
   attestation: Attesting,
 ): Promise<void> {
   const { predicateType, subjects, lacking } = attestation;
-  const { repository, prefix, signal } = at;
+  const { prefix, signal } = at;
   const predicate = await predicateOf(deps, at, request, attestation);
   const named = subjects.map((digest) => subjectOf(request, digest));
   const bytes = await deps.cosign.signStatement(buildStatement(named, predicateType, predicate), signal);
   for (const target of lacking) {
     const annotations = bundleAnnotations(attestation, target, prefix, identityIn(request));
     const file = { bytes, mediaType: BUNDLE_MEDIA_TYPE };
-    await deps.regctl.putArtifact(repository, target, { artifactType: BUNDLE_MEDIA_TYPE, annotations, file }, signal);
+    await attachReferrer(deps, at, target, { artifactType: BUNDLE_MEDIA_TYPE, annotations, file });
   }
 }
 

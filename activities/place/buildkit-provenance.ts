@@ -4,6 +4,7 @@ import { HoubaError } from '../../domain/errors.js';
 import { digestSet, IN_TOTO, IN_TOTO_PREDICATE_TYPE, MAX_STATEMENT_BYTES } from '../../domain/evidence/statement.js';
 import { formatPinned, formatRepository } from '../../domain/reference.js';
 import type { Dependencies } from '../dependencies.js';
+import { attachReferrer } from '../repository/attach-referrer.js';
 import { readArtifactFile } from '../repository/read-manifest.js';
 import type { RepositoryAt } from '../repository/repository-at.js';
 
@@ -28,7 +29,7 @@ export async function carryProvenance(
     if (document === null) throw unreadable(name);
     const bytes = withSubject(document, formatRepository(at.repository), to, name);
     const artifact = { artifactType, annotations, file: { bytes, mediaType: IN_TOTO } };
-    await deps.regctl.putArtifact(at.repository, to, artifact, at.signal);
+    await attachReferrer(deps, at, to, artifact);
   }
 }
 

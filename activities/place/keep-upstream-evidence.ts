@@ -1,9 +1,11 @@
 import type { Manifest } from '../../adapters/registry.js';
 import type { Digest } from '../../domain/digest.js';
 import { HoubaError } from '../../domain/errors.js';
-import { formatPinned, isTag, type Repository } from '../../domain/reference.js';
+import { formatPinned, formatTagged, isTag, type Repository } from '../../domain/reference.js';
 import type { DestinationRepository } from '../../domain/roster.js';
 import type { Dependencies } from '../dependencies.js';
+import { requireReferrer } from '../repository/attach-referrer.js';
+import { readBack } from '../repository/read-back.js';
 import { type RepositoryAt, repositoryAt } from '../repository/repository-at.js';
 import { step } from '../step.js';
 import { copyImage } from './copy-image.js';
@@ -77,8 +79,9 @@ async function lookAtTags(at: RepositoryAt, subject: Digest): Promise<ReadonlyMa
   return tags;
 }
 
+/** @throws HoubaError `DigestMismatch` when the destination does not show what was copied */
 async function copyAttached(
-  { regctl }: Dependencies,
+  { regctl, readBackMs }: Dependencies,
   { repository, signal }: RepositoryAt,
   to: RepositoryAt,
   { subject, referrers, tags }: Attached,
@@ -88,10 +91,20 @@ async function copyAttached(
   for (const digest of referrers) {
     if (kept.some((one) => one.digest === digest)) continue;
     await regctl.copyImage({ repository, digest }, destination, { subject }, signal);
+    await requireReferrer(to, subject, digest, readBackMs);
   }
   for (const [tag, { digest, mediaType, bytes }] of tags) {
     if ((await to.head(tag)) === digest) continue;
     await regctl.copyImage({ repository, digest }, destination, {}, signal);
     await regctl.putManifest(destination, { tag }, mediaType, bytes, signal);
+    const shown = await readBack(
+      () => to.head(tag),
+      (now) => now === digest,
+      readBackMs,
+    );
+    if (shown === digest) continue;
+    throw new HoubaError('DigestMismatch', `${formatTagged(destination, tag)} does not show ${digest}`, {
+      hint: 'it was put there a moment ago: run again, and look at the registry if it happens again',
+    });
   }
 }

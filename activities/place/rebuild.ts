@@ -15,6 +15,7 @@ import { renderDockerfile } from '../../domain/transform/render.js';
 import { planTransform } from '../../domain/transform/resolve.js';
 import type { LayerFile } from '../../domain/transform/step.js';
 import type { Dependencies } from '../dependencies.js';
+import { attachReferrer } from '../repository/attach-referrer.js';
 import { readPlatforms } from '../repository/read-manifest.js';
 import { repositoryAt } from '../repository/repository-at.js';
 import { step } from '../step.js';
@@ -241,7 +242,7 @@ async function writePlatform(
     const bytes = withSubject(provenance.statement, name, published, 'what BuildKit wrote of its build');
     const annotations = { [IN_TOTO_PREDICATE_TYPE]: provenance.predicateType };
     const artifact = { artifactType: IN_TOTO, annotations, file: { bytes, mediaType: IN_TOTO } };
-    await deps.regctl.putArtifact(destination, published, artifact, signal);
+    await attachReferrer(deps, repositoryAt(deps, destination, signal), published, artifact);
   };
   await withOutput(deps, { rebuild, base }, write, signal);
 }

@@ -5,6 +5,7 @@ import { STAMP_ARTIFACT_TYPE } from '../../domain/stamp/keys.js';
 import { stampBeside, stampsBeside } from '../../domain/stamp/stamp-of.js';
 import { type Removal, removeManifests, type Victim } from '../deletion/remove-manifests.js';
 import type { Dependencies } from '../dependencies.js';
+import { attachReferrer } from '../repository/attach-referrer.js';
 import { type RepositoryAt, repositoryAt } from '../repository/repository-at.js';
 import { step } from '../step.js';
 import { type StampRequest, stampBesideFor } from './make-stamp.js';
@@ -12,14 +13,11 @@ import { type StampRequest, stampBesideFor } from './make-stamp.js';
 /** Attaches a tag's stamp to the digest it will show, before it moves. An equal stamp stays. @returns its digest */
 export function createPutStamp(deps: Dependencies) {
   return step(async (request: StampRequest, { signal }): Promise<Digest> => {
-    const { annotations, there } = await lookFor(
-      deps,
-      repositoryAt(deps, request.placement.destination, signal),
-      request,
-    );
+    const at = repositoryAt(deps, request.placement.destination, signal);
+    const { annotations, there } = await lookFor(deps, at, request);
     if (there !== undefined) return there.digest;
     const artifact = { artifactType: STAMP_ARTIFACT_TYPE, annotations };
-    return deps.regctl.putArtifact(request.placement.destination, request.digest, artifact, signal);
+    return attachReferrer(deps, at, request.digest, artifact);
   });
 }
 
@@ -28,7 +26,7 @@ export function createRemoveStamp(deps: Dependencies) {
   return step(async (request: StampRequest, { signal }): Promise<Removal> => {
     const { destination, tag } = request.placement;
     const at = repositoryAt(deps, destination, signal);
-    if ((await at.head(tag)) === request.digest) return { leftBehind: [] };
+    if ((await at.find(tag)) === request.digest) return { leftBehind: [] };
     const { there } = await lookFor(deps, at, request);
     const victims = there === undefined ? [] : [{ digest: there.digest, subject: request.digest }];
     return removeManifests(deps, destination, victims, signal);

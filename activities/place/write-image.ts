@@ -207,7 +207,7 @@ async function isTagged({ reader }: Dependencies, at: RepositoryAt, digest: Dige
   const tags = (await reader.listTags(at.repository, at.signal)) ?? [];
   for (const tag of tags) {
     if (!isTag(tag) || isEvidenceTag(tag)) continue;
-    if ((await at.head(tag)) === digest) return true;
+    if ((await at.find(tag)) === digest) return true;
   }
   return false;
 }

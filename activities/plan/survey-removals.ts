@@ -66,7 +66,7 @@ async function findUnlisted(
   const limit = pLimit(width);
   const unlisted = new Set<string>();
   const look = async ([name, tag]: [string, string]) => {
-    if ((await reader.headManifest(from, tag, signal)) !== null) unlisted.add(name);
+    if ((await reader.headListed(from, tag, signal)) !== null) unlisted.add(name);
   };
   await Promise.all([...suspects].filter(([name]) => wanted.has(name)).map((one) => limit(look, one)));
   return unlisted;

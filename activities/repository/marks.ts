@@ -2,17 +2,13 @@ import type { Digest } from '../../domain/digest.js';
 import { MARK_ARTIFACT_TYPE, type Mark, markAnnotations, type PlacedMark } from '../../domain/lifecycle/mark.js';
 import type { Repository } from '../../domain/reference.js';
 import type { Dependencies } from '../dependencies.js';
+import { attachReferrer } from './attach-referrer.js';
 import type { RepositoryAt } from './repository-at.js';
 
 /** Attaches a deletion mark to a digest. The caller has checked that there is none. */
-export async function putMark(
-  { regctl }: Dependencies,
-  { repository, prefix, signal }: RepositoryAt,
-  subject: Digest,
-  mark: Mark,
-): Promise<PlacedMark> {
-  const artifact = { artifactType: MARK_ARTIFACT_TYPE, annotations: markAnnotations(mark, prefix) };
-  const referrer = await regctl.putArtifact(repository, subject, artifact, signal);
+export async function putMark(deps: Dependencies, at: RepositoryAt, subject: Digest, mark: Mark): Promise<PlacedMark> {
+  const artifact = { artifactType: MARK_ARTIFACT_TYPE, annotations: markAnnotations(mark, at.prefix) };
+  const referrer = await attachReferrer(deps, at, subject, artifact);
   return { referrer, subject, mark };
 }
 

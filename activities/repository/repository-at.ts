@@ -14,6 +14,8 @@ export interface RepositoryAt<Where extends Repository = Repository> {
   readonly signal: AbortSignal;
   /** The digest of a tag or digest, by one HEAD; null: it is not there. */
   head(reference: string): Promise<Digest | null>;
+  /** As `head`, where something goes if this is absent: null only when GET finds nothing either. */
+  find(reference: string): Promise<Digest | null>;
   /** @throws HoubaError `NotFound`, and what `parseManifest` throws */
   manifest(digest: Digest): Promise<ReadManifest>;
   /** As `manifest`, of a tag or a digest; null: it is not there. */
@@ -45,10 +47,12 @@ export function repositoryAt<Where extends Repository>(
     const raw = await reader.getManifest(repository, reference, signal);
     return raw && { raw, manifest: parseManifest(raw.bytes, raw.mediaType) };
   }
+  const head = async (reference: string) => (await reader.headManifest(repository, reference, signal))?.digest ?? null;
   const referrers = (subject: Digest) => reader.listReferrers(repository, subject, {}, signal);
   return {
-    ...{ repository, prefix, signal, findManifest, referrers },
-    head: async (reference) => (await reader.headManifest(repository, reference, signal))?.digest ?? null,
+    ...{ repository, prefix, signal, findManifest, referrers, head },
+    find: async (reference) =>
+      (await head(reference)) ?? (await reader.getManifest(repository, reference, signal))?.digest ?? null,
     async manifest(digest) {
       const found = await findManifest(digest);
       if (found !== null) return found;

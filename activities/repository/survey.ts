@@ -82,7 +82,7 @@ export async function surveyDestination(
     listed.filter((tag) => isTag(tag) && !isEvidenceTag(tag)),
     looking,
     async (tag) => {
-      const digest = await at.head(tag);
+      const digest = (await deps.reader.headListed(repository, tag, looking.signal))?.digest ?? null;
       if (digest === null) return;
       const facts = recheck ? undefined : deps.memory.facts(repository, digest);
       const known = facts && seenAs(facts, digest, tag, wanted);

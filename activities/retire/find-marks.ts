@@ -73,7 +73,7 @@ async function* marksIn(
     return asked;
   };
   const look = async (tag: string): Promise<MarkedTag | PurgeOutcome | null> => {
-    const digest = await at.head(tag);
+    const digest = (await reader.headListed(destination, tag, signal))?.digest ?? null;
     if (digest === null) return null;
     const pending = (await marksOn(digest)).filter(({ mark }) => mark.state === 'pending-deletion');
     const own = pending.find(({ mark }) => mark.tag === tag);

@@ -30,7 +30,7 @@ export async function lookAtMark(
   const { settings } = deps;
   const at = repositoryAt(deps, destination, signal);
   const nowMs = Date.now();
-  const current = await at.head(tag);
+  const current = await at.find(tag);
   if (current === null) return nothing({ act: 'end', digest, reason: 'the tag is gone already', gone: true });
   const meant = digest ?? current;
   const referrers = await at.referrers(current);

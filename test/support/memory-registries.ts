@@ -102,7 +102,12 @@ export function createMemoryRegistries(): MemoryRegistries {
       return found && { digest: found.digest, mediaType: found.mediaType, size: found.bytes.length };
     },
     listTagsToWrite: (repository, signal) => reader.listTags(repository, signal),
-    headListed: (repository, tag, signal) => reader.headManifest(repository, tag, signal),
+    async headListed(repository, tag, signal) {
+      const head = await reader.headManifest(repository, tag, signal);
+      if (head !== null) return head;
+      const found = await reader.getManifest(repository, tag, signal);
+      return found && { ...found, size: found.bytes.length };
+    },
     async getManifest(repository, reference, signal) {
       await note(reads, `GET ${named(repository, reference)}`, signal);
       return find(repository, reference);

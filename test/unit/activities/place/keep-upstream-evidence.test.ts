@@ -45,6 +45,21 @@ describe('upstream’s evidence', () => {
     expect(world.registries.writes).toEqual([copy(index)]);
   });
 
+  it.each([
+    ['a referrer', 'copyImage'],
+    ['a signature tag', 'putManifest'],
+  ] as const)('is not kept where the registry takes it and does not show it: %s', async (what, call) => {
+    if (what === 'a referrer') await attach(index, 'application/spdx+json');
+    else source().tags.set(`${image.replace(':', '-')}.sig`, storeImage(source(), { salt: 'signature' }));
+    await keep().catch(() => undefined);
+    world.registries.store(DESTINATION).tags.clear();
+    for (const digest of world.registries.store(DESTINATION).manifests.keys()) {
+      if (digest !== index && digest !== image) world.registries.store(DESTINATION).manifests.delete(digest);
+    }
+    world.registries.regctl[call] = (async () => index) as never;
+    await expect(keep()).rejects.toMatchObject({ type: 'DigestMismatch' });
+  });
+
   it('is only what refers to the image itself, whatever upstream lists', async () => {
     const other = storeImage(source(), { salt: 'other' });
     const elsewhere = await attach(other, 'application/spdx+json');
