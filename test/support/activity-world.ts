@@ -34,7 +34,7 @@ export interface WorldFacts {
   readonly readBackMs?: number;
   readonly readTrust?: Dependencies['readTrust'];
   /** Tools that a test brings, for registries that are real; one that is not brought must not be used. */
-  readonly tools?: Partial<Pick<Dependencies, Tool | 'reader' | 'regctl'>>;
+  readonly tools?: Partial<Pick<Dependencies, Tool | 'reader' | 'regctl' | 'syft'>>;
 }
 
 const TOOLS = ['buildctl', 'layouts', 'layers', 'scratch', 'resources', 'cosign'] as const;
