@@ -259,7 +259,7 @@ export function createRegistryReader(options: RegistryClientOptions): RegistryRe
     const ask = () => listReferrersByApi(repository, digest, artifactType, signal);
     let listed = hasNoApi(repository.host) ? 'none' : await ask();
     if (listed === 'no API') {
-      // A single wrong answer would hide all the evidence that the host has.
+      // One wrong answer would hide all the evidence of the host (docs/rules/registry-access.md#absence-is-shown-twice).
       listed = await ask();
       if (listed === 'no API') withoutApi.set(repository.host, Date.now() + REMEMBERED_MS);
     }

@@ -239,7 +239,7 @@ export async function dropEvidenceTags(
     const kept = [...tags.values()];
     const graph = await graphs.read(repository, [shown], kept, signal);
     if (!unneededManifests(graph, [shown], kept).includes(shown)) continue;
-    await deps.regctl.deleteManifest(repository, shown, signal);
+    await removeManifests(deps, repository, [{ digest: shown }], signal);
   }
 }
 

@@ -14,7 +14,7 @@ export interface RepositoryAt<Where extends Repository = Repository> {
   readonly signal: AbortSignal;
   /** The digest of a tag or digest, by one HEAD; null: it is not there. */
   head(reference: string): Promise<Digest | null>;
-  /** As `head`, where something goes if this is absent: null only when GET finds nothing either. */
+  /** As `head`, but null only when GET finds nothing either (docs/rules/registry-access.md#absence-is-shown-twice). */
   find(reference: string): Promise<Digest | null>;
   /** @throws HoubaError `NotFound`, and what `parseManifest` throws */
   manifest(digest: Digest): Promise<ReadManifest>;
