@@ -40,7 +40,7 @@ export async function placeImage(planned: Placement): Promise<PlacementResult> {
   const placement = await admit(planned, enter);
   let pass = await bring(placement, false, enter);
   // What was in place may have been deleted meanwhile; what is there still is not written again.
-  while (pass.overtaken) pass = await bring(placement, true, enter);
+  while (pass.overtaken) pass = await onlyForward(() => bring(placement, true, enter));
   const { digest, stamp } = pass;
   await dropOldStamps(placement, digest, stamp);
   enter('aliases', digest);
@@ -74,9 +74,11 @@ async function bring(placement: Placement, again: boolean, enter: Enter): Promis
     enter('writing', digest);
     await write();
     await collectEvidence(placement, digest, enter);
-    stamp = await stampBeside(placement, { placement, digest, revision: inspection.revision }, undo);
+    stamp = await stampBeside(placement, inspection, undo);
+    await throwIfCancelled();
     enter('publishing', digest);
-    published = publish(placement, digest, stamp, { begunAtMs, ...(again && { again }) });
+    const pass = { begunAtMs, ...(again && { again }) };
+    published = onlyForward(() => publish(placement, digest, stamp, pass));
     return { digest, stamp, overtaken: (await published) === 'again' };
   } catch (error) {
     enter('compensating', digest);
@@ -114,7 +116,34 @@ async function inspect(
   return { inspection, write: () => steps.writeBuild({ placement, inspection, ...(again && { again }) }) };
 }
 
-/** Whether a failed publication may have moved its tag. A cancelled one is undone where no tag shows the digest. */
+/**
+ * Does what a cancellation must not cut short (docs/rules/durability.md#what-was-sent-to-a-tag-stays): of an attempt that
+ * waits for its retry nobody could tell what it has sent. Runs from before that rule are cancelled as they were.
+ */
+async function onlyForward<Result>(work: () => Promise<Result>): Promise<Result> {
+  const outer = CancellationScope.current();
+  const yields = () => !patched('houba-003-publishing-is-not-cancelled');
+  if (outer.consideredCancelled && yields()) return outer.cancelRequested;
+  return await CancellationScope.nonCancellable(async () => {
+    const inner = new CancellationScope();
+    let over = false;
+    outer.cancelRequested.catch(() => {
+      if (!over && yields()) inner.cancel();
+    });
+    try {
+      return await inner.run(work);
+    } finally {
+      over = true;
+    }
+  });
+}
+
+async function throwIfCancelled(): Promise<void> {
+  const scope = CancellationScope.current();
+  if (scope.consideredCancelled) await scope.cancelRequested;
+}
+
+/** Whether a failed publication may have moved its tag. A cancellation came before it was sent. */
 function mayBeShown(error: unknown): boolean {
   return !isCancellation(error) && patched('houba-002-what-was-sent-stays') && !hasFact(error, NOTHING_SENT);
 }
@@ -141,12 +170,13 @@ async function collectEvidence(placement: Placement, digest: Digest, enter: Ente
 
 /** @returns null: the stamp is on the image */
 async function stampBeside(
-  { stampTo }: Placement,
-  request: StampRequest,
+  placement: Placement,
+  { stamped: digest, revision, stampThere }: Inspection,
   undo: (() => Promise<Removal>)[],
 ): Promise<Digest | null> {
-  if (stampTo !== 'referrer') return null;
-  undo.push(() => steps.removeStamp(request));
+  if (placement.stampTo !== 'referrer') return null;
+  const request: StampRequest = { placement, digest, revision };
+  if (stampThere !== true) undo.push(() => steps.removeStamp(request));
   return steps.putStamp(request);
 }
 

@@ -21,6 +21,7 @@ import { repositoryAt } from '../repository/repository-at.js';
 import { step } from '../step.js';
 import { isUnsignedStatement, withSubject } from './buildkit-provenance.js';
 import { readRevision, stampFor } from './make-stamp.js';
+import { isStampThere } from './stamp-beside.js';
 import { type Inspection, refuseMoved, type WriteRequest } from './write-image.js';
 
 export interface BuildInspection extends Inspection {
@@ -53,7 +54,8 @@ export function createInspectBuild(deps: Dependencies) {
     const { revision, originalPresent } = rebuild;
     const stamped = stampFor(deps, placement, body, revision).digest;
     const stampedPresent = (await deps.reader.headManifest(placement.destination, stamped, signal)) !== null;
-    return { stamped, revision, stampedPresent, originalPresent, built };
+    const stampThere = stampedPresent && (await isStampThere(deps, { placement, digest: stamped, revision }, signal));
+    return { stamped, revision, stampedPresent, originalPresent, built, ...(stampThere && { stampThere }) };
   });
 }
 

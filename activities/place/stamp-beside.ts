@@ -21,7 +21,15 @@ export function createPutStamp(deps: Dependencies) {
   });
 }
 
-/** Undoes `putStamp`, unless the tag shows the digest all the same and needs the stamp. */
+/** Whether `putStamp` would find its stamp there, which another placement has put. */
+export async function isStampThere(deps: Dependencies, request: StampRequest, signal: AbortSignal): Promise<boolean> {
+  if (request.placement.stampTo !== 'referrer') return false;
+  return (await lookFor(deps, repositoryAt(deps, request.placement.destination, signal), request)).there !== undefined;
+}
+
+/**
+ * Undoes `putStamp` where the inspection found no such stamp, unless the tag shows the digest all the same and needs it.
+ */
 export function createRemoveStamp(deps: Dependencies) {
   return step(async (request: StampRequest, { signal }): Promise<Removal> => {
     const { destination, tag } = request.placement;

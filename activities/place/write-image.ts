@@ -4,11 +4,13 @@ import { isIndexType, isNameless, type ParsedManifest } from '../../domain/manif
 import type { Placement } from '../../domain/plan/work.js';
 import { formatPinned, formatTagged, isEvidenceTag, isTag } from '../../domain/reference.js';
 import type { DestinationRepository } from '../../domain/roster.js';
+import { readStamp } from '../../domain/stamp/annotations.js';
 import { stampManifest } from '../../domain/stamp/manifest.js';
 import { stampsBeside } from '../../domain/stamp/stamp-of.js';
 import { requirePlatforms, subsetIndex } from '../../domain/stamp/subset.js';
 import { type Removal, removeManifests } from '../deletion/remove-manifests.js';
 import type { Dependencies } from '../dependencies.js';
+import { readBack } from '../repository/read-back.js';
 import { readPlatforms } from '../repository/read-manifest.js';
 import { type RepositoryAt, repositoryAt } from '../repository/repository-at.js';
 import { step } from '../step.js';
@@ -16,6 +18,7 @@ import { carryProvenance } from './buildkit-provenance.js';
 import { copyImage } from './copy-image.js';
 import { readRevision, stampFor } from './make-stamp.js';
 import { refuseForged } from './refuse-forged.js';
+import { isStampThere } from './stamp-beside.js';
 
 /** What a placement will write and what is there already, decided before anything is written. */
 export interface Inspection {
@@ -23,6 +26,8 @@ export interface Inspection {
   readonly revision: string | null;
   readonly stampedPresent: boolean;
   readonly originalPresent: boolean;
+  /** Whether the stamp to put beside the image is there already, and is not to be undone. */
+  readonly stampThere?: boolean;
 }
 
 /**
@@ -38,7 +43,9 @@ export function createInspectPlacement(deps: Dependencies) {
     const revision = await body.revision();
     const stamped = stampFor(deps, placement, body, revision).digest;
     const stampedPresent = (await deps.reader.headManifest(destination, stamped, signal)) !== null;
-    return { stamped, revision, stampedPresent, originalPresent: body.originalPresent };
+    const stampThere = stampedPresent && (await isStampThere(deps, { placement, digest: stamped, revision }, signal));
+    const { originalPresent } = body;
+    return { stamped, revision, stampedPresent, originalPresent, ...(stampThere && { stampThere }) };
   });
 }
 
@@ -194,13 +201,23 @@ export function createRemoveWritten(deps: Dependencies) {
       { signal },
     ): Promise<Removal> => {
       const at = repositoryAt(deps, destination, signal);
-      if (await isTagged(deps, at, digest)) return { leftBehind: [] };
+      const isNeeded = async () =>
+        (await isTagged(deps, at, digest)) || stampsBeside(await at.referrers(digest), at.prefix).length > 0;
+      // What names no tag of its own may have been published a moment ago for another one.
+      const patienceMs = (await namesItsTag(at, digest)) ? 0 : deps.readBackMs;
+      if (await readBack(isNeeded, (needed) => needed, patienceMs)) return { leftBehind: [] };
       const referrers = await at.referrers(digest);
-      if (stampsBeside(referrers, deps.settings.prefix).length > 0) return { leftBehind: [] };
       const victims = [...referrers.map((referrer) => ({ digest: referrer.digest, subject: digest })), { digest }];
       return removeManifests(deps, destination, victims, signal);
     },
   );
+}
+
+/** Whether no other tag can be given this manifest: its stamp says policy, import, variant and source tag. */
+async function namesItsTag(at: RepositoryAt, digest: Digest): Promise<boolean> {
+  if (at.prefix === '') return false;
+  const found = await at.findManifest(digest);
+  return found !== null && readStamp(found.manifest.annotations, at.prefix) !== null;
 }
 
 async function isTagged({ reader }: Dependencies, at: RepositoryAt, digest: Digest): Promise<boolean> {

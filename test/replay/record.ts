@@ -71,6 +71,17 @@ const CASES: Readonly<Record<string, (stage: Stage) => Promise<WorkflowHandle>>>
     await handle.cancel();
     return finished(handle);
   },
+  'place-image/cancelled-publishing': async (stage) => {
+    const gate = createGate();
+    let published = 0;
+    stage.play({ publishTag: async () => (++published === 1 ? gate.hold('again' as const) : true) });
+    const placement = placementOf('lib/cancelled', '7.2.1');
+    const handle = await start(stage, WORKFLOWS.placement, placementId(placement.destination, '7.2.1'), placement);
+    await gate.reached;
+    await handle.cancel();
+    gate.open();
+    return finished(handle);
+  },
   'place-image/compensation-failed': async (stage) => {
     stage.play({ publishTag: refused, removeWritten: denied });
     const placement = placementOf('lib/stuck', '7.2.0');

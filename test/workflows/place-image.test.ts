@@ -315,6 +315,16 @@ describe('a stamp beside the image', () => {
     expect(stage.order()).not.toContain('removeWritten');
   });
 
+  it('is not taken back where it was found: another placement has put it', async () => {
+    const inspectPlacement: Fakes['inspectPlacement'] = async (placement, context) => ({
+      ...(await presentAlready(placement, context)),
+      stampThere: true,
+    });
+    stage.play({ publishTag: refused, inspectPlacement });
+    expect(await failureOf(place(beside('lib/beside-found')))).toMatchObject({ type: 'Denied' });
+    expect(stage.order().slice(-2)).toEqual(['putStamp', 'publishTag']);
+  });
+
   it('is taken back alone where the image is the original, which others may share', async () => {
     stage.play({ publishTag: refused, inspectPlacement: asItIs });
     await failureOf(place(beside('lib/beside-original')));
@@ -454,6 +464,62 @@ describe('the compensation', () => {
     });
     expect(tries).toBe(12);
     expect(error).toMatchObject({ type: 'Denied' });
+  });
+
+  it.each([
+    ['that is sent', { publishTag: true }, ['publishTag']],
+    ['that waits for its registry', { publishTag: 'retried' }, ['publishTag', 'publishTag']],
+    [
+      'that a deletion has overtaken',
+      { publishTag: 'again' },
+      ['publishTag', 'inspectPlacement', 'writeImage', 'attachSboms', 'publishTag'],
+    ],
+  ] as const)('is not called for by a cancellation during a publication %s: it goes on', async (_, facts, rest) => {
+    const entered = createGate();
+    let published = 0;
+    stage.play({
+      publishTag: async (_request, { signal }) => {
+        published += 1;
+        if (published > 1) return true;
+        await entered.hold(null);
+        expect(signal.aborted).toBe(false);
+        if (facts.publishTag === 'retried') throw new HoubaError('RegistryUnavailable', 'the answer was lost');
+        return facts.publishTag;
+      },
+    });
+    const handle = await start(placementOf('lib/cancelled', `publishing-${facts.publishTag}`));
+    await entered.reached;
+    await handle.cancel();
+    entered.open();
+    await handle.result();
+    expect(stage.order().slice(3)).toEqual(rest);
+  });
+
+  it('is called for by a cancellation that comes before anything is sent', async () => {
+    const entered = createGate();
+    // The step ends well although it is cancelled, as one may that was all but done.
+    stage.play({
+      attachSboms: (_, context) => {
+        entered.enter();
+        return untilCancelled(context).catch(() => 1);
+      },
+    });
+    const handle = await start(placementOf('lib/cancelled', 'before'));
+    await entered.reached;
+    await handle.cancel();
+    expect(await failureOf(handle.result())).toBeInstanceOf(CancelledFailure);
+    expect(stage.order().slice(2)).toEqual(['attachSboms', 'removeWritten']);
+  });
+
+  it('runs after a cancelled publication that the registry refuses', async () => {
+    const entered = createGate();
+    stage.play({ publishTag: () => entered.hold(null).then(refused) });
+    const handle = await start(placementOf('lib/cancelled', 'refused'));
+    await entered.reached;
+    await handle.cancel();
+    entered.open();
+    expect(await failureOf(handle.result())).toMatchObject({ type: 'Denied' });
+    expect(stage.order().slice(3)).toEqual(['publishTag', 'removeWritten']);
   });
 
   it('runs when the placement is cancelled, after its tool has ended', async () => {

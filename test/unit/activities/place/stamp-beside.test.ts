@@ -155,4 +155,24 @@ describe('taking a stamp back', () => {
     await run(world.steps.removeStamp, { placement, digest, revision: null });
     expect(await stampsOn(digest)).toHaveLength(1);
   });
+
+  it('is for one that was put: an inspection says which was there already', async () => {
+    const placement = upstream('7');
+    const { digest } = await place(placement);
+    expect(await run(world.steps.inspectPlacement, placement)).toMatchObject({ stampThere: true });
+    const other = { ...placement, label: { ...placement.label, vendor: 'New' } };
+    expect(await run(world.steps.inspectPlacement, other)).not.toHaveProperty('stampThere');
+    expect(await run(world.steps.inspectPlacement, { ...placement, tag: '8' })).not.toHaveProperty('stampThere');
+    expect(await stampsOn(digest)).toHaveLength(1);
+  });
+
+  it('fails where the registry does not list what it has accepted', async () => {
+    const placement = upstream('7');
+    const digest = storeImage(destination(), {});
+    world.registries.reader.listReferrers = async () => [];
+    await expect(run(world.steps.putStamp, { placement, digest, revision: null })).rejects.toMatchObject({
+      type: 'DigestMismatch',
+      message: expect.stringContaining('does not list sha256:'),
+    });
+  });
 });
