@@ -8,6 +8,7 @@ import type { Regctl } from '../adapters/regctl.js';
 import type { RegistryReader } from '../adapters/registry.js';
 import type { Syft } from '../adapters/syft.js';
 import type { UsageOracle } from '../adapters/usage-oracle.js';
+import type { Digest } from '../domain/digest.js';
 import type { PolicySource } from '../domain/durable/messages.js';
 import type { Repository } from '../domain/reference.js';
 import type { Roster } from '../domain/roster.js';
@@ -32,6 +33,10 @@ export interface Dependencies {
   readonly journal: Journal;
   /** Names who writes to a repository at this moment; null: nobody. */
   readonly whoIsAtWork: (policy: string, repository: Repository) => Promise<string | null>;
+  /** What placements brought that ended since a time (ms since 1970), one for each tag. */
+  readonly placedSince: (repository: Repository, sinceMs: number) => Promise<PlacedTag[]>;
+  /** When this worker saw a deleted tag gone, ms since 1970, by its name; kept for as long as a read may lag. */
+  readonly goneTags: Map<string, number>;
   /** The trusted signer; null: none is set. @throws HoubaError `ConfigInvalid` when the key cannot be read */
   readonly readTrust: (signal: AbortSignal) => Promise<Trust | null>;
   readonly deletions: DeletionNotes;
@@ -41,6 +46,15 @@ export interface Dependencies {
   /** @throws HoubaError `ConfigInvalid` when no usage oracle is set */
   readonly openOracle: () => UsageOracle;
   readonly readPolicies: (path: string) => Promise<PolicySource[]>;
+}
+
+/** A tag as its last placement left it. */
+export interface PlacedTag {
+  readonly tag: string;
+  readonly policy: string;
+  readonly baseDigest: Digest;
+  /** ms since 1970 */
+  readonly endedAtMs: number;
 }
 
 export interface Journal {

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import pLimit from 'p-limit';
 import { deletionNotes } from '../activities/deletion/deletion-notes.js';
-import { whoIsAtWork } from '../activities/deletion/who-is-at-work.js';
+import { placedSince, whoIsAtWork } from '../activities/deletion/who-is-at-work.js';
 import type { Dependencies } from '../activities/dependencies.js';
 import { createCredentialSource } from '../adapters/credentials.js';
 import { openDigestMemory } from '../adapters/digest-memory.js';
@@ -59,6 +59,8 @@ export async function openDependencies(settings: Settings, log: Logger): Promise
     memory,
     journal: { event: (name, fields) => log.info({ ...fields, ...whence() }, name) },
     whoIsAtWork,
+    placedSince,
+    goneTags: new Map(),
     readTrust: async (signal) => (readTrust === null ? null : await readTrust(cosign, signal)),
     deletions: deletionNotes,
     readBackMs: READ_BACK.patienceMs,

@@ -8,7 +8,7 @@ import {
   supersededNote,
   type ThreadLink,
 } from '../../domain/lifecycle/collect.js';
-import { type ManifestGraph, unneededManifests } from '../../domain/lifecycle/manifest-graph.js';
+import { type ManifestGraph, neededManifests, unneededManifests } from '../../domain/lifecycle/manifest-graph.js';
 import { MARK_ARTIFACT_TYPE } from '../../domain/lifecycle/mark.js';
 import { formatRepository, type Repository } from '../../domain/reference.js';
 import type { GcOutcome } from '../../domain/report/collect-report.js';
@@ -17,6 +17,7 @@ import { askAboutPlaced } from '../deletion/ask-oracle.js';
 import { dropEvidenceTags } from '../deletion/delete-tags.js';
 import { createGraphReader } from '../deletion/manifest-graph.js';
 import { type Removal, removeManifests, type Victim } from '../deletion/remove-manifests.js';
+import { readShown } from '../deletion/shown-tags.js';
 import type { Dependencies } from '../dependencies.js';
 import { attachReferrer } from '../repository/attach-referrer.js';
 import { type RepositoryAt, repositoryAt } from '../repository/repository-at.js';
@@ -86,14 +87,14 @@ export function createCollect(deps: Dependencies) {
       return deps.deletions.during(repository, async () => {
         const at = repositoryAt(deps, repository, signal);
         const scans = await removeInPeace(deps, repository, planned.scans, signal);
-        const shown = await graphs.tags(repository, signal);
-        const kept = [...shown.tags.values(), ...planned.kept];
-        const graph: ManifestGraph = await graphs.read(repository, planned.manifests, kept, signal);
+        const question = { doomed: new Set<string>(), unwanted: planned.manifests, alsoKept: planned.kept };
+        const { shown, graph, kept } = await readShown({ deps, graphs }, at, question);
         const unneeded = unneededManifests(graph, planned.manifests, kept, 'cut');
         const victims = unneeded.map((digest) => victimOf(digest, graph.get(digest)?.subject ?? null));
         const leftBehind = [...scans, ...(await removeInPeace(deps, repository, victims, signal))];
+        const needed = neededManifests(graph, kept, 'cut');
         const isGone = (digest: Digest) =>
-          !graph.has(digest) || (unneeded.includes(digest) && !leftBehind.includes(digest));
+          graph.has(digest) ? unneeded.includes(digest) && !leftBehind.includes(digest) : !needed.has(digest);
         await dropEvidenceTags({ deps, graphs }, at, shown, new Set(planned.manifests.filter(isGone)));
         deps.journal.event('collected', {
           dest: formatRepository(repository),

@@ -1,18 +1,21 @@
 import type { Digest } from '../../domain/digest.js';
 import { isRetried } from '../../domain/durable/retry.js';
 import { HoubaError, type ReportedError, reportError } from '../../domain/errors.js';
-import { unneededManifests } from '../../domain/lifecycle/manifest-graph.js';
+import { neededManifests, unneededManifests } from '../../domain/lifecycle/manifest-graph.js';
 import { isRestored, readMarks } from '../../domain/lifecycle/mark.js';
 import { formatRepository, formatTagged } from '../../domain/reference.js';
 import type { OperationLine } from '../../domain/report/run/journal.js';
 import type { DestinationRepository } from '../../domain/roster.js';
+import type { RecordedStamp } from '../../domain/stamp/annotations.js';
 import { stampOf, stampsBeside } from '../../domain/stamp/stamp-of.js';
-import type { Dependencies } from '../dependencies.js';
+import type { Dependencies, PlacedTag } from '../dependencies.js';
+import { readBack } from '../repository/read-back.js';
 import { type RepositoryAt, repositoryAt } from '../repository/repository-at.js';
 import { type StepContext, step } from '../step.js';
 import { createGraphReader, type GraphReader, type RepositoryTags } from './manifest-graph.js';
 import { removeManifests, type Victim } from './remove-manifests.js';
 import { isPlaceholder, removeTag } from './remove-tag.js';
+import { readShown, recentlyPlaced, rememberGone } from './shown-tags.js';
 
 /** A tag that is deleted only while it shows this digest. */
 interface DoomedTag {
@@ -97,11 +100,14 @@ export function createTagDeleter(deps: Dependencies): TagDeleter {
         let refuses = false;
         const isBegun = () => outcomes.some(({ deleted }) => deleted);
         try {
+          const at = repositoryAt(deps, request.destination, context.signal);
+          const placed = await recentlyPlaced(deps, at);
           for (const doomed of request.tags) {
             context.signal.throwIfAborted();
+            const last = placed.find(({ tag }) => tag === doomed.tag) ?? null;
             const outcome: DeletionOutcome | null = refuses
               ? null
-              : await deleteOne(deps, request, doomed, context.signal);
+              : await deleteOne(deps, at, { ...doomed, policy: request.policy, last });
             refuses = outcome === null;
             outcomes.push(outcome ?? refusedBy(request.destination, doomed));
             context.progress({ deleted: outcomes.length });
@@ -136,42 +142,60 @@ function refusedBy({ host }: DestinationRepository, { tag }: DoomedTag): Deletio
   return { tag, deleted: false, kept: null, error: reportError(error) };
 }
 
+interface Doomed extends DoomedTag {
+  readonly policy: string;
+  /** The tag's last placement, if it ended so recently that a read may show what was before. */
+  readonly last: PlacedTag | null;
+}
+
 /** Deletes one tag. @returns null: the registry does not delete tags */
-async function deleteOne(
-  deps: Dependencies,
-  request: DeletionRequest,
-  doomed: DoomedTag,
-  signal: AbortSignal,
-): Promise<DeletionOutcome | null> {
+async function deleteOne(deps: Dependencies, at: RepositoryAt, doomed: Doomed): Promise<DeletionOutcome | null> {
   const { tag, journal } = doomed;
   try {
-    const at = repositoryAt(deps, request.destination, signal);
-    const kept = await lookOnce(at, request.policy, doomed);
+    const kept = await lookOnce(deps, at, doomed);
     if (kept === 'gone') return { tag, deleted: true, kept: null, error: null };
     if (kept !== null) return { tag, deleted: false, kept, error: null };
     if (!(await removeTag(deps, at, tag, doomed.digest))) return null;
+    rememberGone(deps, at, tag);
     deps.journal.event('operation', { ...journal, applied: true });
     return { tag, deleted: true, kept: null, error: null };
   } catch (error) {
-    signal.throwIfAborted();
+    at.signal.throwIfAborted();
     // A transient error fails the whole step; the retry finds what is gone by then.
     if (!(error instanceof HoubaError) || isRetried(error.code)) throw error;
     return { tag, deleted: false, kept: null, error: reportError(error) };
   }
 }
 
-/** Reads a tag again before its deletion (docs/rules/purge.md#the-last-look). @returns why it stays; null: it may go */
-async function lookOnce(at: RepositoryAt, policy: string, { tag, digest }: DoomedTag): Promise<string | null> {
+/**
+ * Reads a tag again before its deletion (docs/rules/purge.md#the-last-look), for a while if its last placement is not seen
+ * yet. @returns why it stays; null: it may go
+ */
+async function lookOnce(
+  deps: Dependencies,
+  at: RepositoryAt,
+  { tag, digest, policy, last }: Doomed,
+): Promise<string | null> {
   const name = formatTagged(at.repository, tag);
-  // GET, because its bytes are hashed: a HEAD may come from a stale cache.
-  const shown = await at.findManifest(tag);
+  const { prefix } = at;
+  const look = async () => {
+    // GET, because its bytes are hashed: a HEAD may come from a stale cache.
+    const shown = await at.findManifest(tag);
+    if (shown === null) return null;
+    const referrers = await at.referrers(shown.raw.digest);
+    return { ...shown, referrers, stamp: stampOf(shown.manifest, referrers, tag, prefix) };
+  };
+  const showsLast = (found: Awaited<ReturnType<typeof look>>) =>
+    last === null || (found !== null && (isPlaceholder(found.manifest, tag) || isStampOf(found.stamp, last, prefix)));
+  const patienceMs = last === null ? 0 : last.endedAtMs + deps.readBackMs - Date.now();
+  const shown = await readBack(look, showsLast, patienceMs);
   if (shown === null) {
     if ((await at.head(tag)) === null) return 'gone';
     throw new HoubaError('RegistryUnavailable', `${name} is there for HEAD, but not for GET`, {
       hint: 'nothing is deleted while the registry contradicts itself',
     });
   }
-  const { raw, manifest } = shown;
+  const { raw, manifest, referrers, stamp } = shown;
   // An earlier attempt was interrupted after it had moved the tag to the placeholder.
   if (isPlaceholder(manifest, tag)) return null;
   if (raw.digest !== digest) {
@@ -179,13 +203,14 @@ async function lookOnce(at: RepositoryAt, policy: string, { tag, digest }: Doome
       hint: 'the next run plans anew',
     });
   }
-  const referrers = await at.referrers(digest);
-  const { prefix } = at;
-  const stamp = stampOf(manifest, referrers, tag, prefix);
   if (stamp === null || (prefix !== '' && stamp.policy !== policy)) {
     throw new HoubaError('PreconditionFailed', `${name} does not carry the stamp of policy ${policy}`);
   }
   return isRestored(readMarks(digest, referrers, prefix), tag) ? 'somebody restored it' : null;
+}
+
+function isStampOf(stamp: RecordedStamp | null, { baseDigest, policy }: PlacedTag, prefix: string): boolean {
+  return stamp?.baseDigest === baseDigest && (prefix === '' || stamp.policy === policy);
 }
 
 /** Deletes listed manifests that no tag needs, and the tags' marks and stamps. @returns what the registry keeps */
@@ -196,15 +221,15 @@ async function deleteUnneeded(
   signal: AbortSignal,
 ): Promise<readonly Digest[]> {
   const at = repositoryAt(deps, destination, signal);
-  const shown = await graphs.tags(destination, signal);
   const doomed = new Set(tags.map(({ tag }) => tag));
+  const { shown, graph, kept } = await readShown({ deps, graphs }, at, { doomed, unwanted: list.manifests });
   for (const tag of list.witnesses ?? []) {
     if (!shown.tags.has(tag) && !doomed.has(tag)) await refuseUnlisted(at, tag);
   }
-  const kept = [...shown.tags.values()];
-  const graph = await graphs.read(destination, list.manifests, kept, signal);
   const unneeded = unneededManifests(graph, list.manifests, kept);
-  const going = new Set([...unneeded, ...list.manifests.filter((digest) => !graph.has(digest))]);
+  const needed = neededManifests(graph, kept);
+  const isGone = (digest: Digest) => !graph.has(digest) && !needed.has(digest);
+  const going = new Set([...unneeded, ...list.manifests.filter(isGone)]);
   const victims = unneeded.map((digest): Victim => {
     const subject = graph.get(digest)?.subject ?? null;
     return subject === null ? { digest } : { digest, subject };

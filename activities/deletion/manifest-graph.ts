@@ -28,6 +28,8 @@ export interface GraphReader {
 
 export interface RepositoryTags {
   readonly tags: ReadonlyMap<string, Digest>;
+  /** Tags that are listed, and of which the registry says that they are not there. */
+  readonly unserved: readonly string[];
   /** Evidence tags: `sha256-<hex>`, alone or with a suffix. */
   readonly evidence: readonly string[];
 }
@@ -92,8 +94,12 @@ export function createGraphReader(deps: Dependencies): GraphReader {
           limit(async () => [tag, (await reader.headListed(repository, tag, signal))?.digest ?? null] as const),
         );
       const tags = new Map<string, Digest>();
-      for (const [tag, digest] of await Promise.all(heads)) if (digest !== null) tags.set(tag, digest);
-      return { tags, evidence: listed.filter(isEvidenceTag) };
+      const unserved: string[] = [];
+      for (const [tag, digest] of await Promise.all(heads)) {
+        if (digest === null) unserved.push(tag);
+        else tags.set(tag, digest);
+      }
+      return { tags, unserved, evidence: listed.filter(isEvidenceTag) };
     },
 
     async read(repository, unwanted, kept, signal) {

@@ -37,8 +37,7 @@ export async function removeTag(deps: Dependencies, at: RepositoryAt, tag: strin
   if (taken ? await isGone(deps, at, tag) : (await at.find(tag)) === null) return true;
   const placeholder = taken ? null : await tryPlaceholder(deps, at, tag);
   if (placeholder === null) {
-    if (await isBeingDeleted(at, tag)) await putBack(deps, at, tag, shown);
-    return false;
+    return (await isBeingDeleted(at, tag)) && (await putBack(deps, at, tag, shown)) === 'gone';
   }
   const now = await at.find(tag);
   if (now === null) return true;
@@ -87,14 +86,16 @@ async function replaceAndDelete(
     signal.throwIfAborted();
     failure = error;
   }
+  let back: 'gone' | 'there';
   try {
-    await putBack(deps, at, tag, shown);
+    back = await putBack(deps, at, tag, shown);
   } catch (cause) {
     signal.throwIfAborted();
     if (cause instanceof HoubaError && !isRetried(cause.code)) throw cause;
     const name = formatTagged(repository, tag);
     throw new HoubaError('Interrupted', `${name} shows a placeholder of its deletion`, { cause });
   }
+  if (back === 'gone') return true;
   if (failure !== null) throw failure;
   return false;
 }
@@ -128,11 +129,12 @@ async function putBack(
   at: RepositoryAt,
   tag: string,
   shown: Digest,
-): Promise<void> {
+): Promise<'gone' | 'there'> {
   const { repository, signal } = at;
   const name = formatTagged(repository, tag);
   const now = await at.findManifest(tag);
-  if (now === null || (now.raw.digest !== shown && !isPlaceholder(now.manifest, tag))) return;
+  if (now === null) return 'gone';
+  if (now.raw.digest !== shown && !isPlaceholder(now.manifest, tag)) return 'there';
   const raw = await reader.getManifest(repository, shown, signal);
   if (raw === null) {
     throw new HoubaError('DigestMismatch', `${name} could not be deleted and lost its image`, {
@@ -145,7 +147,7 @@ async function putBack(
     (digest) => digest === shown,
     readBackMs,
   );
-  if (found === shown) return;
+  if (found === shown) return 'there';
   throw new HoubaError('DigestMismatch', `${name} resolves to ${found ?? 'nothing'}`, {
     hint: `${shown} was put back there after the registry did not delete the tag; look at it by hand`,
   });

@@ -25,12 +25,21 @@ export function unneededManifests(
   kept: Iterable<Digest>,
   threads: 'followed' | 'cut' = 'followed',
 ): Digest[] {
-  const needed = reach(graph, kept, (manifest) => [
+  const needed = neededManifests(graph, kept, threads);
+  const reached = reach(graph, unwanted, (manifest) => linksOf(manifest, threads));
+  return inOrder(graph, new Set([...reached].filter((digest) => graph.has(digest) && !needed.has(digest))));
+}
+
+/** Finds all that `kept` needs, also what is not in the graph. */
+export function neededManifests(
+  graph: ManifestGraph,
+  kept: Iterable<Digest>,
+  threads: 'followed' | 'cut' = 'followed',
+): Set<Digest> {
+  return reach(graph, kept, (manifest) => [
     ...linksOf(manifest, threads),
     ...(manifest.subject === null ? [] : [manifest.subject]),
   ]);
-  const reached = reach(graph, unwanted, (manifest) => linksOf(manifest, threads));
-  return inOrder(graph, new Set([...reached].filter((digest) => graph.has(digest) && !needed.has(digest))));
 }
 
 /** Lists digests by which a runtime may know an image: its own, platforms, originals and, unless cut, superseded. */

@@ -28,6 +28,7 @@ export interface WorldFacts {
   readonly roster?: Readonly<Record<string, Partial<RosterEntry>>>;
   readonly readPolicies?: (path: string) => Promise<PolicySource[]>;
   readonly whoIsAtWork?: Dependencies['whoIsAtWork'];
+  readonly placedSince?: Dependencies['placedSince'];
   readonly deletions?: Dependencies['deletions'];
   readonly openOracle?: Dependencies['openOracle'];
   /** Default: a read that contradicts a write is not asked again. */
@@ -74,6 +75,8 @@ export function createWorld(facts: WorldFacts = {}): ActivityWorld {
     ...facts.tools,
     journal: { event: (event, fields) => journal.push({ event, fields }) },
     whoIsAtWork: facts.whoIsAtWork ?? (async () => null),
+    placedSince: facts.placedSince ?? (async () => []),
+    goneTags: new Map(),
     deletions: facts.deletions ?? createDeletionNotes(),
     readBackMs: facts.readBackMs ?? 0,
     openOracle: facts.openOracle ?? noOracle,

@@ -31,9 +31,14 @@ export interface MemoryRegistries {
   /** Whether tags can; `false` is answered as if there were no such tag. */
   deletesTags: boolean | 'pretended';
   store(repository: Repository): Store;
+  /** What a read sees of a repository: all of it, unless a test lets reads lag. */
+  shows: (store: Store, read: Read) => Store;
 }
 
-interface Store {
+/** `list`: of tags; `referrers`: the list of those. */
+export type Read = 'list' | 'tag' | 'digest' | 'referrers';
+
+export interface Store {
   readonly tags: Map<string, Digest>;
   readonly manifests: Map<Digest, StoredManifest>;
   readonly blobs: Map<Digest, Uint8Array>;
@@ -61,19 +66,20 @@ export function createMemoryRegistries(): MemoryRegistries {
     into.push(call);
     await world.before(call, signal);
   };
-  const find = (repository: Repository, reference: string): (StoredManifest & { digest: Digest }) | null => {
-    const { tags, manifests } = store(repository);
+  const find = ({ tags, manifests }: Store, reference: string): (StoredManifest & { digest: Digest }) | null => {
     const digest = isDigest(reference) ? reference : tags.get(reference);
     const manifest = digest === undefined ? undefined : manifests.get(digest);
     return digest === undefined || manifest === undefined ? null : { ...manifest, digest };
   };
   const must = (repository: Repository, digest: Digest) => {
-    const manifest = find(repository, digest);
+    const manifest = find(store(repository), digest);
     if (manifest === null) throw new HoubaError('NotFound', `regctl: no ${formatPinned(repository, digest)}`);
     return manifest;
   };
+  const see = (repository: Repository, reference: string) =>
+    find(world.shows(store(repository), isDigest(reference) ? 'digest' : 'tag'), reference);
   const referrersOf = (repository: Repository, subject: Digest): ReferrerDescriptor[] =>
-    [...store(repository).manifests].flatMap(([digest, { bytes, mediaType }]) => {
+    [...world.shows(store(repository), 'referrers').manifests].flatMap(([digest, { bytes, mediaType }]) => {
       const parsed = parseManifest(bytes, mediaType);
       if (parsed.subject?.digest !== subject) return [];
       const { artifactType, annotations } = parsed;
@@ -94,11 +100,12 @@ export function createMemoryRegistries(): MemoryRegistries {
   const reader: RegistryReader = {
     async listTags(repository, signal) {
       await note(reads, `TAGS ${formatRepository(repository)}`, signal);
-      return stores.has(formatRepository(repository)) ? [...store(repository).tags.keys()] : null;
+      if (!stores.has(formatRepository(repository))) return null;
+      return [...world.shows(store(repository), 'list').tags.keys()];
     },
     async headManifest(repository, reference, signal) {
       await note(reads, `HEAD ${named(repository, reference)}`, signal);
-      const found = find(repository, reference);
+      const found = see(repository, reference);
       return found && { digest: found.digest, mediaType: found.mediaType, size: found.bytes.length };
     },
     listTagsToWrite: (repository, signal) => reader.listTags(repository, signal),
@@ -110,7 +117,7 @@ export function createMemoryRegistries(): MemoryRegistries {
     },
     async getManifest(repository, reference, signal) {
       await note(reads, `GET ${named(repository, reference)}`, signal);
-      return find(repository, reference);
+      return see(repository, reference);
     },
     async getBlob(repository, digest, maxBytes, signal) {
       await note(reads, `BLOB ${named(repository, digest)}`, signal);
@@ -200,6 +207,7 @@ export function createMemoryRegistries(): MemoryRegistries {
   const world: MemoryRegistries = {
     ...{ reader, regctl, syft, reads, writes, scans, store },
     before: () => undefined,
+    shows: (all) => all,
     deletes: true,
     deletesTags: true,
   };

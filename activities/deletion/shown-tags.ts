@@ -1,0 +1,82 @@
+import { sleep } from '@temporalio/activity';
+import type { Digest } from '../../domain/digest.js';
+import { READ_BACK } from '../../domain/durable/retry.js';
+import { HoubaError } from '../../domain/errors.js';
+import type { ManifestGraph } from '../../domain/lifecycle/manifest-graph.js';
+import { formatTagged } from '../../domain/reference.js';
+import type { Dependencies, PlacedTag } from '../dependencies.js';
+import type { RepositoryAt } from '../repository/repository-at.js';
+import type { GraphReader, RepositoryTags } from './manifest-graph.js';
+
+interface Question {
+  /** Tags that are being deleted: what they show says nothing. */
+  readonly doomed: ReadonlySet<string>;
+  readonly unwanted: readonly Digest[];
+  /** Digests that stay beside those of the tags. */
+  readonly alsoKept?: readonly Digest[];
+}
+
+interface Shown {
+  readonly shown: RepositoryTags;
+  readonly graph: ManifestGraph;
+  /** All digests that stay. */
+  readonly kept: readonly Digest[];
+}
+
+/**
+ * Reads what the tags of a repository show and need, so that a deletion may rely on it
+ * (docs/rules/registry-access.md#what-was-just-written-is-known-without-reading): again, for a while, as long as a listed
+ * tag is not served, a tag that was just placed does not show its image, or what a tag shows cannot be read. @throws
+ * HoubaError `RegistryUnavailable` when that stays unreadable, for nobody can tell what it needs
+ */
+export async function readShown(
+  { deps, graphs }: { readonly deps: Dependencies; readonly graphs: GraphReader },
+  at: RepositoryAt,
+  { doomed, unwanted, alsoKept = [] }: Question,
+): Promise<Shown> {
+  const { repository, signal } = at;
+  const placed = await recentlyPlaced(deps, at);
+  const begunAtMs = Date.now();
+  for (let pauseMs: number = READ_BACK.firstPauseMs; ; pauseMs = Math.min(pauseMs * 2, READ_BACK.longestPauseMs)) {
+    const shown = await graphs.tags(repository, signal);
+    const kept = [...shown.tags.values(), ...alsoKept];
+    const graph = await graphs.read(repository, unwanted, kept, signal);
+    const isStale = ({ tag, baseDigest }: PlacedTag) => {
+      const digest = shown.tags.get(tag);
+      return digest === undefined || !(graph.get(digest)?.originals ?? []).includes(baseDigest);
+    };
+    const unread = [...shown.tags].find(([tag, digest]) => !graph.has(digest) && !doomed.has(tag));
+    const isDoubtful = unread !== undefined || shown.unserved.some((tag) => !doomed.has(tag));
+    const untilMs = Math.max(
+      ...[isDoubtful ? begunAtMs : Number.NEGATIVE_INFINITY],
+      ...placed.filter((one) => !doomed.has(one.tag) && isStale(one)).map(({ endedAtMs }) => endedAtMs),
+    );
+    const leftMs = untilMs + deps.readBackMs - Date.now();
+    if (leftMs > 0) {
+      await sleep(Math.min(pauseMs, leftMs));
+      continue;
+    }
+    if (unread === undefined) return { shown, graph, kept };
+    const [tag, digest] = unread;
+    throw new HoubaError(
+      'RegistryUnavailable',
+      `${formatTagged(repository, tag)} shows ${digest}, which is not there`,
+      {
+        hint: 'nothing is deleted while nobody can tell what that tag needs: push it again, or delete the tag',
+      },
+    );
+  }
+}
+
+/** Lists what was placed a moment ago, but for what this worker has seen go since. */
+export async function recentlyPlaced(deps: Dependencies, { repository }: RepositoryAt): Promise<PlacedTag[]> {
+  const placed = await deps.placedSince(repository, Date.now() - deps.readBackMs);
+  return placed.filter(({ tag, endedAtMs }) => (deps.goneTags.get(formatTagged(repository, tag)) ?? 0) < endedAtMs);
+}
+
+/** Remembers that a tag was deleted, for as long as a read may lag. */
+export function rememberGone({ goneTags, readBackMs }: Dependencies, { repository }: RepositoryAt, tag: string): void {
+  const nowMs = Date.now();
+  for (const [name, atMs] of goneTags) if (nowMs - atMs > readBackMs) goneTags.delete(name);
+  goneTags.set(formatTagged(repository, tag), nowMs);
+}
