@@ -87,12 +87,16 @@ export function parseManifest(bytes: Uint8Array, contentType: string): ParsedMan
   throw unsupported(`its type is ${JSON.stringify(mediaType.slice(0, 200))}`, 'houba reads OCI and Docker schema 2');
 }
 
-/** @throws HoubaError `Unsupported` for foreign layers (docs/rules/registry-access.md#foreign-layers-are-refused) */
-export function refuseForeignLayers(name: string, layers: readonly Descriptor[]): void {
+/**
+ * Refuses foreign layers. @param platform of an image, for the message
+ * @throws HoubaError `Unsupported` (docs/rules/registry-access.md#foreign-layers-are-refused)
+ */
+export function refuseForeignLayers(name: string, layers: readonly Descriptor[], platform?: string): void {
   const foreign = layers.find((layer) => (layer.urls ?? []).length > 0);
   if (foreign === undefined) return;
-  throw new HoubaError('Unsupported', `${name} has a layer that is to be fetched from elsewhere, ${foreign.digest}`, {
-    hint: 'push the image again with all of its layers',
+  const which = platform === undefined ? name : `${name} (${platform})`;
+  throw new HoubaError('Unsupported', `${which} has a layer that is to be fetched from elsewhere, ${foreign.digest}`, {
+    hint: 'push the image again with all of its layers; of an index, `platforms` takes the others',
   });
 }
 

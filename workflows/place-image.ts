@@ -18,6 +18,7 @@ import { NOTHING_SENT } from '../domain/errors.js';
 import { type Placement, placementFacts } from '../domain/plan/work.js';
 import { formatRepository } from '../domain/reference.js';
 import { type OperationLine, operationLine } from '../domain/report/run/journal.js';
+import { withoutLost } from '../domain/report/run/run-report.js';
 import { failure, hasFact, reportFailure } from './failures.js';
 import { needsHumanAttributes } from './search-attributes.js';
 import { steps } from './steps.js';
@@ -41,10 +42,10 @@ export async function placeImage(planned: Placement): Promise<PlacementResult> {
   let pass = await bring(placement, false, enter);
   // What was in place may have been deleted meanwhile; what is there still is not written again.
   while (pass.overtaken) pass = await onlyForward(() => bring(placement, true, enter));
-  const { digest, stamp } = pass;
+  const { digest, stamp, lost } = pass;
   await dropOldStamps(placement, digest, stamp);
   enter('aliases', digest);
-  return { digest, aliases: await moveAliases(placement, digest) };
+  return { digest, aliases: await moveAliases(placement, digest), ...(lost !== undefined && { lost }) };
 }
 
 type Enter = (phase: string, digest?: string) => void;
@@ -55,6 +56,7 @@ interface Brought {
   readonly stamp: Digest | null;
   /** Something was being deleted in the repository. */
   readonly overtaken: boolean;
+  readonly lost: readonly Digest[] | undefined;
 }
 
 /** Places an image, from the inspection to the moved tag, or undoes it. */
@@ -77,9 +79,10 @@ async function bring(placement: Placement, again: boolean, enter: Enter): Promis
     stamp = await stampBeside(placement, inspection, undo);
     await throwIfCancelled();
     enter('publishing', digest);
-    const pass = { begunAtMs, ...(again && { again }) };
+    const { lost } = inspection;
+    const pass = { begunAtMs, lost, ...(again && { again }) };
     published = onlyForward(() => publish(placement, digest, stamp, pass));
-    return { digest, stamp, overtaken: (await published) === 'again' };
+    return { digest, stamp, overtaken: (await published) === 'again', lost };
   } catch (error) {
     enter('compensating', digest);
     // A tag may show what was sent to it, whatever a read says: reads can lag behind.
@@ -153,7 +156,9 @@ async function collectEvidence(placement: Placement, digest: Digest, enter: Ente
   const { destination, tag, kind, label, source, baseDigest } = placement;
   if (placement.keepUpstreamEvidence && kind !== 'restamped') {
     enter('keeping upstream evidence', digest);
-    await steps.keepEvidence({ source, digest: baseDigest, destination });
+    const { platforms } = placement;
+    const some = platforms === undefined || platforms === null ? {} : { platforms };
+    await steps.keepEvidence({ source, digest: baseDigest, destination, ...some });
   }
   if (label.artifactType === 'image') {
     enter('inventory', digest);
@@ -184,11 +189,12 @@ async function publish(
   placement: Placement,
   digest: Digest,
   stamp: Digest | null,
-  pass: { readonly begunAtMs: number; readonly again?: boolean },
+  { lost, ...pass }: { readonly begunAtMs: number; readonly again?: boolean; readonly lost: Brought['lost'] },
 ): Promise<boolean | 'again'> {
   const { destination, tag, current: expected, label, sign } = placement;
   const placed = { artifactType: label.artifactType, signed: sign ?? false, stamp };
-  const journal = journalOf(placement);
+  const reason = [placement.settled, lost && withoutLost(lost)].filter((one) => one !== undefined).join('; ');
+  const journal = { ...journalOf(placement), ...(lost !== undefined && { reason }) };
   return await steps.publishTag({ destination, tag, digest, expected, journal, placed, ...pass });
 }
 
@@ -267,6 +273,8 @@ function journalOf(placement: Placement): OperationLine {
 
 export interface PlacementResult {
   readonly digest: Digest;
+  /** Attestations that upstream has lost; left out: none. */
+  readonly lost?: readonly Digest[];
   readonly aliases: readonly {
     readonly alias: string;
     readonly moved: boolean;

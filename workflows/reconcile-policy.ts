@@ -16,7 +16,7 @@ import { formatRepository, formatTagged, type Repository } from '../domain/refer
 import { type OperationLine, operationLine } from '../domain/report/run/journal.js';
 import { addOperation, finishReport, setError } from '../domain/report/run/policy-report.js';
 import type { Position } from '../domain/report/run/position.js';
-import { newOperation, type Operation } from '../domain/report/run/run-report.js';
+import { newOperation, type Operation, withoutLost } from '../domain/report/run/run-report.js';
 import { reportFailure } from './failures.js';
 import { inParallel } from './in-parallel.js';
 import { deleteTags, setMarks } from './mark-or-delete-tags.js';
@@ -124,7 +124,9 @@ async function place(run: PolicyRun, placement: Placement, index: number): Promi
       run.record(index, position, { ...operation, error: reportFailure(error) }, formatTagged(destination, tag));
       return;
     }
-    run.record(index, position, { ...operation, applied: true, out_digest: result.digest }, null);
+    const { digest: out_digest, lost } = result;
+    const reason = lost === undefined ? {} : { reason: withoutLost(lost) };
+    run.record(index, position, { ...operation, applied: true, out_digest, ...reason }, null);
     for (const { alias, moved, error } of result.aliases) {
       if (!moved && error === null) continue;
       const aliased = { ...newOperation('aliased', alias), src_tag: tag, digest: placement.baseDigest };

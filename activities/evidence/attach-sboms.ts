@@ -148,11 +148,12 @@ async function readRemembered(
 }
 
 /** Names the content of an image by all its blobs: anybody can push other layers under a known configuration. */
-async function contentOf(deps: Dependencies, at: RepositoryAt, { digest }: PlatformManifest): Promise<string> {
+async function contentOf(deps: Dependencies, at: RepositoryAt, image: PlatformManifest): Promise<string> {
+  const { digest, platform } = image;
   const { manifest } = await at.manifest(digest);
   const tool = (await deps.syft.version()) ?? 'unknown';
   if (manifest.kind !== 'image') return `syft-${tool} ${digest}`;
-  refuseForeignLayers(formatPinned(at.repository, digest), manifest.layers);
+  refuseForeignLayers(formatPinned(at.repository, digest), manifest.layers, platform);
   const blobs = [manifest.config, ...manifest.layers].map((blob) => blob.digest);
   return `syft-${tool} ${digestOf(new TextEncoder().encode(blobs.join('\n')))}`;
 }

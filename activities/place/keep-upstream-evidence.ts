@@ -1,11 +1,14 @@
 import type { Manifest } from '../../adapters/registry.js';
 import type { Digest } from '../../domain/digest.js';
 import { HoubaError } from '../../domain/errors.js';
+import type { Descriptor } from '../../domain/manifest.js';
+import { isPlatform, platformText } from '../../domain/platform.js';
 import { formatPinned, formatTagged, isTag, type Repository } from '../../domain/reference.js';
 import type { DestinationRepository } from '../../domain/roster.js';
 import type { Dependencies } from '../dependencies.js';
 import { requireReferrer } from '../repository/attach-referrer.js';
 import { readBack } from '../repository/read-back.js';
+import { isAttestation } from '../repository/read-manifest.js';
 import { type RepositoryAt, repositoryAt } from '../repository/repository-at.js';
 import { step } from '../step.js';
 import { copyImage } from './copy-image.js';
@@ -15,6 +18,8 @@ export interface EvidenceRequest {
   readonly source: Repository;
   readonly digest: Digest;
   readonly destination: DestinationRepository;
+  /** Those that are taken; left out: all. */
+  readonly platforms?: readonly string[] | null;
 }
 
 /** Suffixes of cosign's older tags for evidence, `sha256-<hex>.sig` and so on. */
@@ -27,7 +32,7 @@ const SUFFIXES = ['.sig', '.att', '.sbom'];
  */
 export function createKeepEvidence(deps: Dependencies) {
   return step(async (request: EvidenceRequest, { signal }): Promise<void> => {
-    const { source, digest, destination } = request;
+    const { source, digest, destination, platforms = null } = request;
     const from = repositoryAt(deps, source, signal);
     const to = repositoryAt(deps, destination, signal);
     if ((await from.head(digest)) === null) {
@@ -35,14 +40,20 @@ export function createKeepEvidence(deps: Dependencies) {
       throw new HoubaError('NotFound', `there is no ${formatPinned(source, digest)}`);
     }
     const { manifest } = await from.manifest(digest);
-    await refuseForged(from, digest, manifest);
-    const children = manifest.kind === 'index' ? manifest.manifests.map((child) => child.digest) : [];
+    const isWanted = ({ platform }: Descriptor) =>
+      platforms === null ||
+      (platform !== undefined && platforms.some((one) => isPlatform(platformText(platform), one)));
+    const lost = await refuseForged(from, digest, manifest, (child) => isAttestation(child) || !isWanted(child));
+    const named = manifest.kind === 'index' ? manifest.manifests.map((child) => child.digest) : [];
+    const children = named.filter((child) => !lost.includes(child));
+    // An index that names what is gone cannot be copied; its platforms can.
+    const copied = lost.length === 0 ? [digest] : children;
     const attached: Attached[] = [];
-    for (const subject of new Set([digest, ...children])) {
+    for (const subject of new Set([...copied, ...children])) {
       const referrers = await lookAtReferrers(from, subject);
       attached.push({ subject, referrers, tags: await lookAtTags(from, subject) });
     }
-    await copyImage(deps, source, digest, destination, signal);
+    for (const one of copied) await copyImage(deps, source, one, destination, signal);
     for (const one of attached) await copyAttached(deps, from, to, one);
   });
 }

@@ -1,6 +1,6 @@
 import { type Digest, digestOf } from '../../domain/digest.js';
 import { HoubaError } from '../../domain/errors.js';
-import { type ParsedManifest, parseManifest } from '../../domain/manifest.js';
+import { type Descriptor, type ParsedManifest, parseManifest } from '../../domain/manifest.js';
 import type { Placement } from '../../domain/plan/work.js';
 import { formatTagged } from '../../domain/reference.js';
 import { type RecordedStamp, type Stamp, stampAnnotations } from '../../domain/stamp/annotations.js';
@@ -18,13 +18,13 @@ import type { RepositoryAt } from '../repository/repository-at.js';
 export function stampFor(
   deps: Dependencies,
   placement: Placement,
-  body: { readonly bytes: Uint8Array; readonly mediaType: string },
+  body: { readonly bytes: Uint8Array; readonly mediaType: string; readonly lost?: readonly Digest[] },
   revision: string | null,
 ): StampedManifest {
   const { prefix } = deps.settings;
-  const { bytes, mediaType } = body;
+  const { bytes, mediaType, lost } = body;
   if (placement.stampTo !== 'referrer') {
-    const stamp = { ...factsOf(placement, revision), supersedes: placement.current };
+    const stamp = { ...factsOf(placement, revision), lost, supersedes: placement.current };
     return stampManifest(bytes, mediaType, stampAnnotations(stamp, prefix), prefix);
   }
   refuseMarks(placement, parseManifest(bytes, mediaType), prefix);
@@ -82,8 +82,11 @@ function sortedByKey(map: Record<string, string>): Record<string, string> {
 /** A longer revision is left out: it must fit into a workflow history and into a program's arguments. */
 const LONGEST_REVISION = 1000;
 
-/** Reads upstream's revision: an annotation, else a label of the (first) image's configuration, else null. */
-export async function readRevision(at: RepositoryAt, manifest: ParsedManifest): Promise<string | null> {
+/**
+ * Reads upstream's revision: an annotation, else a label of the image's configuration, else null. @param image of an
+ * index, the one to read; left out: the first
+ */
+export async function readRevision(at: RepositoryAt, manifest: ParsedManifest, image?: Digest): Promise<string | null> {
   const annotated = manifest.annotations[OCI_KEYS.revision];
   if (annotated !== undefined) return annotated.length > LONGEST_REVISION ? null : annotated;
   if (manifest.kind === 'image') {
@@ -91,8 +94,9 @@ export async function readRevision(at: RepositoryAt, manifest: ParsedManifest): 
     const label = labels[OCI_KEYS.revision];
     return typeof label === 'string' && label !== '' && label.length <= LONGEST_REVISION ? label : null;
   }
-  const first = manifest.manifests.find((child) => child.platform !== undefined && child.platform.os !== 'unknown');
+  const isRunnable = ({ platform }: Descriptor) => platform !== undefined && platform.os !== 'unknown';
+  const first = image ?? manifest.manifests.find(isRunnable)?.digest;
   if (first === undefined) return null;
-  const child = await at.manifest(first.digest);
+  const child = await at.manifest(first);
   return child.manifest.kind === 'image' ? readRevision(at, child.manifest) : null;
 }

@@ -115,10 +115,10 @@ async function openRebuild(deps: Dependencies, placement: Placement, signal: Abo
   const from = originalPresent ? destination : source;
   const at = repositoryAt(deps, from, signal);
   const { manifest } = await at.manifest(baseDigest);
-  const revision = await readRevision(at, manifest);
   const platforms = await readPlatforms(at, baseDigest);
   const asked = placement.platforms ?? [deps.settings.buildPlatform];
   const bases = chooseBases(platforms, asked, formatPinned(source, baseDigest));
+  const revision = await readRevision(at, manifest, bases[0]?.digest);
   return { transform, from, originalPresent, revision, bases };
 }
 

@@ -1,38 +1,51 @@
 import type { Digest } from '../../domain/digest.js';
 import { HoubaError } from '../../domain/errors.js';
-import type { ParsedManifest } from '../../domain/manifest.js';
+import type { Descriptor, ParsedManifest } from '../../domain/manifest.js';
+import { platformText } from '../../domain/platform.js';
 import { formatPinned } from '../../domain/reference.js';
 import { STAMP_ARTIFACT_TYPE } from '../../domain/stamp/keys.js';
-import { DEEPEST_INDEX } from '../repository/read-manifest.js';
+import { DEEPEST_INDEX, isAttestation } from '../repository/read-manifest.js';
 import type { RepositoryAt } from '../repository/repository-at.js';
 
 /**
  * Refuses a manifest with a subject and houba's keys, or such a child: its copy would be a referrer
- * (docs/rules/stamp.md#upstream-cannot-forge-a-stamp). @throws HoubaError `PreconditionFailed`, and what `RepositoryAt`
- * throws
+ * (docs/rules/stamp.md#upstream-cannot-forge-a-stamp). @param mayLack which children of an index matter no more once they
+ * are gone (docs/rules/stamp.md#a-lost-attestation-is-left-out). @returns those that are. @throws HoubaError `PreconditionFailed`; `NotFound` for another
+ * child that is gone
  */
 export async function refuseForged(
   at: RepositoryAt,
   digest: Digest,
   manifest: ParsedManifest,
+  mayLack: (child: Descriptor) => boolean = isAttestation,
   depth = 0,
-): Promise<void> {
+): Promise<readonly Digest[]> {
+  const name = formatPinned(at.repository, digest);
   if (passesForOurs(manifest, at.prefix)) {
-    throw new HoubaError(
-      'PreconditionFailed',
-      `${formatPinned(at.repository, digest)} would pass for evidence of ours`,
-      {
-        hint: 'it refers to another manifest and bears our marks: use another HOUBA_LABEL_PREFIX than upstream does',
-      },
-    );
+    throw new HoubaError('PreconditionFailed', `${name} would pass for evidence of ours`, {
+      hint: 'it refers to another manifest and bears our marks: use another HOUBA_LABEL_PREFIX than upstream does',
+    });
   }
-  if (manifest.kind !== 'index') return;
-  if (depth === DEEPEST_INDEX) {
-    throw new HoubaError('Unsupported', `${formatPinned(at.repository, digest)} nests indexes too deeply`);
+  if (manifest.kind !== 'index') return [];
+  if (depth === DEEPEST_INDEX) throw new HoubaError('Unsupported', `${name} nests indexes too deeply`);
+  const lost: Digest[] = [];
+  for (const child of new Map(manifest.manifests.map((one) => [one.digest, one])).values()) {
+    const found = await at.findManifest(child.digest);
+    if (found !== null) await refuseForged(at, child.digest, found.manifest, nothing, depth + 1);
+    else if (mayLack(child)) lost.push(child.digest);
+    else {
+      const what = child.platform === undefined ? 'a part' : `the ${platformText(child.platform)}`;
+      throw new HoubaError('NotFound', `there is no ${formatPinned(at.repository, child.digest)}, ${what} of ${name}`, {
+        hint: 'its publisher has lost it; with `platforms` the others are taken',
+      });
+    }
   }
-  for (const child of new Set(manifest.manifests.map((one) => one.digest))) {
-    await refuseForged(at, child, (await at.manifest(child)).manifest, depth + 1);
-  }
+  return lost;
+}
+
+/** An index within an index stays as it is. */
+function nothing(): boolean {
+  return false;
 }
 
 function passesForOurs(manifest: ParsedManifest, prefix: string): boolean {

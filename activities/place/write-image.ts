@@ -1,13 +1,14 @@
-import type { Digest } from '../../domain/digest.js';
+import { type Digest, isDigest } from '../../domain/digest.js';
 import { HoubaError } from '../../domain/errors.js';
 import { isIndexType, isNameless, type ParsedManifest } from '../../domain/manifest.js';
 import type { Placement } from '../../domain/plan/work.js';
 import { formatPinned, formatTagged, isEvidenceTag, isTag } from '../../domain/reference.js';
 import type { DestinationRepository } from '../../domain/roster.js';
 import { readStamp } from '../../domain/stamp/annotations.js';
+import { prefixedKeys } from '../../domain/stamp/keys.js';
 import { stampManifest } from '../../domain/stamp/manifest.js';
 import { stampsBeside } from '../../domain/stamp/stamp-of.js';
-import { requirePlatforms, subsetIndex } from '../../domain/stamp/subset.js';
+import { indexWithout, requirePlatforms, subsetIndex } from '../../domain/stamp/subset.js';
 import { type Removal, removeManifests } from '../deletion/remove-manifests.js';
 import type { Dependencies } from '../dependencies.js';
 import { readBack } from '../repository/read-back.js';
@@ -26,6 +27,8 @@ export interface Inspection {
   readonly revision: string | null;
   readonly stampedPresent: boolean;
   readonly originalPresent: boolean;
+  /** Attestations that upstream has lost, without which the image is placed. */
+  readonly lost?: readonly Digest[];
   /** Whether the stamp to put beside the image is there already, and is not to be undone. */
   readonly stampThere?: boolean;
 }
@@ -38,14 +41,19 @@ export interface Inspection {
 export function createInspectPlacement(deps: Dependencies) {
   return step(async (placement: Placement, { signal }): Promise<Inspection> => {
     const { destination } = placement;
-    const body = await readBody(deps, placement, signal);
-    await body.refuseForged();
+    let body = await readBody(deps, placement, signal);
+    const lost = await body.refuseForged();
+    if (lost.length > 0) {
+      refuseLost(placement, lost);
+      body = await readBody(deps, placement, signal, lost);
+    }
     const revision = await body.revision();
     const stamped = stampFor(deps, placement, body, revision).digest;
     const stampedPresent = (await deps.reader.headManifest(destination, stamped, signal)) !== null;
     const stampThere = stampedPresent && (await isStampThere(deps, { placement, digest: stamped, revision }, signal));
     const { originalPresent } = body;
-    return { stamped, revision, stampedPresent, originalPresent, ...(stampThere && { stampThere }) };
+    const more = { ...(stampThere && { stampThere }), ...(body.lost !== undefined && { lost: body.lost }) };
+    return { stamped, revision, stampedPresent, originalPresent, ...more };
   });
 }
 
@@ -60,9 +68,10 @@ export function createWriteImage(deps: Dependencies) {
       if (digests.length > 0 && placement.kind === 'imported' && !again) await refuseMoved(deps, placement, signal);
       for (const digest of digests) await copyImage(deps, source, digest, destination, signal);
     };
+    const { lost } = inspection;
     // A whole image is read from its copy: upstreams count reads.
-    if (isWhole(placement) && !inspection.originalPresent) await bring([baseDigest]);
-    const body = await readBody(deps, placement, signal);
+    if (isWhole(placement) && lost === undefined && !inspection.originalPresent) await bring([baseDigest]);
+    const body = await readBody(deps, placement, signal, lost);
     await bring(body.toCopy);
     const stamped = stampFor(deps, placement, body, inspection.revision);
     if (stamped.digest !== inspection.stamped) {
@@ -91,17 +100,27 @@ interface Body {
   /** Upstream's own; never invented (docs/rules/stamp.md#standard-keys-keep-their-meaning). */
   readonly revision: () => Promise<string | null>;
   readonly originalPresent: boolean;
-  /** @throws HoubaError `PreconditionFailed` when something to copy would pass for houba's */
-  readonly refuseForged: () => Promise<void>;
+  /** Children that it is without; left out: none. */
+  readonly lost?: readonly Digest[];
+  /** Refuses what would pass for houba's, see there. @returns what upstream has lost */
+  readonly refuseForged: () => Promise<readonly Digest[]>;
   readonly toCopy: readonly Digest[];
 }
 
-async function readBody(deps: Dependencies, placement: Placement, signal: AbortSignal): Promise<Body> {
+/** @param lost children to leave out */
+async function readBody(
+  deps: Dependencies,
+  placement: Placement,
+  signal: AbortSignal,
+  lost: readonly Digest[] = [],
+): Promise<Body> {
   const { source, destination, baseDigest } = placement;
   const platforms = placement.platforms ?? null;
   const lacks = await lackingOf(deps, placement, signal);
   const originalPresent = lacks?.length === 0;
   if (isRestampedInPlace(placement)) return readCurrent(deps, placement, originalPresent, signal);
+  const incomplete = lacks === null ? await readIncomplete(deps, placement, signal) : null;
+  if (incomplete !== null) return incomplete;
   const from = repositoryAt(deps, originalPresent ? destination : source, signal);
   const { raw, manifest } = await from.manifest(baseDigest);
   const { mediaType } = raw;
@@ -124,6 +143,11 @@ async function readBody(deps: Dependencies, placement: Placement, signal: AbortS
   if (platforms !== null) {
     const [only] = await readPlatforms(from, baseDigest);
     requirePlatforms(only === undefined ? [] : [only.platform], platforms, name);
+  }
+  if (lost.length > 0 && manifest.kind === 'index') {
+    const { bytes, children } = indexWithout(raw.bytes, manifest, lost);
+    const toCopy = (lacks ?? children.map(({ digest }) => digest)).filter((digest) => !lost.includes(digest));
+    return { bytes, mediaType, originalPresent, lost, toCopy, ...asking({ ...manifest, manifests: children }) };
   }
   const toCopy = lacks ?? [baseDigest];
   return { bytes: raw.bytes, mediaType, originalPresent, toCopy, ...asking(manifest) };
@@ -174,7 +198,27 @@ async function readCurrent(
   return { bytes, mediaType, revision, originalPresent, refuseForged: nothingForged, toCopy: [] };
 }
 
-async function nothingForged(): Promise<void> {}
+/** Reads a copy without what upstream had lost, to be stamped again: it has no original. null: it is no such copy. */
+async function readIncomplete(deps: Dependencies, placement: Placement, signal: AbortSignal): Promise<Body | null> {
+  const { destination, kind, current, stampTo } = placement;
+  const key = prefixedKeys(deps.settings.prefix)?.lost;
+  if (kind !== 'restamped' || current === null || stampTo === 'referrer' || key === undefined) return null;
+  const shown = await repositoryAt(deps, destination, signal).findManifest(current);
+  const lost = shown?.manifest.annotations[key]?.split(',').filter(isDigest) ?? [];
+  return lost.length === 0 ? null : { ...(await readCurrent(deps, placement, false, signal)), lost };
+}
+
+/** @throws HoubaError `NotFound` where a stamp beside the image would have to speak of an index that cannot be copied */
+function refuseLost({ stampTo, source, baseDigest }: Placement, [first]: readonly Digest[]): void {
+  if (stampTo !== 'referrer') return;
+  throw new HoubaError('NotFound', `${formatPinned(source, baseDigest)} names an attestation that is gone, ${first}`, {
+    hint: 'such an index cannot be copied unchanged: use stamp: annotations, or `platforms`',
+  });
+}
+
+async function nothingForged(): Promise<readonly Digest[]> {
+  return [];
+}
 
 /** Refuses a source tag that has moved, unless a wait settled on the digest. @throws HoubaError `PreconditionFailed` */
 export async function refuseMoved(deps: Dependencies, placement: Placement, signal: AbortSignal): Promise<void> {

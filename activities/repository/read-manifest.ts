@@ -69,7 +69,7 @@ export async function readConfig(at: RepositoryAt, config: Descriptor): Promise<
 }
 
 /** Whether a child of an index is a BuildKit attestation, which has no platform. */
-function isAttestation(child: Descriptor): boolean {
+export function isAttestation(child: Descriptor): boolean {
   return (
     child.platform?.os === 'unknown' || child.annotations?.['vnd.docker.reference.type'] === 'attestation-manifest'
   );

@@ -22,6 +22,8 @@ export interface Stamp {
   readonly transformSteps: readonly string[];
   readonly transformVersion: string | null;
   readonly platforms: readonly string[] | null;
+  /** Children of the base that the image lacks (docs/rules/stamp.md#a-lost-attestation-is-left-out). */
+  readonly lost?: readonly Digest[] | undefined;
   /** The digest that the tag showed before (docs/rules/stamp.md#what-was-there-is-named). */
   readonly supersedes: Digest | null;
   /** The verified signer of the source: a key's fingerprint, or identity and issuer. */
@@ -53,6 +55,7 @@ export function stampAnnotations(stamp: Stamp, prefix: string): Record<string, s
       [keys.transformSteps, stamp.transformSteps.join(',') || null],
       [keys.transformVersion, stamp.transformVersion],
       [keys.platforms, stamp.platforms?.join(',') ?? null],
+      [keys.lost, stamp.lost?.join(',') || null],
       [keys.supersedes, stamp.supersedes],
       [keys.upstreamVerified, stamp.upstreamVerified],
       [keys.promotedBy, stamp.promoted?.by ?? null],

@@ -26,6 +26,8 @@ export function prefixedKeys(prefix: string) {
     transformSteps: `${prefix}.transform.steps`,
     transformVersion: `${prefix}.transform.version`,
     platforms: `${prefix}.platforms`,
+    /** Attestations that upstream's index names and upstream does not serve any more. */
+    lost: `${prefix}.lost`,
     /** Only in a stamp beside the image. */
     tag: `${prefix}.tag`,
     supersedes: `${prefix}.supersedes`,

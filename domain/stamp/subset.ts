@@ -1,4 +1,5 @@
 import { utf8ToBytes } from '@noble/hashes/utils.js';
+import type { Digest } from '../digest.js';
 import { HoubaError } from '../errors.js';
 import type { Descriptor, ParsedIndex } from '../manifest.js';
 import { isPlatform, platformText } from '../platform.js';
@@ -29,6 +30,17 @@ export function subsetIndex(bytes: Uint8Array, index: ParsedIndex, platforms: re
   return {
     bytes: utf8ToBytes(JSON.stringify({ ...document, manifests })),
     children: index.manifests.filter((_, position) => isTaken(position)),
+  };
+}
+
+/** Builds the index without some children (docs/rules/stamp.md#a-lost-attestation-is-left-out). */
+export function indexWithout(bytes: Uint8Array, index: ParsedIndex, lost: readonly Digest[]): Subset {
+  const document = JSON.parse(new TextDecoder().decode(bytes)) as { manifests: unknown[] };
+  const stays = (position: number) => !lost.includes(index.manifests[position]?.digest as Digest);
+  const manifests = document.manifests.filter((_, position) => stays(position));
+  return {
+    bytes: utf8ToBytes(JSON.stringify({ ...document, manifests })),
+    children: index.manifests.filter((_, position) => stays(position)),
   };
 }
 

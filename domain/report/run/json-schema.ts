@@ -53,7 +53,7 @@ const Operation = z
     reason: z
       .string()
       .optional()
-      .describe('Why a tag is held, where that is not the stability window, or why it is marked'),
+      .describe('Why a tag is held, where that is not the stability window, why it is marked, or what its image lacks'),
   })
   .meta({ id: 'Operation' });
 

@@ -29,7 +29,7 @@ export interface Operation {
   readonly error: ReportedError | null;
   readonly transform_steps: readonly string[] | null;
   readonly out_digest: string | null;
-  /** Why a tag is held, where that is not the stability window, or why it is marked. */
+  /** Why a tag is held, where that is not the stability window, why it is marked, or what its image lacks. */
   readonly reason?: string | undefined;
 }
 
@@ -45,6 +45,11 @@ export function newOperation(kind: OperationKind, outTag: string): Operation {
     transform_steps: null,
     out_digest: null,
   };
+}
+
+/** Says of a placed image what it is without (docs/rules/stamp.md#a-lost-attestation-is-left-out). */
+export function withoutLost(lost: readonly string[]): string {
+  return `without ${lost.length === 1 ? 'an attestation' : `${lost.length} attestations`} that upstream has lost`;
 }
 
 export interface VariantNode {

@@ -80,6 +80,23 @@ describe('upstream’s evidence', () => {
     expect(world.registries.store(DESTINATION).tags.size).toBe(0);
   });
 
+  it.each([
+    ['an attestation', 'unknown/unknown', undefined],
+    ['a platform that is not wanted', 'linux/arm64', ['linux/amd64']],
+  ])('of the platforms is kept where %s is lost, for the original cannot be', async (_, platform, platforms) => {
+    const gone = storeImage(source(), { salt: 'gone' });
+    const digest = storeIndex(source(), [
+      { digest: image, platform: 'linux/amd64' },
+      { digest: gone, platform },
+    ]);
+    source().manifests.delete(gone);
+    await attach(digest, 'application/vnd.dev.sigstore.bundle.v0.3+json');
+    const sbom = await attach(image, 'application/spdx+json');
+    const request = { source: SOURCE, digest, destination: DESTINATION, ...(platforms && { platforms }) };
+    await run(world.steps.keepEvidence, request);
+    expect([...world.registries.store(DESTINATION).manifests.keys()].sort()).toEqual([image, sbom].sort());
+  });
+
   it('under a signature tag is looked at as well', async () => {
     const forged = await attach(image, 'application/spdx+json', { 'io.houba.sbom.platform': 'linux/amd64' });
     const { reader } = world.registries;

@@ -189,6 +189,84 @@ it('an index of nothing is refused before anything is written', async () => {
   expect(world.registries.writes).toEqual([]);
 });
 
+describe('a child that upstream has lost', () => {
+  const LOST = 'io.houba.lost';
+
+  /** Two platforms and an attestation; the source serves them until they are deleted there. */
+  function attested(facts: Partial<Placement> = {}) {
+    const amd64 = storeImage(source(), { salt: 'amd64' });
+    const arm64 = storeImage(source(), { salt: 'arm64', architecture: 'arm64' });
+    const attestation = storeImage(source(), { salt: 'attestation' });
+    const baseDigest = storeIndex(source(), [
+      { digest: amd64, platform: 'linux/amd64' },
+      { digest: attestation, platform: 'unknown/unknown' },
+      { digest: arm64, platform: 'linux/arm64' },
+    ]);
+    source().tags.set('7', baseDigest);
+    return { placement: placementOf('lib/redis', '7', { baseDigest, ...facts }), amd64, arm64, attestation };
+  }
+
+  const childrenOf = (digest: Digest): Digest[] => {
+    const { bytes, mediaType } = destination().manifests.get(digest) ?? expect.fail('not there');
+    const parsed = parseManifest(bytes, mediaType);
+    return parsed.kind === 'index' ? parsed.manifests.map((child) => child.digest) : [];
+  };
+
+  it('is left out where it is an attestation: the stamp names it, and its base is upstream’s index', async () => {
+    const { placement, amd64, arm64, attestation } = attested();
+    source().manifests.delete(attestation);
+    const inspection = await run(world.steps.inspectPlacement, placement);
+    expect(inspection).toMatchObject({ lost: [attestation], originalPresent: false });
+    const digest = await place(placement);
+    expect(childrenOf(digest)).toEqual([amd64, arm64]);
+    expect(annotationsOf(DESTINATION, digest)).toMatchObject({
+      [OCI_KEYS.baseDigest]: placement.baseDigest,
+      [LOST]: attestation,
+    });
+    expect([...destination().manifests.keys()].sort()).toEqual([amd64, arm64, digest].sort());
+    world.registries.writes.length = 0;
+    expect(await place(placement)).toBe(digest);
+    expect(written().filter((call) => call.startsWith('PUT'))).toEqual([]);
+  });
+
+  it('stays left out by a restamp, which does not ask upstream', async () => {
+    const { placement, amd64, arm64, attestation } = attested();
+    source().manifests.delete(attestation);
+    const before = await place(placement);
+    source().manifests.clear();
+    const label = { ...placement.label, vendor: 'New' };
+    const digest = await place({ ...placement, kind: 'restamped', current: before, label });
+    expect(childrenOf(digest)).toEqual([amd64, arm64]);
+    expect(annotationsOf(DESTINATION, digest)).toMatchObject({ [OCI_KEYS.vendor]: 'New', [LOST]: attestation });
+  });
+
+  it('comes along while upstream has it, and nothing is said of it', async () => {
+    const { placement, attestation } = attested();
+    const digest = await place(placement);
+    expect(childrenOf(digest)).toContain(attestation);
+    expect(annotationsOf(DESTINATION, digest)).not.toHaveProperty(LOST);
+  });
+
+  it('is refused where the stamp goes beside an index that has to stay as it is', async () => {
+    const { placement, attestation } = attested({ stampTo: 'referrer' });
+    source().manifests.delete(attestation);
+    await expect(run(world.steps.inspectPlacement, placement)).rejects.toMatchObject({
+      type: 'NotFound',
+      message: expect.stringContaining('use stamp: annotations'),
+    });
+  });
+
+  it('stops the image where it is a platform, which is named with the way out', async () => {
+    const { placement, arm64 } = attested();
+    source().manifests.delete(arm64);
+    await expect(run(world.steps.inspectPlacement, placement)).rejects.toMatchObject({
+      type: 'NotFound',
+      message: expect.stringMatching(/, the linux\/arm64 of .*`platforms`/),
+    });
+    expect(world.registries.writes).toEqual([]);
+  });
+});
+
 describe('a subset of platforms', () => {
   const AMD64 = { platforms: ['linux/amd64'], label: { ...placementOf('', '').label, platforms: ['linux/amd64'] } };
 
