@@ -9,6 +9,7 @@ import { digestSet } from '../domain/evidence/statement.js';
 import { bundleOfSignature, type LayerSignature } from '../domain/evidence/upstream/simple-signing.js';
 import { publicKeyFingerprint } from '../domain/evidence/upstream/upstream-key.js';
 import { jsonOrNull } from '../domain/text/json.js';
+import { optional } from '../domain/text/optional.js';
 import { runCommand } from './command.js';
 import { readKeyFile } from './cosign/key-file.js';
 import { inPrivateFolder } from './private-folder.js';
@@ -249,7 +250,7 @@ async function trustArguments(trust: Trust, trustedRoot: string, put: Put): Prom
   ];
 }
 
-const TrustedRoot = z.object({ tlogs: z.array(z.unknown()).default([]), ctlogs: z.array(z.unknown()).default([]) });
+const TrustedRoot = z.object({ tlogs: optional(z.array(z.unknown())), ctlogs: optional(z.array(z.unknown())) });
 
 /** Requires a log only where the trusted root names one; without a log, the time must come from a timestamp. */
 async function rootArguments(path: string): Promise<string[]> {
@@ -261,8 +262,8 @@ async function rootArguments(path: string): Promise<string[]> {
   }
   return [
     `--trusted-root=${path}`,
-    ...(root.tlogs.length === 0 ? ['--insecure-ignore-tlog=true', '--use-signed-timestamps=true'] : []),
-    ...(root.ctlogs.length === 0 ? ['--insecure-ignore-sct=true'] : []),
+    ...((root.tlogs ?? []).length === 0 ? ['--insecure-ignore-tlog=true', '--use-signed-timestamps=true'] : []),
+    ...((root.ctlogs ?? []).length === 0 ? ['--insecure-ignore-sct=true'] : []),
   ];
 }
 

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { HoubaError } from '../domain/errors.js';
 import { jsonOrNull } from '../domain/text/json.js';
+import { optional } from '../domain/text/optional.js';
 import { runCommand } from './command.js';
 
 export type Credentials = BasicCredentials | IdentityToken;
@@ -54,17 +55,17 @@ const DOCKER_HUB_HOSTS: ReadonlySet<string> = new Set(['docker.io', 'index.docke
 const HELPER_TIMEOUT_MS = 30_000;
 
 const Auth = z.object({
-  auth: z.string().optional(),
-  username: z.string().optional(),
-  password: z.string().optional(),
-  identitytoken: z.string().optional(),
+  auth: optional(z.string()),
+  username: optional(z.string()),
+  password: optional(z.string()),
+  identitytoken: optional(z.string()),
 });
 type Auth = z.infer<typeof Auth>;
 
 const AuthFile = z.object({
-  auths: z.record(z.string(), Auth).optional(),
-  credHelpers: z.record(z.string(), z.string()).optional(),
-  credsStore: z.string().optional(),
+  auths: optional(z.record(z.string(), optional(Auth))),
+  credHelpers: optional(z.record(z.string(), optional(z.string()))),
+  credsStore: optional(z.string()),
 });
 type AuthFile = z.infer<typeof AuthFile>;
 

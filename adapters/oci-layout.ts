@@ -9,8 +9,7 @@ import { parseConfig } from '../domain/image-config.js';
 import {
   type Descriptor,
   MAX_MANIFEST_BYTES,
-  OCI_IMAGE,
-  OCI_INDEX,
+  mediaTypeOf,
   type ParsedManifest,
   parseManifest,
 } from '../domain/manifest.js';
@@ -73,7 +72,8 @@ export function blobPath(layout: string, digest: Digest): string {
 
 export async function readManifest(layout: string, digest: Digest): Promise<LayoutManifest> {
   const bytes = await readBlob(layout, digest, MAX_MANIFEST_BYTES);
-  const mediaType = mediaTypeOf(bytes);
+  // A layout has no `Content-Type`.
+  const mediaType = mediaTypeOf(bytes, '');
   return { digest, mediaType, bytes, manifest: parseManifest(bytes, mediaType) };
 }
 
@@ -193,14 +193,6 @@ async function readBounded(path: string, maxBytes: number): Promise<Uint8Array> 
   } finally {
     await file.close();
   }
-}
-
-/** The media type of a manifest: a layout has no `Content-Type`, and OCI lets a manifest leave out its own. */
-function mediaTypeOf(bytes: Uint8Array): string {
-  const document = jsonOrNull(bytes);
-  if (typeof document !== 'object' || document === null) return '';
-  if ('mediaType' in document && typeof document.mediaType === 'string') return document.mediaType;
-  return 'manifests' in document ? OCI_INDEX : OCI_IMAGE;
 }
 
 function isAttestation(child: Descriptor): boolean {

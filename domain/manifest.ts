@@ -3,6 +3,7 @@ import { type Digest, isDigest } from './digest.js';
 import { HoubaError } from './errors.js';
 import { asObject, jsonOrNull } from './text/json.js';
 import { foldName, repeatedName } from './text/json-names.js';
+import { optional } from './text/optional.js';
 
 /** A manifest of a tag or digest: an index of children, or one image (or artifact). */
 export type ParsedManifest = ParsedIndex | ParsedImage;
@@ -113,8 +114,9 @@ export function mediaTypeOf(bytes: Uint8Array, contentType: string): string {
   if (!isNameless(contentType)) return bareMediaType(contentType);
   const { mediaType, manifests, config } = asObject(jsonOrNull(bytes));
   if (typeof mediaType === 'string') return mediaType;
-  if (Array.isArray(manifests)) return OCI_INDEX;
-  return typeof config === 'object' && config !== null ? OCI_IMAGE : '';
+  if (typeof config === 'object' && config !== null) return OCI_IMAGE;
+  // Go writes an empty list as null.
+  return Array.isArray(manifests) || manifests === null ? OCI_INDEX : '';
 }
 
 /** Strips the parameters of a `Content-Type`; lower case. */
@@ -147,11 +149,11 @@ function refuseOtherSpellings(part: unknown): void {
 
 function refuseDoubleMeaning(document: Record<string, unknown>, mediaType: string): void {
   refuseOtherSpellings(document);
-  if (document.schemaVersion === 1 || 'fsLayers' in document) {
+  if (document.schemaVersion === 1 || document.fsLayers != null) {
     throw unsupported('it is a Docker schema 1 manifest', 'push the image again with a current client');
   }
   if (document.schemaVersion !== 2) throw unsupported('its schemaVersion is not 2');
-  if ('manifests' in document && ('layers' in document || 'config' in document)) {
+  if (document.manifests != null && (document.layers != null || document.config != null)) {
     throw unsupported('it is an index and an image at once');
   }
   if (document.mediaType != null && document.mediaType !== mediaType) {
@@ -161,15 +163,12 @@ function refuseDoubleMeaning(document: Record<string, unknown>, mediaType: strin
 }
 
 // Not `z.record`, which copies and loses `__proto__`, a key like any other (docs/rules/policy.md#yaml-is-data).
-const StringMap = z.custom<Readonly<Record<string, string>>>(isStringMap, 'not a map of strings');
+const StringMap = z
+  .custom<Readonly<Record<string, string | null>>>(isStringMap, 'not a map of strings')
+  .transform(withoutNulls);
 const Annotations = StringMap.nullish().transform((map) => map ?? {});
 const MediaType = z.string().min(1).max(255);
 const Text = z.string().max(255);
-
-/** A field that may be left out; some writers say null instead. */
-function optional<Shape extends z.ZodType>(shape: Shape) {
-  return shape.nullish().transform((value) => value ?? undefined);
-}
 
 const PlatformShape = z.object({
   os: Text,
@@ -234,7 +233,12 @@ function readObject(bytes: Uint8Array): Record<string, unknown> {
 
 function isStringMap(value: unknown): boolean {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
-  return Object.values(value).every((text) => typeof text === 'string');
+  return Object.values(value).every((text) => typeof text === 'string' || text === null);
+}
+
+function withoutNulls(map: Readonly<Record<string, string | null>>): Readonly<Record<string, string>> {
+  const entries = Object.entries(map).filter((entry): entry is [string, string] => entry[1] !== null);
+  return Object.fromEntries(entries);
 }
 
 function unsupported(why: string, hint?: string): HoubaError {

@@ -113,7 +113,8 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
 const TokenAnswer = z.object({
   token: z.string().nullish(),
   access_token: z.string().nullish(),
-  expires_in: z.number().nullish(),
+  // A lifetime that cannot be read is no reason to refuse the token.
+  expires_in: z.number().nullish().catch(null),
 });
 
 async function fetchToken(
@@ -133,7 +134,7 @@ async function fetchToken(
   }
   const answer = TokenAnswer.safeParse(reply.status === 200 ? jsonOrNull(reply.body) : null);
   // OAuth2 names it access_token, Docker token; anything but one header value is refused.
-  const token = answer.data?.token ?? answer.data?.access_token;
+  const token = answer.data?.token || answer.data?.access_token;
   if (token == null || !/^[\x21-\x7e]+$/.test(token)) {
     throw new HoubaError(
       'RegistryUnavailable',

@@ -2,9 +2,12 @@ import { z } from 'zod';
 import { type ErrorCode, HoubaError } from '../../domain/errors.js';
 import { escapeControls } from '../../domain/text/escape.js';
 import { jsonOrNull } from '../../domain/text/json.js';
+import { optional } from '../../domain/text/optional.js';
 import type { Reply } from './transport.js';
 
-const Errors = z.object({ errors: z.array(z.object({ code: z.string(), message: z.string().optional() })).min(1) });
+const Errors = z.object({
+  errors: z.array(z.object({ code: optional(z.string()), message: optional(z.string()) })).min(1),
+});
 
 export interface Asked {
   readonly method: string;
@@ -54,7 +57,7 @@ function readError(body: Uint8Array): { readonly code: string; readonly message:
   const text = Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('utf8').trim();
   const [first] = Errors.safeParse(jsonOrNull(text)).data?.errors ?? [];
   if (first === undefined) return { code: '', message: quote(text) };
-  return { code: quote(first.code), message: quote(first.message ?? '') };
+  return { code: quote(first.code ?? ''), message: quote(first.message ?? '') };
 }
 
 function quote(text: string): string {

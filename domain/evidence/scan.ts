@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { type Digest, isDigest } from '../digest.js';
 import { asObject, jsonOrNull } from '../text/json.js';
+import { optional } from '../text/optional.js';
 
 export const SCAN_PREDICATE_TYPE = 'https://houba.dev/predicate/scan/v1';
 
@@ -16,14 +17,15 @@ export interface ScanPredicate {
   readonly summary: Readonly<Record<string, string>> | null;
 }
 
-const Scanner = z.object({ name: z.string() }).default({ name: 'scan' });
+const Scanner = optional(z.object({ name: z.string() }));
 const Summary = z.record(z.string(), z.string());
 
 /** Parses the body of a scan statement; never throws. */
 export function readScanPredicate(predicate: unknown): ScanPredicate {
   const { scanner, report_digest: report, attested_at: attestedAt, summary } = asObject(predicate);
+  const named = Scanner.safeParse(scanner);
   return {
-    scanner: Scanner.safeParse(scanner).data?.name ?? null,
+    scanner: named.success ? (named.data?.name ?? 'scan') : null,
     report: typeof report === 'string' && isDigest(report) ? report : null,
     attestedAt: typeof attestedAt === 'string' ? attestedAt : null,
     summary: Summary.safeParse(summary).data ?? null,

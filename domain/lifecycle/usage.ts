@@ -47,8 +47,8 @@ export function parseUsageAnswer(stdout: string, asked: Pick<UsageQuestion, 'dig
   const said = [...namesIn(stdout)].filter(({ name }) => name === 'last_seen');
   if (said.length > 1) return unknownUse('it has last_seen twice');
   for (const key of ['digest', 'image_ref'] as const) {
-    const about = Object.hasOwn(answer, key) ? (answer as Record<string, unknown>)[key] : asked[key];
-    if (about !== asked[key]) return unknownUse(`its answer is about another ${key}`);
+    const about = Object.hasOwn(answer, key) ? (answer as Record<string, unknown>)[key] : null;
+    if (about !== null && about !== asked[key]) return unknownUse(`its answer is about another ${key}`);
   }
   const { last_seen: lastSeen, detail: told } = answer as { last_seen: unknown; detail?: unknown };
   const detail = typeof told === 'string' ? quote(told) : '';

@@ -38,7 +38,7 @@ export function stampManifest(
 ): StampedManifest {
   const source = readObject(bytes);
   const kept = Object.entries(isObject(source.annotations) ? source.annotations : {}).filter(
-    ([key]) => !isManaged(key, prefix),
+    ([key, value]) => value !== null && !isManaged(key, prefix),
   );
   const ociType = OCI_MEDIA_TYPES[mediaType] ?? mediaType;
   const stamped: Json = { schemaVersion: 2, ...source, mediaType: ociType };

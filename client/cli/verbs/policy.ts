@@ -11,6 +11,7 @@ import { overlaps } from '../../../domain/policy/overlap.js';
 import { type ResolvedPolicy, resolvePolicy } from '../../../domain/policy/resolve.js';
 import { isTag } from '../../../domain/reference.js';
 import { escapeControls } from '../../../domain/text/escape.js';
+import { asObject } from '../../../domain/text/json.js';
 import { type Output, outputOption } from '../options.js';
 import { note, print, printJson } from '../terminal.js';
 
@@ -116,9 +117,9 @@ const TAGS_HINT = 'give the JSON of GET /v2/<name>/tags/list, or one tag a line'
 
 function tagsOfJson(text: string, file: string): string[] {
   const document = parseJson(text, file);
-  const tags = Array.isArray(document) ? document : (document as { tags?: unknown }).tags;
-  // A registry answers null for a repository without tags.
-  if (tags === null) return [];
+  const page = asObject(document);
+  // A registry answers null for a repository without tags, or leaves them out beside its name.
+  const tags = Array.isArray(document) ? document : (page.tags ?? ('tags' in page || 'name' in page ? [] : undefined));
   if (Array.isArray(tags) && tags.every((tag) => typeof tag === 'string')) return tags;
   throw new HoubaError('ConfigInvalid', `${file}: no list of tags in this JSON`, { hint: TAGS_HINT });
 }

@@ -64,9 +64,22 @@ describe('credentialsFor', () => {
     ['plain names', { username: 'u', password: 'p' }, { username: 'u', password: 'p' }],
     ['an identity token', { auth: base64('u:'), identitytoken: 'it' }, { identityToken: 'it' }],
     ['nothing, as a store leaves behind', {}, null],
+    ['null, which is nothing', null, null],
+    [
+      'an entry with fields that are null',
+      { auth: base64('u:p'), username: null, password: null, identitytoken: null },
+      { username: 'u', password: 'p' },
+    ],
   ])('reads %s', async (_, entry, expected) => {
     await writeConfig({ auths: { 'r.example': entry } });
     expect(await source().credentialsFor('r.example')).toEqual(expected);
+  });
+
+  it('takes null in the file as left out', async () => {
+    await writeConfig({ auths: null, credHelpers: null, credsStore: null });
+    expect(await source().credentialsFor('r.example')).toBeNull();
+    await writeConfig({ auths: { 'r.example': { auth: base64('u:p') } }, credHelpers: { 'r.example': null } });
+    expect(await source().credentialsFor('r.example')).toEqual({ username: 'u', password: 'p' });
   });
 
   it('is anonymous without files, with an empty file, and for another host', async () => {

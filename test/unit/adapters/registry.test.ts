@@ -427,6 +427,23 @@ describe('listReferrers', () => {
     expect((await reader.listReferrers(repository(), subject)).map(({ digest }) => digest)).toEqual([listed.digest]);
   });
 
+  it.each([{ manifests: null }, { mediaType: null, manifests: null, annotations: null, subject: null }])(
+    'takes null for an empty list: %j',
+    async (body) => {
+      fake.on(`GET /v2/team/app/referrers/${subject}`, { body: JSON.stringify({ schemaVersion: 2, ...body }) });
+      expect(await reader.listReferrers(repository(), subject)).toEqual([]);
+      expect(fake.requests).toHaveLength(1);
+    },
+  );
+
+  it('tells an error whose fields are null', async () => {
+    const body = '{"errors":[{"code":"DENIED","message":null,"detail":null}]}';
+    fake.on(`GET /v2/team/app/referrers/${subject}`, { status: 403, body });
+    expect(await failure(reader.listReferrers(repository(), subject))).toMatchObject({
+      ...{ code: 'Denied', message: expect.stringMatching(/^127.* answered 403 DENIED to GET /) },
+    });
+  });
+
   it('remembers for a while that a host has no API, but not where it knows the repository or the image not', async () => {
     fake.on(`GET /v2/team/app/referrers/${subject}`, { status: 404, body: '{"errors":[{"code":"NAME_UNKNOWN"}]}' });
     for (let asked = 1; asked <= 2; asked++) {

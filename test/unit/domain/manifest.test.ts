@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { HoubaError } from '../../../domain/errors.js';
-import { MAX_MANIFEST_BYTES, parseManifest } from '../../../domain/manifest.js';
+import { MAX_MANIFEST_BYTES, mediaTypeOf, parseManifest } from '../../../domain/manifest.js';
 import { descriptor, INDEX_TYPE, imageManifest, MANIFEST_TYPE, sha256 } from '../adapters/registry/support.js';
 
 const DOCKER_MANIFEST = 'application/vnd.docker.distribution.manifest.v2+json';
@@ -52,6 +52,42 @@ describe('parseManifest', () => {
     ['fields nobody knows', imageManifest({ more: { 'x-y': [1] } }), MANIFEST_TYPE, 'image'],
   ])('reads %s', (_, text, type, kind) => {
     expect(parse(text, type).kind).toBe(kind);
+  });
+
+  const nothing = { artifactType: null, annotations: null, subject: null };
+  const bare = { ...descriptor(imageManifest(), MANIFEST_TYPE) };
+  const nulls = { platform: null, annotations: null, artifactType: null, urls: null, data: null };
+
+  it.each([
+    ['an image', imageManifest({ ...nothing, manifests: null, fsLayers: null }), imageManifest(), MANIFEST_TYPE],
+    ['an image without layers', imageManifest({ layers: null }), imageManifest({ layers: [] }), MANIFEST_TYPE],
+    ['an index', indexOf({ ...nothing, config: null, layers: null, fsLayers: null }), indexOf(), INDEX_TYPE],
+    ['a descriptor', indexOf({ manifests: [{ ...bare, ...nulls }] }), indexOf({ manifests: [bare] }), INDEX_TYPE],
+    [
+      'a platform',
+      indexOf({
+        manifests: [{ ...bare, platform: { os: 'linux', architecture: 'arm', variant: null, features: null } }],
+      }),
+      indexOf({ manifests: [{ ...bare, platform: { os: 'linux', architecture: 'arm' } }] }),
+      INDEX_TYPE,
+    ],
+    [
+      'an annotation',
+      imageManifest({ annotations: { a: 'b', c: null } }),
+      imageManifest({ annotations: { a: 'b' } }),
+      MANIFEST_TYPE,
+    ],
+    ['its own mediaType', imageManifest({ mediaType: null }), imageManifest(), MANIFEST_TYPE],
+  ])('takes null in %s as left out', (_, text, without, type) => {
+    expect(parse(text, type)).toEqual(parse(without, type));
+  });
+
+  it.each([
+    ['an index', { mediaType: null, manifests: null }, INDEX_TYPE],
+    ['an image', { mediaType: null, manifests: null, config: {} }, MANIFEST_TYPE],
+    ['something else', { mediaType: null, config: null }, ''],
+  ])('takes null in what is to tell its type as left out: %s', (_, document, type) => {
+    expect(mediaTypeOf(Buffer.from(JSON.stringify(document)), 'text/plain')).toBe(type);
   });
 
   it('takes __proto__ in annotations as a key like any other', () => {

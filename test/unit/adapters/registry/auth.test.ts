@@ -123,6 +123,21 @@ describe('Bearer', () => {
     ]);
   });
 
+  it.each([
+    { token: null, access_token: 'given', expires_in: null },
+    { token: '', access_token: 'given', expires_in: 'soon' },
+    { token: 'given', access_token: null, issued_at: null },
+  ])('takes a token where other fields are null or of no use: %j', async (answer) => {
+    fake.on('GET /v2/', ({ headers }) =>
+      headers.authorization === 'Bearer given'
+        ? {}
+        : { status: 401, headers: { 'www-authenticate': `Bearer realm="${fake.url}/token",service=s` } },
+    );
+    fake.on('GET /token', { body: JSON.stringify(answer) });
+    await read([rosterEntry(fake.host)]).ping(fake.host);
+    expect(fake.requests.at(-1)?.headers.authorization).toBe('Bearer given');
+  });
+
   it('trades an identity token for an access token', async () => {
     fake.on('GET /v2/', ({ headers }) =>
       headers.authorization === 'Bearer traded'

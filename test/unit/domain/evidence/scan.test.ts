@@ -16,6 +16,7 @@ describe('a scan predicate', () => {
   it.each([
     ['the whole', WHOLE, READ],
     ['no scanner', { ...WHOLE, scanner: undefined }, { ...READ, scanner: 'scan' }],
+    ['a scanner that is null', { ...WHOLE, scanner: null }, { ...READ, scanner: 'scan' }],
     ['a scanner without a name', { ...WHOLE, scanner: {} }, { ...READ, scanner: null }],
     ['a report that is no digest', { ...WHOLE, report_digest: 'report' }, { ...READ, report: null }],
     ['a time that is no text', { ...WHOLE, attested_at: 7 }, { ...READ, attestedAt: null }],

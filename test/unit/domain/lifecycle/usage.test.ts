@@ -37,6 +37,11 @@ describe('parseUsageAnswer', () => {
     ],
     ['it may repeat what it was asked', JSON.stringify({ ...ASKED, last_seen: null }), { kind: 'unseen' }],
     [
+      'it may leave that out by null',
+      '{"digest":null,"image_ref":null,"detail":null,"last_seen":null}',
+      { kind: 'unseen' },
+    ],
+    [
       'the detail may speak of the key',
       '{"last_seen":null,"detail":"last_seen: \\"last_seen\\" :"}',
       { kind: 'unseen' },

@@ -183,10 +183,13 @@ describe('houba policy test', () => {
     ]);
   });
 
-  it('an empty repository is no mistake, and is warned about', async () => {
-    const path = file('tags', '{"name": "x", "tags": null}');
-    expect(await run(['test', policyFile(), '--tags-from', path])).toContain('warning: no tag is selected');
-  });
+  it.each(['{"name": "x", "tags": null}', '{"name": "x"}'])(
+    'an empty repository is no mistake, and is warned about: %s',
+    async (page) => {
+      const path = file('tags', page);
+      expect(await run(['test', policyFile(), '--tags-from', path])).toContain('warning: no tag is selected');
+    },
+  );
 
   it.each([
     ['text that is no tag', '7.1\nnot a tag\n', '"not a tag" is not a tag'],
