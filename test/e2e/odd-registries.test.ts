@@ -3,6 +3,7 @@ import type { AuditReport } from '../../domain/report/audit-report.js';
 import type { GcReport } from '../../domain/report/collect-report.js';
 import type { PurgeReport } from '../../domain/report/purge-report.js';
 import { type CountingProxy, startCountingProxy } from '../support/counting-proxy.js';
+import { request } from '../support/http.js';
 import { interceptAs, ODDITIES, type OddRegistry, WITHOUT_HEAD } from '../support/odd-registries.js';
 import { createPlayingOracle, type PlayingOracle, UNSEEN } from '../support/playing-oracle.js';
 import { createRebuildWorld, debianBase, type RebuildWorld, TYPES } from '../support/rebuild-world.js';
@@ -15,7 +16,7 @@ import {
   regctlReader,
   until,
 } from '../support/stack.js';
-import { alike, index, push } from '../support/upstream-images.js';
+import { alike, attestation, index, push } from '../support/upstream-images.js';
 import type { CosignKey } from '../support/upstream-signer.js';
 
 /** Those whose description has what ODD_REGISTRIES says, or `all`; in CI some that differ most (docs/development.md). */
@@ -252,10 +253,51 @@ describe.each(KEEPING)('a registry that $what', ({ name }) => {
   });
 });
 
-it('a source where HEAD finds no tag is asked by GET', async () => {
-  const [{ name = '' } = {}] = DELETING;
-  const dir = policy(name, { name: 'headless', from: `${headless.host}/odd`, to: [`${name}:demo/headless`] });
-  expect(await reconciled(dir)).toMatchObject({ imported: 2 });
+describe('a source that', () => {
+  /** From one of the real upstreams, by name, to the first odd registry. */
+  function fromSource({ host }: { readonly host: string }, image: string, facts: Readonly<Record<string, unknown>> = {}) {
+    const [{ name = '' } = {}] = DELETING;
+    return world.houba.policies({
+      ...{ name: `source-${image}`, from: `${host}/${image}`, to: [`${name}:demo-${name}/source-${image}`] },
+      ...{ import: facts },
+    });
+  }
+  const placed = (image: string) => `${at(DELETING[0]?.name ?? '', `source-${image}`)}:1.0.0`;
+  const whole = alike('odd whole');
+  const arm64 = alike('odd whole arm64', { platform: { os: 'linux', architecture: 'arm64' } });
+  const { image: statement, descriptor } = attestation(whole);
+
+  async function lose(image: string, digest: string): Promise<void> {
+    const { host } = world.upstream;
+    await push(host, image, ['1.0.0'], index([whole, statement, arm64], { descriptors: [{}, descriptor, {}] }));
+    const { status } = await request(`http://${host}/v2/${image}/manifests/${digest}`, { method: 'DELETE' });
+    expect(status).toBe(202);
+  }
+
+  it('finds no tag by HEAD is asked by GET', async () => {
+    expect(await reconciled(fromSource(headless, 'odd'))).toMatchObject({ imported: 2 });
+  });
+
+  it('has lost an attestation gives the image without it, which report and stamp say', async () => {
+    await lose('lost', statement.digest);
+    const dir = fromSource(world.upstream, 'lost');
+    const { code, report: first } = await world.houba.reconcile(dir);
+    expect([code, first.totals.imported]).toEqual([0, 1]);
+    expect(operationsOf(first)[0]?.reason).toBe('without an attestation that upstream has lost');
+    const { manifests = [], annotations } = await regctl.manifest(placed('lost'));
+    expect(manifests.map(({ digest }) => digest)).toEqual([whole.digest, arm64.digest]);
+    expect(annotations).toMatchObject({ 'io.houba.lost': statement.digest });
+    await regctl('image', 'copy', placed('lost'), `ocidir://${world.houba.folder}/pulled:lost`);
+    expect(await reconciled(dir)).toMatchObject({ skipped: 1 });
+  });
+
+  it('has lost a platform stops the image, unless the policy leaves that out', async () => {
+    await lose('torn', arm64.digest);
+    const { failed } = await reconcile(fromSource(world.upstream, 'torn'));
+    expect(failed).toEqual([expect.stringMatching(/the linux\/arm64 of .*`platforms`/)]);
+    const some = fromSource(world.upstream, 'torn', { platforms: ['linux/amd64'] });
+    expect(await reconciled(some)).toMatchObject({ imported: 1 });
+  });
 });
 
 it('the doctor says of each registry what is odd about it', async () => {
