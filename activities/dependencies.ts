@@ -35,7 +35,7 @@ export interface Dependencies {
   readonly whoIsAtWork: (policy: string, repository: Repository) => Promise<string | null>;
   /** What placements brought that ended since a time (ms since 1970), one for each tag. */
   readonly placedSince: (repository: Repository, sinceMs: number) => Promise<PlacedTag[]>;
-  /** When this worker saw a deleted tag gone, ms since 1970, by its name; kept for as long as a read may lag. */
+  /** When this worker saw that a tag is gone, ms since 1970, by its name; kept for as long as a read may lag. */
   readonly goneTags: Map<string, number>;
   /** The trusted signer; null: none is set. @throws HoubaError `ConfigInvalid` when the key cannot be read */
   readonly readTrust: (signal: AbortSignal) => Promise<Trust | null>;

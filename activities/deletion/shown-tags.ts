@@ -46,7 +46,8 @@ export async function readShown(
       return digest === undefined || !(graph.get(digest)?.originals ?? []).includes(baseDigest);
     };
     const unread = [...shown.tags].find(([tag, digest]) => !graph.has(digest) && !doomed.has(tag));
-    const isDoubtful = unread !== undefined || shown.unserved.some((tag) => !doomed.has(tag));
+    const unserved = shown.unserved.filter((tag) => !doomed.has(tag) && !wasSeenGone(deps, at, tag));
+    const isDoubtful = unread !== undefined || unserved.length > 0;
     const untilMs = Math.max(
       ...[isDoubtful ? begunAtMs : Number.NEGATIVE_INFINITY],
       ...placed.filter((one) => !doomed.has(one.tag) && isStale(one)).map(({ endedAtMs }) => endedAtMs),
@@ -56,7 +57,11 @@ export async function readShown(
       await sleep(Math.min(pauseMs, leftMs));
       continue;
     }
-    if (unread === undefined) return { shown, graph, kept };
+    if (unread === undefined) {
+      // Names that lead nowhere are not waited for by the next deletion as well.
+      for (const tag of unserved) rememberGone(deps, at, tag);
+      return { shown, graph, kept };
+    }
     const [tag, digest] = unread;
     throw new HoubaError(
       'RegistryUnavailable',
@@ -69,9 +74,13 @@ export async function readShown(
 }
 
 /** Lists what was placed a moment ago, but for what this worker has seen go since. */
-export async function recentlyPlaced(deps: Dependencies, { repository }: RepositoryAt): Promise<PlacedTag[]> {
-  const placed = await deps.placedSince(repository, Date.now() - deps.readBackMs);
-  return placed.filter(({ tag, endedAtMs }) => (deps.goneTags.get(formatTagged(repository, tag)) ?? 0) < endedAtMs);
+export async function recentlyPlaced(deps: Dependencies, at: RepositoryAt): Promise<PlacedTag[]> {
+  const placed = await deps.placedSince(at.repository, Date.now() - deps.readBackMs);
+  return placed.filter(({ tag, endedAtMs }) => !wasSeenGone(deps, at, tag, endedAtMs));
+}
+
+function wasSeenGone({ goneTags }: Dependencies, { repository }: RepositoryAt, tag: string, sinceMs = 0): boolean {
+  return (goneTags.get(formatTagged(repository, tag)) ?? -1) >= sinceMs;
 }
 
 /** Remembers that a tag was deleted, for as long as a read may lag. */

@@ -32,16 +32,12 @@ export async function placedSince(repository: Repository, sinceMs: number): Prom
     for await (const found of workflow.list({ query })) {
       const run =
         found.status.name === 'RUNNING' ? await workflow.getHandle(found.workflowId, found.runId).describe() : found;
-      const [tag, policy, digest] = ['tag' as const, 'policy' as const, 'digest' as const].map(
-        (key) => found.searchAttributes[SEARCH_ATTRIBUTES[key][0]]?.[0],
-      );
+      const said = (key: 'tag' | 'policy' | 'digest') =>
+        String(found.searchAttributes[SEARCH_ATTRIBUTES[key][0]]?.[0] ?? '');
+      const [tag, policy, baseDigest] = [said('tag'), said('policy'), said('digest')];
       const endedAtMs = run.closeTime?.getTime() ?? 0;
-      if (run.status.name !== 'COMPLETED' || endedAtMs < sinceMs) continue;
-      if (typeof tag !== 'string' || typeof policy !== 'string' || typeof digest !== 'string' || !isDigest(digest))
-        continue;
-      const known = placed.get(tag);
-      if (known === undefined || known.endedAtMs < endedAtMs)
-        placed.set(tag, { tag, policy, baseDigest: digest, endedAtMs });
+      if (run.status.name !== 'COMPLETED' || endedAtMs < sinceMs || !isDigest(baseDigest)) continue;
+      if (endedAtMs > (placed.get(tag)?.endedAtMs ?? 0)) placed.set(tag, { tag, policy, baseDigest, endedAtMs });
     }
   } catch (error) {
     if (!isUnimplemented(error)) throw error;

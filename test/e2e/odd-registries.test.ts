@@ -255,7 +255,11 @@ describe.each(KEEPING)('a registry that $what', ({ name }) => {
 
 describe('a source that', () => {
   /** From one of the real upstreams, by name, to the first odd registry. */
-  function fromSource({ host }: { readonly host: string }, image: string, facts: Readonly<Record<string, unknown>> = {}) {
+  function fromSource(
+    { host }: { readonly host: string },
+    image: string,
+    facts: Readonly<Record<string, unknown>> = {},
+  ) {
     const [{ name = '' } = {}] = DELETING;
     return world.houba.policies({
       ...{ name: `source-${image}`, from: `${host}/${image}`, to: [`${name}:demo-${name}/source-${image}`] },

@@ -8,7 +8,7 @@ import { type ParsedManifest, parseManifest } from '../../../domain/manifest.js'
 import type { Placement } from '../../../domain/plan/work.js';
 import { stampOf } from '../../../domain/stamp/stamp-of.js';
 import { type ActivityWorld, createWorld, run } from '../../support/activity-world.js';
-import { DESTINATION, placementOf } from '../../support/durable-samples.js';
+import { DESTINATION, digestFor, placementOf } from '../../support/durable-samples.js';
 import { inNoTime, LAGS, letLag } from '../../support/lagging-reads.js';
 import { storeImage, storeIndex } from '../../support/memory-registries.js';
 
@@ -289,4 +289,25 @@ describe('a registry that does not serve for a while what another tag shows', ()
     });
     expectWhole('7');
   });
+});
+
+it('a listed name that leads nowhere is waited for once', async () => {
+  const [six, five] = [await place('6', upstreamIndex('six')), await place('5', upstreamIndex('five'))];
+  minutesPass(5);
+  truth().tags.set('dangling', digestFor('nowhere'));
+  const begun = Date.now();
+  expect(await remove('6', six as Digest)).toBe(true);
+  const first = Date.now() - begun;
+  expect(first).toBeGreaterThanOrEqual(READ_BACK.patienceMs);
+  expect(await remove('5', five as Digest)).toBe(true);
+  expect(Date.now() - begun - first).toBeLessThan(READ_BACK.patienceMs / 10);
+});
+
+it('a tag is not called deleted when one read finds it and another does not', async () => {
+  const digest = (await place('7', upstreamIndex('one'))) as Digest;
+  const { getManifest } = world.registries.reader;
+  world.registries.reader.getManifest = async (repository, reference, signal) =>
+    reference === '7' ? null : getManifest(repository, reference, signal);
+  await expect(remove('7', digest)).rejects.toMatchObject({ type: 'RegistryUnavailable' });
+  expectWhole('7');
 });
