@@ -9,7 +9,8 @@ export function explainDecisions(
 ): Record<string, string> | null {
   const { finalsOnly = false, semverRange = null, newest = null } = selection;
   const order = orderOf(selection);
-  if (order.name === 'semver' && !finalsOnly && semverRange === null && newest === null) return null;
+  const name = order.name === 'helm' ? 'semver' : order.name;
+  if (name === 'semver' && !finalsOnly && semverRange === null && newest === null) return null;
   const names = new Set(selection.names);
   const reasons = new Map<string, string>();
   for (const [tag, decision] of decisions) {
@@ -17,7 +18,7 @@ export function explainDecisions(
     if (decision.rule === null && names.has(tag)) reasons.set(tag, 'is in names');
     else if (decision.rule === null) reasons.set(tag, whyIn(selection, version, decision));
     else {
-      const why = whyOut(selection, order.name, version, decision);
+      const why = whyOut(selection, name, version, decision);
       if (why !== null) reasons.set(tag, why);
     }
   }

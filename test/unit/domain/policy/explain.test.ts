@@ -123,6 +123,19 @@ describe('explainSelection', () => {
     ]);
   });
 
+  it('speaks of semver in a policy of charts, and gives no reasons there either without the new settings', () => {
+    const [plain] = resolvePolicy(policyDocument({ artifactType: 'helmChart' })).imports;
+    const [finals] = resolvePolicy(
+      policyDocument({ artifactType: 'helmChart', imports: [{ tags: { finalsOnly: true } }] }),
+    ).imports;
+    if (plain === undefined || finals === undefined) throw new Error('no import');
+    expect(explainSelection(plain, ['1.2.3_4', 'x'])).not.toHaveProperty('reasons');
+    expect(explainSelection(finals, ['1.2.3_4', 'x']).reasons).toEqual({
+      '1.2.3_4': 'version 1.2.3 build 4, final',
+      x: 'order semver reads no version in it',
+    });
+  });
+
   it('says of each tag why it is in or out, where a policy writes more than patterns', () => {
     const upstream = ['7.1', '7.2', '7.3', '7.3-alpine', '7.4-rc1', '6.9', 'latest', 'edge', 'x-1'];
     const entry = importWith({
