@@ -10,6 +10,12 @@ export function wholeNumber(least: number): (text: string) => number {
   };
 }
 
+/** Parses a name or a path: anything but nothing. */
+export function named(text: string): string {
+  if (text.trim() !== '') return text;
+  throw new InvalidArgumentError('It must not be empty.');
+}
+
 export function portNumber(text: string): number {
   const port = wholeNumber(1)(text);
   if (port <= 65_535) return port;

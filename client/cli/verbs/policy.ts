@@ -1,5 +1,4 @@
-import { readFile } from 'node:fs/promises';
-import { text as readStream } from 'node:stream/consumers';
+import { createReadStream } from 'node:fs';
 import { Command } from 'commander';
 import { readPolicyFiles } from '../../../adapters/policy-files.js';
 import { HoubaError } from '../../../domain/errors.js';
@@ -9,10 +8,9 @@ import { formatIssue, type PolicyIssue, PolicySetInvalid } from '../../../domain
 import { policyJsonSchemaText } from '../../../domain/policy/json-schema.js';
 import { overlaps } from '../../../domain/policy/overlap.js';
 import { type ResolvedPolicy, resolvePolicy } from '../../../domain/policy/resolve.js';
-import { isTag } from '../../../domain/reference.js';
+import { parseTagList } from '../../../domain/selection/tag-list.js';
 import { escapeControls } from '../../../domain/text/escape.js';
-import { asObject } from '../../../domain/text/json.js';
-import { type Output, outputOption } from '../options.js';
+import { named, type Output, outputOption } from '../options.js';
 import { note, print, printJson } from '../terminal.js';
 
 /** Lists the tags of a source registry, for when no list is given. */
@@ -28,15 +26,15 @@ export function policyCommand(deps: { readonly listTags: ListTags }): Command {
   command
     .command('check')
     .description('check policies without network and without a roster')
-    .argument('<dir>', 'folder of policies, or one file')
+    .argument('<dir>', 'folder of policies, or one file', named)
     .addOption(outputOption())
     .addHelpText('after', '\nExample:\n  houba policy check policies/')
     .action((path: string, options: { output: Output }) => checkPolicies(path, options.output));
   command
     .command('test')
     .description('show for every source tag whether it is selected, by which rule, and what it becomes')
-    .argument('<file>', 'policy file')
-    .option('--tags-from <file>', "a registry's tags/list JSON, or one tag a line; - reads standard input")
+    .argument('<file>', 'policy file', named)
+    .option('--tags-from <file>', "a registry's tags/list JSON, or one tag a line; - reads standard input", named)
     .option('--import <name>', 'show this import alone')
     .addOption(outputOption())
     .addHelpText('after', '\nExample:\n  houba policy test policies/redis.yaml --tags-from tags.json')
@@ -100,44 +98,34 @@ async function readOnePolicy(path: string): Promise<ResolvedPolicy> {
   });
 }
 
-/** Reads tags from a `tags/list` answer, its bare array, or one a line. */
-async function readTagList(file: string): Promise<string[]> {
-  const text = await readText(file);
-  const start = text.trimStart().slice(0, 1);
-  const tags = start === '{' || start === '[' ? tagsOfJson(text, file) : text.split('\n').map((line) => line.trim());
-  const named = [...new Set(tags)].filter((tag) => tag !== '');
-  const odd = named.find((tag) => !isTag(tag));
-  if (odd === undefined) return named;
-  throw new HoubaError('ConfigInvalid', `${file}: ${JSON.stringify(odd.slice(0, 150))} is not a tag`, {
-    hint: TAGS_HINT,
-  });
-}
-
-const TAGS_HINT = 'give the JSON of GET /v2/<name>/tags/list, or one tag a line';
-
-function tagsOfJson(text: string, file: string): string[] {
-  const document = parseJson(text, file);
-  const page = asObject(document);
-  // A registry answers null for a repository without tags, or leaves them out beside its name.
-  const tags = Array.isArray(document) ? document : (page.tags ?? ('tags' in page || 'name' in page ? [] : undefined));
-  if (Array.isArray(tags) && tags.every((tag) => typeof tag === 'string')) return tags;
-  throw new HoubaError('ConfigInvalid', `${file}: no list of tags in this JSON`, { hint: TAGS_HINT });
-}
-
-function parseJson(text: string, file: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (cause) {
-    throw new HoubaError('ConfigInvalid', `${file}: not valid JSON`, { hint: TAGS_HINT, cause });
+/** Reads a list of tags; of names that are none it warns, as a run leaves them out. */
+async function readTagList(file: string): Promise<readonly string[]> {
+  const name = file === '-' ? 'standard input' : file;
+  const { tags, odd } = parseTagList(name, await readBytes(file, name));
+  if (odd.length > 0) {
+    const quoted = odd.slice(0, 3).map((text) => JSON.stringify(text.slice(0, 150)));
+    const more = odd.length > 3 ? ` and ${odd.length - 3} more` : '';
+    note(escapeControls(`warning: ${name}: left out, as a run would, what is no tag: ${quoted.join(', ')}${more}`));
   }
+  return tags;
 }
 
-async function readText(file: string): Promise<string> {
+const LARGEST_LIST = 64 * 1024 * 1024;
+
+async function readBytes(file: string, name: string): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
   try {
-    return file === '-' ? await readStream(process.stdin) : await readFile(file, 'utf8');
+    for await (const chunk of file === '-' ? process.stdin : createReadStream(file)) {
+      length += chunk.length;
+      if (length > LARGEST_LIST) throw new Error(`larger than ${LARGEST_LIST / 1024 / 1024} MiB`);
+      chunks.push(chunk);
+    }
   } catch (cause) {
-    throw new HoubaError('ConfigInvalid', `the tag list ${file} cannot be read`, { hint: TAGS_HINT, cause });
+    const why = (cause as NodeJS.ErrnoException).code ?? (cause instanceof Error ? cause.message : String(cause));
+    throw new HoubaError('ConfigInvalid', `the tag list ${JSON.stringify(name)} cannot be read (${why})`, { cause });
   }
+  return Buffer.concat(chunks);
 }
 
 function renderTest(policy: ResolvedPolicy, tags: number, imports: readonly ImportExplanation[]): string {

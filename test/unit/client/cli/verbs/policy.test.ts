@@ -192,15 +192,24 @@ describe('houba policy test', () => {
   );
 
   it.each([
-    ['text that is no tag', '7.1\nnot a tag\n', '"not a tag" is not a tag'],
+    ['text that is no tag', 'not a tag\n', '"not a tag" is not a tag'],
     ['broken JSON', '{"tags": [', 'not valid JSON'],
     ['JSON without tags', '{"errors": []}', 'no list of tags'],
-    ['JSON with numbers', '{"tags": [1]}', 'no list of tags'],
+    ['JSON with numbers', '{"tags": [1]}', 'a list of something else'],
   ])('%s is a configuration error', async (_what, list, message) => {
     await expect(run(['test', policyFile(), '--tags-from', file('tags', list)])).rejects.toMatchObject({
       code: 'ConfigInvalid',
       message: expect.stringContaining(message),
     });
+  });
+
+  it('leaves out what is no tag, as a run does, and warns of it', async () => {
+    const noted = vi.spyOn(process.stderr, 'write').mockReturnValue(true);
+    const path = file('tags', '7.1\r\nnot a\u001b[31m tag\r\nlatest\r\n');
+    expect(await run(['test', policyFile(), '--tags-from', path, '--import', 'v2'])).toContain('2 tags');
+    expect(noted.mock.calls).toEqual([
+      [expect.stringMatching(/^warning: .*tags: left out, .*: "not a\\u001b\[31m tag"\n$/)],
+    ]);
   });
 
   it('so is a list that is not there, an unknown import, a folder of several policies', async () => {
