@@ -10,6 +10,7 @@ import { HoubaError, isErrorCode } from '../domain/errors.js';
 import { TemporalUnreachable } from './unreachable.js';
 
 /** Status codes of gRPC. */
+const INVALID_ARGUMENT = 3;
 const UNAVAILABLE = 14;
 const DEADLINE_EXCEEDED = 4;
 
@@ -21,6 +22,11 @@ export function explainFailure(error: unknown, what: string): unknown {
   if (error instanceof WorkflowNotFoundError) {
     return new HoubaError('NotFound', `${what} is not known to this Temporal`, {
       hint: '`houba status` lists recent runs; a namespace forgets a run after its retention time',
+      cause: error,
+    });
+  }
+  if (isGrpcServiceError(error) && error.code === INVALID_ARGUMENT) {
+    return new HoubaError('ConfigInvalid', `Temporal refuses ${JSON.stringify(what)}: ${error.details}`, {
       cause: error,
     });
   }

@@ -1,8 +1,9 @@
 import { Command } from 'commander';
+import { named } from '../options.js';
 
 export function cancelCommand(): Command {
   return new Command('cancel')
-    .argument('<run>', 'workflow id of a run')
+    .argument('<run>', 'workflow id of a run', named)
     .addHelpText('after', '\nExample:\n  houba cancel reconcile-fleet-2026-03-02T05-00-11.204Z')
     .action(cancelRun);
 }

@@ -1,10 +1,11 @@
 import { Command } from 'commander';
+import { named } from '../options.js';
 import { type ReconcileOptions, runReconcile, withRunOptions } from '../run-reconcile.js';
 
 export function reconcileCommand(): Command {
   const command = new Command('reconcile')
-    .argument('[dir]', 'folder of policies, or one file')
-    .option('--plan <file>', 'carry out the plan of `houba plan --out`, and nothing else')
+    .argument('[dir]', 'folder of policies, or one file', named)
+    .option('--plan <file>', 'carry out the plan of `houba plan --out`, and nothing else', named)
     .option('--dry-run', 'only plan: write nothing')
     .option('--detach', 'return once the run has started')
     .option('--allow-mass-deletion', 'lift HOUBA_MAX_DELETION_SHARE for this run')

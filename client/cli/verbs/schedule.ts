@@ -13,7 +13,7 @@ import {
 import { escapeControls } from '../../../domain/text/escape.js';
 import type { Applied, ScheduleFacts, ScheduleStatus } from '../../schedules.js';
 import type { StackRecord } from '../../stack/stack-files.js';
-import { type Output, outputOption } from '../options.js';
+import { named as file, type Output, outputOption } from '../options.js';
 
 interface ApplyOptions {
   readonly file?: string;
@@ -41,7 +41,7 @@ export function scheduleCommand(): Command {
     .command('apply')
     .description('make the schedules what defaults, file and options say; a pause stays')
     .addArgument(named('[schedules...]', 'those in the file, or all of them, if left out'))
-    .option('-f, --file <file>', 'settings by schedule, YAML or JSON; - reads standard input')
+    .option('-f, --file <file>', 'settings by schedule, YAML or JSON; - reads standard input', file)
     .option('--every <duration>', 'run at this interval')
     .option('--cron <expression>', 'run at these times: minute, hour, day of month, month, day of week')
     .option('--timezone <name>', 'of the cron; UTC if left out')

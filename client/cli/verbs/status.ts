@@ -2,11 +2,11 @@ import { Command } from 'commander';
 import { escapeControls } from '../../../domain/text/escape.js';
 import type { RunProgress } from '../../follow.js';
 import type { RunSummary } from '../../sdk.js';
-import { type Output, outputOption } from '../options.js';
+import { named, type Output, outputOption } from '../options.js';
 
 export function statusCommand(): Command {
   return new Command('status')
-    .argument('[run]', 'workflow id of a run; all recent ones if left out')
+    .argument('[run]', 'workflow id of a run; all recent ones if left out', named)
     .addOption(outputOption())
     .addHelpText('after', '\nExample:\n  houba status reconcile-fleet-2026-03-02T05-00-11.204Z')
     .action((run: string | undefined, { output }: { readonly output: Output }) =>
