@@ -4,7 +4,7 @@ import https from 'node:https';
 import { isIP } from 'node:net';
 import { createSecureContext, rootCertificates, type SecureContext } from 'node:tls';
 import { HttpsProxyAgent } from 'https-proxy-agent';
-import { HoubaError } from '../../domain/errors.js';
+import { HoubaError, machineError } from '../../domain/errors.js';
 import { publicLookup, refusePrivateLiteral } from './address.js';
 import { proxyFor } from './proxy.js';
 
@@ -19,8 +19,10 @@ export interface Origin extends Server {
   /** `https://host[:port]`, as `URL.origin` writes it. */
   readonly url: string;
   readonly agent: http.Agent;
+  /** PEM of the registry's own CA; null: none. It may be renewed while houba runs. */
+  ca: string | null;
   /** The CAs to trust; a context, because an agent compares options as text. */
-  readonly secureContext: SecureContext | undefined;
+  secureContext: SecureContext | undefined;
   readonly sent: Map<string, number>;
 }
 
@@ -111,10 +113,15 @@ export function createTransport(options: TransportOptions): Transport {
           ? new https.Agent(direct)
           : new http.Agent(direct as http.AgentOptions);
     const ca = trust?.ca ?? null;
-    const secureContext = ca === null ? undefined : createSecureContext({ ca: [...rootCertificates, ca] });
-    const made: Origin = { ...server, url, agent, secureContext, sent: new Map() };
+    const made: Origin = { ...server, url, agent, ca, secureContext: contextOf(ca), sent: new Map() };
     opened.push(made);
     return made;
+  }
+
+  /** Reads the CA again, which may have been replaced. */
+  async function renewTrust(origin: Origin): Promise<void> {
+    const ca = (await options.trusted(origin))?.ca ?? null;
+    if (ca !== origin.ca) Object.assign(origin, { ca, secureContext: contextOf(ca) });
   }
 
   function exchange(origin: Origin, request: Request, signal: AbortSignal | undefined): Promise<Reply> {
@@ -131,12 +138,19 @@ export function createTransport(options: TransportOptions): Transport {
         agent: origin.agent,
         ...(origin.secure ? { rejectUnauthorized: true, secureContext: origin.secureContext } : {}),
       });
-      const started = Date.now();
+      const { ca } = origin;
+      const started = performance.now();
       const flight: Flight = { outgoing, started, lastHeard: started, fail };
       takeOff(flight, signal);
-      outgoing.on('error', (error) => fail(connectionError(origin, error)));
+      outgoing.on('error', (error: NodeJS.ErrnoException) => {
+        if (ca === null || !UNTRUSTED.test(error.code ?? '')) return fail(connectionError(origin, error));
+        renewTrust(origin).then(
+          () => fail(origin.ca === ca ? connectionError(origin, error) : renewedTrust(origin)),
+          fail,
+        );
+      });
       outgoing.on('response', (incoming) => {
-        flight.lastHeard = Date.now();
+        flight.lastHeard = performance.now();
         incoming.on('error', (error) => fail(connectionError(origin, error)));
         readBody(incoming, request, flight, (body) => {
           land(flight, signal);
@@ -183,7 +197,7 @@ export function createTransport(options: TransportOptions): Transport {
 
   /** Fails slow requests, by one timer for all. */
   function endSlow(): void {
-    const now = Date.now();
+    const now = performance.now();
     for (const flight of flights) {
       const connecting = flight.outgoing.socket?.connecting ?? true;
       if (connecting && now - flight.started > timeouts.connectMs) flight.fail(tooSlow(flight, 'did not connect'));
@@ -219,7 +233,19 @@ export function isBrokenConnection(error: unknown): boolean {
   return error instanceof HoubaError && BROKEN.has(String(error.facts.error));
 }
 
-const BROKEN: ReadonlySet<string> = new Set(['ECONNRESET', 'EPIPE', 'ECONNABORTED']);
+const CA_RENEWED = 'CA_RENEWED';
+
+const BROKEN: ReadonlySet<string> = new Set(['ECONNRESET', 'EPIPE', 'ECONNABORTED', CA_RENEWED]);
+
+function contextOf(ca: string | null): SecureContext | undefined {
+  return ca === null ? undefined : createSecureContext({ ca: [...rootCertificates, ca] });
+}
+
+/** A failure that another try mends. */
+function renewedTrust({ url }: Origin): HoubaError {
+  const facts = { registry: url, error: CA_RENEWED };
+  return new HoubaError('RegistryUnavailable', `the CA of ${url} was replaced`, { facts });
+}
 
 function readBody(
   incoming: http.IncomingMessage,
@@ -241,7 +267,7 @@ function readBody(
     return;
   }
   incoming.on('data', (chunk: Uint8Array) => {
-    flight.lastHeard = Date.now();
+    flight.lastHeard = performance.now();
     length += chunk.length;
     if (length <= limit) chunks.push(chunk);
     else if (!failed) flight.fail(tooLarge(flight, limit));
@@ -269,16 +295,19 @@ const HINTS: Readonly<Record<string, string>> = {
   ENOTFOUND: 'the name does not resolve; check its spelling and the DNS of this machine',
   ECONNREFUSED: 'nothing listens there; check host and port',
   EPROTO: 'it may speak plain HTTP; if it should, say tls_verify: false in its roster entry',
+  CERT_HAS_EXPIRED: 'its certificate has expired: renew it there, or set the clock of this machine',
+  CERT_NOT_YET_VALID: 'its certificate is not valid yet: set the clock of this machine, or of the registry',
+  ERR_TLS_CERT_ALTNAME_INVALID: 'its certificate is for another name: check the host in its roster entry',
   ERR_SSL_WRONG_VERSION_NUMBER: 'it may speak plain HTTP; if it should, say tls_verify: false in its roster entry',
 };
 
 const UNTRUSTED = /CERT|SIGNATURE|ISSUER/;
 
-function connectionError(origin: Origin, error: NodeJS.ErrnoException): HoubaError {
+function connectionError(origin: Origin, error: NodeJS.ErrnoException): Error {
   if (error instanceof HoubaError) return error;
   const code = error.code ?? 'unknown';
-  const hint =
-    HINTS[code] ?? (UNTRUSTED.test(code) ? 'name the CA that signed it as ca_cert in its roster entry' : undefined);
+  if (code === 'EMFILE' || code === 'ENFILE') return machineError(error, origin.url) ?? error;
+  const hint = HINTS[code] ?? (UNTRUSTED.test(code) ? hintOfCa(origin) : undefined);
   return new HoubaError('RegistryUnavailable', `cannot talk to ${origin.url}: ${error.message || code}`, {
     ...(hint === undefined ? {} : { hint }),
     cause: error,
@@ -286,8 +315,13 @@ function connectionError(origin: Origin, error: NodeJS.ErrnoException): HoubaErr
   });
 }
 
+function hintOfCa({ ca }: Origin): string {
+  if (ca === null) return 'name the CA that signed it as ca_cert in its roster entry';
+  return 'the file that its roster entry names as ca_cert lacks the CA that signed it: add it there; no restart is needed';
+}
+
 function tooSlow({ outgoing, started }: Flight, what: string): HoubaError {
-  const seconds = Math.round((Date.now() - started) / 1000);
+  const seconds = Math.round((performance.now() - started) / 1000);
   return new HoubaError('RegistryUnavailable', `${outgoing.protocol}//${outgoing.host} ${what} in ${seconds} s`, {
     facts: { registry: outgoing.host, error: 'timeout' },
   });

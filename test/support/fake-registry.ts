@@ -14,6 +14,8 @@ export interface FakeRegistry {
    * from then on. Anything unscripted is a 404 without a body.
    */
   on(request: string, ...replies: FakeAnswer[]): void;
+  /** Shows another certificate to those who connect from now on. */
+  useCertificate(tls: { readonly key: string; readonly cert: string }): void;
   /** How often `METHOD /path?query`, or `METHOD /path`, was asked. */
   count(request: string): number;
   stop(): Promise<void>;
@@ -66,6 +68,9 @@ export async function startFakeRegistry(tls?: { readonly key: string; readonly c
     requests,
     on: (request, ...replies) => {
       scripts.set(request, replies);
+    },
+    useCertificate: ({ key, cert }) => {
+      if (server instanceof https.Server) server.setSecureContext({ key, cert });
     },
     count: (wanted) =>
       requests.filter(({ method, path }) => [path, path.split('?')[0]].some((each) => `${method} ${each}` === wanted))

@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { copyFile, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -142,6 +142,23 @@ describe('TLS', () => {
     const error = await failure(read([rosterEntry(secure.host, { tlsVerify: true })]).ping(secure.host));
     expect(error).toMatchObject({ code: 'RegistryUnavailable' });
     expect(error.hint).toContain('ca_cert');
+  });
+
+  it('reads a CA that was replaced, without a restart', async () => {
+    const later = await makeCertificate(await mkdtemp(join(folder, 'later-')));
+    const caFile = join(folder, 'ca-of-the-roster.pem');
+    await copyFile(certificate.caFile, caFile);
+    const host = await startFakeRegistry(certificate);
+    const reader = read([rosterEntry(host.host, { tlsVerify: true, caCert: caFile })]);
+    host.on('GET /v2/', { body: '{}', headers: { connection: 'close' } });
+    await reader.ping(host.host);
+    host.useCertificate(later);
+    const error = await failure(reader.ping(host.host));
+    expect(error).toMatchObject({ code: 'RegistryUnavailable', hint: expect.stringContaining('no restart is needed') });
+    await copyFile(later.caFile, caFile);
+    await Promise.all([reader.ping(host.host), reader.ping(host.host)]);
+    expect(host.count('GET /v2/')).toBe(3);
+    await host.stop();
   });
 
   it('says which CA file cannot be read', async () => {
