@@ -1,7 +1,8 @@
+import { closeSync, openSync } from 'node:fs';
 import { basename } from 'node:path';
 import type { Readable } from 'node:stream';
 import { execa } from 'execa';
-import { type ErrorCode, HoubaError } from '../domain/errors.js';
+import { type ErrorCode, HoubaError, machineError } from '../domain/errors.js';
 import { escapeControls } from '../domain/text/escape.js';
 
 interface CommandOptions {
@@ -20,6 +21,8 @@ interface CommandOptions {
   readonly onStderr?: (chunk: string) => void;
   /** Texts that no error may quote, such as a password in the child's configuration. */
   readonly secrets?: readonly string[];
+  /** Lines of its standard error that say nothing of a failure; with the flag `m`. */
+  readonly noise?: RegExp;
   /** The code of a non-zero exit; null: `ToolFailed`. */
   readonly classify?: (stderr: string, exitCode: number) => ErrorCode | null;
 }
@@ -42,6 +45,7 @@ export async function runCommand(options: CommandOptions): Promise<CommandResult
   const { file, signal } = options;
   const name = basename(file);
   signal?.throwIfAborted();
+  requireDescriptors(options.descriptors?.length ?? 0);
 
   const child = execa(file, options.args, {
     env: options.env,
@@ -85,16 +89,52 @@ export async function runCommand(options: CommandOptions): Promise<CommandResult
   if (!result.failed) return { stdout: result.stdout, stderr: result.stderr };
   if (child.pid === undefined) throw notStarted(file, result.code);
 
-  const said = quoteTail(result.stderr, options.secrets ?? []);
+  const stderr = options.noise === undefined ? result.stderr : result.stderr.replace(options.noise, '');
+  const said = quoteTail(stderr, options.secrets ?? []);
   const how = result.signal === undefined ? `failed with exit ${result.exitCode}` : `was ended by ${result.signal}`;
-  const code = result.exitCode === undefined ? null : (options.classify?.(result.stderr, result.exitCode) ?? null);
-  throw new HoubaError(code ?? 'ToolFailed', `${name} ${how}${said === '' ? '' : `: ${said}`}`, {
+  const lacking = machineErrorIn(stderr);
+  const told = result.exitCode === undefined ? null : (options.classify?.(stderr, result.exitCode) ?? null);
+  const code = told ?? (lacking === null ? 'ToolFailed' : lacking.code);
+  throw new HoubaError(code, `${name} ${how}${said === '' ? '' : `: ${said}`}`, {
+    ...(code === lacking?.code && lacking.hint !== undefined ? { hint: lacking.hint } : {}),
     facts: { program: name, ...(result.exitCode === undefined ? {} : { exitCode: result.exitCode }) },
   });
 
   function failed(message: string): HoubaError {
     return new HoubaError('ToolFailed', message, { facts: { program: name } });
   }
+}
+
+/** The three pipes of a child, both ends, and one by which libuv hears that it runs. */
+const DESCRIPTORS_OF_A_CHILD = 8;
+
+/**
+ * Checks that a child's pipes can be opened. Where they cannot, Node.js (20) makes a child without streams, at which
+ * execa (9) throws before it listens for the error, and that ends the process. @throws HoubaError `MachineFailed`
+ */
+function requireDescriptors(more: number): void {
+  const opened: number[] = [];
+  try {
+    while (opened.length < DESCRIPTORS_OF_A_CHILD + more) opened.push(openSync('/dev/null', 'r'));
+  } catch (error) {
+    throw machineError(error) ?? error;
+  } finally {
+    for (const descriptor of opened) closeSync(descriptor);
+  }
+}
+
+const SAID: readonly (readonly [RegExp, string])[] = [
+  [/no space left on device/i, 'ENOSPC'],
+  [/disk quota exceeded/i, 'EDQUOT'],
+  [/read-only file system/i, 'EROFS'],
+  [/too many open files/i, 'EMFILE'],
+  [/cannot allocate memory/i, 'ENOMEM'],
+];
+
+/** What a program says of the machine, in the words of the C library; null: nothing. */
+export function machineErrorIn(stderr: string): HoubaError | null {
+  const code = SAID.find(([words]) => words.test(stderr))?.[1];
+  return code === undefined ? null : machineError(Object.assign(new Error(), { code }));
 }
 
 /** Kills every running child: for a worker that gives up waiting, and on exit. */
@@ -168,8 +208,13 @@ function killGroup(pid: number | undefined, signal: NodeJS.Signals): void {
   }
 }
 
+/** Codes of what the machine lacks; with any other the program is not as it should be. */
+const SCARCE: ReadonlySet<string | undefined> = new Set(['EMFILE', 'ENFILE', 'EAGAIN', 'ENOMEM', 'EIO']);
+
 function notStarted(file: string, code: string | undefined): HoubaError {
   const name = basename(file);
+  const lacking = SCARCE.has(code) ? machineError(Object.assign(new Error(), { code }), file) : null;
+  if (lacking !== null) return lacking;
   return new HoubaError('ToolMissing', `${name} cannot be started${code === undefined ? '' : ` (${code})`}: ${file}`, {
     hint: `run make setup, or put ${name} on PATH; houba doctor shows what is missing`,
     facts: { program: name },

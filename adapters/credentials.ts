@@ -22,14 +22,15 @@ export interface CredentialSource {
 
 export interface CredentialOptions extends AmbientOptions {
   readonly access: ReadonlyMap<string, RegistryAccess>;
-  readonly now?: () => number;
+  /** Milliseconds on a clock that never jumps. */
+  readonly elapsed?: () => number;
 }
 
 /** Helpers take tenths of a second, and their answers (ECR: 12 h) live longer than this. */
 const KEPT_MS = 5 * 60_000;
 
 export function createCredentialSource(options: CredentialOptions): CredentialSource {
-  const now = options.now ?? Date.now;
+  const elapsed = options.elapsed ?? (() => performance.now());
   const asked = new Map<string, { readonly answer: Promise<Credentials | null>; readonly until: number }>();
 
   async function credentialsFor(host: string): Promise<Credentials | null> {
@@ -38,9 +39,9 @@ export function createCredentialSource(options: CredentialOptions): CredentialSo
       return { username: entry.username, password: entry.password };
     }
     const known = asked.get(host);
-    if (known !== undefined && now() < known.until) return known.answer;
+    if (known !== undefined && elapsed() < known.until) return known.answer;
     const answer = ambientCredentials(host, options);
-    asked.set(host, { answer, until: now() + KEPT_MS });
+    asked.set(host, { answer, until: elapsed() + KEPT_MS });
     answer.catch(() => asked.delete(host));
     return answer;
   }

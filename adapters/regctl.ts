@@ -1,11 +1,12 @@
 import { readFile } from 'node:fs/promises';
 import { type Digest, digestOf, parseDigest } from '../domain/digest.js';
+import { RATE_LIMITS } from '../domain/durable/retry.js';
 import { type ErrorCode, HoubaError } from '../domain/errors.js';
 import { OCI_INDEX } from '../domain/manifest.js';
 import { oneAtATime } from '../domain/one-at-a-time.js';
 import { formatPinned, formatRepository, formatTagged, type Repository } from '../domain/reference.js';
 import { rosterByHost } from '../domain/roster.js';
-import { runCommand } from './command.js';
+import { machineErrorIn, runCommand } from './command.js';
 import type { CredentialSource, RegistryAccess } from './credentials.js';
 import { inPrivateFolder } from './private-folder.js';
 import { withSecretFiles } from './secret-files.js';
@@ -80,6 +81,11 @@ const NO_LIST = /not an OCI index/i;
 const TIMEOUT_MS = 5 * 60_000;
 /** A copy may move gigabytes. */
 const COPY_TIMEOUT_MS = 30 * 60_000;
+/** Runs for one call whose tokens die early, and of these, one after the other in which nothing got on. */
+const MOST_RUNS = 20;
+const MOST_IN_VAIN = 3;
+/** A run that is refused at its first request is shorter. */
+const SOME_TIME_MS = 1_000;
 const PRINT_DIGEST = '{{ .Manifest.GetDescriptor.Digest }}';
 
 export function createRegctl(options: RegctlOptions): Regctl {
@@ -94,24 +100,47 @@ export function createRegctl(options: RegctlOptions): Regctl {
     readonly signal: AbortSignal | undefined;
   }
 
-  /** Runs regctl with a configuration of these hosts alone. */
+  /**
+   * Runs regctl, and again where a token died early: regctl (0.11) asks for no other one before the token's own end, and
+   * a copy goes on with what is not there yet.
+   */
   async function call(request: Call): Promise<string> {
+    for (let runs = 1, inVain = 0; ; runs++) {
+      const watch = watchRun();
+      try {
+        return await runOnce(request, watch);
+      } catch (error) {
+        const isDead = error instanceof HoubaError && error.code === 'Unauthorized' && watch.tokenRefused();
+        inVain = watch.gotOn() ? 0 : inVain + 1;
+        if (!isDead || runs >= MOST_RUNS || inVain >= MOST_IN_VAIN) throw error;
+      }
+    }
+  }
+
+  /** Runs regctl with a configuration of these hosts alone. */
+  async function runOnce(request: Call, watch: RunWatch): Promise<string> {
     return inPrivateFolder(options.workDir, 'regctl', async (folder) => {
       const { config, secrets } = await configFor(request.hosts, options);
       const { stdout } = await withSecretFiles(folder, [JSON.stringify(config)], (descriptors) =>
         runCommand({
           file: options.program,
-          args: request.args,
+          args: tellingWaits(request.args),
           input: request.input ?? '',
           env: { ...options.environment, HOME: folder, REGCTL_CONFIG: '/dev/fd/3' },
           ...(request.cwd === undefined ? {} : { cwd: request.cwd }),
           descriptors,
           timeoutMs: request.timeoutMs ?? timeoutMs,
-          signal: request.signal,
+          signal: request.signal === undefined ? watch.signal : AbortSignal.any([request.signal, watch.signal]),
+          onStderr: watch.take,
+          noise: DEBUG_LINES,
           secrets,
           classify,
         }),
-      );
+      ).catch((error: unknown) => {
+        throw error instanceof HoubaError && error.code === 'RateLimited' && error.facts.registry === undefined
+          ? limited(request.hosts.at(-1) ?? '', error.message)
+          : error;
+      });
       return stdout.trim();
     });
   }
@@ -284,6 +313,74 @@ export function createRegctl(options: RegctlOptions): Regctl {
   };
 }
 
+/** Has regctl (0.11) say for how long it is about to wait; it says nothing of a secret on this level. */
+function tellingWaits(args: readonly string[]): string[] {
+  const end = args.indexOf('--');
+  const flags = ['--verbosity', 'debug'];
+  return end < 0 ? [...args, ...flags] : [...args.slice(0, end), ...flags, ...args.slice(end)];
+}
+
+/** What regctl tells of itself while it runs. */
+interface RunWatch {
+  take(chunk: string): void;
+  /** Aborted with `RateLimited` when it is about to wait for long. */
+  readonly signal: AbortSignal;
+  /** Whether a token that was given was refused before its own end. */
+  tokenRefused(): boolean;
+  /** Whether a registry has taken something, or may have: regctl does not tell of every blob. */
+  gotOn(): boolean;
+}
+
+function watchRun(): RunWatch {
+  const patience = new AbortController();
+  let rest = '';
+  let challenges = 0;
+  let unanswered = 0;
+  let wrote = false;
+  const began = performance.now();
+  return {
+    take(chunk) {
+      const lines = (rest + chunk).split('\n');
+      rest = lines.pop() ?? '';
+      for (const line of lines) {
+        if (line.includes('msg="Auth request parsed"')) challenges++;
+        if (line.includes('msg="Failed to handle auth request"')) unanswered++;
+        wrote ||= line.includes('msg="Upload location received"');
+        const limit = waitIn(line);
+        if (limit !== null) patience.abort(limit);
+      }
+    },
+    signal: patience.signal,
+    // Where the first challenge found no token, the credentials are wrong.
+    tokenRefused: () => unanswered > 0 && challenges > unanswered,
+    gotOn: () => wrote || performance.now() - began > SOME_TIME_MS,
+  };
+}
+
+const DEBUG_LINES = /^time=\S+ level=(?:DEBUG|INFO) .*\n?/gm;
+
+const ABOUT_TO_WAIT =
+  /level=DEBUG msg="Sleeping for backoff" Host=(\S+) Duration=(?:(\d+)h)?(?:(\d+)m)?(\d+(?:\.\d+)?)s/;
+
+/**
+ * Finds a long wait in what regctl writes: it would wait for hours in silence, where Temporal waits without a process
+ * (docs/rules/registry-access.md#limits-slow-work). null: none
+ */
+function waitIn(line: string): HoubaError | null {
+  const [, host = '', hours = 0, minutes = 0, seconds = 0] = ABOUT_TO_WAIT.exec(line) ?? [];
+  const ms = ((Number(hours) * 60 + Number(minutes)) * 60 + Number(seconds)) * 1000;
+  if (ms <= RATE_LIMITS.heldMs) return null;
+  const waitMs = Math.ceil(Math.min(ms, RATE_LIMITS.longestMs));
+  return limited(host, `for another ${Math.ceil(ms / 1000)} s`, waitMs);
+}
+
+function limited(host: string, what: string, retryAfterMs?: number): HoubaError {
+  return new HoubaError('RateLimited', `${host} limits requests ${retryAfterMs === undefined ? `(${what})` : what}`, {
+    facts: { registry: host },
+    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+  });
+}
+
 /** Names a manifest of the layout in the working directory: regctl refuses some folder names. */
 function hereBy(digest: Digest): string {
   return `ocidir://.@${digest}`;
@@ -323,6 +420,7 @@ function classify(stderr: string): ErrorCode | null {
   if (status === 429) return 'RateLimited';
   if (status === 405 || status === 415 || NO_TYPE.test(stderr)) return 'Unsupported';
   if (status >= 500) return 'RegistryUnavailable';
+  if (Number.isNaN(status) && machineErrorIn(stderr) !== null) return 'MachineFailed';
   if (/digest mismatch|unexpected digest|content does not match/.test(stderr)) return 'DigestMismatch';
   if (/unauthorized|no login found/.test(stderr)) return 'Unauthorized';
   if (/dial tcp|connection (refused|reset)|i\/o timeout|no such host|TLS handshake|\bEOF\b|x509:|tls:/.test(stderr)) {

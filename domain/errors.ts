@@ -54,26 +54,43 @@ export class HoubaError extends Error {
   }
 }
 
+const ELSEWHERE = 'or set HOUBA_HOME or HOUBA_WORK_DIR to another folder';
+const WRITABLE = `let this user write there, ${ELSEWHERE}`;
+const GONE = 'something removed it while houba was at work: make it anew, and run again';
+
 /** Errors of the machine that houba runs on, by their code in Node.js, with what to do next. */
 const MACHINE: Readonly<Record<string, readonly [what: string, hint: string]>> = {
-  ENOSPC: ['no space is left', 'free some, or put HOUBA_HOME or HOUBA_WORK_DIR on another disk'],
-  EDQUOT: ['the quota is used up', 'free some space, or put HOUBA_HOME or HOUBA_WORK_DIR on another disk'],
-  EROFS: ['the file system is read-only', 'put HOUBA_HOME or HOUBA_WORK_DIR where houba may write'],
-  EACCES: ['permission is denied', 'put HOUBA_HOME or HOUBA_WORK_DIR where this user may write'],
-  EPERM: ['permission is denied', 'put HOUBA_HOME or HOUBA_WORK_DIR where this user may write'],
+  ENOSPC: ['no space is left', `free some, ${ELSEWHERE}`],
+  EDQUOT: ['the quota is used up', `free some space, ${ELSEWHERE}`],
+  EFBIG: ['the file would become larger than is allowed', 'raise the limit of file sizes (ulimit -f)'],
+  EROFS: ['the file system is read-only', `mount it to be written, ${ELSEWHERE}`],
+  EACCES: ['permission is denied', WRITABLE],
+  EPERM: ['permission is denied', WRITABLE],
   EIO: ['the disk does not answer', 'look at the disk; nothing that was reported done is lost'],
+  ENOENT: ['it is not there', GONE],
+  ENOTDIR: ['a folder on the way there is none', GONE],
   EMFILE: ['too many files are open', 'raise the limit of open files (ulimit -n)'],
   ENFILE: ['too many files are open on this machine', 'raise the limit of open files (fs.file-max)'],
+  EAGAIN: ['no more processes can be started', 'raise the limit of processes (ulimit -u, or that of the container)'],
+  ENOMEM: ['no memory is left', 'give this machine or container more'],
 };
 
-/** Names an error that nobody expected; null: it is a fault of houba. */
-export function knownError(error: unknown): HoubaError | null {
-  if (error instanceof HoubaError) return error;
-  const { code, path } = (error ?? {}) as { readonly code?: unknown; readonly path?: unknown };
+/**
+ * Names an error of the machine (docs/rules/errors.md#the-machine-has-a-code-of-its-own); null: it is none. @param at the
+ * path where the error tells none: Node.js does not when a write fails
+ */
+export function machineError(error: unknown, at?: string): HoubaError | null {
+  const { code, path = at } = (error ?? {}) as { readonly code?: unknown; readonly path?: unknown };
   const known = typeof code === 'string' ? MACHINE[code] : undefined;
   if (!(error instanceof Error) || known === undefined) return null;
   const [what, hint] = known;
+  if (hint === GONE && typeof path !== 'string') return null;
   return new HoubaError('MachineFailed', typeof path === 'string' ? `${path}: ${what}` : what, { hint, cause: error });
+}
+
+/** Names an error that nobody expected; null: it is a fault of houba. */
+export function knownError(error: unknown): HoubaError | null {
+  return error instanceof HoubaError ? error : machineError(error);
 }
 
 export function isErrorCode(text: unknown): text is ErrorCode {

@@ -17,6 +17,8 @@ import { QUEUES } from '../domain/durable/names.js';
 import { LIFE_SIGNS } from '../domain/durable/retry.js';
 import { openDependencies } from './dependencies.js';
 import type { Logger } from './journal.js';
+import { requireOpenFiles } from './open-files.js';
+import { tellLimits } from './tell-limits.js';
 
 export interface HoubaWorker {
   /** Resolves after a shutdown, rejects when a queue's worker fails. */
@@ -43,6 +45,7 @@ const BUILD_SLOTS = 2;
 const SIGN_SLOTS = 5;
 
 export async function startWorker(options: HoubaWorkerOptions): Promise<HoubaWorker> {
+  requireOpenFiles();
   installRuntime(options.log);
   const opened = await openDependencies(options.settings, options.log);
   const connection = await NativeConnection.connect(options.connection);
@@ -53,6 +56,7 @@ export async function startWorker(options: HoubaWorkerOptions): Promise<HoubaWor
     // The SDK would throttle heartbeats, and so delay a cancellation for most of the heartbeat timeout.
     maxHeartbeatThrottleInterval: LIFE_SIGNS.beatMs,
     defaultHeartbeatThrottleInterval: LIFE_SIGNS.beatMs,
+    interceptors: { activity: [tellLimits(options.log)] },
   } satisfies Partial<WorkerOptions>;
   const all: Record<string, () => WorkerOptions> = {
     [QUEUES.flow]: () => ({

@@ -18,7 +18,8 @@ interface AuthorizerOptions {
   readonly plainHttp: boolean;
   credentials(): Promise<Credentials | null>;
   fetch(url: URL, request: TokenRequest): Promise<Reply>;
-  now(): number;
+  /** Milliseconds on a clock that never jumps. */
+  elapsed(): number;
 }
 
 export interface TokenRequest {
@@ -43,7 +44,7 @@ const DEFAULT_LIFE_S = 60;
 const MOST_TOKENS = 1000;
 
 export function createAuthorizer(options: AuthorizerOptions): Authorizer {
-  const { now } = options;
+  const { elapsed } = options;
   const tokens = new Map<string, Token>();
   const pending = new Map<string, Promise<string | null>>();
   /** Scopes that challenges asked for beyond houba's own, such as Azure's `metadata_read`. */
@@ -53,7 +54,7 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
   function header(scope: string): string | null | Promise<string | null> {
     if (scheme === null) return null;
     const token = tokens.get(tokenKey(scope));
-    if (token !== undefined && now() < token.renewAt) return token.header;
+    if (token !== undefined && elapsed() < token.renewAt) return token.header;
     return once(scope);
   }
 
@@ -64,7 +65,7 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
     if (asked.scope !== null && asked.scope !== scope) remember(scope, asked.scope);
     const token = tokens.get(tokenKey(scope));
     // Another request may have renewed it while this one was under way.
-    if (token !== undefined && token.header !== sent && now() < token.renewAt) return token.header;
+    if (token !== undefined && token.header !== sent && elapsed() < token.renewAt) return token.header;
     if (token !== undefined && pending.get(scope) === undefined) tokens.delete(tokenKey(scope));
     const fresh = await once(scope);
     return fresh === sent ? null : fresh;
@@ -98,7 +99,7 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
     }
     const scopes = [scope, ...(demanded.get(scope) ?? [])].filter((text) => text !== '');
     const { token, lifeMs } = await fetchToken(scheme, scopes, credentials, options);
-    return keep(scope, `Bearer ${token}`, now() + lifeMs - Math.min(lifeMs / 4, EARLIEST_RENEWAL_MS));
+    return keep(scope, `Bearer ${token}`, elapsed() + lifeMs - Math.min(lifeMs / 4, EARLIEST_RENEWAL_MS));
   }
 
   function keep(key: string, value: string, renewAt: number): string {

@@ -1,10 +1,11 @@
+import { RATE_LIMITS } from '../../domain/durable/retry.js';
 import { HoubaError } from '../../domain/errors.js';
 
 /** Bounds the requests to a registry host, and pauses them (docs/rules/registry-access.md#limits-slow-work). */
 export interface Budget {
   /**
    * Takes a slot; undefined: at once. @throws the signal's reason; HoubaError `RateLimited` for longer than
-   * `LONGEST_WAIT_MS`
+   * `RATE_LIMITS.heldMs`
    */
   enter(signal: AbortSignal | undefined): Promise<void> | undefined;
   leave(): void;
@@ -22,12 +23,12 @@ export interface Budget {
 }
 
 export interface Clock {
+  /** The time of day, ms since 1970; it may jump. */
   now(): number;
+  /** Milliseconds since some moment, which never jump: for everything that lasts. */
+  elapsed(): number;
   wait(ms: number, signal: AbortSignal | undefined): Promise<void>;
 }
-
-/** A longer wait is left to Temporal, which holds no slot of a worker for it. */
-export const LONGEST_WAIT_MS = 30_000;
 
 export function createBudget(host: string, slots: number, clock: Clock): Budget {
   let waiting: (() => void)[] = [];
@@ -64,26 +65,26 @@ export function createBudget(host: string, slots: number, clock: Clock): Budget 
   }
 
   function rest(ms: number): void {
-    restUntil = Math.max(restUntil, clock.now() + ms);
+    restUntil = Math.max(restUntil, clock.elapsed() + ms);
   }
 
   function wasLimited(repository: string | null, ms: number): void {
     if (repository !== null) limitedSince.add(repository);
     if (repository === null || limitedSince.size > 1) rest(ms);
-    else resting.set(repository, Math.max(resting.get(repository) ?? 0, clock.now() + ms));
+    else resting.set(repository, Math.max(resting.get(repository) ?? 0, clock.elapsed() + ms));
   }
 
   function rested(repository: string | null, signal: AbortSignal | undefined): Promise<void> | undefined {
     const ofOne = repository === null ? 0 : (resting.get(repository) ?? 0);
     if (restUntil === 0 && ofOne === 0) return undefined;
-    const left = Math.max(restUntil, ofOne) - clock.now();
+    const left = Math.max(restUntil, ofOne) - clock.elapsed();
     if (left <= 0) {
       restUntil = 0;
       if (repository !== null) resting.delete(repository);
       return undefined;
     }
     const who = ofOne > restUntil ? `${host}/${repository}` : host;
-    if (left > LONGEST_WAIT_MS) throw limitedFor(host, who, left);
+    if (left > RATE_LIMITS.heldMs) throw limitedFor(host, who, left);
     return clock.wait(left, signal).then(() => rested(repository, signal));
   }
 
@@ -93,20 +94,22 @@ export function createBudget(host: string, slots: number, clock: Clock): Budget 
 function limitedFor(host: string, who: string, ms: number): HoubaError {
   return new HoubaError('RateLimited', `${who} limits requests for another ${Math.ceil(ms / 1000)} s`, {
     facts: { registry: host },
-    retryAfterMs: ms,
+    retryAfterMs: Math.ceil(ms),
   });
 }
 
-/** The wait that a 429 or 5xx asks for, ms, or null: `Retry-After` or `ratelimit-reset`, at most an hour. */
+/**
+ * The wait that a 429 or 5xx asks for, ms, or null: `Retry-After` or `ratelimit-reset`, at most an hour. Times are those
+ * of the server's clock, where it sends its `Date`; ours may be wrong. @param now our time, ms since 1970
+ */
 export function waitAsked(
   headers: Readonly<Record<string, string | string[] | undefined>>,
   now: number,
 ): number | null {
-  const asked = readWait(headers, now);
-  return asked === null ? null : Math.min(Math.max(asked, 0), LONGEST_ASKED_MS);
+  const theirs = typeof headers.date === 'string' ? Date.parse(headers.date) : Number.NaN;
+  const asked = readWait(headers, Number.isNaN(theirs) ? now : theirs);
+  return asked === null ? null : Math.min(Math.max(asked, 0), RATE_LIMITS.longestMs);
 }
-
-const LONGEST_ASKED_MS = 3_600_000;
 
 function readWait(headers: Readonly<Record<string, string | string[] | undefined>>, now: number): number | null {
   const retryAfter = headers['retry-after'];

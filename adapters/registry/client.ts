@@ -1,11 +1,12 @@
 import { readFile } from 'node:fs/promises';
 import type { OutgoingHttpHeaders } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { RATE_LIMITS } from '../../domain/durable/retry.js';
 import { HoubaError } from '../../domain/errors.js';
 import { createCredentialSource, type RegistryAccess } from '../credentials.js';
 import type { AmbientOptions } from '../docker-config.js';
 import { type Authorizer, createAuthorizer, type TokenRequest } from './auth.js';
-import { type Budget, type Clock, createBudget, LONGEST_WAIT_MS, waitAsked } from './budget.js';
+import { type Budget, type Clock, createBudget, waitAsked } from './budget.js';
 import { type Asked, failureOf } from './failure.js';
 import {
   createTransport,
@@ -73,7 +74,7 @@ const MAX_TOKEN_BYTES = 1024 * 1024;
 
 export function createRegistryClient(options: RegistryClientOptions): RegistryClient {
   const clock = options.clock ?? REAL_CLOCK;
-  const credentials = createCredentialSource({ ...options, now: clock.now });
+  const credentials = createCredentialSource({ ...options, elapsed: clock.elapsed });
   const hosts = new Map<string, Host>();
   const opening = new Map<string, Promise<Host>>();
   const anonymous = new Map<string, OutgoingHttpHeaders>();
@@ -136,7 +137,7 @@ export function createRegistryClient(options: RegistryClientOptions): RegistryCl
           const asked = { method: request.method, path: url.origin + url.pathname };
           return persevere(tokenBudget, name, asked, () => fetchToken(url, request), undefined);
         },
-        now: clock.now,
+        elapsed: clock.elapsed,
       }),
     };
     hosts.set(name, host);
@@ -181,7 +182,7 @@ export function createRegistryClient(options: RegistryClientOptions): RegistryCl
       const everybody = reply.status === 429 || said !== null;
       if (reply.status === 429) budget.limited(repository, waitMs);
       else if (said !== null) budget.rest(waitMs);
-      if (tried >= MOST_TRIES || waitMs > LONGEST_WAIT_MS) throw failureOf(name, asked, reply, waitMs);
+      if (tried >= MOST_TRIES || waitMs > RATE_LIMITS.heldMs) throw failureOf(name, asked, reply, waitMs);
       if (!everybody) await clock.wait(waitMs, signal);
     }
   }
@@ -192,7 +193,7 @@ export function createRegistryClient(options: RegistryClientOptions): RegistryCl
     if (typeof remaining !== 'string' || Number.parseInt(remaining, 10) !== 0) return;
     const asked = waitAsked(reply.headers, clock.now());
     // A longer window may not count these requests (Docker Hub counts no HEADs): a 429 will tell.
-    if (asked !== null && asked <= LONGEST_WAIT_MS) budget.rest(asked);
+    if (asked !== null && asked <= RATE_LIMITS.heldMs) budget.rest(asked);
   }
 
   async function authorized(host: Host, wanted: Call, signal: AbortSignal | undefined): Promise<Answer> {
@@ -262,6 +263,7 @@ export function createRegistryClient(options: RegistryClientOptions): RegistryCl
 
 const REAL_CLOCK: Clock = {
   now: Date.now,
+  elapsed: () => performance.now(),
   async wait(ms, signal) {
     try {
       await sleep(ms, undefined, { signal });

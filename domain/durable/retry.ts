@@ -89,6 +89,14 @@ export const READ_BACK = {
   longestPauseMs: 10 * SECOND,
 } as const;
 
+/** Waits that a registry asks for (docs/rules/registry-access.md#limits-slow-work), in milliseconds. */
+export const RATE_LIMITS = {
+  /** A longer wait is left to Temporal, which holds no slot of a worker for it. */
+  heldMs: 30 * SECOND,
+  /** A server may ask for longer: it is asked again after this. */
+  longestMs: HOUR,
+} as const;
+
 /** Waits of workflows before they try again, unless woken, in milliseconds. */
 export const TRY_AGAIN = {
   placementMs: HOUR,

@@ -162,7 +162,7 @@ describe('credential helpers', () => {
       "console.error('locked'); process.exitCode = 2;",
     );
     const clock = fakeClock();
-    const { credentialsFor } = source([], { now: clock.now });
+    const { credentialsFor } = source([], { elapsed: clock.elapsed });
     expect(await failure(credentialsFor('r.example'))).toMatchObject({ code: 'ToolFailed' });
     expect(await broken.calls()).toHaveLength(1);
     const mended = await fakeProgram(folder, 'docker-credential-keychain', answer('u', 'p'));

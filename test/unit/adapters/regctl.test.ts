@@ -23,6 +23,8 @@ note('files', fs.readdirSync(env.HOME));
 note('folderMode', (fs.statSync(env.HOME).mode & 0o777).toString(8));
 `;
 
+const TOLD_TO_SAY_WHEN_IT_WAITS = ['--verbosity', 'debug'];
+
 let folder = '';
 let workDir = '';
 beforeEach(async () => {
@@ -139,6 +141,7 @@ describe('writing', () => {
     expect((await onlyCall(program)).args).toEqual([
       'image',
       'copy',
+      ...TOLD_TO_SAY_WHEN_IT_WAITS,
       '--',
       `docker.io/library/redis@${digest}`,
       `r.example:5000/cache/redis@${digest}`,
@@ -148,7 +151,9 @@ describe('writing', () => {
   it('puts a referrer again that is there, for it may not be in the list', async () => {
     const { program, regctl } = await fake('');
     await regctl.copyImage({ repository: source, digest }, destination, { subject: digest });
-    expect((await onlyCall(program)).args.slice(0, 4)).toEqual(['image', 'copy', '--force-recursive', '--']);
+    expect((await onlyCall(program)).args.slice(0, 6)).toEqual([
+      ...['image', 'copy', '--force-recursive', ...TOLD_TO_SAY_WHEN_IT_WAITS, '--'],
+    ]);
   });
 
   it('brings an image to a layout and from there to a registry, knowing only the host it talks to', async () => {
@@ -158,8 +163,9 @@ describe('writing', () => {
     await regctl.importImage(layout, digest, destination);
     const [exported, imported] = await program.calls();
     const here = `ocidir://.@${digest}`;
-    expect(exported?.args).toEqual(['image', 'copy', '--', `docker.io/library/redis@${digest}`, here]);
-    expect(imported?.args).toEqual(['image', 'copy', '--', here, `r.example:5000/cache/redis@${digest}`]);
+    const copying = ['image', 'copy', ...TOLD_TO_SAY_WHEN_IT_WAITS, '--'];
+    expect(exported?.args).toEqual([...copying, `docker.io/library/redis@${digest}`, here]);
+    expect(imported?.args).toEqual([...copying, here, `r.example:5000/cache/redis@${digest}`]);
     for (const call of [exported, imported]) expect(call?.notes.cwd).toBe(layout);
     expect(exported?.notes.config).toMatchObject({ hosts: { 'docker.io': { tls: 'enabled' } } });
     expect(JSON.stringify(imported?.notes.config)).not.toContain('docker.io');
@@ -206,7 +212,7 @@ describe('writing', () => {
       ...['--artifact-type', 'application/spdx+json'],
       ...['--annotation', 'io.houba.sbom.tool=syft', '--annotation', 'io.houba.owners=a,b=c'],
       ...['--file-media-type', 'application/spdx+json'],
-      ...['--format', '{{ .Manifest.GetDescriptor.Digest }}'],
+      ...['--format', '{{ .Manifest.GetDescriptor.Digest }}', ...TOLD_TO_SAY_WHEN_IT_WAITS],
     ]);
   });
 
@@ -284,6 +290,9 @@ describe('what regctl says becomes a code', () => {
     ['unexpected http status code: Bad Gateway [http 502]', 'RegistryUnavailable'],
     ['dial tcp 127.0.0.1:5999: connect: connection refused', 'RegistryUnavailable'],
     ['tls: failed to verify certificate: x509: certificate signed by unknown authority', 'RegistryUnavailable'],
+    ['failed to write blob: write /w/blobs/x: no space left on device', 'MachineFailed'],
+    ['unexpected http status code: [http 500]: no space left on device', 'RegistryUnavailable'],
+    ['dial tcp 127.0.0.1:1: socket: too many open files', 'MachineFailed'],
     ['digest mismatch, expected sha256:1, computed sha256:2', 'DigestMismatch'],
     ['something else', 'ToolFailed'],
   ])('%s: %s', async (said, code) => {
@@ -295,6 +304,72 @@ describe('what regctl says becomes a code', () => {
   it('and a program that is not there has a hint', async () => {
     const regctl = createRegctl({ program: join(folder, 'none'), access, credentials, workDir, environment: {} });
     await expect(regctl.version()).rejects.toMatchObject({ code: 'ToolMissing' });
+  });
+});
+
+describe('a token that dies early', () => {
+  const asked = 'time=2030 level=DEBUG msg="Auth request parsed" challenge="[]"\n';
+  const noToken = `${asked}time=2030 level=DEBUG msg="Failed to handle auth request" URL=http://r Err=unauthorized\n`;
+  const refused = asked + noToken;
+  const took = 'time=2030 level=DEBUG msg="Upload location received" location=/v2/x\n';
+  /** Fails so many times, having written something or not. */
+  const dying = (times: number, said: string) => `
+    const file = ${JSON.stringify(join(folder, 'runs'))};
+    const runs = fs.existsSync(file) ? Number(fs.readFileSync(file, 'utf8')) : 0;
+    fs.writeFileSync(file, String(runs + 1));
+    if (runs < ${times}) {
+      process.stderr.write(${JSON.stringify(`${said}failed: unauthorized [http 401]`)});
+      process.exitCode = 1;
+    }`;
+
+  it('is followed by another one, as long as something gets through', async () => {
+    const { program, regctl } = await fake(dying(7, took + refused));
+    await regctl.copyImage({ repository: source, digest }, destination);
+    expect(await program.calls()).toHaveLength(8);
+  });
+
+  it('is not taken for one that may not do this for ever', async () => {
+    const { program, regctl } = await fake(dying(9, refused));
+    const copying = regctl.copyImage({ repository: source, digest }, destination);
+    await expect(copying).rejects.toMatchObject({ code: 'Unauthorized' });
+    expect(await program.calls()).toHaveLength(3);
+  });
+
+  it('is not what wrong credentials look like', async () => {
+    const { program, regctl } = await fake(dying(9, noToken));
+    const copying = regctl.copyImage({ repository: source, digest }, destination);
+    await expect(copying).rejects.toMatchObject({ code: 'Unauthorized' });
+    expect(await program.calls()).toHaveLength(1);
+  });
+});
+
+describe('a long wait', () => {
+  const waits = (duration: string) =>
+    `time=2030-01-01T00:00:00Z level=DEBUG msg="Sleeping for backoff" Host=r.example:5000 Duration=${duration}\n`;
+
+  it.each([
+    ['6h0m0.19998702s', 'for another 21601 s', 3_600_000],
+    ['1m30.5s', 'for another 91 s', 90_500],
+    ['31s', 'for another 31 s', 31_000],
+  ])('of %s is left to the durable layer', async (duration, told, retryAfterMs) => {
+    const said = JSON.stringify(waits(duration));
+    const { regctl } = await fake(`process.stderr.write(${said}); setInterval(() => {}, 1000);`);
+    await expect(regctl.copyImage({ repository: source, digest }, destination)).rejects.toMatchObject({
+      code: 'RateLimited',
+      message: `r.example:5000 limits requests ${told}`,
+      facts: { registry: 'r.example:5000' },
+      retryAfterMs,
+    });
+    expect(await readdir(workDir)).toEqual([]);
+  });
+
+  it('is none of half a minute, and no error quotes it', async () => {
+    const said = `${waits('29.9s')}${waits('199.991366ms')}failed: [http 429]`;
+    const { regctl } = await fake(`process.stderr.write(${JSON.stringify(said)}); process.exitCode = 1;`);
+    await expect(regctl.copyImage({ repository: source, digest }, destination)).rejects.toMatchObject({
+      code: 'RateLimited',
+      message: 'r.example:5000 limits requests (regctl failed with exit 1: failed: [http 429])',
+    });
   });
 });
 

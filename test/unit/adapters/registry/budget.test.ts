@@ -80,7 +80,8 @@ describe('a registry that limits', () => {
     ['a year', '31536000', 3_600_000],
     ['a time that is over', new Date(0).toUTCString(), 0],
   ])('says until when as %s', async (_, retryAfter, waitMs) => {
-    fake.on(HEAD, { status: 429, headers: { 'retry-after': retryAfter } });
+    const date = new Date(clock.now()).toUTCString();
+    fake.on(HEAD, { status: 429, headers: { date, 'retry-after': retryAfter } });
     expect(await failure(head())).toMatchObject({ code: 'RateLimited', retryAfterMs: waitMs });
   });
 
@@ -250,6 +251,9 @@ describe('waitAsked', () => {
     [{ 'retry-after': '0.5' }, 500],
     [{ 'retry-after': 'Tue, 01 Jan 2030 00:00:10 GMT' }, 10_000],
     [{ 'retry-after': 'Tue, 01 Jan 2019 00:00:10 GMT' }, 0],
+    // Its clock is an hour behind ours, or ahead of it.
+    [{ date: 'Mon, 31 Dec 2029 23:00:00 GMT', 'retry-after': 'Mon, 31 Dec 2029 23:00:20 GMT' }, 20_000],
+    [{ date: 'Tue, 01 Jan 2030 01:00:00 GMT', 'ratelimit-reset': String(now / 1000 + 3_605) }, 5_000],
     [{ 'retry-after': 'soon' }, null],
     [{ 'retry-after': '99999999' }, 3_600_000],
     [{ 'ratelimit-reset': '20' }, 20_000],

@@ -40,6 +40,7 @@ export function fakeClock(start = Date.UTC(2030, 0, 1)) {
   return {
     waits,
     now: () => time,
+    elapsed: () => time,
     advance: (ms: number) => {
       time += ms;
     },
