@@ -104,6 +104,7 @@ const MAX_REFERRERS = 1000;
 
 export function createRegistryReader(options: RegistryClientOptions): RegistryReader {
   const client = createRegistryClient(options);
+  const elapsed = options.clock?.elapsed ?? (() => performance.now());
   /** Hosts without a referrers API, until when. */
   const withoutApi = new Map<string, number>();
   /** Repositories that are read with a token for pushing. */
@@ -185,12 +186,12 @@ export function createRegistryReader(options: RegistryClientOptions): RegistryRe
   }
 
   async function headListed(repository: Repository, tag: string, signal?: AbortSignal): Promise<ManifestHead | null> {
-    const isKnown = (withoutHead.get(repository.host) ?? 0) > Date.now();
+    const isKnown = (withoutHead.get(repository.host) ?? 0) > elapsed();
     const head = isKnown ? null : await headManifest(repository, tag, signal);
     if (head !== null) return head;
     const manifest = await getManifest(repository, tag, signal);
     if (manifest === null) return null;
-    if (!isKnown) withoutHead.set(repository.host, Date.now() + REMEMBERED_MS);
+    if (!isKnown) withoutHead.set(repository.host, elapsed() + REMEMBERED_MS);
     return { digest: manifest.digest, mediaType: manifest.mediaType, size: manifest.bytes.length };
   }
 
@@ -261,7 +262,7 @@ export function createRegistryReader(options: RegistryClientOptions): RegistryRe
     if (listed === 'no API') {
       // One wrong answer would hide all the evidence of the host (docs/rules/registry-access.md#absence-is-shown-twice).
       listed = await ask();
-      if (listed === 'no API') withoutApi.set(repository.host, Date.now() + REMEMBERED_MS);
+      if (listed === 'no API') withoutApi.set(repository.host, elapsed() + REMEMBERED_MS);
     }
     const found = typeof listed === 'string' ? await listReferrersByTag(repository, digest, signal) : listed;
     // A registry may ignore the filter.
@@ -269,7 +270,7 @@ export function createRegistryReader(options: RegistryClientOptions): RegistryRe
   }
 
   function hasNoApi(host: string): boolean {
-    return (withoutApi.get(host) ?? 0) > Date.now();
+    return (withoutApi.get(host) ?? 0) > elapsed();
   }
 
   /** `none`: the registry says that it does not know the repository or the manifest. */

@@ -141,7 +141,7 @@ export async function triggerSchedule(
   if (going !== undefined) return { started: false, workflowId: going };
   await explained(schedule, () => client.getHandle(schedule.id).trigger(ScheduleOverlapPolicy.SKIP));
   // Temporal answers before it has decided, and does not report a run that it skips.
-  for (const until = Date.now() + TRIGGERED_WITHIN_MS; Date.now() < until; await sleep(50)) {
+  for (const until = performance.now() + TRIGGERED_WITHIN_MS; performance.now() < until; await sleep(50)) {
     const now = statusOf(await describe(client, schedule));
     if (now.started > before.started && now.last !== null) return { started: true, workflowId: now.last.workflowId };
     const [other] = now.running;

@@ -1,4 +1,4 @@
-import { condition, log, setCurrentDetails, upsertSearchAttributes } from '@temporalio/workflow';
+import { condition, log, patched, setCurrentDetails, upsertSearchAttributes } from '@temporalio/workflow';
 import type { Digest } from '../domain/digest.js';
 import { TRY_AGAIN } from '../domain/durable/retry.js';
 import type {
@@ -21,6 +21,7 @@ import {
   nextStep,
   observed,
   promoted,
+  readNow,
   readyAtMs,
   released,
   type WaitState,
@@ -176,7 +177,10 @@ export class SettleState {
   choose(look: Look): Placement | null {
     const now = Date.now();
     this.state = { ...this.state, placed: look.placed };
-    if (look.upstream !== null) this.state = observed(this.state, look.upstream, now);
+    if (look.upstream !== null) {
+      const isBehind = now < this.state.observedMs && patched('houba-003-clock-set-back');
+      this.state = (isBehind ? readNow : observed)(this.state, look.upstream, now);
+    }
     const step = nextStep(this.state, this.latest, now);
     if (step.kind === 'wait' || step.kind === 'end') return null;
     if (step.kind === 'take' && step.promoted !== null) {

@@ -31,9 +31,9 @@ export async function removeManifests(
   }
   const at = repositoryAt(deps, repository, signal);
   // One deadline for all: a registry that keeps one keeps the others.
-  const until = Date.now() + deps.readBackMs;
+  const until = performance.now() + deps.readBackMs;
   for (const digest of deleted) {
-    if (!(await isGone(deps, at, digest, until - Date.now()))) leftBehind.push(digest);
+    if (!(await isGone(deps, at, digest, until - performance.now()))) leftBehind.push(digest);
   }
   if (leftBehind.length > 0) {
     deps.journal.event('left.behind', { dest: formatRepository(repository), digests: leftBehind });

@@ -7,10 +7,10 @@ export async function readBack<Answer>(
   showsWrite: (answer: Answer) => boolean,
   patienceMs: number,
 ): Promise<Answer> {
-  const until = Date.now() + patienceMs;
+  const until = performance.now() + patienceMs;
   for (let pauseMs: number = READ_BACK.firstPauseMs; ; pauseMs = Math.min(pauseMs * 2, READ_BACK.longestPauseMs)) {
     const answer = await read();
-    const leftMs = until - Date.now();
+    const leftMs = until - performance.now();
     if (showsWrite(answer) || leftMs <= 0) return answer;
     await sleep(Math.min(pauseMs, leftMs));
   }

@@ -10,9 +10,9 @@ export async function showProgress(client: HoubaClient, run: Run, stream: NodeJS
   if (stream.isTTY !== true) return tellLimits(client, run, stream);
   const { createLogUpdate } = await import('log-update');
   const update = createLogUpdate(stream);
-  const began = Date.now();
+  const began = performance.now();
   const stop = new AbortController();
-  void client.follow(run, (progress) => update(progressText(progress, Date.now() - began)), stop);
+  void client.follow(run, (progress) => update(progressText(progress, performance.now() - began)), stop);
   return () => {
     if (stop.signal.aborted) return;
     stop.abort();

@@ -20,13 +20,13 @@ export async function keepHistories(address: string, namespace: string): Promise
 }
 
 async function registered(connection: Connection, namespace: string): Promise<void> {
-  const until = Date.now() + REGISTERED_WITHIN_MS;
+  const until = performance.now() + REGISTERED_WITHIN_MS;
   for (;;) {
     try {
       await connection.workflowService.describeNamespace({ namespace });
       return;
     } catch (error) {
-      if (Date.now() > until) throw error;
+      if (performance.now() > until) throw error;
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
   }

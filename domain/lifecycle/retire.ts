@@ -42,8 +42,13 @@ export function judgeUse(answer: UsageAnswer, nowMs: number, windowMs: number): 
 /** How long an answer holds: time to read a large repository (docs/rules/purge.md#use-is-asked-at-the-end). */
 const ANSWER_HOLDS_MS = 2_700_000;
 
+/** By how much the clocks of two workers may differ. */
+const CLOCKS_DIFFER_MS = 60_000;
+
+/** An answer from the future has no age: the clock was set back since, or another worker's is wrong. */
 export function isFresh(askedAtMs: number | undefined, nowMs: number): boolean {
-  return askedAtMs !== undefined && nowMs - askedAtMs < ANSWER_HOLDS_MS;
+  if (askedAtMs === undefined || askedAtMs > nowMs + CLOCKS_DIFFER_MS) return false;
+  return nowMs - askedAtMs < ANSWER_HOLDS_MS;
 }
 
 /** The facts read immediately before a deletion (docs/rules/purge.md#the-last-look). */

@@ -104,6 +104,11 @@ export function observed(state: WaitState, digest: Digest, atMs: number): WaitSt
   };
 }
 
+/** Records what upstream shows now: the latest there is, also where the clock was set back since an observation. */
+export function readNow(state: WaitState, digest: Digest, nowMs: number): WaitState {
+  return observed(state, digest, Math.max(nowMs, state.observedMs));
+}
+
 export function withdrawn(state: WaitState): WaitState {
   return { ...state, withdrawn: true };
 }

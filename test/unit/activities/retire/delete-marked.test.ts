@@ -302,6 +302,7 @@ describe('a deletion', () => {
   it.each([
     ['an hour ago', () => ({ askedAtMs: Date.now() - 3_600_000 })],
     ['nobody knows when', () => ({})],
+    ['before the clock was set back by an hour', () => ({ askedAtMs: Date.now() + 3_600_000 })],
   ])('waits for another answer when the oracle was asked %s, unless the tag is gone already', async (_, asked) => {
     const tag = await marked('7');
     const list = await run(world.steps.listRetirement, tag);

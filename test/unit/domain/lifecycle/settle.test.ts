@@ -9,6 +9,7 @@ import {
   nextStep,
   observed,
   promoted,
+  readNow,
   readyAtMs,
   released,
   type WaitSettings,
@@ -75,6 +76,17 @@ describe('a moved digest', () => {
     expect(step(back, 20)).toEqual({ kind: 'end', because: 'returned' });
     const again = observed(back, B, 27 * DAY);
     expect(step(again, 29)).toEqual({ kind: 'wait', untilMs: 34 * DAY });
+  });
+});
+
+describe('a clock that was set back', () => {
+  it('hides no digest that is read again before the takeover', () => {
+    const state = beginWait(A, 5 * DAY, PLACED);
+    expect(observed(state, B, 4 * DAY)).toBe(state);
+    const seen = readNow(state, B, 4 * DAY);
+    expect(seen).toMatchObject({ digest: B, sinceMs: 5 * DAY });
+    expect(step(seen, 11)).toEqual({ kind: 'wait', untilMs: 12 * DAY });
+    expect(readNow(state, A, 4 * DAY)).toMatchObject({ digest: A, sinceMs: 5 * DAY });
   });
 });
 
