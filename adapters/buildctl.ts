@@ -4,7 +4,7 @@ import type { Digest } from '../domain/digest.js';
 import { type ErrorCode, HoubaError } from '../domain/errors.js';
 import type { LayerFile } from '../domain/transform/step.js';
 import { layerTar } from './buildctl/layer-tar.js';
-import { runCommand } from './command.js';
+import { machineErrorIn, runCommand } from './command.js';
 import { inPrivateFolder } from './private-folder.js';
 
 /** The build of one platform, from folders to a folder: BuildKit connects to no registry. */
@@ -101,6 +101,10 @@ export function createBuildctl(options: BuildctlOptions): Buildctl {
         'start buildkitd, or name its address in BUILDKIT_HOST, and the folder of its certificates in HOUBA_BUILDKIT_TLS_DIR';
       return new HoubaError(code, `no BuildKit daemon answers at ${where}: ${said}`, { hint, cause, facts });
     }
+    if (code === 'MachineFailed') {
+      const hint = 'free some of it where the BuildKit daemon runs, or here, under HOUBA_WORK_DIR';
+      return new HoubaError(code, `BuildKit could not build the image: ${said}`, { hint, cause, facts });
+    }
     if (code !== 'BuildFailed') return cause;
     const hint = 'HOUBA_LOG_LEVEL=debug shows what BuildKit reports meanwhile';
     return new HoubaError(code, `BuildKit could not build the image: ${said}`, { hint, cause, facts });
@@ -172,7 +176,8 @@ function classify(stderr: string): ErrorCode | null {
   if (/dial unix|transport: error while dialing|listing workers for Build|closing transport/.test(stderr)) {
     return 'BuilderUnavailable';
   }
-  if (/no space left on device/.test(stderr) || HALF_A_BASE.test(stderr)) return 'ToolFailed';
+  if (machineErrorIn(stderr) !== null) return 'MachineFailed';
+  if (HALF_A_BASE.test(stderr)) return 'ToolFailed';
   return /failed to solve/.test(stderr) ? 'BuildFailed' : null;
 }
 

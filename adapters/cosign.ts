@@ -10,7 +10,7 @@ import { bundleOfSignature, type LayerSignature } from '../domain/evidence/upstr
 import { publicKeyFingerprint } from '../domain/evidence/upstream/upstream-key.js';
 import { jsonOrNull } from '../domain/text/json.js';
 import { optional } from '../domain/text/optional.js';
-import { runCommand } from './command.js';
+import { machineErrorIn, runCommand } from './command.js';
 import { readKeyFile } from './cosign/key-file.js';
 import { inPrivateFolder } from './private-folder.js';
 
@@ -307,12 +307,17 @@ function classifySigning(stderr: string): ErrorCode | null {
 }
 
 function classifyKey(stderr: string): ErrorCode | null {
+  if (machineErrorIn(stderr) !== null) return 'MachineFailed';
   return UNREACHABLE.test(stderr) || /plugin/.test(stderr) ? null : 'ConfigInvalid';
 }
+
+/** An error of the operating system about a file, without a quotation in it. */
+const LACKING = /^Error: [^"\n]*: (?:no space left on device|too many open files)$/im;
 
 /** Classifies by cosign's start-up errors alone: later text may quote the bundle, written by anybody. */
 function classifyVerifying(stderr: string): ErrorCode | null {
   if (/^Error: setting trusted material: getting trusted root from TUF/m.test(stderr)) return null;
+  if (LACKING.test(stderr)) return 'MachineFailed';
   if (/^Error: (setting trusted material|loading verifier from key opts)/m.test(stderr)) return 'ConfigInvalid';
   return 'SignatureInvalid';
 }

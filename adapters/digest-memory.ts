@@ -1,4 +1,4 @@
-import { closeSync, mkdirSync, openSync, readFileSync, renameSync, writeFileSync, writeSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Digest } from '../domain/digest.js';
 import type { SbomFormat } from '../domain/evidence/sbom.js';
@@ -47,17 +47,33 @@ export interface DigestMemory {
 /** Version of the file format; files of other versions are not read. */
 const SHAPE = 3;
 
-/** Opens the cache, a shared file of JSON lines. @param variety separates caches that read digests differently */
-export function openDigestMemory(directory: string, variety: string): DigestMemory {
+/**
+ * Opens the cache, a shared file of JSON lines. @param variety separates caches that read digests differently. @param
+ * lost is told the first error of a write: the next start reads again what the file lacks
+ */
+export function openDigestMemory(
+  directory: string,
+  variety: string,
+  lost: (file: string, error: unknown) => void = () => {},
+): DigestMemory {
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const file = join(directory, `digests-${SHAPE}-${encodeURIComponent(variety) || 'plain'}.jsonl`);
-  const entries = load(file);
+  let isWhole = true;
+  const failed = (error: unknown) => {
+    if (isWhole) lost(file, error);
+    isWhole = false;
+  };
+  const entries = load(file, failed);
   const handle = openSync(file, 'a', 0o600);
   const remember = (key: string, value: unknown) => {
     const text = JSON.stringify(value);
     if (entries.get(key) === text) return;
     entries.set(key, text);
-    writeSync(handle, `${JSON.stringify([key, text])}\n`);
+    try {
+      writeSync(handle, `${JSON.stringify([key, text])}\n`);
+    } catch (error) {
+      failed(error);
+    }
   };
   const recall = (key: string): unknown => {
     const text = entries.get(key);
@@ -87,7 +103,7 @@ function repositoriesIn(keys: Iterable<string>, host: string): Repository[] {
 }
 
 /** Loads the entries as JSON text, which takes little memory until a value is asked for. */
-function load(file: string): Map<string, string> {
+function load(file: string, failed: (error: unknown) => void): Map<string, string> {
   const entries = new Map<string, string>();
   let lines: string[];
   try {
@@ -99,7 +115,7 @@ function load(file: string): Map<string, string> {
     const pair = parsePair(line);
     if (pair !== null) entries.set(...pair);
   }
-  if (lines.length > 2 * entries.size + 1_000) compact(file, entries);
+  if (lines.length > 2 * entries.size + 1_000) compact(file, entries, failed);
   return entries;
 }
 
@@ -115,8 +131,13 @@ function parsePair(line: string): [string, string] | null {
   }
 }
 
-function compact(file: string, entries: ReadonlyMap<string, string>): void {
+function compact(file: string, entries: ReadonlyMap<string, string>, failed: (error: unknown) => void): void {
   const fresh = `${file}.${process.pid}`;
-  writeFileSync(fresh, [...entries].map((pair) => `${JSON.stringify(pair)}\n`).join(''), { mode: 0o600 });
-  renameSync(fresh, file);
+  try {
+    writeFileSync(fresh, [...entries].map((pair) => `${JSON.stringify(pair)}\n`).join(''), { mode: 0o600 });
+    renameSync(fresh, file);
+  } catch (error) {
+    rmSync(fresh, { force: true });
+    failed(error);
+  }
 }

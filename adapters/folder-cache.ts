@@ -1,5 +1,6 @@
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { machineError } from '../domain/errors.js';
 
 /** Caches folders that are dear to fill, such as bases and builds; drops the least recently used, and all on exit. */
 export interface FolderCache {
@@ -53,7 +54,7 @@ export function createFolderCache(workDir: string, options: { readonly most?: nu
       return folder;
     } catch (error) {
       await remove(folder);
-      throw error;
+      throw machineError(error, root) ?? error;
     }
   }
 

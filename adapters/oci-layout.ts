@@ -184,6 +184,7 @@ async function readBounded(path: string, maxBytes: number): Promise<Uint8Array> 
   try {
     file = await open(path, 'r');
   } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== 'ENOENT') throw cause;
     throw new HoubaError('NotFound', `the layout lacks ${path}`, { cause });
   }
   try {

@@ -1,5 +1,6 @@
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { machineError } from '../domain/errors.js';
 
 /** Works in a folder of this user alone, removed afterwards (docs/rules/security.md#a-child-gets-what-it-needs). */
 export async function inPrivateFolder<Result>(
@@ -11,6 +12,8 @@ export async function inPrivateFolder<Result>(
   const folder = await mkdtemp(join(workDir, `${tool}-`));
   try {
     return await work(folder);
+  } catch (error) {
+    throw machineError(error, workDir) ?? error;
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

@@ -6,7 +6,7 @@ import { type ErrorCode, HoubaError } from '../domain/errors.js';
 import type { SbomFormat } from '../domain/evidence/sbom.js';
 import { formatPinned, type Repository } from '../domain/reference.js';
 import { rosterByHost } from '../domain/roster.js';
-import { runCommand } from './command.js';
+import { machineErrorIn, runCommand } from './command.js';
 import type { CredentialSource, RegistryAccess } from './credentials.js';
 import { inPrivateFolder } from './private-folder.js';
 import { withSecretFiles } from './secret-files.js';
@@ -167,6 +167,7 @@ async function configFor(
 
 /** Classifies syft's output, which quotes the registry's error code or its network library. */
 function classify(stderr: string): ErrorCode | null {
+  if (!/status code \d{3}/.test(stderr) && machineErrorIn(stderr) !== null) return 'MachineFailed';
   if (/MANIFEST_UNKNOWN|NAME_UNKNOWN|BLOB_UNKNOWN|status code 404/.test(stderr)) return 'NotFound';
   if (/UNAUTHORIZED|status code 401/.test(stderr)) return 'Unauthorized';
   if (/DENIED|status code 403/.test(stderr)) return 'Denied';

@@ -18,7 +18,7 @@ import type { Settings } from '../config/settings.js';
 import { openTransformResources } from '../config/transform-resources.js';
 import { houbaVersion } from '../config/version.js';
 import { READ_BACK } from '../domain/durable/retry.js';
-import { HoubaError } from '../domain/errors.js';
+import { HoubaError, knownError } from '../domain/errors.js';
 import { type Logger, whence } from './journal.js';
 import { lazyBuildctl } from './lazy-buildctl.js';
 import { lazyCosign } from './lazy-cosign.js';
@@ -40,7 +40,9 @@ export async function openDependencies(settings: Settings, log: Logger): Promise
   const credentials = createCredentialSource(reading);
   const reader = createRegistryReader(reading);
   const tool = { access, credentials, workDir: workDir.path, environment: settings.childEnvironment };
-  const memory = openDigestMemory(join(settings.home, 'cache'), settings.prefix);
+  const memory = openDigestMemory(join(settings.home, 'cache'), settings.prefix, (file, error) =>
+    log.warn({ file, error: knownError(error)?.message ?? String(error) }, 'cache.unwritten'),
+  );
   const cosign = lazyCosign(settings, workDir.path, settings.maxConcurrency);
   const readTrust = trustFrom(settings.attest);
   const dependencies: Dependencies = {

@@ -1,6 +1,7 @@
-import { lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { lstatSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join, sep } from 'node:path';
+import { makeFolder } from '../config/make-folder.js';
 import { HoubaError } from '../domain/errors.js';
 
 export interface WorkDir {
@@ -29,19 +30,13 @@ export function openWorkDir(root: string): WorkDir {
 }
 
 function makeRoot(root: string): void {
-  const hint = 'set HOUBA_WORK_DIR to a folder of your own';
-  try {
-    mkdirSync(root, { recursive: true, mode: 0o700 });
-  } catch (cause) {
-    throw new HoubaError('ConfigInvalid', `cannot make the folder ${root}: ${(cause as Error).message}`, {
-      hint,
-      cause,
-    });
-  }
+  makeFolder(root, 'HOUBA_WORK_DIR');
   const { uid } = lstatSync(root);
   // In a container the superuser makes the folder.
   if (uid === 0 || uid === process.getuid?.()) return;
-  throw new HoubaError('ConfigInvalid', `the folder ${root} belongs to another user (${uid})`, { hint });
+  throw new HoubaError('ConfigInvalid', `the folder ${root} belongs to another user (${uid})`, {
+    hint: 'set HOUBA_WORK_DIR to a folder of your own',
+  });
 }
 
 function removeDead(root: string): void {

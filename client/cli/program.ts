@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { readEnvironment } from '../../config/environment.js';
 import { SWEEP_NAMES, SWEEPS, type SweepName } from '../sweep-kinds.js';
+import { TemporalUnreachable } from '../unreachable.js';
 import { describeError, exitCodeOfError } from './failure.js';
 import { note } from './terminal.js';
 
@@ -134,13 +135,30 @@ export async function runCommandLine(words: readonly string[]): Promise<number> 
     const program = await buildProgram(words);
     await program.parseAsync(words, { from: 'user' });
     return Number(process.exitCode);
-  } catch (error) {
+  } catch (thrown) {
+    const error = await causeOf(thrown);
     const code = exitCodeOfError(error);
     // Commander has printed its own errors already.
     if (!(error instanceof Error && 'code' in error && String(error.code).startsWith('commander.'))) {
       note(describeError(error, readEnvironment().HOUBA_LOG_LEVEL?.toUpperCase() === 'DEBUG'));
     }
     return code;
+  }
+}
+
+/** What keeps the embedded Temporal from answering, where that is the disk of its database; else the error itself. */
+async function causeOf(error: unknown): Promise<unknown> {
+  if (!(error instanceof TemporalUnreachable)) return error;
+  const { settingsOfProcess } = await import('./settings.js');
+  const { settings } = settingsOfProcess();
+  const { runningStack } = await import('../stack/embedded.js');
+  if (settings.temporal.address !== null || runningStack(settings.home) === null) return error;
+  const { tryWriting } = await import('../stack/stack-files.js');
+  try {
+    tryWriting(settings.home);
+    return error;
+  } catch (cause) {
+    return cause;
   }
 }
 

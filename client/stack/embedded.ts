@@ -3,7 +3,7 @@ import { childEnvironment, readEnvironment } from '../../config/environment.js';
 import { programPath } from '../../config/programs.js';
 import { describeDifference, publicSettings, type Settings } from '../../config/settings.js';
 import { houbaVersion } from '../../config/version.js';
-import { HoubaError } from '../../domain/errors.js';
+import { HoubaError, knownError } from '../../domain/errors.js';
 import type { HoubaWorker } from '../../worker/worker.js';
 import { choosePort } from './ports.js';
 import { isAlive } from './processes.js';
@@ -17,6 +17,7 @@ import {
   removeStack,
   type StackRecord,
   stackFiles,
+  watchSpace,
   withLock,
   writeStack,
 } from './stack-files.js';
@@ -55,7 +56,7 @@ export async function joinOrStart(options: StackOptions): Promise<Stack> {
     const found = runningStack(home);
     if (found === null) return await startStack('command', options);
     requireSameSettings(found, settings);
-    return joined(found, registerClient(home));
+    return joined(found, registerClient(home), watchSpace(home, note));
   });
 }
 
@@ -116,6 +117,7 @@ async function startStack(mode: StackRecord['mode'], options: StackOptions): Pro
   const { home } = settings;
   const files = stackFiles(home);
   const heavy = loadHeavy(); // while the server starts
+  heavy.catch(() => {}); // awaited below
   const survivor = survivingServer(home, options);
   if (survivor === null) await clearDeadStack(home);
   const base = survivor ?? (await newServer(home, options));
@@ -138,10 +140,10 @@ async function startStack(mode: StackRecord['mode'], options: StackOptions): Pro
       started_at: new Date().toISOString(),
     },
   };
-  writeStack(home, stack.record);
   const stopHard = () => killAtExit(home, stack.record.server);
   process.once('exit', stopHard);
   try {
+    writeStack(home, stack.record);
     await untilListening(stack.record, files.serverLog, () => replaceServer(stack, options));
     const { record } = stack;
     const { keepHistories, startWorker, createLogger } = await heavy;
@@ -160,9 +162,9 @@ async function startStack(mode: StackRecord['mode'], options: StackOptions): Pro
     writeStack(home, stack.record);
     return owned(stack, worker, options, () => process.off('exit', stopHard));
   } catch (error) {
-    process.off('exit', stopHard);
     await stopServer(stack.record.server);
     removeStack(home);
+    process.off('exit', stopHard);
     throw error;
   }
 }
@@ -226,6 +228,7 @@ function owned(
   const running = worker.run();
   const over = new AbortController();
   const keeping = keepServer(stack, options, over.signal);
+  const stopWatching = watchSpace(home, note);
   const broken = new Promise<never>((_, reject) => {
     running.catch(reject);
     keeping.catch(reject);
@@ -235,6 +238,7 @@ function owned(
     worker.shutdown();
     await running.catch(() => {});
     over.abort();
+    stopWatching();
     await keeping.catch(() => {});
     await stopServer(stack.record.server);
     removeStack(home);
@@ -243,7 +247,7 @@ function owned(
   async function leave(): Promise<void> {
     let told = false;
     for (;;) {
-      const stopped = await withLock(home, note, async () => {
+      const stopped = await lockedIfPossible(home, note, async () => {
         if (record.mode === 'command' && liveClients(home).length > 0) return false;
         await stop();
         return true;
@@ -257,14 +261,35 @@ function owned(
   return { address: record.address, namespace: record.namespace, ui: record.ui, owned: true, broken, leave };
 }
 
-function joined(record: StackRecord, unregister: () => void): Stack {
+/** Works without the lock where it cannot be written, on a full disk say: nobody can start or join there either. */
+async function lockedIfPossible<Result>(
+  home: string,
+  note: (text: string) => void,
+  work: () => Promise<Result>,
+): Promise<Result> {
+  let begun = false;
+  try {
+    return await withLock(home, note, () => {
+      begun = true;
+      return work();
+    });
+  } catch (error) {
+    if (begun || knownError(error)?.code !== 'MachineFailed') throw error;
+    return await work();
+  }
+}
+
+function joined(record: StackRecord, unregister: () => void, stopWatching: () => void): Stack {
   return {
     address: record.address,
     namespace: record.namespace,
     ui: record.ui,
     owned: false,
     broken: new Promise<never>(() => {}),
-    leave: async () => unregister(),
+    leave: async () => {
+      stopWatching();
+      unregister();
+    },
   };
 }
 
@@ -280,7 +305,11 @@ async function loadHeavy() {
 /** Kills the server on exit. After a second Ctrl-C nothing can be awaited; its database has every run. */
 function killAtExit(home: string, server: ProcessMark): void {
   if (isOurServer(server, stackFiles(home).database)) process.kill(server.pid, 'SIGKILL');
-  removeStack(home);
+  try {
+    removeStack(home);
+  } catch {
+    // On a read-only disk it stays: the next command sees that its processes are gone.
+  }
 }
 
 function pause(ms: number): Promise<void> {

@@ -17,7 +17,8 @@ export function commandLine(pid: number): string {
   if (process.platform !== 'linux') return ps(pid, 'command=');
   try {
     return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').trim();
-  } catch {
+  } catch (error) {
+    throwUnlessGone(error);
     return '';
   }
 }
@@ -40,9 +41,9 @@ function send(pid: number, identity: string, signal: NodeJS.Signals): void {
 }
 
 async function gone(pid: number, identity: string, waitMs: number): Promise<boolean> {
-  const until = Date.now() + waitMs;
+  const until = performance.now() + waitMs;
   while (isAlive(pid, identity)) {
-    if (Date.now() > until) return false;
+    if (performance.now() > until) return false;
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
   return true;
@@ -53,11 +54,18 @@ function linuxIdentity(pid: number): string | null {
   let stat: string;
   try {
     stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-  } catch {
+  } catch (error) {
+    throwUnlessGone(error);
     return null;
   }
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   return fields[0] === 'Z' || fields[0] === 'X' ? null : (fields[19] ?? null);
+}
+
+/** A process that cannot be looked at, for want of open files for instance, must not count as gone. */
+function throwUnlessGone(error: unknown): void {
+  const { code } = error as NodeJS.ErrnoException;
+  if (code !== undefined && !['ENOENT', 'ESRCH', 'EACCES', 'EPERM'].includes(code)) throw error;
 }
 
 function ps(pid: number, columns: string): string {

@@ -1,7 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { linkSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { HoubaError } from '../../domain/errors.js';
+import { linkSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { statfs } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { makeFolder } from '../../config/make-folder.js';
+import { HoubaError, machineError } from '../../domain/errors.js';
 import { isAlive, processIdentity } from './processes.js';
 
 /** A process, told from a later one with the same id. */
@@ -43,20 +45,14 @@ export function stackFiles(home: string) {
 
 /** Makes the folder, readable by its owner only: its database holds every run's history. */
 export function openHome(home: string): void {
-  try {
-    mkdirSync(stackFiles(home).clients, { recursive: true, mode: 0o700 });
-  } catch (cause) {
-    throw new HoubaError('ConfigInvalid', `cannot make the folder ${home}: ${(cause as Error).message}`, {
-      hint: 'set HOUBA_HOME to a folder that can be written',
-      cause,
-    });
-  }
+  makeFolder(stackFiles(home).clients, 'HOUBA_HOME');
 }
 
 /** Reads the record of a stack; null: none, half-written by a crash, or of another release. */
 export function readStack(home: string): StackRecord | null {
+  const text = readOr(stackFiles(home).record, '');
   try {
-    const record = JSON.parse(readFileSync(stackFiles(home).record, 'utf8')) as StackRecord;
+    const record = JSON.parse(text) as StackRecord;
     return record.schema_version === 1 ? record : null;
   } catch {
     return null;
@@ -75,7 +71,7 @@ export function removeStack(home: string): void {
 export function registerClient(home: string): () => void {
   const self = ownMark();
   const path = join(stackFiles(home).clients, String(self.pid));
-  writeFileSync(path, self.identity, { mode: 0o600 });
+  write(path, self.identity);
   return () => rmSync(path, { force: true });
 }
 
@@ -102,10 +98,10 @@ const LOCK_PATIENCE_MS = 120_000;
 export async function withLock<T>(home: string, note: (text: string) => void, work: () => Promise<T>): Promise<T> {
   const path = stackFiles(home).lock;
   const mine = JSON.stringify(ownMark());
-  const began = Date.now();
+  const began = performance.now();
   let told = false;
   for (let holder = acquire(path, mine); holder !== null; holder = acquire(path, mine)) {
-    const waited = Date.now() - began;
+    const waited = performance.now() - began;
     if (waited > LOCK_PATIENCE_MS) {
       throw new HoubaError('ConfigInvalid', `process ${holder.pid} has held ${path} for too long`, {
         hint: 'stop that process, or set HOUBA_HOME to another folder',
@@ -127,7 +123,7 @@ export async function withLock<T>(home: string, note: (text: string) => void, wo
 /** Takes the lock in one step (a link is made whole or not at all); returns its live holder when it cannot. */
 function acquire(path: string, mine: string): ProcessMark | null {
   const temporary = `${path}.${process.pid}.${randomUUID()}`;
-  writeFileSync(temporary, mine, { mode: 0o600 });
+  write(temporary, mine);
   try {
     for (;;) {
       if (linked(temporary, path)) return null;
@@ -179,14 +175,51 @@ function parseMark(text: string): ProcessMark | null {
 
 function replaceFile(path: string, text: string): void {
   const temporary = `${path}.${process.pid}.${randomUUID()}`;
-  writeFileSync(temporary, text, { mode: 0o600 });
+  write(temporary, text);
   renameSync(temporary, path);
+}
+
+/** Leaves nothing half-written. @throws HoubaError `MachineFailed` with the folder */
+function write(path: string, text: string): void {
+  try {
+    writeFileSync(path, text, { mode: 0o600 });
+  } catch (error) {
+    rmSync(path, { force: true });
+    throw machineError(error, dirname(path)) ?? error;
+  }
+}
+
+/** Less than the database needs to go on with, bytes. */
+const LEAST_SPACE = 1024 * 1024;
+const LOOK_FOR_SPACE_MS = 2_000;
+
+/** Tells when the disk of the folder is full, for then runs stand still, and when no more. @returns ends it */
+export function watchSpace(home: string, note: (text: string) => void): () => void {
+  let wasFull = false;
+  const look = async () => {
+    const { bavail, bsize } = await statfs(home).catch(() => ({ bavail: Number.POSITIVE_INFINITY, bsize: 1 }));
+    const isFull = bavail * bsize < LEAST_SPACE;
+    if (isFull && !wasFull) note(`${home}: no space is left; runs stand still, and go on once some is free`);
+    if (!isFull && wasFull) note(`${home}: there is space again`);
+    wasFull = isFull;
+  };
+  const timer = setInterval(look, LOOK_FOR_SPACE_MS).unref();
+  return () => clearInterval(timer);
+}
+
+/** Tries whether the folder takes a file of some length. @throws HoubaError `MachineFailed` */
+export function tryWriting(home: string): void {
+  const path = join(home, `.try.${process.pid}`);
+  write(path, '.'.repeat(64 * 1024));
+  rmSync(path, { force: true });
 }
 
 function readOr(path: string, otherwise: string): string {
   try {
     return readFileSync(path, 'utf8');
-  } catch {
-    return otherwise;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ENOTDIR') return otherwise;
+    throw error;
   }
 }

@@ -90,9 +90,9 @@ export async function untilListening(
 
 /** @throws HoubaError `ToolFailed` with the end of its log when it ended instead */
 export async function serverListens(server: ProcessMark, port: number, log: string): Promise<void> {
-  const until = Date.now() + READY_WITHIN_MS;
+  const until = performance.now() + READY_WITHIN_MS;
   while (!(await answers(port))) {
-    if (!isAlive(server.pid, server.identity) || Date.now() > until) {
+    if (!isAlive(server.pid, server.identity) || performance.now() > until) {
       throw new HoubaError('ToolFailed', `the embedded Temporal server did not start: ${tail(log)}`, {
         hint: `its log is ${log}`,
       });

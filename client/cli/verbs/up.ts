@@ -2,10 +2,10 @@ import { spawn } from 'node:child_process';
 import { closeSync, openSync, readFileSync, statSync } from 'node:fs';
 import { Command } from 'commander';
 import type { Settings } from '../../../config/settings.js';
-import { HoubaError } from '../../../domain/errors.js';
+import { HoubaError, isErrorCode } from '../../../domain/errors.js';
 import { requireSameSettings, runningStack, startLastingStack } from '../../stack/embedded.js';
 import { processIdentity, stopProcess } from '../../stack/processes.js';
-import { openHome, type StackRecord, stackFiles } from '../../stack/stack-files.js';
+import { openHome, type StackRecord, stackFiles, tryWriting } from '../../stack/stack-files.js';
 import { watchInterrupts } from '../interrupts.js';
 import { type Output, outputOption, portNumber } from '../options.js';
 import { settingsOfProcess } from '../settings.js';
@@ -81,16 +81,19 @@ async function startDaemon(settings: Settings): Promise<StackRecord> {
   void ended.then((value) => {
     code = value;
   });
-  const until = Date.now() + READY_WITHIN_MS;
+  const until = performance.now() + READY_WITHIN_MS;
   for (;;) {
     const stack = runningStack(home);
     if (stack?.owner.pid === daemon.pid && stack.ready) {
       child.unref();
       return stack;
     }
-    if (code !== undefined || Date.now() > until) {
+    if (code !== undefined || performance.now() > until) {
       await stopProcess(daemon.pid, daemon.identity, 5_000);
-      throw startFailure(code ?? null, readFileSync(stackLog).subarray(before).toString('utf8'), stackLog);
+      const said = readFileSync(stackLog).subarray(before).toString('utf8');
+      // On a full disk its log says nothing.
+      tryWriting(home);
+      throw startFailure(code ?? null, said, stackLog);
     }
     await pause(25);
   }
@@ -98,9 +101,11 @@ async function startDaemon(settings: Settings): Promise<StackRecord> {
 
 /** The error in the daemon's log, with its code. */
 function startFailure(code: number | null, log: string, path: string): HoubaError {
-  const told = /^error: (?:\w+: )?([\s\S]*)$/m.exec(log)?.[1]?.trim() ?? log.trim().split('\n').slice(-5).join('\n');
+  const [, named, said] = /^error: (?:(\w+): )?([\s\S]*)$/m.exec(log) ?? [];
+  const told = said?.trim() ?? log.trim().split('\n').slice(-5).join('\n');
   const kind = code === 3 ? 'ConfigInvalid' : code === 4 ? 'Internal' : 'ToolFailed';
-  return new HoubaError(kind, told || 'the stack did not start', { hint: `its log is ${path}` });
+  const message = told || 'the stack did not start';
+  return new HoubaError(isErrorCode(named) ? named : kind, message, { hint: `its log is ${path}` });
 }
 
 function requireEmbedded({ temporal }: Settings): void {

@@ -135,7 +135,7 @@ describe('what buildctl says becomes a code', () => {
     ],
     ['error: dial tcp 10.0.0.1:1234: connect: connection refused', 'BuilderUnavailable'],
     ['error: failed to solve: failed to read dockerfile: no such file or directory', 'BuildFailed'],
-    ['error: failed to solve: write /blobs: no space left on device', 'ToolFailed'],
+    ['error: failed to solve: write /blobs: no space left on device', 'MachineFailed'],
     ['error: failed to solve: failed to compute cache key: failed to copy: unsupported offset', 'ToolFailed'],
     ['error: something else', 'ToolFailed'],
   ])('%s: %s', async (said, code) => {
