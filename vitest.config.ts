@@ -42,6 +42,8 @@ function suite(order: number, name: string, timeout: number, maxWorkers: number)
       hookTimeout: timeout,
       maxWorkers,
       sequence: { groupOrder: order },
+      // Tests change nothing that outlives a file, so that a worker loads the modules once; but one replaces a module.
+      isolate: name === 'integration',
       globalSetup: [
         ...(name === 'unit' ? [] : ['test/support/global-setup.ts']),
         ...(WITH_HOUBA.includes(name) ? ['test/support/instant-syft.ts'] : []),
@@ -54,8 +56,6 @@ export default defineConfig({
   test: {
     // The native module of the Temporal SDK does not bear worker threads.
     pool: 'forks',
-    // Tests change nothing that outlives a file, so that a worker loads the modules once.
-    isolate: false,
     sequence: { sequencer: LongestFirst },
     projects: [
       suite(0, 'unit', 20_000, CORES),

@@ -4,7 +4,7 @@ import { RATE_LIMITS } from '../domain/durable/retry.js';
 import { type ErrorCode, HoubaError } from '../domain/errors.js';
 import { OCI_INDEX } from '../domain/manifest.js';
 import { oneAtATime } from '../domain/one-at-a-time.js';
-import { formatPinned, formatRepository, formatTagged, type Repository } from '../domain/reference.js';
+import { formatPinned, formatRepository, formatTagged, type Repository, referrersTag } from '../domain/reference.js';
 import { rosterByHost } from '../domain/roster.js';
 import { machineErrorIn, runCommand } from './command.js';
 import type { CredentialSource, RegistryAccess } from './credentials.js';
@@ -172,8 +172,7 @@ export function createRegctl(options: RegctlOptions): Regctl {
    * tag, or it shows anything else
    */
   async function beginList(repository: Repository, subject: Digest, signal: AbortSignal | undefined): Promise<void> {
-    const [algorithm = '', hex = ''] = subject.split(':');
-    const tag = `${algorithm}-${hex.slice(0, 64)}`;
+    const tag = referrersTag(subject);
     const name = formatTagged(repository, tag);
     const ask = (...args: readonly string[]) => call({ args, hosts: [repository.host], signal });
     const listed = (await tagsOf(repository, signal)).split('\n');

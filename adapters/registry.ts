@@ -12,7 +12,7 @@ import {
   type ParsedIndex,
   parseManifest,
 } from '../domain/manifest.js';
-import { formatRepository, isTag, type Repository } from '../domain/reference.js';
+import { formatRepository, isTag, type Repository, referrersTag } from '../domain/reference.js';
 import { asObject, jsonOrNull } from '../domain/text/json.js';
 import { type Answer, createRegistryClient, type RegistryClientOptions } from './registry/client.js';
 import { readNames, readPages } from './registry/pages.js';
@@ -313,8 +313,7 @@ export function createRegistryReader(options: RegistryClientOptions): RegistryRe
     digest: Digest,
     signal: AbortSignal | undefined,
   ): Promise<ReferrerDescriptor[]> {
-    const [algorithm = '', hex = ''] = digest.split(':');
-    const index = await getManifest(repository, `${algorithm}-${hex.slice(0, 64)}`, signal);
+    const index = await getManifest(repository, referrersTag(digest), signal);
     // Some registries take such a tag for the digest, and show the subject itself.
     if (index === null || index.digest === digest) return [];
     const parsed = parseManifest(index.bytes, index.mediaType);

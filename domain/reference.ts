@@ -28,6 +28,12 @@ export function isEvidenceTag(tag: string): boolean {
   return EVIDENCE_TAG.test(tag);
 }
 
+/** The tag of the list of a manifest's referrers, where a registry has no API for them (distribution specification). */
+export function referrersTag(digest: Digest): string {
+  const [algorithm = '', hex = ''] = digest.split(':');
+  return `${algorithm}-${hex.slice(0, 64)}`;
+}
+
 /** Tells a registry host from a path component (docs/rules/registry-access.md#the-roster-names-registries). */
 export function isHost(text: string): boolean {
   return (text.includes('.') || text.includes(':') || text === 'localhost') && HOST.test(text);

@@ -75,9 +75,15 @@ export function createGraphReader(deps: Dependencies): GraphReader {
     // The remembered manifest may be deleted by now.
     if (whole && (await repositoryAt(deps, repository, signal).find(digest)) === null) return null;
     const links = await linksOf(repository, digest, signal).catch((error: unknown) => {
-      if (whole && error instanceof HoubaError && error.code === 'Unsupported') return null;
+      if (whole && error instanceof HoubaError && error.code === 'Unsupported') return 'unreadable' as const;
       throw error;
     });
+    if (links === 'unreadable') return null;
+    if (links === null && whole) {
+      throw new HoubaError('RegistryUnavailable', `${formatPinned(repository, digest)} is there by one read alone`, {
+        hint: 'nothing is deleted while the registry contradicts itself',
+      });
+    }
     if (links === null) return null;
     const listed = whole || links.stamp === null;
     const referrers = listed ? await reader.listReferrers(repository, digest, {}, signal) : [];

@@ -3,7 +3,7 @@ import { type Digest, digestOf } from '../../domain/digest.js';
 import { isRetried } from '../../domain/durable/retry.js';
 import { HoubaError } from '../../domain/errors.js';
 import type { ParsedManifest } from '../../domain/manifest.js';
-import { formatPinned, formatRepository, formatTagged } from '../../domain/reference.js';
+import { formatPinned, formatRepository, formatTagged, referrersTag } from '../../domain/reference.js';
 import type { Dependencies } from '../dependencies.js';
 import { readBack } from '../repository/read-back.js';
 import type { RepositoryAt } from '../repository/repository-at.js';
@@ -34,7 +34,7 @@ export async function isBeingDeleted(at: RepositoryAt, tag: string): Promise<boo
  */
 export async function removeTag(deps: Dependencies, at: RepositoryAt, tag: string, shown: Digest): Promise<boolean> {
   const taken = await deps.reader.deleteTag(at.repository, tag, at.signal);
-  if (taken ? await isGone(deps, at, tag) : (await at.find(tag)) === null) return true;
+  if (await isGone(deps, at, tag, taken ? undefined : 0)) return true;
   const placeholder = taken ? null : await tryPlaceholder(deps, at, tag);
   if (placeholder === null) {
     return (await isBeingDeleted(at, tag)) && (await putBack(deps, at, tag, shown)) === 'gone';
@@ -107,20 +107,18 @@ async function deleteManifest(deps: Dependencies, at: RepositoryAt, digest: Dige
   return isGone(deps, at, digest, outcome === 'absent' ? 0 : undefined);
 }
 
-/** Whether a reference is gone, read for `patienceMs` (docs/rules/registry-access.md#a-write-is-read-back). */
+/**
+ * Whether a reference is gone, read for `patienceMs` (docs/rules/registry-access.md#a-write-is-read-back). Without the tag
+ * of a list of referrers some registries show the subject by its name.
+ */
 export async function isGone(
   { readBackMs }: Dependencies,
   at: RepositoryAt,
   reference: string,
   patienceMs = readBackMs,
 ): Promise<boolean> {
-  return (
-    (await readBack(
-      () => at.find(reference),
-      (shown) => shown === null,
-      patienceMs,
-    )) === null
-  );
+  const isAbsent = (shown: Digest | null) => shown === null || reference === referrersTag(shown);
+  return isAbsent(await readBack(() => at.find(reference), isAbsent, patienceMs));
 }
 
 /** Moves a tag back to its image, unless somebody moved it or it is gone. A stale read may show that image already. */

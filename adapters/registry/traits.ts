@@ -8,7 +8,7 @@ import {
   mediaTypeOf,
   OCI_INDEX,
 } from '../../domain/manifest.js';
-import type { Repository } from '../../domain/reference.js';
+import { type Repository, referrersTag } from '../../domain/reference.js';
 import { createRegistryReader } from '../registry.js';
 import { type Answer, createRegistryClient, type RegistryClientOptions } from './client.js';
 import { errorCodeIn } from './failure.js';
@@ -91,8 +91,12 @@ export async function readTraits(
 
   /** Shows a list that is there already as it does an image: the list is asked about in its turn. */
   async function showsAnyByList(digest: Digest): Promise<boolean> {
-    const list = digest.replace(':', '-').slice(0, 'sha256-'.length + 64);
-    const { status, body } = await ask('GET', `manifests/${list}`, [404], MANIFEST_MEDIA_TYPES.join(', '));
+    const { status, body } = await ask(
+      'GET',
+      `manifests/${referrersTag(digest)}`,
+      [404],
+      MANIFEST_MEDIA_TYPES.join(', '),
+    );
     if (status >= 300) return false;
     const shown = digestOf(body);
     return shown === digest || (await showsAnyByList(shown));

@@ -121,6 +121,7 @@ class Lane {
     let skipped = 0;
     const clock = {
       now: () => Date.now() + skipped,
+      elapsed: () => performance.now() + skipped,
       wait: async (ms: number) => {
         skipped += ms;
       },

@@ -8,7 +8,7 @@ import { formatIssue, type PolicyIssue, PolicySetInvalid } from '../../../domain
 import { policyJsonSchemaText } from '../../../domain/policy/json-schema.js';
 import { overlaps } from '../../../domain/policy/overlap.js';
 import { type ResolvedPolicy, resolvePolicy } from '../../../domain/policy/resolve.js';
-import { parseTagList } from '../../../domain/selection/tag-list.js';
+import { parseTagList } from '../../../domain/policy/tag-list.js';
 import { escapeControls } from '../../../domain/text/escape.js';
 import { named, type Output, outputOption } from '../options.js';
 import { note, print, printJson } from '../terminal.js';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { parseTagList } from '../../../../domain/selection/tag-list.js';
+import { parseTagList } from '../../../../domain/policy/tag-list.js';
 
 const utf8 = (text: string) => new TextEncoder().encode(text);
 const read = (text: string) => parseTagList('tags', utf8(text));
