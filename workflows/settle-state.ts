@@ -178,7 +178,7 @@ export class SettleState {
     const now = Date.now();
     this.state = { ...this.state, placed: look.placed };
     if (look.upstream !== null) {
-      const isBehind = now < this.state.observedMs && patched('houba-003-clock-set-back');
+      const isBehind = now < this.state.observedMs && patched('houba-004-clock-set-back');
       this.state = (isBehind ? readNow : observed)(this.state, look.upstream, now);
     }
     const step = nextStep(this.state, this.latest, now);

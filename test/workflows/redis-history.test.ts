@@ -109,13 +109,13 @@ async function replay(history: History, path: string, windowDays: number, maxWai
 
   /** Waits until a wait has done all that was due by now, and notes when it is due next. */
   async function catchUp(tag: string): Promise<void> {
+    const now = await stage.now();
     await until(async () => {
-      const now = await stage.now();
-      if ((await handleOf(tag).describe()).status.name !== 'RUNNING') return waiting.delete(tag);
       const { phase, dueAt } = await handleOf(tag).query<WaitStatus>('status');
       const due = Date.parse(dueAt ?? '');
       waiting.set(tag, due);
-      return phase === 'waiting' && due > now;
+      if (phase === 'waiting' && due > now) return true;
+      return (await handleOf(tag).describe()).status.name !== 'RUNNING' && waiting.delete(tag);
     }, `the wait of ${tag}`);
   }
 
