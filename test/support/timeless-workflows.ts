@@ -78,10 +78,21 @@ function travelled(value: unknown): unknown {
   return value === undefined ? undefined : JSON.parse(JSON.stringify(value));
 }
 
-export const CancellationScope = {
-  current: () => ({ consideredCancelled: false }),
-  nonCancellable: <Result>(work: () => Promise<Result>) => work(),
-};
+/** Nothing is cancelled. */
+export class CancellationScope {
+  readonly consideredCancelled = false;
+  readonly cancelRequested = new Promise<never>(() => {});
+  cancel(): void {}
+  run<Result>(work: () => Promise<Result>): Promise<Result> {
+    return work();
+  }
+  static current(): CancellationScope {
+    return new CancellationScope();
+  }
+  static nonCancellable<Result>(work: () => Promise<Result>): Promise<Result> {
+    return work();
+  }
+}
 
 export async function condition(isSo: () => boolean): Promise<boolean> {
   if (isSo()) return true;
