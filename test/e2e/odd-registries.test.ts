@@ -72,7 +72,10 @@ beforeAll(async () => {
   const roster = [...ends].flatMap(([name, { from, to }]) => [[`from-${name}`, from] as const, [name, to] as const]);
   houba.env.HOUBA_REGISTRIES = JSON.stringify(
     Object.fromEntries(
-      [...roster, ['headless', headless] as const].map(([name, { host }]) => [name, { host, tls_verify: false }]),
+      [...roster, ['headless', headless] as const, ['upstream', world.upstream] as const].map(([name, { host }]) => [
+        name,
+        { host, tls_verify: false },
+      ]),
     ),
   );
   oracle = createPlayingOracle(houba.folder);
@@ -99,16 +102,15 @@ async function endsOf({ oddity, hasApi, isSource }: OddRegistry): Promise<Ends> 
 
 const endsNamed = (name: string) => ends.get(name) as Ends;
 
-/** Of images in `odd` upstream, unless it says otherwise, into `demo/<registry>` of the odd registry. */
-function policy(registry: string, more: Partial<PolicyOptions> & { readonly image?: string } = {}): string {
+/** Of images in `odd` upstream, unless it says otherwise, into `demo-<registry>` of the odd registry. */
+function documentOf(registry: string, more: Partial<PolicyOptions> & { readonly image?: string } = {}): PolicyOptions {
   const { image = 'odd', ...facts } = more;
   const from = `${endsNamed(registry).from.host}/${image}`;
-  return world.houba.policies({
-    name: `${registry}-${image}`,
-    from,
-    to: [`${registry}:demo-${registry}/${image}`],
-    ...facts,
-  });
+  return { name: `${registry}-${image}`, from, to: [`${registry}:demo-${registry}/${image}`], ...facts };
+}
+
+function policy(...what: Parameters<typeof documentOf>): string {
+  return world.houba.policies(documentOf(...what));
 }
 
 async function reconcile(dir: string, ...args: readonly string[]) {
@@ -305,6 +307,7 @@ describe('a source that', () => {
 });
 
 it('the doctor says of each registry what is odd about it', async () => {
+  world.houba.env.POLICY_DIR = world.houba.policies(...[...ends.keys()].map((name) => documentOf(name)));
   const { report: diagnosis } = await report<{ registries: { name: string; detail: string }[] }>('doctor');
   for (const { name, says } of [...DELETING, ...KEEPING]) {
     const found = diagnosis.registries.find((registry) => registry.name === name);
