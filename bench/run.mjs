@@ -105,9 +105,9 @@ async function measureIdle(programs) {
   return results;
 }
 
-/** One tag list per page (1,000 tags) and side, two HEADs a tag. */
+/** A tag list per page (1,000 tags) and side, and one after a round number of tags; two HEADs a tag. */
 function allowedRequests(repositories) {
-  return repositories * 2 * (Math.ceil(options.tags / 1_000) + options.tags);
+  return repositories * 2 * (Math.ceil(options.tags / 1_000) + 1 + options.tags);
 }
 
 /** The same runs once more through counting proxies, with a stack of their own, so that no time is disturbed. */

@@ -136,7 +136,10 @@ describe.each([
     const tags = ['1', '1.36', '1.36.0', '1.37', '1.37.0', '1.37.1', 'latest'];
     const heads = tags.map((tag) => `HEAD /v2/demo/box/manifests/${tag}`);
     const asked = proxy.requests.map(({ method, path }) => `${method} ${path}`).sort();
-    expect(asked).toEqual(['GET /v2/demo/box/tags/list?n=1000', ...heads]);
+    // A round number of tags is asked on after: a page of such a size may have been cut.
+    const whole = asked.filter((each) => !each.includes('&last='));
+    expect(whole).toEqual(['GET /v2/demo/box/tags/list?n=1000', ...heads]);
+    expect(asked.length - whole.length).toBeLessThanOrEqual(1);
   });
 
   it('writes nothing either when all that it remembers is lost', async () => {
