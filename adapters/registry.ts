@@ -15,6 +15,7 @@ import {
 import { formatRepository, isTag, type Repository, referrersTag } from '../domain/reference.js';
 import { asObject, jsonOrNull } from '../domain/text/json.js';
 import { type Answer, createRegistryClient, type RegistryClientOptions } from './registry/client.js';
+import { saysUnknown } from './registry/failure.js';
 import { readNames, readPages } from './registry/pages.js';
 
 export type { RegistryClientOptions as RegistryReaderOptions } from './registry/client.js';
@@ -93,7 +94,6 @@ const NO_HEAD: readonly number[] = [405, 501];
 
 /** Answers of registries without a referrers API: 404 by the specification, the others as met. */
 const NO_REFERRERS_API: readonly number[] = [400, 404, 405, 406, 501];
-const UNKNOWN = /NAME_UNKNOWN|MANIFEST_UNKNOWN|NAME_INVALID/;
 /** For how long it is remembered what a host does not have, ms. */
 const REMEMBERED_MS = 10 * 60_000;
 
@@ -303,8 +303,7 @@ export function createRegistryReader(options: RegistryClientOptions): RegistryRe
     };
     const absent = await readPages(client, host, first, signal, { take });
     if (absent === null && isList) return found;
-    // An answer about this repository or this manifest alone says nothing of the registry.
-    return absent === null || !UNKNOWN.test(new TextDecoder().decode(absent.body)) ? 'no API' : 'none';
+    return absent === null || !saysUnknown(absent.body) ? 'no API' : 'none';
   }
 
   /** Reads the manifests named by the fallback index: clients write its other fields in different ways. */

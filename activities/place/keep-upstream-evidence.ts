@@ -53,7 +53,7 @@ export function createKeepEvidence(deps: Dependencies) {
       const referrers = await lookAtReferrers(from, subject);
       attached.push({ subject, referrers, tags: await lookAtTags(from, subject) });
     }
-    for (const one of copied) await copyImage(deps, source, one, destination, signal);
+    for (const one of copied) await copyImage(deps, from, one, destination);
     for (const one of attached) await copyAttached(deps, from, to, one);
   });
 }

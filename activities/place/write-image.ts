@@ -64,9 +64,10 @@ export function createInspectPlacement(deps: Dependencies) {
 export function createWriteImage(deps: Dependencies) {
   return step(async ({ placement, inspection, again }: WriteRequest, { signal }) => {
     const { source, destination, baseDigest } = placement;
+    const from = repositoryAt(deps, source, signal);
     const bring = async (digests: readonly Digest[]) => {
       if (digests.length > 0 && placement.kind === 'imported' && !again) await refuseMoved(deps, placement, signal);
-      for (const digest of digests) await copyImage(deps, source, digest, destination, signal);
+      for (const digest of digests) await copyImage(deps, from, digest, destination);
     };
     const { lost } = inspection;
     // A whole image is read from its copy: upstreams count reads.

@@ -1,11 +1,12 @@
 import type { FleetInput, PolicySource } from '../../domain/durable/messages.js';
 import { HoubaError } from '../../domain/errors.js';
 import { checkPolicy } from '../../domain/policy/check.js';
+import { destinationsOf } from '../../domain/policy/destinations.js';
 import { formatPath } from '../../domain/policy/issues.js';
 import { repositoryClashes, shardOf } from '../../domain/policy/ownership.js';
 import { resolvePolicy } from '../../domain/policy/resolve.js';
 import { formatRepository } from '../../domain/reference.js';
-import { findDestination, type Roster } from '../../domain/roster.js';
+import type { Roster } from '../../domain/roster.js';
 import { nearest } from '../../domain/text/nearest.js';
 import type { Dependencies } from '../dependencies.js';
 import { step } from '../step.js';
@@ -76,13 +77,10 @@ function checkNames(policies: readonly PolicySource[]): void {
 function checkOwnership(policies: readonly PolicySource[], roster: Roster): void {
   const entries = policies.flatMap(({ policy }) => {
     const resolved = resolvePolicy(policy);
-    return resolved.imports.flatMap((entry) =>
-      entry.destinations.flatMap((destination) => {
-        const repository = findDestination(roster, destination);
-        // Its policy fails alone.
-        return repository === null ? [] : [{ policy: resolved.name, repository: formatRepository(repository) }];
-      }),
-    );
+    return destinationsOf(resolved, roster).map((repository) => ({
+      policy: resolved.name,
+      repository: formatRepository(repository),
+    }));
   });
   const clashes = repositoryClashes(entries);
   if (clashes.length === 0) return;

@@ -6,9 +6,10 @@ import type { Mark, PlacedMark } from '../../domain/lifecycle/mark.js';
 import { wantedTags } from '../../domain/plan/plan.js';
 import { planRemovals } from '../../domain/plan/removals.js';
 import { expandTargets } from '../../domain/plan/targets.js';
+import { destinationsOf } from '../../domain/policy/destinations.js';
 import { type ResolvedPolicy, resolvePolicy } from '../../domain/policy/resolve.js';
 import { formatRepository, parseRepository } from '../../domain/reference.js';
-import { type DestinationRepository, findDestination } from '../../domain/roster.js';
+import type { DestinationRepository } from '../../domain/roster.js';
 import type { RecordedStamp } from '../../domain/stamp/annotations.js';
 import type { Dependencies } from '../dependencies.js';
 import type { RepositoryAt } from '../repository/repository-at.js';
@@ -75,10 +76,5 @@ async function wants(
 
 function writesTo(deps: Dependencies, policy: ResolvedPolicy, repository: DestinationRepository): boolean {
   const name = formatRepository(repository);
-  return policy.imports.some((entry) =>
-    entry.destinations.some((destination) => {
-      const found = findDestination(deps.roster, destination);
-      return found !== null && formatRepository(found) === name;
-    }),
-  );
+  return destinationsOf(policy, deps.roster).some((one) => formatRepository(one) === name);
 }

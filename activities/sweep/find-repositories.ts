@@ -1,7 +1,8 @@
 import { HoubaError } from '../../domain/errors.js';
+import { destinationsOf } from '../../domain/policy/destinations.js';
 import { resolvePolicy } from '../../domain/policy/resolve.js';
 import { formatRepository, parseRepository, type Repository } from '../../domain/reference.js';
-import { findDestination, type RosterEntry } from '../../domain/roster.js';
+import type { RosterEntry } from '../../domain/roster.js';
 import { compareText } from '../../domain/text/compare-text.js';
 import type { Dependencies } from '../dependencies.js';
 
@@ -72,12 +73,6 @@ function inside(entry: RosterEntry, repositories: readonly Repository[]): Reposi
 async function written(deps: Dependencies, entry: RosterEntry): Promise<Repository[]> {
   if (deps.settings.policyDir === null) return [];
   const policies = await deps.readPolicies(deps.settings.policyDir);
-  return policies.flatMap(({ policy }) =>
-    resolvePolicy(policy).imports.flatMap(({ destinations }) =>
-      destinations.flatMap((destination) => {
-        const repository = findDestination(deps.roster, destination);
-        return repository?.host === entry.host ? [repository] : [];
-      }),
-    ),
-  );
+  const written = policies.flatMap(({ policy }) => destinationsOf(resolvePolicy(policy), deps.roster));
+  return written.filter(({ host }) => host === entry.host);
 }

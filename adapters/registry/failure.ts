@@ -53,6 +53,11 @@ export function errorCodeIn(body: Uint8Array): string {
   return readError(body).code;
 }
 
+/** Whether an answer speaks of the repository or the manifest alone, and says nothing of the registry. */
+export function saysUnknown(body: Uint8Array): boolean {
+  return /NAME_UNKNOWN|MANIFEST_UNKNOWN|NAME_INVALID/.test(new TextDecoder().decode(body));
+}
+
 function readError(body: Uint8Array): { readonly code: string; readonly message: string } {
   const text = Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('utf8').trim();
   const [first] = Errors.safeParse(jsonOrNull(text)).data?.errors ?? [];

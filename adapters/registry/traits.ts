@@ -11,7 +11,7 @@ import {
 import { type Repository, referrersTag } from '../../domain/reference.js';
 import { createRegistryReader } from '../registry.js';
 import { type Answer, createRegistryClient, type RegistryClientOptions } from './client.js';
-import { errorCodeIn } from './failure.js';
+import { errorCodeIn, saysUnknown } from './failure.js';
 
 /** What a registry does in a way of its own (docs/registries.md), as far as reading shows it. */
 export interface RegistryTraits {
@@ -30,7 +30,6 @@ export interface RegistryTraits {
 const NOWHERE = digestOf(new TextEncoder().encode('houba: a digest that no registry has'));
 
 const REFUSED: readonly number[] = [400, 405, 415, 501];
-const UNKNOWN: readonly string[] = ['NAME_UNKNOWN', 'MANIFEST_UNKNOWN', 'NAME_INVALID'];
 
 /** Writes a small artifact to find out, and deletes it. */
 export interface Trial {
@@ -106,7 +105,7 @@ export async function readTraits(
     const written = trial === null ? null : await trial.write(repository, signal);
     const digest = written ?? (await anImage());
     const answer = await ask('GET', `referrers/${digest ?? NOWHERE}`, [...REFUSED, 404, 406], OCI_INDEX);
-    const referrers = isList(answer) ? 'api' : UNKNOWN.includes(errorCodeIn(answer.body)) ? null : 'tag';
+    const referrers = isList(answer) ? 'api' : saysUnknown(answer.body) ? null : 'tag';
     const showsSubject = digest === null ? null : await showsAnyByList(digest);
     const deletes = trial === null || written === null ? deletion() : deletionOf(trial, written);
     return { deletion: await deletes, referrers, showsSubject };

@@ -8,10 +8,11 @@ import { registryAccess } from '../../../config/registry-access.js';
 import type { Settings } from '../../../config/settings.js';
 import { HoubaError } from '../../../domain/errors.js';
 import { publicKeyFingerprint } from '../../../domain/evidence/upstream/upstream-key.js';
+import { destinationsOf } from '../../../domain/policy/destinations.js';
 import { resolvePolicy } from '../../../domain/policy/resolve.js';
 import { parseRepository, type Repository } from '../../../domain/reference.js';
 import type { Palette } from '../../../domain/report/palette.js';
-import { findDestination, type RosterEntry } from '../../../domain/roster.js';
+import type { RosterEntry } from '../../../domain/roster.js';
 import { escapeControls } from '../../../domain/text/escape.js';
 import { type Output, outputOption } from '../options.js';
 import { settingsOfProcess } from '../settings.js';
@@ -279,11 +280,10 @@ async function repositoryToAsk(entry: RosterEntry, settings: Settings): Promise<
   const { policyDir, registries } = settings;
   if (policyDir !== null) {
     const { readPolicyFiles } = await import('../../../adapters/policy-files.js');
-    const destinations = (await readPolicyFiles(policyDir)).flatMap(({ policy }) =>
-      resolvePolicy(policy).imports.flatMap((one) => one.destinations),
+    const written = (await readPolicyFiles(policyDir)).flatMap(({ policy }) =>
+      destinationsOf(resolvePolicy(policy), registries),
     );
-    const written = destinations.map((destination) => findDestination(registries, destination));
-    return written.find((repository) => repository?.host === entry.host) ?? null;
+    return written.find(({ host }) => host === entry.host) ?? null;
   }
   const reader = createRegistryReader(registryAccess(settings));
   try {

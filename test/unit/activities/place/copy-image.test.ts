@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { copyImage } from '../../../../activities/place/copy-image.js';
+import { repositoryAt } from '../../../../activities/repository/repository-at.js';
 import { HoubaError } from '../../../../domain/errors.js';
 import { createWorld } from '../../../support/activity-world.js';
 import { storeImage, storeIndex } from '../../../support/memory-registries.js';
@@ -11,19 +12,24 @@ const signal = AbortSignal.timeout(60_000);
 function worldWhereCopiesFail(error: HoubaError) {
   const { registries, settings } = createWorld();
   const regctl = { ...registries.regctl, copyImage: () => Promise.reject(error) };
-  return { registries, deps: { reader: registries.reader, regctl, settings } };
+  const from = repositoryAt({ reader: registries.reader, settings }, SOURCE, signal);
+  return { registries, from, deps: { regctl } };
 }
 
 describe('an image that regctl does not copy', () => {
   it('is copied by its parts, each before what names it', async () => {
-    const { deps, registries } = worldWhereCopiesFail(new HoubaError('Unsupported', 'unsupported media type: ""'));
+    const {
+      deps,
+      from: source,
+      registries,
+    } = worldWhereCopiesFail(new HoubaError('Unsupported', 'unsupported media type: ""'));
     const from = registries.store(SOURCE);
     const children = ['amd64', 'arm64'].map((architecture) => ({
       digest: storeImage(from, { salt: architecture }),
       platform: `linux/${architecture}`,
     }));
     const index = storeIndex(from, children);
-    await copyImage(deps, SOURCE, index, DESTINATION, signal);
+    await copyImage(deps, source, index, DESTINATION);
     const to = registries.store(DESTINATION);
     expect([...to.manifests.keys()]).toEqual([...children.map(({ digest }) => digest), index]);
     expect(to.manifests).toEqual(from.manifests);
@@ -31,9 +37,9 @@ describe('an image that regctl does not copy', () => {
   });
 
   it('is not touched after another failure', async () => {
-    const { deps, registries } = worldWhereCopiesFail(new HoubaError('Denied', 'no'));
+    const { deps, from: source, registries } = worldWhereCopiesFail(new HoubaError('Denied', 'no'));
     const image = storeImage(registries.store(SOURCE), {});
-    await expect(copyImage(deps, SOURCE, image, DESTINATION, signal)).rejects.toMatchObject({ code: 'Denied' });
+    await expect(copyImage(deps, source, image, DESTINATION)).rejects.toMatchObject({ code: 'Denied' });
     expect(registries.writes).toEqual([]);
   });
 });
