@@ -14,6 +14,15 @@ export interface RunProgress {
   readonly limits: readonly RateLimit[];
 }
 
+/** The progress of a sweep, for people: how much there is in all, nobody knows before. */
+export interface SweepProgress {
+  readonly phase: string;
+  /** Repositories, or marked tags of a purge. */
+  readonly done: number;
+  readonly current: readonly string[];
+  readonly limits: readonly RateLimit[];
+}
+
 /** Steps that wait for the same limit. */
 export interface RateLimit {
   /** The registry's host; null: its answer does not say. */

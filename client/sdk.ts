@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import {
   type Client,
   type Connection,
+  type WorkflowExecutionDescription,
   type WorkflowExecutionInfo,
   WorkflowFailedError,
   type WorkflowHandle,
@@ -25,7 +26,15 @@ import type { ItemPage } from '../domain/plan/plan-item.js';
 import type { PolicyInput } from '../domain/plan/request.js';
 import type { PurgeOutcome } from '../domain/report/purge-report.js';
 import type { RunReport } from '../domain/report/run/run-report.js';
-import { limitsIn, PlacementTally, pause, type RateLimit, type RunProgress, sumLimits } from './follow.js';
+import {
+  limitsIn,
+  PlacementTally,
+  pause,
+  type RateLimit,
+  type RunProgress,
+  type SweepProgress,
+  sumLimits,
+} from './follow.js';
 import { inputDigest } from './input-digest.js';
 import { explainFailure } from './run-failure.js';
 import { type Run, startOrJoin, startOrMeet, startRun } from './start-or-join.js';
@@ -43,7 +52,7 @@ export { changesPending, exitCodeOf } from '../domain/report/run/exit-code.js';
 export type { RunReport } from '../domain/report/run/run-report.js';
 export { renderReport } from '../domain/report/run/text.js';
 export { type FleetInputOptions, fleetInput } from './fleet-input.js';
-export type { RateLimit, RunProgress } from './follow.js';
+export type { RateLimit, RunProgress, SweepProgress } from './follow.js';
 export { collectPlan, planInputs } from './saved-plans.js';
 export type { Run } from './start-or-join.js';
 export type { Sweep } from './sweep-kinds.js';
@@ -81,7 +90,7 @@ export interface FollowOptions extends StartOptions {
 const RUN_TYPES = [WORKFLOWS.fleet, ...Object.values(SWEEPS).map(({ workflow }) => workflow)];
 
 const POLL_MS = 400;
-/** Placements of a policy that are asked what they wait for. */
+/** Children of a workflow that are asked what they wait for. */
 const MOST_CHILDREN = 5;
 const FIRST_LOOK_MS = 300;
 const LAST_LOOK_MS = 1_000;
@@ -183,19 +192,39 @@ export class HoubaClient {
     throw new HoubaError(isErrorCode(type) ? type : 'Internal', `${name} could not be planned to its end: ${message}`);
   }
 
-  /** Reports a run's progress until it ends, the signal is aborted or the client is closed. Never throws. */
+  /** Reports a reconcile's progress until it ends, the signal is aborted or the client is closed. Never throws. */
   async follow(
     run: Pick<Run, 'workflowId' | 'runId'>,
     onProgress: (progress: RunProgress) => void,
-    { signal }: { readonly signal?: AbortSignal } = {},
+    options: { readonly signal?: AbortSignal } = {},
   ): Promise<void> {
     const placements = new PlacementTally();
+    await this.#follow(this.#handle(run), () => this.#progressOf(run, placements), onProgress, options);
+  }
+
+  /** Reports a sweep's progress, as `follow` does a reconcile's. */
+  async followSweep(
+    { workflowId }: Pick<Run, 'workflowId'>,
+    onProgress: (progress: SweepProgress) => void,
+    options: { readonly signal?: AbortSignal } = {},
+  ): Promise<void> {
+    // Without a run id: a long sweep goes on in further runs.
+    const handle = this.#client.workflow.getHandle(workflowId);
+    await this.#follow(handle, () => this.#sweepProgressOf(workflowId), onProgress, options);
+  }
+
+  async #follow<P>(
+    handle: WorkflowHandle,
+    look: () => Promise<P>,
+    onProgress: (progress: P) => void,
+    { signal }: { readonly signal?: AbortSignal },
+  ): Promise<void> {
     const over = () => this.#closed || signal?.aborted === true;
     while (!over()) {
       try {
-        const { status } = await this.#handle(run).describe();
+        const { status } = await handle.describe();
         if (status.name !== 'RUNNING' && status.name !== 'CONTINUED_AS_NEW') return;
-        const progress = await this.#progressOf(run, placements);
+        const progress = await look();
         if (!over()) onProgress(progress);
       } catch {
         // A query fails while no worker answers; the run itself reports what is wrong.
@@ -230,12 +259,12 @@ export class HoubaClient {
   }
 
   /**
-   * The status of a run, with its progress while a reconcile runs. `word` tells how another workflow stands or why a
-   * run failed; null where `await` or `sweepReport` has more to say.
+   * The status of a run, with its progress while a reconcile or a sweep runs. `word` tells how another workflow stands
+   * or why a run failed; null where `await` or `sweepReport` has more to say.
    */
   async status(workflowId: string): Promise<
     RunSummary & {
-      readonly progress: RunProgress | null;
+      readonly progress: RunProgress | SweepProgress | null;
       readonly word: string | null;
       readonly sweep: SweepName | null;
     }
@@ -248,7 +277,10 @@ export class HoubaClient {
       if (info.status.name !== 'RUNNING' && info.status.name !== 'COMPLETED') {
         return { ...base, word: await whyItEnded(handle, workflowId) };
       }
-      if (sweep !== null && info.status.name === 'COMPLETED') return base;
+      if (sweep !== null) {
+        const running = info.status.name === 'RUNNING';
+        return running ? { ...base, progress: await this.#sweepProgressOf(workflowId) } : base;
+      }
       if (info.type !== WORKFLOWS.fleet) return { ...base, word: await wordOf(this.#client, info) };
       if (info.status.name !== 'RUNNING') return base;
       return { ...base, progress: await this.#progressOf(info, new PlacementTally()) };
@@ -411,21 +443,36 @@ export class HoubaClient {
     return { phase: status.phase, policies, placements: placements.sum(), limits: sumLimits(limits.flat()) };
   }
 
+  async #sweepProgressOf(workflowId: string): Promise<SweepProgress> {
+    const handle = this.#client.workflow.getHandle(workflowId);
+    const [{ phase }, { done, current }, { raw }] = await Promise.all([
+      handle.query<Status>(QUERIES.status),
+      handle.query<Progress>(QUERIES.progress),
+      handle.describe(),
+    ]);
+    return { phase, done, current, limits: sumLimits(await this.#limitsOf(raw)) };
+  }
+
   /** Counts the placements of a policy. @returns what it and some of them wait for */
   async #tally(policy: string, placements: PlacementTally): Promise<RateLimit[]> {
     try {
       const handle = this.#client.workflow.getHandle(policyId(policy));
       const [progress, { raw }] = await Promise.all([handle.query<Progress>(QUERIES.progress), handle.describe()]);
       placements.set(policy, progress);
-      const children = (raw.pendingChildren ?? []).slice(0, MOST_CHILDREN);
-      const described = await Promise.all(
-        children.map(({ workflowId }) => this.#client.workflow.getHandle(workflowId ?? '').describe()),
-      );
-      return [raw, ...described.map((child) => child.raw)].flatMap((each) => limitsIn(each.pendingActivities));
+      return await this.#limitsOf(raw);
     } catch {
       // It may have just started or ended: the next poll tells.
       return [];
     }
+  }
+
+  /** What a workflow and some of its children wait for. */
+  async #limitsOf(raw: WorkflowExecutionDescription['raw']): Promise<RateLimit[]> {
+    const children = (raw.pendingChildren ?? []).slice(0, MOST_CHILDREN);
+    const described = await Promise.all(
+      children.map(({ workflowId }) => this.#client.workflow.getHandle(workflowId ?? '').describe()),
+    );
+    return [raw, ...described.map((child) => child.raw)].flatMap((each) => limitsIn(each.pendingActivities));
   }
 
   async #explained<T>(what: string, work: () => Promise<T>): Promise<T> {

@@ -1,18 +1,24 @@
 import { escapeControls } from '../../domain/text/escape.js';
-import type { RateLimit, RunProgress } from '../follow.js';
-import type { HoubaClient, Run } from '../sdk.js';
+import type { RateLimit, RunProgress, SweepProgress } from '../follow.js';
 
 /**
  * Shows the progress of a run on a terminal until the run ends or `stop` is called; on a pipe nothing but what it waits
- * for.
+ * for. @param follow reports the progress until its signal is aborted
  */
-export async function showProgress(client: HoubaClient, run: Run, stream: NodeJS.WriteStream): Promise<() => void> {
-  if (stream.isTTY !== true) return tellLimits(client, run, stream);
+export async function showProgress<P extends { readonly limits: readonly RateLimit[] }>(
+  follow: (onProgress: (progress: P) => void, options: { readonly signal: AbortSignal }) => Promise<void>,
+  textOf: (progress: P, elapsedMs: number) => string,
+  stream: NodeJS.WriteStream,
+): Promise<() => void> {
+  const stop = new AbortController();
+  if (stream.isTTY !== true) {
+    void follow(limitsTeller(stream), stop);
+    return () => stop.abort();
+  }
   const { createLogUpdate } = await import('log-update');
   const update = createLogUpdate(stream);
   const began = performance.now();
-  const stop = new AbortController();
-  void client.follow(run, (progress) => update(progressText(progress, performance.now() - began)), stop);
+  void follow((progress) => update(textOf(progress, performance.now() - began)), stop);
   return () => {
     if (stop.signal.aborted) return;
     stop.abort();
@@ -22,24 +28,26 @@ export async function showProgress(client: HoubaClient, run: Run, stream: NodeJS
 }
 
 /** Writes a line for each limit that the run begins to wait for. */
-function tellLimits(client: HoubaClient, run: Run, stream: NodeJS.WriteStream): () => void {
-  const stop = new AbortController();
+function limitsTeller(stream: NodeJS.WriteStream): (progress: { readonly limits: readonly RateLimit[] }) => void {
   const told = new Set<string>();
-  const tell = ({ limits }: RunProgress) => {
+  return ({ limits }) => {
     for (const limit of limits) {
       const key = `${limit.registry} ${limit.until}`;
       if (!told.has(key)) stream.write(`${limitText(limit)}\n`);
       told.add(key);
     }
   };
-  void client.follow(run, tell, stop);
-  return () => stop.abort();
 }
 
 /** `waits until 2026-03-02T05:00:11Z: docker.io limits requests (3 steps)`. */
 function limitText({ registry, until, steps }: RateLimit): string {
   const where = escapeControls(registry ?? 'a registry');
   return `waits${until === null ? '' : ` until ${until}`}: ${where} limits requests (${steps} ${steps === 1 ? 'step' : 'steps'})`;
+}
+
+/** How much of a sweep is done and the time, then what is worked on, then what it waits for. */
+export function sweepText({ phase, done, current, limits }: SweepProgress, elapsedMs: number): string {
+  return below([phase, `${done} done`, clock(elapsedMs)], current, limits);
 }
 
 /** The progress and the time, then the current policies, then what they wait for. */
@@ -49,9 +57,12 @@ export function progressText({ phase, policies, placements, limits }: RunProgres
   parts.push(clock(elapsedMs));
   const left = timeLeftMs({ policies, placements }, elapsedMs);
   if (left !== null) parts.push(`about ${clock(left)} left`);
-  const current = policies.current.slice(0, 5).map(escapeControls).join(', ');
-  const below = [...(current === '' ? [] : [current]), ...limits.map(limitText)];
-  return [parts.join('  '), ...below].join('\n  ');
+  return below(parts, policies.current, limits);
+}
+
+function below(parts: readonly string[], current: readonly string[], limits: readonly RateLimit[]): string {
+  const names = current.slice(0, 5).map(escapeControls).join(', ');
+  return [parts.join('  '), ...(names === '' ? [] : [names]), ...limits.map(limitText)].join('\n  ');
 }
 
 /** Estimates the time left from the share that is done; null below a tenth. */

@@ -177,10 +177,11 @@ async function follow(
   interrupted: Promise<void>,
 ): Promise<Outcome | null> {
   const { note } = await import('./terminal.js');
-  const { showProgress } = await import('./progress.js');
+  const { progressText, showProgress } = await import('./progress.js');
   const outcome = session.client.outcome(run);
   outcome.catch(() => {}); // also when it is no longer waited for
-  const stopProgress = await showProgress(session.client, run, process.stderr);
+  const { client } = session;
+  const stopProgress = await showProgress((...told) => client.follow(run, ...told), progressText, process.stderr);
   try {
     const first = await Promise.race([outcome, session.broken, interrupted, lateAfter(timeout)]);
     stopProgress();

@@ -50,10 +50,17 @@ async function follow(session: Session, sweep: Sweep, interrupts: Interrupts): P
   if (run === undefined) return null;
   const page = session.pageOf(run.workflowId);
   note(`${run.joined ? 'following' : 'started'} ${run.workflowId}${page === null ? '' : `  ${page}`}`);
-  const result = session.client.sweepReport(run);
+  const { showProgress, sweepText } = await import('./progress.js');
+  const { client } = session;
+  const result = client.sweepReport(run);
   result.catch(() => {}); // also when it is no longer waited for
-  const ended = await Promise.race([result.then((report) => ({ report })), session.broken, interrupted]);
-  if (ended !== undefined) return ended;
+  const stopProgress = await showProgress((...told) => client.followSweep(run, ...told), sweepText, process.stderr);
+  try {
+    const ended = await Promise.race([result.then((report) => ({ report })), session.broken, interrupted]);
+    if (ended !== undefined) return ended;
+  } finally {
+    stopProgress();
+  }
   await leave(session, run, sweep.verb);
   return null;
 }

@@ -1,8 +1,9 @@
 import { Client } from '@temporalio/client';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
-import type { RunProgress } from '../../client/follow.js';
+import type { RunProgress, SweepProgress } from '../../client/follow.js';
 import { fleetInput, HoubaClient, type Run } from '../../client/sdk.js';
 import { HoubaError } from '../../domain/errors.js';
+import { auditPart } from '../../domain/report/audit-report.js';
 import { exitCodeOf } from '../../domain/report/run/exit-code.js';
 import { placementOf, planPage, policyInput, sourceNamed } from '../support/durable-samples.js';
 import { createGate, untilCancelled } from '../support/fake-steps.js';
@@ -89,6 +90,39 @@ describe('a reconcile', () => {
       code: 'ConfigInvalid',
       hint: expect.stringMatching(/shard.*POLICY_DIR/),
     });
+  });
+});
+
+describe('a sweep', () => {
+  it('tells how far it is while it runs, and which limit it waits for', async () => {
+    const gate = createGate();
+    const named = (path: string) => ({ host: 'registry.example', path, registry: 'main' });
+    let asked = 0;
+    stage.play({
+      listRepositories: async () => ({ repositories: [named('a'), named('b')], unread: [], next: null }),
+      auditRepository: async ({ repository }) => {
+        if (repository.path === 'a') return auditPart([]);
+        asked += 1;
+        if (asked > 1) return gate.hold(auditPart([]));
+        throw new HoubaError('RateLimited', 'registry.example limits requests for another 2 s', {
+          facts: { registry: 'registry.example' },
+          retryAfterMs: 2_000,
+        });
+      },
+    });
+    const audit = { registries: null, repositories: null, signed: false, sbom: false, limit: null };
+    const run = await houba.startSweep({ verb: 'audit', input: audit });
+    const seen: SweepProgress[] = [];
+    const following = houba.followSweep(run, (progress) => seen.push(progress));
+    const limited = { registry: 'registry.example', until: expect.stringMatching(/^\d{4}-.*Z$/), steps: 1 };
+    await until(() => seen.some(({ limits }) => limits.length > 0));
+    const told = { phase: 'auditing', done: 1, current: ['registry.example/b'] };
+    expect(seen.find(({ limits }) => limits.length > 0)).toEqual({ ...told, limits: [limited] });
+    expect(await houba.status(run.workflowId)).toMatchObject({ sweep: 'audit', progress: told, word: null });
+    gate.open();
+    await following;
+    expect(await houba.sweepReport(run)).toMatchObject({ counts: { errored: 0 } });
+    expect(await houba.status(run.workflowId)).toMatchObject({ status: 'COMPLETED', progress: null });
   });
 });
 

@@ -1,6 +1,5 @@
 import { Command } from 'commander';
 import { escapeControls } from '../../../domain/text/escape.js';
-import type { RunProgress } from '../../follow.js';
 import type { RunSummary } from '../../sdk.js';
 import { named, type Output, outputOption } from '../options.js';
 
@@ -38,7 +37,7 @@ async function showRun(workflowId: string, output: Output): Promise<void> {
       return await printJson({
         schema_version: 1,
         ...runJson(run),
-        progress: progress && progressJson(progress),
+        progress,
         word,
         report: report ?? swept,
       });
@@ -48,8 +47,9 @@ async function showRun(workflowId: string, output: Output): Promise<void> {
     await print(runLine(run));
     if (word !== null && word !== '') await print(`${escapeControls(word)}\n`);
     if (progress !== null) {
-      const { progressText } = await import('../progress.js');
-      await print(`${progressText(progress, Date.now() - run.startedAt.getTime())}\n`);
+      const { progressText, sweepText } = await import('../progress.js');
+      const elapsedMs = Date.now() - run.startedAt.getTime();
+      await print(`${'done' in progress ? sweepText(progress, elapsedMs) : progressText(progress, elapsedMs)}\n`);
     }
     if (report !== null) {
       const { renderReport } = await import('../../../domain/report/run/text.js');
@@ -84,8 +84,4 @@ function runJson({ workflowId, runId, status, startedAt, closedAt }: RunSummary)
     started_at: startedAt.toISOString(),
     closed_at: closedAt?.toISOString() ?? null,
   };
-}
-
-function progressJson({ phase, policies, placements, limits }: RunProgress) {
-  return { phase, policies, placements, limits };
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { progressText } from '../../../../client/cli/progress.js';
+import { progressText, sweepText } from '../../../../client/cli/progress.js';
 import { limitsIn, sumLimits } from '../../../../client/follow.js';
 
 const none = { done: 0, total: 0 };
@@ -39,6 +39,17 @@ describe('the progress of a run', () => {
       '  waits: a registry limits requests (1 step)',
     ]);
   });
+});
+
+it('the progress of a sweep tells what is done, what is worked on, and what limits it', () => {
+  const limits = [{ registry: 'r.example', until: '2026-03-02T05:00:11.000Z', steps: 1 }];
+  expect(sweepText({ phase: 'auditing', done: 12, current: ['r.example/a', 'r.example/b'], limits }, 61_000)).toBe(
+    [
+      'auditing  12 done  1:01',
+      'r.example/a, r.example/b',
+      'waits until 2026-03-02T05:00:11.000Z: r.example limits requests (1 step)',
+    ].join('\n  '),
+  );
 });
 
 describe('the limits of a run', () => {
