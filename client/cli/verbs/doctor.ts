@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, statfsSync } from 'node:fs';
 import { Command } from 'commander';
 import { isBelowFloor, readProgramVersion } from '../../../adapters/program-version.js';
 import type { RegistryTraits, Trial } from '../../../adapters/registry/traits.js';
@@ -45,6 +45,8 @@ export interface DoctorChecks {
   /** null: not installed. */
   readonly pathOf: (name: string) => string | null;
   readonly versionOf: (path: string, program: Program) => Promise<string | null>;
+  /** The folders that houba writes in, by their setting; each is written to. @returns where it is, for a person */
+  readonly folders: Readonly<Record<string, () => Promise<string>>>;
   /** @returns Temporal's address, for a person */
   readonly temporal: () => Promise<string>;
   /** @returns the daemon's address; null: buildctl is not installed, so that none can be asked */
@@ -81,6 +83,7 @@ interface Diagnosis {
   readonly schema_version: 1;
   readonly ok: boolean;
   readonly programs: readonly ProgramFinding[];
+  readonly folders: readonly Finding[];
   readonly temporal: Finding;
   readonly buildkit: Finding;
   readonly signing: Finding;
@@ -89,16 +92,17 @@ interface Diagnosis {
 
 /** Runs all checks at once; each finding has a fix. */
 export async function diagnose(checks: DoctorChecks): Promise<Diagnosis> {
-  const [programs, temporal, buildkit, signing, registries] = await Promise.all([
+  const [programs, folders, temporal, buildkit, signing, registries] = await Promise.all([
     Promise.all([...checks.programs].map(([name, program]) => checkProgram(name, program, checks))),
+    Promise.all(Object.entries(checks.folders).map(([name, ask]) => check(name, ask, `set ${name} to another folder`))),
     check('temporal', checks.temporal, 'check TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE and TEMPORAL_TLS'),
     checkBuildkit(checks),
     check('signing', checks.signing, CHECK_SIGNING),
     Promise.all(checks.roster.map((entry) => checkRegistry(entry, checks))),
   ]);
-  const findings = [...programs, temporal, buildkit, signing, ...registries];
+  const findings = [...programs, ...folders, temporal, buildkit, signing, ...registries];
   const ok = findings.every((finding) => finding.status !== 'problem');
-  return { schema_version: 1, ok, programs, temporal, buildkit, signing, registries };
+  return { schema_version: 1, ok, programs, folders, temporal, buildkit, signing, registries };
 }
 
 const CHECK_SIGNING = 'check HOUBA_ATTEST_KEY_REF, and COSIGN_PASSWORD or the variables of the key service';
@@ -222,6 +226,8 @@ export function renderDiagnosis(diagnosis: Diagnosis, palette: Palette): string 
     else if (status === 'ok') lines.push(`  ${palette.minor('-')} ${program.name.padEnd(21)} ${program.detail}`);
     else tell(program);
   }
+  lines.push('Folders');
+  for (const folder of diagnosis.folders) tell(folder);
   lines.push('Temporal');
   tell(diagnosis.temporal);
   lines.push('Builds and signing');
@@ -234,6 +240,7 @@ export function renderDiagnosis(diagnosis: Diagnosis, palette: Palette): string 
 }
 
 const ANSWER_WITHIN_MS = 15_000;
+const MIB = 1024 * 1024;
 
 function checksOf(settings: Settings, write: boolean, close: (() => Promise<void>)[]): DoctorChecks {
   const reader = createRegistryReader(registryAccess(settings));
@@ -252,6 +259,10 @@ function checksOf(settings: Settings, write: boolean, close: (() => Promise<void
       versionArgs === undefined
         ? null
         : await readProgramVersion({ file, versionArgs, versionPattern, environment: settings.childEnvironment }),
+    folders: {
+      HOUBA_HOME: () => folderOf(settings.home, 'HOUBA_HOME'),
+      HOUBA_WORK_DIR: () => folderOf(settings.workDir, 'HOUBA_WORK_DIR'),
+    },
     temporal: () => temporalOf(settings),
     buildkit: buildctl === null ? null : () => buildkitOf(buildctl, settings),
     buildkitNamed: settings.buildkitHost !== null,
@@ -260,6 +271,16 @@ function checksOf(settings: Settings, write: boolean, close: (() => Promise<void
     ping: (host) => reader.ping(host, AbortSignal.timeout(ANSWER_WITHIN_MS)),
     traits: (entry) => traitsOf(entry, settings, write),
   };
+}
+
+/** @throws HoubaError `MachineFailed`, `ConfigInvalid` where a file cannot be written */
+async function folderOf(path: string, setting: string): Promise<string> {
+  const { makeFolder } = await import('../../../config/make-folder.js');
+  const { tryWriting } = await import('../../stack/stack-files.js');
+  makeFolder(path, setting);
+  tryWriting(path);
+  const { bavail, bsize } = statfsSync(path);
+  return `${path}, ${Math.floor((bavail * bsize) / MIB).toLocaleString('en')} MiB free`;
 }
 
 /** Asks for the traits in a repository that policies write to; where no policies are known, in any. */

@@ -15,6 +15,7 @@ function checks(more: Partial<DoctorChecks> = {}): DoctorChecks {
     required: new Set(['regctl']),
     pathOf: (name) => `/tools/${name}`,
     versionOf: async (_, program) => program.version,
+    folders: { HOUBA_HOME: async () => '/var/houba, 900 MiB free' },
     temporal: async () => 'embedded, up at 127.0.0.1:7233',
     buildkit: async () => 'unix:///run/buildkit/buildkitd.sock',
     buildkitNamed: true,
@@ -40,6 +41,7 @@ describe('a healthy house', () => {
         { name: 'regctl', status: 'ok', path: '/tools/regctl', version: '0.11.7', floor: '0.11.5', required: true },
         { name: 'cosign', status: 'ok', required: false },
       ],
+      folders: [{ name: 'HOUBA_HOME', status: 'ok', detail: '/var/houba, 900 MiB free' }],
       temporal: { status: 'ok' },
       buildkit: { status: 'ok', detail: 'unix:///run/buildkit/buildkitd.sock' },
       signing: { status: 'ok', detail: 'off; evidence is not signed' },
@@ -73,6 +75,16 @@ describe('whatever is wrong has a fix', () => {
     ['a program below its floor', { versionOf: async () => '0.11.4' }, 'remove /tools/regctl'],
     ['a program that says no version', { versionOf: async () => null }, 'remove /tools/regctl'],
     ['a program that does not run', { versionOf: () => Promise.reject(new Error('exec format error')) }, 'remove'],
+    [
+      'a full disk',
+      { folders: { HOUBA_HOME: () => Promise.reject(new HoubaError('MachineFailed', 'full', { hint: 'free some' })) } },
+      'free some',
+    ],
+    [
+      'a folder for which there is no hint',
+      { folders: { HOUBA_WORK_DIR: () => Promise.reject(new Error('EBADF')) } },
+      'set HOUBA_WORK_DIR to another folder',
+    ],
     ['Temporal', { temporal: () => Promise.reject(new Error('refused')) }, 'check TEMPORAL_ADDRESS'],
     [
       'a registry with a hint of its own',
