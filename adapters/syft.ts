@@ -86,9 +86,13 @@ export function createSyft(options: SyftOptions): Syft {
           secrets,
           classify,
         });
-      await withSecretFiles(folder, [JSON.stringify(config), JSON.stringify(docker)], (descriptors) =>
-        withinFolderLimit({ folder, limit: options.mostDisk, tooMuch }, signal, (within) => run(descriptors, within)),
-      );
+      try {
+        await withSecretFiles(folder, [JSON.stringify(config), JSON.stringify(docker)], (descriptors) =>
+          withinFolderLimit({ folder, limit: options.mostDisk, tooMuch }, signal, (within) => run(descriptors, within)),
+        );
+      } catch (error) {
+        throw error instanceof HoubaError && error.code === 'RateLimited' ? limited(repository.host, error) : error;
+      }
       const documents = new Map<SbomFormat, Uint8Array>();
       for (const [format, file] of files) {
         const bytes = await readFile(file).catch(() => Buffer.alloc(0));
@@ -126,6 +130,11 @@ export function createSyft(options: SyftOptions): Syft {
   }
 
   return { scan, version };
+}
+
+/** Names the registry, by which progress and journal tell what is waited for. */
+function limited(host: string, { message }: HoubaError): HoubaError {
+  return new HoubaError('RateLimited', `${host} limits requests (${message})`, { facts: { registry: host } });
 }
 
 function gib(bytes: number): number {

@@ -145,6 +145,14 @@ describe('a scan', () => {
     expect(String(error)).not.toContain('horse');
     expect(await readdir(workDir)).toEqual([]);
   });
+
+  it('that is limited names the registry', async () => {
+    const { syft } = await fake(`process.stderr.write('TOOMANYREQUESTS'); process.exitCode = 1;`);
+    await expect(syft.scan(repository, digest, ['spdx-json'])).rejects.toMatchObject({
+      message: expect.stringMatching(new RegExp(`^${repository.host} limits requests`)),
+      facts: { registry: repository.host },
+    });
+  });
 });
 
 describe('the version', () => {
