@@ -88,8 +88,8 @@ export async function readTraits(
     return 'untrue';
   }
 
-  /** Shows a list that is there already as it does an image: the list is asked about in its turn. */
-  async function showsAnyByList(digest: Digest): Promise<boolean> {
+  /** A list that is there already is shown as an image would be: it is asked about in its turn, and no further. */
+  async function showsAnyByList(digest: Digest, lists = 1): Promise<boolean> {
     const { status, body } = await ask(
       'GET',
       `manifests/${referrersTag(digest)}`,
@@ -98,7 +98,7 @@ export async function readTraits(
     );
     if (status >= 300) return false;
     const shown = digestOf(body);
-    return shown === digest || (await showsAnyByList(shown));
+    return shown === digest || (lists > 0 && (await showsAnyByList(shown, lists - 1)));
   }
 
   try {

@@ -76,6 +76,16 @@ describe('what is read of a registry', () => {
     expect(await traits()).toMatchObject({ showsSubject: true });
   });
 
+  it('is asked for the list of a list, and no further', async () => {
+    byTheBook();
+    const another = `${EMPTY_LIST}\n`;
+    const tagOf = (list: string) => `GET /v2/team/app/manifests/${sha256(list).replace(':', '-')}`;
+    fake.on(`GET /v2/team/app/manifests/${LIST}`, { body: EMPTY_LIST });
+    fake.on(tagOf(EMPTY_LIST), { body: another });
+    expect(await traits()).toMatchObject({ showsSubject: false });
+    expect(fake.requests.map(({ method, path }) => `${method} ${path}`)).not.toContain(tagOf(another));
+  });
+
   it('says less of a repository that is not there', async () => {
     byTheBook();
     fake.on('GET /v2/team/app/tags/list', { status: 404, body: errorOf('NAME_UNKNOWN') });
