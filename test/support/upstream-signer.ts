@@ -1,8 +1,10 @@
 import { execFile } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { generateKeyPairSync, randomBytes, scryptSync } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { secretbox } from '@noble/ciphers/salsa.js';
 import { programPath } from '../../config/programs.js';
 import { EMPTY_TRUSTED_ROOT } from '../../domain/evidence/signing-config.js';
 
@@ -46,10 +48,12 @@ export async function stockCosign(folder: string): Promise<StockCosign> {
   const call = async (...args: readonly string[]) => (await run(file, args, { env, cwd: folder })).stdout.trim();
   return Object.assign(call, {
     async makeKey(name: string): Promise<CosignKey> {
-      const prefix = join(folder, name);
-      await call('generate-key-pair', '--output-key-prefix', prefix);
-      const publicFile = `${prefix}.pub`;
-      return { privateFile: `${prefix}.key`, publicFile, publicPem: readFileSync(publicFile, 'utf8') };
+      const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+      const publicPem = publicKey.export({ format: 'pem', type: 'spki' }).toString();
+      const [privateFile, publicFile] = [join(folder, `${name}.key`), join(folder, `${name}.pub`)];
+      writeFileSync(privateFile, encryptedPem(privateKey.export({ format: 'der', type: 'pkcs8' })), { mode: 0o600 });
+      writeFileSync(publicFile, publicPem);
+      return { privateFile, publicFile, publicPem };
     },
     async sign({ privateFile }: CosignKey, reference: string, format: 'bundle' | 'tag'): Promise<void> {
       const how =
@@ -65,6 +69,22 @@ export async function stockCosign(folder: string): Promise<StockCosign> {
       await call('attest', '--yes', ...what, ...withoutServices, ...PLAIN_HTTP, reference);
     },
   });
+}
+
+/**
+ * Encrypts a private key with an empty password as `cosign generate-key-pair` does, but for the cheapest derivation that
+ * cosign takes: with its own, a third of a second of a processor is spent for each signature.
+ */
+function encryptedPem(pkcs8: Uint8Array): string {
+  const params = { N: 2 ** 15, r: 8, p: 1 };
+  const [salt, nonce] = [randomBytes(32), randomBytes(24)];
+  const ciphertext = secretbox(scryptSync('', salt, 32, { ...params, maxmem: 64 * 2 ** 20 }), nonce).seal(pkcs8);
+  const base64 = (bytes: Uint8Array) => Buffer.from(bytes).toString('base64');
+  const kdf = { name: 'scrypt', params, salt: base64(salt) };
+  const cipher = { name: 'nacl/secretbox', nonce: base64(nonce) };
+  const body = base64(Buffer.from(JSON.stringify({ kdf, cipher, ciphertext: base64(ciphertext) })));
+  const label = 'ENCRYPTED SIGSTORE PRIVATE KEY';
+  return [`-----BEGIN ${label}-----`, ...(body.match(/.{1,64}/g) ?? []), `-----END ${label}-----`, ''].join('\n');
 }
 
 const PLAIN_HTTP = ['--allow-http-registry', '--allow-insecure-registry'];
