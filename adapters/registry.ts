@@ -289,21 +289,22 @@ export function createRegistryReader(options: RegistryClientOptions): RegistryRe
       maxBytes: MAX_MANIFEST_BYTES,
       absent: NO_REFERRERS_API,
     };
-    const found: ReferrerDescriptor[] = [];
-    let isList = true;
+    let found: ReferrerDescriptor[] | null = null;
     const take = (page: Answer) => {
       const list = indexIn(page);
+      if (list === null && found !== null) throw notListed(page, 'referrers');
       // A page for people, say: such a server answers any path with 200.
-      if (list === null) isList = false;
-      for (const { annotations, ...descriptor } of list ?? []) {
+      if (list === null) return [];
+      found ??= [];
+      for (const { annotations, ...descriptor } of list) {
         found.push({ ...descriptor, artifactType: descriptor.artifactType ?? '', annotations: annotations ?? {} });
       }
       if (found.length > MAX_REFERRERS) throw tooMany(`${host}/${path}@${digest}`, MAX_REFERRERS, 'referrers');
-      return (list ?? []).map((descriptor) => descriptor.digest);
+      return list.map((descriptor) => descriptor.digest);
     };
     const absent = await readPages(client, host, first, signal, { take });
-    if (absent === null && isList) return found;
-    return absent === null || !saysUnknown(absent.body) ? 'no API' : 'none';
+    if (absent !== null) return saysUnknown(absent.body) ? 'none' : 'no API';
+    return found ?? 'no API';
   }
 
   /** Reads the manifests named by the fallback index: clients write its other fields in different ways. */
@@ -381,7 +382,11 @@ function namesIn(answer: Answer, key: 'tags' | 'repositories'): string[] {
   const page = asObject(jsonOrNull(answer.body));
   const list = page[key] ?? (key in page || 'name' in page ? [] : undefined);
   if (Array.isArray(list)) return list.filter((name) => typeof name === 'string');
-  throw new HoubaError('RegistryUnavailable', `${answer.origin.url} answered a listing without a list of ${key}`, {
+  throw notListed(answer, key);
+}
+
+function notListed({ origin }: Answer, what: string): HoubaError {
+  return new HoubaError('RegistryUnavailable', `${origin.url} answered a listing without a list of ${what}`, {
     hint: 'a proxy or a login page may be in the way',
   });
 }

@@ -93,7 +93,8 @@ export async function readPages(
       if (link === null && !mayBeCut(onPage.length, size)) return null;
       if (after === undefined || last === undefined) throw contradicts(host, 'have a link that cannot be read');
       path = after(last);
-      isGuess = link === null && !isFull(onPage.length, size);
+      // A longer page than was asked for is of a registry that knows no pages.
+      isGuess = link === null && onPage.length !== size;
     }
     if (asked.has(path)) throw contradicts(host, 'lead in a circle');
     if (asked.size >= MOST_PAGES) throw contradicts(host, `are more than ${MOST_PAGES}`);
@@ -101,14 +102,11 @@ export async function readPages(
   }
 }
 
-function isFull(count: number, size: number | null | undefined): boolean {
-  return size != null && count >= size;
-}
-
 /** Whether a page without a link may be cut: as long as was asked for, or of a size that registries cut at. */
 function mayBeCut(count: number, size: number | null | undefined): boolean {
   if (size === undefined) return false;
-  return isFull(count, size) || (count >= 10 && (count % 10 === 0 || count % 25 === 0));
+  if (size !== null && count >= size) return true;
+  return count >= 10 && (count % 10 === 0 || count % 25 === 0);
 }
 
 type Link = { readonly path: string } | 'unreadable' | null;

@@ -94,6 +94,7 @@ describe('listTags', () => {
     ['a whole list of such a size, where `last` means nothing', 50, { knowsLast: false }, 2],
     ['a short page', 37, {}, 1],
     ['a longer page than asked for, whole', 1501, { size: 5000, knowsSize: false }, 2],
+    ['a longer one of a registry that knows no pages', 1501, { size: 5000, knowsSize: false, knowsLast: false }, 2],
   ])('asks on after %s without a Link', async (_, count, how, requests) => {
     servePages(many(count), how);
     expect(await reader.listTags(repository())).toEqual(many(count));
@@ -464,6 +465,15 @@ describe('listReferrers', () => {
     for (let asked = 1; asked <= 2; asked++) {
       expect((await reader.listReferrers(repository(), subject)).map(({ digest }) => digest)).toEqual([listed.digest]);
     }
+  });
+
+  it('does not take a later page for people for the end of the list, nor for the lack of an API', async () => {
+    const listed = index(descriptor('x', MANIFEST_TYPE));
+    const headers = { ...listed.headers, link: '</v2/more>; rel="next"' };
+    fake.on(`GET /v2/team/app/referrers/${subject}`, { ...listed, headers });
+    fake.on('GET /v2/more', { headers: { 'content-type': 'text/html' }, body: '<html>log in</html>' });
+    expect(await failure(reader.listReferrers(repository(), subject))).toMatchObject({ code: 'RegistryUnavailable' });
+    expect(fake.count(`GET /v2/team/app/manifests/${tag}`)).toBe(0);
   });
 
   it.each([401, 403])('does not take %i for “none”', async (status) => {
