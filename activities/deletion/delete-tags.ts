@@ -15,7 +15,7 @@ import { type StepContext, step } from '../step.js';
 import { createGraphReader, type GraphReader, type RepositoryTags } from './manifest-graph.js';
 import { removeManifests, type Victim } from './remove-manifests.js';
 import { isPlaceholder, removeTag } from './remove-tag.js';
-import { readShown, recentlyPlaced, rememberGone } from './shown-tags.js';
+import { type RecentTag, readShown, recentlyPlaced, rememberGone } from './shown-tags.js';
 
 /** A tag that is deleted only while it shows this digest. */
 interface DoomedTag {
@@ -145,7 +145,7 @@ function refusedBy({ host }: DestinationRepository, { tag }: DoomedTag): Deletio
 interface Doomed extends DoomedTag {
   readonly policy: string;
   /** The tag's last placement, if it ended so recently that a read may show what was before. */
-  readonly last: PlacedTag | null;
+  readonly last: RecentTag | null;
 }
 
 /** Deletes one tag. @returns null: the registry does not delete tags */
@@ -187,7 +187,7 @@ async function lookOnce(
   };
   const showsLast = (found: Awaited<ReturnType<typeof look>>) =>
     last === null || (found !== null && (isPlaceholder(found.manifest, tag) || isStampOf(found.stamp, last, prefix)));
-  const patienceMs = last === null ? 0 : last.endedAtMs + deps.readBackMs - Date.now();
+  const patienceMs = last === null ? 0 : last.staleUntil - performance.now();
   const shown = await readBack(look, showsLast, patienceMs);
   if (shown === null) {
     if ((await at.head(tag)) === null) return 'gone';

@@ -131,7 +131,10 @@ async function putBack(
   const { repository, signal } = at;
   const name = formatTagged(repository, tag);
   const now = await at.findManifest(tag);
-  if (now === null) return 'gone';
+  if (now === null) {
+    if ((await at.head(tag)) === null) return 'gone';
+    throw new HoubaError('RegistryUnavailable', `${name} is there for HEAD, but not for GET`);
+  }
   if (now.raw.digest !== shown && !isPlaceholder(now.manifest, tag)) return 'there';
   const raw = await reader.getManifest(repository, shown, signal);
   if (raw === null) {

@@ -1,10 +1,9 @@
-import { sleep } from '@temporalio/activity';
 import type { Digest } from '../../domain/digest.js';
-import { READ_BACK } from '../../domain/durable/retry.js';
 import { HoubaError } from '../../domain/errors.js';
 import type { ManifestGraph } from '../../domain/lifecycle/manifest-graph.js';
 import { formatTagged } from '../../domain/reference.js';
 import type { Dependencies, PlacedTag } from '../dependencies.js';
+import { readBack } from '../repository/read-back.js';
 import type { RepositoryAt } from '../repository/repository-at.js';
 import type { GraphReader, RepositoryTags } from './manifest-graph.js';
 
@@ -35,52 +34,64 @@ export async function readShown(
   { doomed, unwanted, alsoKept = [] }: Question,
 ): Promise<Shown> {
   const { repository, signal } = at;
-  const placed = await recentlyPlaced(deps, at);
-  const begunAtMs = Date.now();
-  for (let pauseMs: number = READ_BACK.firstPauseMs; ; pauseMs = Math.min(pauseMs * 2, READ_BACK.longestPauseMs)) {
+  const placed = (await recentlyPlaced(deps, at)).filter(({ tag }) => !doomed.has(tag));
+  const look = async () => {
     const shown = await graphs.tags(repository, signal);
     const kept = [...shown.tags.values(), ...alsoKept];
     const graph = await graphs.read(repository, unwanted, kept, signal);
-    const isStale = ({ tag, baseDigest }: PlacedTag) => {
-      const digest = shown.tags.get(tag);
-      return digest === undefined || !(graph.get(digest)?.originals ?? []).includes(baseDigest);
-    };
     const unread = [...shown.tags].find(([tag, digest]) => !graph.has(digest) && !doomed.has(tag));
     const unserved = shown.unserved.filter((tag) => !doomed.has(tag) && !wasSeenGone(deps, at, tag));
-    const isDoubtful = unread !== undefined || unserved.length > 0;
-    const untilMs = Math.max(
-      ...[isDoubtful ? begunAtMs : Number.NEGATIVE_INFINITY],
-      ...placed.filter((one) => !doomed.has(one.tag) && isStale(one)).map(({ endedAtMs }) => endedAtMs),
-    );
-    const leftMs = untilMs + deps.readBackMs - Date.now();
-    if (leftMs > 0) {
-      await sleep(Math.min(pauseMs, leftMs));
-      continue;
-    }
-    if (unread === undefined) {
-      // Names that lead nowhere are not waited for by the next deletion as well.
-      for (const tag of unserved) rememberGone(deps, at, tag);
-      return { shown, graph, kept };
-    }
-    const [tag, digest] = unread;
-    throw new HoubaError(
-      'RegistryUnavailable',
-      `${formatTagged(repository, tag)} shows ${digest}, which is not there`,
-      {
-        hint: 'nothing is deleted while nobody can tell what that tag needs: push it again, or delete the tag',
-      },
-    );
+    return { shown, graph, kept, unread, unserved };
+  };
+  type Look = Awaited<ReturnType<typeof look>>;
+  const showsImage = ({ shown, graph }: Look, { tag, baseDigest }: PlacedTag) => {
+    const digest = shown.tags.get(tag);
+    return digest !== undefined && (graph.get(digest)?.originals ?? []).includes(baseDigest);
+  };
+  const isSure = (found: Look) =>
+    found.unread === undefined &&
+    found.unserved.length === 0 &&
+    placed.every((one) => performance.now() >= one.staleUntil || showsImage(found, one));
+  const { shown, graph, kept, unread, unserved } = await readBack(look, isSure, deps.readBackMs);
+  if (unread === undefined) {
+    // Names that lead nowhere are not waited for by the next deletion as well.
+    for (const tag of unserved) rememberGone(deps, at, tag);
+    return { shown, graph, kept };
   }
+  const [tag, digest] = unread;
+  const name = formatTagged(repository, tag);
+  throw new HoubaError('RegistryUnavailable', `${name} shows ${digest}, which is not there`, {
+    hint: 'nothing is deleted while nobody can tell what that tag needs: push it again, or delete the tag',
+  });
+}
+
+export interface RecentTag extends PlacedTag {
+  /** Until when a read may show what was there before, by `performance.now()`. */
+  readonly staleUntil: number;
 }
 
 /** Lists what was placed a moment ago, but for what this worker has seen go since. */
-export async function recentlyPlaced(deps: Dependencies, at: RepositoryAt): Promise<PlacedTag[]> {
-  const placed = await deps.placedSince(at.repository, Date.now() - deps.readBackMs);
-  return placed.filter(({ tag, endedAtMs }) => !wasSeenGone(deps, at, tag, endedAtMs));
+export async function recentlyPlaced(deps: Dependencies, at: RepositoryAt): Promise<RecentTag[]> {
+  const { readBackMs } = deps;
+  const nowMs = Date.now();
+  const placed = await deps.placedSince(at.repository, nowMs - readBackMs);
+  return placed
+    .filter(({ tag, endedAtMs }) => !wasSeenGone(deps, at, tag, endedAtMs))
+    .map((one) => {
+      // Where our clock is behind that of Temporal, or was set back, the end lies in the future.
+      const leftMs = Math.min(one.endedAtMs + readBackMs - nowMs, readBackMs);
+      return { ...one, staleUntil: performance.now() + leftMs };
+    });
 }
 
-function wasSeenGone({ goneTags }: Dependencies, { repository }: RepositoryAt, tag: string, sinceMs = 0): boolean {
-  return (goneTags.get(formatTagged(repository, tag)) ?? -1) >= sinceMs;
+function wasSeenGone(
+  { goneTags, readBackMs }: Dependencies,
+  { repository }: RepositoryAt,
+  tag: string,
+  sinceMs = 0,
+): boolean {
+  const seenMs = goneTags.get(formatTagged(repository, tag));
+  return seenMs !== undefined && seenMs >= Math.max(sinceMs, Date.now() - readBackMs);
 }
 
 /** Remembers that a tag was deleted, for as long as a read may lag. */

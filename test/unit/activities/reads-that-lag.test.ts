@@ -274,22 +274,30 @@ describe.each(Object.entries(LAGS))('reads that %s', (_, lag) => {
   });
 });
 
+/** HEAD and GET of a reference find nothing for a while. @param onHead called by each such HEAD */
+function hideFor(ms: number, hidden: string, onHead: () => void = () => {}): void {
+  const until = performance.now() + ms;
+  const isHidden = (reference: string) => reference === hidden && performance.now() < until;
+  const { reader } = world.registries;
+  const { headManifest, getManifest } = reader;
+  Object.assign(reader, {
+    headManifest: async (...[repository, reference, signal]: Parameters<typeof headManifest>) => {
+      if (!isHidden(reference)) return headManifest(repository, reference, signal);
+      onHead();
+      return null;
+    },
+    getManifest: async (...[repository, reference, signal]: Parameters<typeof getManifest>) =>
+      isHidden(reference) ? null : getManifest(repository, reference, signal),
+  });
+}
+
 describe('a registry that does not serve for a while what another tag shows', () => {
   /** Two tags that share a platform, placed long ago; `tag` and `digest` reads of the second are answered by 404. */
   async function hide(kind: 'tag' | 'digest', ms: number): Promise<Digest> {
     const before = (await place('6', upstreamIndex('six', 'both'))) as Digest;
     await place('7', upstreamIndex('seven', 'both'));
     minutesPass(5);
-    const digest = shown('7');
-    const [until, { reader }] = [Date.now() + ms, world.registries];
-    const isHidden = (reference: string) => reference === (kind === 'tag' ? '7' : digest) && Date.now() < until;
-    const { headManifest, getManifest } = reader;
-    Object.assign(reader, {
-      headManifest: async (...[repository, reference, signal]: Parameters<typeof headManifest>) =>
-        isHidden(reference) ? null : headManifest(repository, reference, signal),
-      getManifest: async (...[repository, reference, signal]: Parameters<typeof getManifest>) =>
-        isHidden(reference) ? null : getManifest(repository, reference, signal),
-    });
+    hideFor(ms, kind === 'tag' ? '7' : shown('7'));
     return before;
   }
 
@@ -326,5 +334,51 @@ it('a tag is not called deleted when one read finds it and another does not', as
   world.registries.reader.getManifest = async (repository, reference, signal) =>
     reference === '7' ? null : getManifest(repository, reference, signal);
   await expect(remove('7', digest)).rejects.toMatchObject({ type: 'RegistryUnavailable' });
+  expectWhole('7');
+});
+
+describe('a clock that is set back an hour', () => {
+  it('makes no deletion wait for longer than a read may lag', async () => {
+    const before = (await place('6', upstreamIndex('six'))) as Digest;
+    await place('7', upstreamIndex('seven'));
+    // Somebody else has moved the tag since.
+    truth().tags.set('7', storeImage(truth(), { salt: 'theirs' }));
+    minutesPass(-60);
+    const begun = performance.now();
+    expect(await remove('6', before)).toBe(true);
+    expect(performance.now() - begun).toBeLessThan(3 * READ_BACK.patienceMs);
+  });
+
+  it('ends no wait for a tag that is not served', async () => {
+    const before = (await place('6', upstreamIndex('six', 'both'))) as Digest;
+    await place('7', upstreamIndex('seven', 'both'));
+    minutesPass(5);
+    let heads = 0;
+    // The first look lists what may go, the second one begins the wait.
+    hideFor(20_000, '7', () => {
+      if (++heads === 2) minutesPass(60);
+    });
+    expect(await remove('6', before)).toBe(true);
+    expectWhole('7');
+  });
+});
+
+it('a tag that was seen to go an hour ago is waited for like any other', async () => {
+  const first = (await place('5', upstreamIndex('one', 'both'))) as Digest;
+  vi.setSystemTime(Date.now() + DAY);
+  await place('5', upstreamIndex('two'), { kind: 'updated' });
+  vi.setSystemTime(Date.now() + 60 * DAY);
+  await place('5', upstreamIndex('three'), { kind: 'updated' });
+  const seven = (await place('7', upstreamIndex('seven', 'both'))) as Digest;
+  minutesPass(5);
+  expect(await remove('7', seven)).toBe(true);
+  await place('7', upstreamIndex('seven', 'both'));
+  minutesPass(60);
+  const request = { repository: DESTINATION, keep: 2, olderThanDays: 30, now: new Date().toISOString(), apply: true };
+  const planned = await step(world.steps.planCollection, request);
+  expect(planned.manifests).toContain(first);
+  hideFor(20_000, '7');
+  await step(world.steps.collect, { repository: DESTINATION, planned });
+  expect(truth().manifests.has(first)).toBe(false);
   expectWhole('7');
 });

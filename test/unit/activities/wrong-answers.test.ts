@@ -120,6 +120,26 @@ describe('a tag that HEAD does not find', () => {
     await expect(run(world.steps.deleteTags, asked)).rejects.toMatchObject({ type: 'RegistryUnavailable' });
   });
 
+  it('counts as deleted by nobody when one GET misses it after its deletion failed', async () => {
+    const digest = await place('7');
+    const artifact = {
+      artifactType: 'application/vnd.io.houba.deleted-tag',
+      annotations: { 'io.houba.deleted-tag': '7' },
+    };
+    mirror().tags.set('7', await world.registries.regctl.putArtifact(DESTINATION, null, artifact));
+    world.registries.deletesTags = world.registries.deletes = false;
+    const { getManifest } = world.registries.reader;
+    let asked = 0;
+    // The last look, whether it is being deleted, and then what to put back.
+    world.registries.reader.getManifest = async (repository, reference, signal) =>
+      reference === '7' && ++asked === 3 ? null : getManifest(repository, reference, signal);
+    const tags = [{ tag: '7', digest, journal: {} }];
+    const request = { destination: DESTINATION, policy: 'redis', tags, list: { manifests: [digest] } };
+    await expect(run(world.steps.deleteTags, request)).rejects.toMatchObject({ type: 'RegistryUnavailable' });
+    await run(world.steps.deleteTags, request);
+    expect(mirror().tags.get('7')).toBe(digest);
+  });
+
   it('keeps what it needs when another tag goes', async () => {
     const [digest, other] = [await place('7'), storeIndex(mirror(), [{ digest: await place('8'), platform: null }])];
     mirror().tags.set('theirs', other);
