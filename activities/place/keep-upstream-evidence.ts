@@ -35,7 +35,7 @@ export function createKeepEvidence(deps: Dependencies) {
     const { source, digest, destination, platforms = null } = request;
     const from = repositoryAt(deps, source, signal);
     const to = repositoryAt(deps, destination, signal);
-    if ((await from.head(digest)) === null) {
+    if ((await from.find(digest)) === null) {
       if ((await to.head(digest)) !== null) return;
       throw new HoubaError('NotFound', `there is no ${formatPinned(source, digest)}`);
     }
@@ -81,7 +81,7 @@ async function lookAtTags(at: RepositoryAt, subject: Digest): Promise<ReadonlyMa
   const tags = new Map<string, Manifest>();
   for (const suffix of SUFFIXES) {
     const tag = `${subject.replace(':', '-')}${suffix}`;
-    const digest = isTag(tag) ? await at.head(tag) : null;
+    const digest = isTag(tag) ? await at.find(tag) : null;
     if (digest === null) continue;
     const { raw, manifest } = await at.manifest(digest);
     await refuseForged(at, digest, manifest);

@@ -3,6 +3,7 @@ import { recordedSource } from '../../domain/plan/placements.js';
 import { missingBaseKey, type PolicyPlan, type TagDecision, type Target } from '../../domain/plan/plan.js';
 import type { Repository } from '../../domain/reference.js';
 import type { Dependencies } from '../dependencies.js';
+import { repositoryAt } from '../repository/repository-at.js';
 
 interface Planned {
   readonly source: Repository;
@@ -27,9 +28,9 @@ export async function findMissingBases(
   const look = async (key: string, tag: TagDecision): Promise<void> => {
     const digest = tag.baseDigest as string;
     try {
-      for (const repository of [(targets[tag.target] as Target).repository, recordedSource(tag) ?? source]) {
-        if ((await deps.reader.headManifest(repository, digest, signal)) !== null) return;
-      }
+      const { repository } = targets[tag.target] as Target;
+      if ((await deps.reader.headManifest(repository, digest, signal)) !== null) return;
+      if ((await repositoryAt(deps, recordedSource(tag) ?? source, signal).find(digest)) !== null) return;
     } catch {
       signal.throwIfAborted();
       return;

@@ -22,7 +22,7 @@ export function createSurveyWaitingTag(deps: Dependencies) {
     const fetchable: Digest[] = [];
     for (const digest of request.candidates) {
       // An original stays at the destination; one that never came there can only be had from the source.
-      const isServed = digest === upstream || (await from.head(digest)) !== null || (await at.head(digest)) !== null;
+      const isServed = digest === upstream || (await from.find(digest)) !== null || (await at.head(digest)) !== null;
       if (isServed) fetchable.push(digest);
     }
     return { upstream, current, placed, aliases, fetchable };

@@ -60,6 +60,17 @@ describe('upstream’s evidence', () => {
     await expect(keep()).rejects.toMatchObject({ type: 'DigestMismatch' });
   });
 
+  it('comes from a source that answers no HEAD, older signature tags too', async () => {
+    const older = storeImage(source(), { salt: 'signature' });
+    const tag = `${image.replace(':', '-')}.sig`;
+    source().tags.set(tag, older);
+    const { headManifest } = world.registries.reader;
+    world.registries.reader.headManifest = async (repository, ...asked) =>
+      repository.host === SOURCE.host ? null : headManifest(repository, ...asked);
+    await keep();
+    expect([...world.registries.store(DESTINATION).tags]).toEqual([[tag, older]]);
+  });
+
   it('is only what refers to the image itself, whatever upstream lists', async () => {
     const other = storeImage(source(), { salt: 'other' });
     const elsewhere = await attach(other, 'application/spdx+json');

@@ -729,6 +729,13 @@ describe('a rebuild', () => {
       expect(asked).toEqual([`HEAD ${MIRROR}@${base}`, `HEAD upstream.example/library/redis@${base}`]);
     });
 
+    it('is found at a source that answers no HEAD', async () => {
+      const { headManifest } = world.registries.reader;
+      world.registries.reader.headManifest = async (repository, reference, signal) =>
+        reference === base ? null : headManifest(repository, reference, signal);
+      expect(await plan(other)).toMatchObject({ placements: [{ baseDigest: base }], pending: 1 });
+    });
+
     it('is held, and says why, when nobody serves the recorded digest any more', async () => {
       source().manifests.delete(base);
       const page = await plan(other);

@@ -46,6 +46,14 @@ async function place(facts: Partial<Placement> = {}): Promise<Digest> {
 }
 
 describe('another look at the world', () => {
+  it('finds what is still to be had from a source that answers no HEAD', async () => {
+    source.tags.set('7', storeImage(source, { salt: 'moved' }));
+    const { headManifest } = world.registries.reader;
+    world.registries.reader.headManifest = async (repository, ...asked) =>
+      repository.host === SOURCE.host ? null : headManifest(repository, ...asked);
+    expect((await look({ candidates: [first, digestFor('gone')] })).fetchable).toEqual([first]);
+  });
+
   it('tells what both tags show, and of what the output tag was made', async () => {
     const current = await place();
     const moved = storeImage(source, { salt: 'moved' });
