@@ -76,17 +76,19 @@ const PART = /\\Q[\s\S]*?(?:\\E|$)|\\[\s\S]|\[:\^?\w*:\]|\{,\d*\}|[\s\S]/g;
 
 /** Finds what RE2 reads otherwise than Python; null: nothing. */
 function findDoubtful(source: string): string | null {
-  let isInClass = false;
+  /** Where the text of the class begins that is being read; null: none is. */
+  let inside: number | null = null;
   for (const { 0: part, index } of source.matchAll(PART)) {
     const at = `at character ${index + 1}, ${part}`;
-    if (isInClass && part.startsWith('[:') && part.endsWith(':]')) {
+    if (inside !== null && part.startsWith('[:') && part.endsWith(':]')) {
       return `${at} is a class in some engines and a list of letters in others: write \\d, \\w, \\s or a range`;
     }
-    if (!isInClass && part.startsWith('{,')) {
+    if (inside === null && part.startsWith('{,')) {
       return `${at} is a repetition in some engines and literal text in others: write {0${part.slice(1)}`;
     }
-    if (part === '[' && !isInClass) isInClass = true;
-    else if (part === ']' && source[index - 1] !== '[' && source.slice(index - 2, index) !== '[^') isInClass = false;
+    if (part === '[' && inside === null) inside = index + (source[index + 1] === '^' ? 2 : 1);
+    // The first character of a class is one of it, also `]`.
+    else if (part === ']' && inside !== null && index > inside) inside = null;
   }
   return null;
 }

@@ -59,6 +59,8 @@ describe('a pattern', () => {
     ['^[[:digit:]]+$', 3, '[:digit:]'],
     ['[^a[:^alpha:]]', 4, '[:^alpha:]'],
     ['[]{,2}]a{,2}', 9, '{,2}'],
+    ['[a[]x{,2}', 6, '{,2}'],
+    ['[\\[]{,2}', 5, '{,2}'],
   ])('refuses %s, which engines read differently, and says where', (source, place, part) => {
     expect(failureOf(source)).toMatchObject({
       code: 'PolicyInvalid',
@@ -71,6 +73,8 @@ describe('a pattern', () => {
     ['\\{,2\\}', '{,2}'],
     ['\\Q{,2}\\E', '{,2}'],
     ['[]x]', ']'],
+    ['[^]x]', 'a'],
+    ['[a[]x[:d]', 'ax:'],
     ['a{0,2}b', 'aab'],
   ])('takes %s for what it says', (source, text) => {
     expect(compilePattern(source).matches(text)).toBe(true);
