@@ -34,10 +34,13 @@ export interface RateLimit {
 
 type Pending = Awaited<ReturnType<WorkflowHandle['describe']>>['raw']['pendingActivities'];
 
+/** `PENDING_ACTIVITY_STATE_STARTED` of Temporal: it is tried again at this moment. */
+const STARTED = 2;
+
 /** Finds the steps that wait because of a rate limit. */
 export function limitsIn(pending: Pending): RateLimit[] {
-  return (pending ?? []).flatMap(({ lastFailure, scheduledTime }) => {
-    if (lastFailure?.applicationFailureInfo?.type !== RATE_LIMITED) return [];
+  return (pending ?? []).flatMap(({ lastFailure, scheduledTime, state }) => {
+    if (lastFailure?.applicationFailureInfo?.type !== RATE_LIMITED || state === STARTED) return [];
     const registry = /^(\S+) (?:limits requests|answered 429)/.exec(lastFailure.message ?? '')?.[1] ?? null;
     const seconds = Number(scheduledTime?.seconds ?? 0);
     return [{ registry, until: seconds === 0 ? null : new Date(seconds * 1000).toISOString(), steps: 1 }];

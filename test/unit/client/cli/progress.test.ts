@@ -64,6 +64,11 @@ describe('the limits of a run', () => {
       { lastFailure: failed('RateLimited', 'docker.io answered 429 to GET /v2/'), scheduledTime: { seconds: 120 } },
       { lastFailure: failed('RegistryUnavailable', 'quay.io answered 500'), scheduledTime: { seconds: 60 } },
       { lastFailure: null },
+      {
+        lastFailure: failed('RateLimited', 'ghcr.io answered 429 to GET /v2/'),
+        scheduledTime: { seconds: 9 },
+        state: 2,
+      },
       { lastFailure: failed('RateLimited', 'slow down') },
     ];
     expect(sumLimits(limitsIn(pending as never))).toEqual([
