@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { readEnvironment } from '../../config/environment.js';
+import { knownError } from '../../domain/errors.js';
 import { SWEEP_NAMES, SWEEPS, type SweepName } from '../sweep-kinds.js';
 import { TemporalUnreachable } from '../unreachable.js';
 import { describeError, exitCodeOfError } from './failure.js';
@@ -149,16 +150,16 @@ export async function runCommandLine(words: readonly string[]): Promise<number> 
 /** What keeps the embedded Temporal from answering, where that is the disk of its database; else the error itself. */
 async function causeOf(error: unknown): Promise<unknown> {
   if (!(error instanceof TemporalUnreachable)) return error;
-  const { settingsOfProcess } = await import('./settings.js');
-  const { settings } = settingsOfProcess();
-  const { runningStack } = await import('../stack/embedded.js');
-  if (settings.temporal.address !== null || runningStack(settings.home) === null) return error;
-  const { tryWriting } = await import('../stack/stack-files.js');
   try {
+    const { loadSettings } = await import('../../config/settings.js');
+    const { settings } = loadSettings(readEnvironment());
+    const { runningStack } = await import('../stack/embedded.js');
+    if (settings.temporal.address !== null || runningStack(settings.home) === null) return error;
+    const { tryWriting } = await import('../stack/stack-files.js');
     tryWriting(settings.home);
     return error;
   } catch (cause) {
-    return cause;
+    return knownError(cause)?.code === 'MachineFailed' ? cause : error;
   }
 }
 
