@@ -152,7 +152,7 @@ interface Doomed extends DoomedTag {
 async function deleteOne(deps: Dependencies, at: RepositoryAt, doomed: Doomed): Promise<DeletionOutcome | null> {
   const { tag, journal } = doomed;
   try {
-    const kept = await lookOnce(deps, at, doomed);
+    const kept = await lookOnce(at, doomed);
     if (kept === 'gone') return { tag, deleted: true, kept: null, error: null };
     if (kept !== null) return { tag, deleted: false, kept, error: null };
     if (!(await removeTag(deps, at, tag, doomed.digest))) return null;
@@ -171,11 +171,7 @@ async function deleteOne(deps: Dependencies, at: RepositoryAt, doomed: Doomed): 
  * Reads a tag again before its deletion (docs/rules/purge.md#the-last-look), for a while if its last placement is not seen
  * yet. @returns why it stays; null: it may go
  */
-async function lookOnce(
-  deps: Dependencies,
-  at: RepositoryAt,
-  { tag, digest, policy, last }: Doomed,
-): Promise<string | null> {
+async function lookOnce(at: RepositoryAt, { tag, digest, policy, last }: Doomed): Promise<string | null> {
   const name = formatTagged(at.repository, tag);
   const { prefix } = at;
   const look = async () => {
