@@ -18,7 +18,7 @@ export interface Budget {
   limited(repository: string | null, ms: number): void;
   /** Notes that a request was not limited. */
   wentWell(): void;
-  /** Waits for the end of the rest, before each request, with a slot held; undefined: no need to wait. */
+  /** Waits for the end of the rest, before each request; undefined: no need to wait. */
   rested(repository: string | null, signal: AbortSignal | undefined): Promise<void> | undefined;
 }
 

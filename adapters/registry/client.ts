@@ -101,14 +101,26 @@ export function createRegistryClient(options: RegistryClientOptions): RegistryCl
   async function call(name: string, wanted: Call, signal: AbortSignal | undefined): Promise<Answer> {
     signal?.throwIfAborted();
     const host = hosts.get(name) ?? (await openOnce(name));
-    const turn = host.budget.enter(signal);
-    if (turn !== undefined) await turn;
-    try {
-      const answer = await persevere(host.budget, name, wanted, () => authorized(host, wanted, signal), signal);
-      if (answer.status < 300 || (wanted.absent ?? NOT_FOUND).includes(answer.status)) return answer;
-      throw failureOf(name, wanted, answer, null);
-    } finally {
-      host.budget.leave();
+    const answer = await persevere(host.budget, name, wanted, () => inTurn(host, wanted, signal), signal);
+    if (answer.status < 300 || (wanted.absent ?? NOT_FOUND).includes(answer.status)) return answer;
+    throw failureOf(name, wanted, answer, null);
+  }
+
+  /** Sends a request in a slot, which nobody holds while a repository rests: others of the host need it. */
+  async function inTurn(host: Host, wanted: Call, signal: AbortSignal | undefined): Promise<Answer> {
+    const { budget } = host;
+    for (;;) {
+      const turn = budget.enter(signal);
+      if (turn !== undefined) await turn;
+      let rest: Promise<void> | undefined;
+      try {
+        // A rest may have begun while the slot was waited for.
+        rest = budget.rested(repositoryIn(wanted.path), signal);
+        if (rest === undefined) return await authorized(host, wanted, signal);
+      } finally {
+        budget.leave();
+      }
+      await rest;
     }
   }
 

@@ -74,6 +74,35 @@ describe('a registry that limits', () => {
     });
   });
 
+  it('for one repository keeps no slot from the others while that one rests', async () => {
+    let end = () => {};
+    let wake = () => {};
+    const over = new Promise<void>((resolve) => {
+      end = resolve;
+    });
+    const begun = new Promise<void>((resolve) => {
+      wake = resolve;
+    });
+    const wait = async (ms: number) => {
+      wake();
+      await over;
+      clock.advance(ms);
+    };
+    await reader.close();
+    reader = createRegistryReader(
+      readerOptions([rosterEntry(fake.host)], { clock: { ...clock, wait }, concurrency: 1 }),
+    );
+    fake.on('HEAD /v2/one/manifests/1', { status: 429, headers: { 'retry-after': '20' } }, served);
+    fake.on('HEAD /v2/well/manifests/1', served);
+    const ask = (path: string) => reader.headManifest({ host: fake.host, path }, '1');
+    const limited = ask('one');
+    await begun;
+    expect(await ask('well')).not.toBeNull();
+    expect(fake.count('HEAD /v2/one/manifests/1')).toBe(1);
+    end();
+    expect(await limited).not.toBeNull();
+  });
+
   it.each([
     ['an epoch', String(Date.UTC(2030, 0, 1) / 1000 + 600), 600_000],
     ['a date', new Date(Date.UTC(2030, 0, 1) + 600_000).toUTCString(), 600_000],
