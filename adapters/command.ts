@@ -23,7 +23,7 @@ interface CommandOptions {
   readonly secrets?: readonly string[];
   /** Lines of its standard error that say nothing of a failure; with the flag `m`. */
   readonly noise?: RegExp;
-  /** The code of a non-zero exit; null: `ToolFailed`. */
+  /** The code of a non-zero exit; null: `ToolFailed`. Left out: what the program says of the machine counts. */
   readonly classify?: (stderr: string, exitCode: number) => ErrorCode | null;
 }
 
@@ -39,7 +39,7 @@ const STDERR_TAIL = 2048;
 /**
  * Runs a program in a process group of its own; cancellation or timeout ends the whole group (SIGTERM, 5 s, SIGKILL).
  * execa's `cancelSignal` would end the child alone, and wait for whoever still holds its output.
- * @throws the signal's reason when cancelled; HoubaError `ToolMissing`, `ToolFailed`, or what `classify` says
+ * @throws the signal's reason when cancelled; HoubaError `ToolMissing`, `ToolFailed`, `MachineFailed`, or what `classify` says
  */
 export async function runCommand(options: CommandOptions): Promise<CommandResult> {
   const { file, signal } = options;
@@ -94,7 +94,8 @@ export async function runCommand(options: CommandOptions): Promise<CommandResult
   const how = result.signal === undefined ? `failed with exit ${result.exitCode}` : `was ended by ${result.signal}`;
   const lacking = machineErrorIn(stderr);
   const told = result.exitCode === undefined ? null : (options.classify?.(stderr, result.exitCode) ?? null);
-  const code = told ?? (lacking === null ? 'ToolFailed' : lacking.code);
+  // Who classifies knows where a program quotes what others say.
+  const code = told ?? (options.classify === undefined && lacking !== null ? lacking.code : 'ToolFailed');
   throw new HoubaError(code, `${name} ${how}${said === '' ? '' : `: ${said}`}`, {
     ...(code === lacking?.code && lacking.hint !== undefined ? { hint: lacking.hint } : {}),
     facts: { program: name, ...(result.exitCode === undefined ? {} : { exitCode: result.exitCode }) },

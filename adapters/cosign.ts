@@ -299,6 +299,7 @@ const UNREACHABLE =
 
 function classifySigning(stderr: string): ErrorCode | null {
   if (UNREACHABLE.test(stderr)) return null;
+  if (machineErrorIn(stderr) !== null) return 'MachineFailed';
   if (/Fulcio returned 4\d\d/.test(stderr)) return 'Unauthorized';
   if (/reading key: kms get/.test(stderr)) return null;
   if (/reading key:|ID token|loading trusted root|no fulcio URLs/.test(stderr)) return 'ConfigInvalid';

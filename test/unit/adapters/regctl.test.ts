@@ -292,6 +292,7 @@ describe('what regctl says becomes a code', () => {
     ['tls: failed to verify certificate: x509: certificate signed by unknown authority', 'RegistryUnavailable'],
     ['failed to write blob: write /w/blobs/x: no space left on device', 'MachineFailed'],
     ['unexpected http status code: [http 500]: no space left on device', 'RegistryUnavailable'],
+    ['unexpected http status code: [http 400]: no space left on device', 'ToolFailed'],
     ['dial tcp 127.0.0.1:1: socket: too many open files', 'MachineFailed'],
     ['digest mismatch, expected sha256:1, computed sha256:2', 'DigestMismatch'],
     ['something else', 'ToolFailed'],
