@@ -33,7 +33,8 @@ async function copyParts(
   const { repository, signal } = from;
   const { raw, manifest } = await from.manifest(digest);
   if (manifest.kind === 'index') {
-    for (const child of manifest.manifests) await copyParts({ regctl }, from, child.digest, destination);
+    for (const child of new Set(manifest.manifests.map((each) => each.digest)))
+      await copyParts({ regctl }, from, child, destination);
   } else {
     refuseForeignLayers(formatPinned(repository, digest), manifest.layers);
     for (const blob of new Set([manifest.config, ...manifest.layers].map((each) => each.digest)))

@@ -10,8 +10,8 @@ import type { RepositoryAt } from '../repository/repository-at.js';
 /**
  * Refuses a manifest with a subject and houba's keys, or such a child: its copy would be a referrer
  * (docs/rules/stamp.md#upstream-cannot-forge-a-stamp). @param mayLack which children of an index matter no more once they
- * are gone (docs/rules/stamp.md#a-lost-attestation-is-left-out). @returns those that are. @throws HoubaError `PreconditionFailed`; `NotFound` for another
- * child that is gone
+ * are gone (docs/rules/stamp.md#a-lost-attestation-is-left-out). @returns those that are. @throws HoubaError
+ * `PreconditionFailed`; `NotFound` for another child that is gone
  */
 export async function refuseForged(
   at: RepositoryAt,

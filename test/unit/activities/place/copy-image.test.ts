@@ -36,6 +36,14 @@ describe('an image that regctl does not copy', () => {
     expect(to.blobs).toEqual(from.blobs);
   });
 
+  it('is copied once where its index names it twice', async () => {
+    const { deps, from, registries } = worldWhereCopiesFail(new HoubaError('Unsupported', 'unsupported media type'));
+    const child = { digest: storeImage(registries.store(SOURCE), {}), platform: 'linux/amd64' };
+    const index = storeIndex(registries.store(SOURCE), [child, child]);
+    await copyImage(deps, from, index, DESTINATION);
+    expect(registries.writes.filter((call) => call.startsWith('PUT'))).toHaveLength(2);
+  });
+
   it('is not touched after another failure', async () => {
     const { deps, from: source, registries } = worldWhereCopiesFail(new HoubaError('Denied', 'no'));
     const image = storeImage(registries.store(SOURCE), {});
