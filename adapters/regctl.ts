@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { type Digest, digestOf, parseDigest } from '../domain/digest.js';
+import { type Digest, digestOf, NOWHERE, parseDigest } from '../domain/digest.js';
 import { RATE_LIMITS } from '../domain/durable/retry.js';
 import { type ErrorCode, HoubaError } from '../domain/errors.js';
 import { OCI_INDEX } from '../domain/manifest.js';
@@ -212,8 +212,7 @@ export function createRegctl(options: RegctlOptions): Regctl {
 
   /** Whether the registry deletes. If not, regctl 0.11.7 would still drop a referrer from its fallback index. */
   async function canDelete(repository: Repository, signal: AbortSignal | undefined): Promise<boolean> {
-    const nothing = digestOf(new TextEncoder().encode(`not in ${formatRepository(repository)}`));
-    const args = ['manifest', 'delete', '--', formatPinned(repository, nothing)];
+    const args = ['manifest', 'delete', '--', formatPinned(repository, NOWHERE)];
     return (await attempt({ args, hosts: [repository.host], signal })) !== 'unsupported';
   }
 

@@ -392,7 +392,7 @@ function notListed({ origin }: Answer, what: string): HoubaError {
 }
 
 /** The entries of an index, whatever type it is served as; null: the answer is no index. */
-function indexIn({ body }: Answer): readonly Descriptor[] | null {
+export function indexIn({ body }: Pick<Answer, 'body'>): readonly Descriptor[] | null {
   const mediaType = mediaTypeOf(body, '');
   return isIndexType(mediaType) ? (parseManifest(body, mediaType) as ParsedIndex).manifests : null;
 }

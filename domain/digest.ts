@@ -11,6 +11,9 @@ export function isDigest(text: string): text is Digest {
   return SHAPE.test(text);
 }
 
+/** The digest of no manifest: asked to delete it, a registry shows whether it deletes at all. */
+export const NOWHERE = `sha256:${'0'.repeat(64)}` as Digest;
+
 /** @throws HoubaError `ReferenceInvalid` for anything but `algorithm:hex` in lower case */
 export function parseDigest(text: string): Digest {
   if (!isDigest(text)) {

@@ -1,5 +1,5 @@
 import type { Manifest } from '../../adapters/registry.js';
-import { type Digest, digestOf } from '../../domain/digest.js';
+import { type Digest, NOWHERE } from '../../domain/digest.js';
 import { isRetried } from '../../domain/durable/retry.js';
 import { HoubaError } from '../../domain/errors.js';
 import type { ParsedManifest } from '../../domain/manifest.js';
@@ -10,9 +10,6 @@ import type { RepositoryAt } from '../repository/repository-at.js';
 
 const PLACEHOLDER_TYPE = 'application/vnd.io.houba.deleted-tag';
 const PLACEHOLDER_TAG = 'io.houba.deleted-tag';
-
-/** The digest of no manifest: deleting it shows whether the registry deletes at all. */
-const NOWHERE = digestOf(new TextEncoder().encode('houba: no manifest has these bytes'));
 
 /** Whether a tag shows the placeholder of its interrupted deletion. */
 export function isPlaceholder(manifest: ParsedManifest, tag: string): boolean {

@@ -1,16 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Digest, digestOf } from '../../domain/digest.js';
+import { type Digest, digestOf, NOWHERE } from '../../domain/digest.js';
 import { HoubaError } from '../../domain/errors.js';
-import {
-  isIndexType,
-  MANIFEST_MEDIA_TYPES,
-  MAX_MANIFEST_BYTES,
-  mediaTypeOf,
-  OCI_INDEX,
-} from '../../domain/manifest.js';
+import { MANIFEST_MEDIA_TYPES, MAX_MANIFEST_BYTES, OCI_INDEX } from '../../domain/manifest.js';
 import { type Repository, referrersTag } from '../../domain/reference.js';
-import { createRegistryReader } from '../registry.js';
-import { type Answer, createRegistryClient, type RegistryClientOptions } from './client.js';
+import { createRegistryReader, indexIn } from '../registry.js';
+import { createRegistryClient, type RegistryClientOptions } from './client.js';
 import { errorCodeIn, saysUnknown } from './failure.js';
 
 /** What a registry does in a way of its own (docs/registries.md), as far as reading shows it. */
@@ -25,9 +19,6 @@ export interface RegistryTraits {
   /** Whether the tag of an image's list of referrers shows the image itself. null: there is no image to ask about. */
   readonly showsSubject: boolean | null;
 }
-
-/** The digest of no manifest. */
-const NOWHERE = digestOf(new TextEncoder().encode('houba: a digest that no registry has'));
 
 const REFUSED: readonly number[] = [400, 405, 415, 501];
 
@@ -101,20 +92,22 @@ export async function readTraits(
     return shown === digest || (lists > 0 && (await showsAnyByList(shown, lists - 1)));
   }
 
+  let written: Digest | null = null;
   try {
-    const written = trial === null ? null : await trial.write(repository, signal);
+    written = trial === null ? null : await trial.write(repository, signal);
     const digest = written ?? (await anImage());
     const answer = await ask('GET', `referrers/${digest ?? NOWHERE}`, [...REFUSED, 404, 406], OCI_INDEX);
-    const referrers = isList(answer) ? 'api' : saysUnknown(answer.body) ? null : 'tag';
+    const isList = answer.status < 300 && indexIn(answer) !== null;
+    const referrers = isList ? 'api' : saysUnknown(answer.body) ? null : 'tag';
     const showsSubject = digest === null ? null : await showsAnyByList(digest);
     const deletes = trial === null || written === null ? deletion() : deletionOf(trial, written);
     return { deletion: await deletes, referrers, showsSubject };
+  } catch (error) {
+    // Nothing stays behind of a trial that fails; the first error is told.
+    if (trial !== null && written !== null) await trial.remove(repository, written, signal).catch(() => {});
+    throw error;
   } finally {
     client.close();
     await reader.close();
   }
-}
-
-function isList({ status, body }: Answer): boolean {
-  return status < 300 && isIndexType(mediaTypeOf(body, ''));
 }

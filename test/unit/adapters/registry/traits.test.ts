@@ -14,7 +14,7 @@ const DIGEST = sha256(IMAGE);
 const LIST = DIGEST.replace(':', '-');
 const EMPTY_LIST = '{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}';
 /** What it is asked to delete. */
-const NOWHERE = `/v2/team/app/manifests/${sha256('houba: a digest that no registry has')}`;
+const NOWHERE = `/v2/team/app/manifests/sha256:${'0'.repeat(64)}`;
 const errorOf = (code: string) => JSON.stringify({ errors: [{ code }] });
 
 /** A registry by the book, with one image. */
@@ -112,5 +112,20 @@ describe('what is written to find out', () => {
   ])('%s', async (_, trial, deletion) => {
     byTheBook();
     expect(await traits(trial)).toMatchObject({ deletion });
+  });
+
+  it('does not stay where the rest cannot be read', async () => {
+    byTheBook();
+    fake.on(`GET /v2/team/app/referrers/${DIGEST}`, { status: 403, body: errorOf('DENIED') });
+    const removed: string[] = [];
+    const trial: Trial = {
+      write: async () => DIGEST,
+      remove: async (_, digest) => {
+        removed.push(digest);
+        return 'deleted';
+      },
+    };
+    await expect(traits(trial)).rejects.toMatchObject({ code: 'Denied' });
+    expect(removed).toEqual([DIGEST]);
   });
 });
