@@ -86,6 +86,12 @@ export interface FollowOptions extends StartOptions {
   readonly onProgress?: (progress: RunProgress) => void;
 }
 
+interface Following {
+  readonly signal?: AbortSignal;
+  /** Between two looks, each of which asks Temporal about every policy that is worked on. Default: 400. */
+  readonly everyMs?: number;
+}
+
 /** Workflows that a person or a schedule starts: lists of runs show no others. */
 const RUN_TYPES = [WORKFLOWS.fleet, ...Object.values(SWEEPS).map(({ workflow }) => workflow)];
 
@@ -196,7 +202,7 @@ export class HoubaClient {
   async follow(
     run: Pick<Run, 'workflowId' | 'runId'>,
     onProgress: (progress: RunProgress) => void,
-    options: { readonly signal?: AbortSignal } = {},
+    options: Following = {},
   ): Promise<void> {
     const placements = new PlacementTally();
     await this.#follow(this.#handle(run), () => this.#progressOf(run, placements), onProgress, options);
@@ -206,7 +212,7 @@ export class HoubaClient {
   async followSweep(
     { workflowId }: Pick<Run, 'workflowId'>,
     onProgress: (progress: SweepProgress) => void,
-    options: { readonly signal?: AbortSignal } = {},
+    options: Following = {},
   ): Promise<void> {
     // Without a run id: a long sweep goes on in further runs.
     const handle = this.#client.workflow.getHandle(workflowId);
@@ -217,7 +223,7 @@ export class HoubaClient {
     handle: WorkflowHandle,
     look: () => Promise<P>,
     onProgress: (progress: P) => void,
-    { signal }: { readonly signal?: AbortSignal },
+    { signal, everyMs = POLL_MS }: Following,
   ): Promise<void> {
     const over = () => this.#closed || signal?.aborted === true;
     while (!over()) {
@@ -229,7 +235,7 @@ export class HoubaClient {
       } catch {
         // A query fails while no worker answers; the run itself reports what is wrong.
       }
-      await pause(POLL_MS, signal);
+      await pause(everyMs, signal);
     }
   }
 

@@ -1,18 +1,24 @@
 import { escapeControls } from '../../domain/text/escape.js';
 import type { RateLimit, RunProgress, SweepProgress } from '../follow.js';
 
+/** Between two looks where nobody watches, ms. */
+const UNWATCHED_MS = 2_000;
+
 /**
  * Shows the progress of a run on a terminal until the run ends or `stop` is called; on a pipe nothing but what it waits
  * for. @param follow reports the progress until its signal is aborted
  */
 export async function showProgress<P extends { readonly limits: readonly RateLimit[] }>(
-  follow: (onProgress: (progress: P) => void, options: { readonly signal: AbortSignal }) => Promise<void>,
+  follow: (
+    onProgress: (progress: P) => void,
+    options: { readonly signal: AbortSignal; readonly everyMs?: number },
+  ) => Promise<void>,
   textOf: (progress: P, elapsedMs: number) => string,
   stream: NodeJS.WriteStream,
 ): Promise<() => void> {
   const stop = new AbortController();
   if (stream.isTTY !== true) {
-    void follow(limitsTeller(stream), stop);
+    void follow(limitsTeller(stream), { signal: stop.signal, everyMs: UNWATCHED_MS });
     return () => stop.abort();
   }
   const { createLogUpdate } = await import('log-update');

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { progressText, sweepText } from '../../../../client/cli/progress.js';
+import { progressText, showProgress, sweepText } from '../../../../client/cli/progress.js';
 import { limitsIn, sumLimits } from '../../../../client/follow.js';
 
 const none = { done: 0, total: 0 };
@@ -77,4 +77,23 @@ describe('the limits of a run', () => {
     ]);
     expect(limitsIn(null)).toEqual([]);
   });
+});
+
+it('on a pipe, each wait is told once, and Temporal is asked less often than for a terminal', async () => {
+  const limits = [{ registry: 'r.example', until: '2026-03-02T05:00:11.000Z', steps: 1 }];
+  const lines: string[] = [];
+  const stream = { isTTY: false, write: (line: string) => lines.push(line) };
+  let asked: { readonly signal: AbortSignal; readonly everyMs?: number } | undefined;
+  const stop = await showProgress<{ readonly limits: typeof limits }>(
+    async (onProgress, options) => {
+      asked = options;
+      for (let look = 0; look < 3; look++) onProgress({ limits });
+    },
+    () => 'not shown',
+    stream as unknown as NodeJS.WriteStream,
+  );
+  expect(lines).toEqual(['waits until 2026-03-02T05:00:11.000Z: r.example limits requests (1 step)\n']);
+  expect(asked?.everyMs).toBe(2_000);
+  stop();
+  expect(asked?.signal.aborted).toBe(true);
 });
