@@ -290,7 +290,8 @@ async function traitsOf(entry: RosterEntry, settings: Settings, write: boolean):
   const repository = await repositoryToAsk(entry, settings);
   if (repository === null) return null;
   const signal = () => AbortSignal.timeout(ANSWER_WITHIN_MS);
-  if (!write) return await readTraits(access, repository, null, signal());
+  // Found in the catalogue alone, it may be somebody else's.
+  if (!write || settings.policyDir === null) return await readTraits(access, repository, null, signal());
   return await inWorkDir(settings, async (workDir) =>
     readTraits(access, repository, await openTrial(settings, workDir), signal()),
   );
