@@ -159,28 +159,27 @@ export function createRegctl(options: RegctlOptions): Regctl {
       try {
         return await work();
       } catch (error) {
-        if (!(error instanceof HoubaError) || !NO_LIST.test(error.message)) throw error;
+        if (!lacksList(error)) throw error;
         await beginList(repository, subject, signal);
+      }
+      try {
         return await work();
+      } catch (error) {
+        throw lacksList(error) ? noList(formatTagged(repository, referrersTag(subject)), repository.host) : error;
       }
     });
   }
 
   /**
    * Begins the list of a subject's referrers under its tag, where the registry shows the subject itself by that name
-   * (docs/rules/registry-access.md#referrers-have-two-homes). @throws HoubaError `Unsupported` when somebody has such a
-   * tag, or it shows anything else
+   * (docs/rules/registry-access.md#referrers-have-two-homes). What else is there stays: another worker may have begun it.
    */
   async function beginList(repository: Repository, subject: Digest, signal: AbortSignal | undefined): Promise<void> {
     const tag = referrersTag(subject);
     const name = formatTagged(repository, tag);
     const ask = (...args: readonly string[]) => call({ args, hosts: [repository.host], signal });
     const listed = (await tagsOf(repository, signal)).split('\n');
-    if (listed.includes(tag) || (await ask('image', 'digest', '--', name)) !== subject) {
-      throw new HoubaError('Unsupported', `${name} shows something that is no list of referrers`, {
-        hint: `${repository.host} cannot hold evidence there; delete the tag, or mirror to another registry`,
-      });
-    }
+    if (listed.includes(tag) || (await ask('image', 'digest', '--', name)) !== subject) return;
     await call({
       args: ['manifest', 'put', '--content-type', OCI_INDEX, '--', name],
       hosts: [repository.host],
@@ -309,6 +308,16 @@ export function createRegctl(options: RegctlOptions): Regctl {
 
     version: () => call({ args: ['version', '--format', '{{.VCSTag}}'], hosts: [], signal: undefined }),
   };
+}
+
+function lacksList(error: unknown): boolean {
+  return error instanceof HoubaError && NO_LIST.test(error.message);
+}
+
+function noList(name: string, host: string): HoubaError {
+  return new HoubaError('Unsupported', `${name} shows something that is no list of referrers`, {
+    hint: `${host} cannot hold evidence there; delete the tag, or mirror to another registry`,
+  });
 }
 
 /** Has regctl (0.11) say for how long it is about to wait; it says nothing of a secret on this level. */

@@ -216,6 +216,46 @@ describe('writing', () => {
     ]);
   });
 
+  describe('where the tag of the list shows the subject itself', () => {
+    const tag = digest.replace(':', '-');
+    const artifact = { artifactType: 'a/b', annotations: {} };
+    /** Attaches once there is a list, which another worker may have begun meanwhile; `isTaken`: a tag of somebody's. */
+    const registry = (by: 'nobody' | 'another' | 'isTaken') => {
+      const list = JSON.stringify(join(folder, 'list'));
+      return fake(`
+        const what = args.slice(0, 2).join(' ');
+        if (what === 'tag ls') {
+          if (${JSON.stringify(by)} === 'another') fs.writeFileSync(${list}, '');
+          process.stdout.write(${JSON.stringify(by)} === 'nobody' ? '7' : '7\\n${tag}');
+        } else if (what === 'manifest put') fs.writeFileSync(${list}, '');
+        else if (what === 'image digest' || fs.existsSync(${list})) process.stdout.write('${digest}');
+        else {
+          process.stderr.write('manifest is not an OCI index: unsupported');
+          process.exitCode = 1;
+        }`);
+    };
+
+    it.each([
+      ['begins it', 'nobody', 1],
+      ['takes the one that another worker has begun', 'another', 0],
+    ] as const)('%s', async (_, by, begun) => {
+      const { program, regctl } = await registry(by);
+      expect(await regctl.putArtifact(destination, digest, artifact)).toBe(digest);
+      const puts = (await program.calls()).filter(({ args }) => args[0] === 'manifest');
+      expect(puts).toHaveLength(begun);
+      for (const { args } of puts) expect(args.at(-1)).toBe(`r.example:5000/cache/redis:${tag}`);
+    });
+
+    it('refuses to, and names the tag, where somebody has one', async () => {
+      const { program, regctl } = await registry('isTaken');
+      await expect(regctl.putArtifact(destination, digest, artifact)).rejects.toMatchObject({
+        code: 'Unsupported',
+        message: expect.stringContaining(`:${tag} shows something that is no list`),
+      });
+      expect((await program.calls()).map(({ args }) => args[0])).not.toContain('manifest');
+    });
+  });
+
   it('changes the referrers of one subject one after another, those of others beside it', async () => {
     const lock = join(folder, 'at-work');
     const { program, regctl } = await fake(`
