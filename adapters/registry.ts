@@ -56,8 +56,8 @@ export interface RegistryReader {
    */
   headManifest(repository: Repository, reference: string, signal?: AbortSignal): Promise<ManifestHead | null>;
   /**
-   * Resolves a tag that the registry lists: by GET where HEAD says that it is not there, and from then on for the whole
-   * host, for some registries answer no HEAD. A GET may count as a pull.
+   * Resolves a tag that the registry lists: by GET where HEAD says that it is not there and, where it says so twice, from
+   * then on for the whole host, for some registries answer no HEAD. A GET may count as a pull.
    */
   headListed(repository: Repository, tag: string, signal?: AbortSignal): Promise<ManifestHead | null>;
   /** @param reference a tag or a digest. null: absent */
@@ -191,7 +191,10 @@ export function createRegistryReader(options: RegistryClientOptions): RegistryRe
     if (head !== null) return head;
     const manifest = await getManifest(repository, tag, signal);
     if (manifest === null) return null;
-    if (!isKnown) withoutHead.set(repository.host, elapsed() + REMEMBERED_MS);
+    // One wrong answer must not have the whole host asked by GET.
+    if (!isKnown && (await headManifest(repository, tag, signal)) === null) {
+      withoutHead.set(repository.host, elapsed() + REMEMBERED_MS);
+    }
     return { digest: manifest.digest, mediaType: manifest.mediaType, size: manifest.bytes.length };
   }
 

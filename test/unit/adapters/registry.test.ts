@@ -243,7 +243,15 @@ describe('headListed', () => {
     expect(await reader.headListed(repository(), '1.0')).toMatchObject({ digest: sha256(one) });
     expect(await reader.headListed(repository(), '2.0')).toMatchObject({ digest: sha256(two) });
     expect(await reader.headListed(repository(), '3.0')).toBeNull();
-    expect(fake.requests.map(({ method }) => method)).toEqual(['HEAD', 'GET', 'GET', 'GET']);
+    expect(fake.requests.map(({ method }) => method)).toEqual(['HEAD', 'GET', 'HEAD', 'GET', 'GET']);
+  });
+
+  it('goes on asking by HEAD where one answer alone was wrong, for a GET may count as a pull', async () => {
+    const found = { headers: { 'docker-content-digest': sha256(imageManifest()) } };
+    fake.on('HEAD /v2/team/app/manifests/1.0', { status: 404 }, found);
+    fake.on('GET /v2/team/app/manifests/1.0', { headers: { 'content-type': MANIFEST_TYPE }, body: imageManifest() });
+    for (let asked = 1; asked <= 2; asked++) expect(await reader.headListed(repository(), '1.0')).not.toBeNull();
+    expect(fake.requests.map(({ method }) => method)).toEqual(['HEAD', 'GET', 'HEAD', 'HEAD']);
   });
 
   it('believes HEAD of a tag that GET does not find either, and goes on asking by HEAD', async () => {
