@@ -2,7 +2,7 @@ import type { Digest } from '../../domain/digest.js';
 import { HoubaError } from '../../domain/errors.js';
 import type { PlatformManifest } from '../../domain/evidence/sbom.js';
 import { parseConfig } from '../../domain/image-config.js';
-import type { Descriptor } from '../../domain/manifest.js';
+import { type Descriptor, isIndexType } from '../../domain/manifest.js';
 import { platformText } from '../../domain/platform.js';
 import { formatPinned } from '../../domain/reference.js';
 import { asObject } from '../../domain/text/json.js';
@@ -36,7 +36,7 @@ export async function readPlatforms(at: RepositoryAt, digest: Digest, depth = 0)
   for (const child of manifest.manifests) {
     if (isAttestation(child)) continue;
     const known = child.platform;
-    if (known !== undefined && !isIndex(child)) {
+    if (known !== undefined && !isIndexType(child.mediaType)) {
       platforms.push({ digest: child.digest, platform: platformText(known) });
     } else if (depth < DEEPEST_INDEX) {
       platforms.push(...(await readPlatforms(at, child.digest, depth + 1)));
@@ -72,12 +72,5 @@ export async function readConfig(at: RepositoryAt, config: Descriptor): Promise<
 export function isAttestation(child: Descriptor): boolean {
   return (
     child.platform?.os === 'unknown' || child.annotations?.['vnd.docker.reference.type'] === 'attestation-manifest'
-  );
-}
-
-function isIndex(child: Descriptor): boolean {
-  return (
-    child.mediaType === 'application/vnd.oci.image.index.v1+json' ||
-    child.mediaType === 'application/vnd.docker.distribution.manifest.list.v2+json'
   );
 }

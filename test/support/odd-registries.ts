@@ -103,18 +103,26 @@ const showsSubject: Oddity = async (asked, real) => {
   return subject.status === 200 ? passedOn(subject) : null;
 };
 
+/** Answers that were true until a moment ago, each by a key, and are given for a while after. */
+function staleFor(ms: number) {
+  const kept = new Map<string, { readonly answer: HttpAnswer; readonly until: number }>();
+  return {
+    keep: (key: string, answer: HttpAnswer) => kept.set(key, { answer, until: Date.now() + ms }),
+    answer(key: string): Answer | null {
+      const found = kept.get(key);
+      return found !== undefined && Date.now() < found.until ? passedOn(found.answer) : null;
+    },
+  };
+}
+
 /** Serves what a tag showed before for a while after it was written. */
 function lagging(ms: number): Oddity {
-  const shownBefore = new Map<string, { readonly answer: HttpAnswer; readonly until: number }>();
+  const before = staleFor(ms);
   return async (asked, real) => {
     const reference = referenceIn(asked);
     if (reference === null || reference.includes(':')) return null;
-    if (asked.method === 'PUT') {
-      shownBefore.set(asked.path, { answer: await real(asked.path), until: Date.now() + ms });
-      return null;
-    }
-    const before = shownBefore.get(asked.path);
-    return isRead(asked) && before !== undefined && Date.now() < before.until ? passedOn(before.answer) : null;
+    if (asked.method === 'PUT') before.keep(asked.path, await real(asked.path));
+    return isRead(asked) ? before.answer(asked.path) : null;
   };
 }
 
@@ -140,17 +148,15 @@ function fullPages(): Oddity {
 
 /** Lists what was there before, for a while after a tag was written or deleted. */
 function listingLate(ms: number): Oddity {
-  const before = new Map<string, { readonly answer: HttpAnswer; readonly until: number }>();
+  const before = staleFor(ms);
   return async (asked, real) => {
     const reference = referenceIn(asked);
     const repository = /^\/v2\/(.+)\/(?:manifests|tags)\//.exec(asked.path)?.[1];
     if (repository === undefined) return null;
     if (!isRead(asked) && reference !== null && !reference.includes(':')) {
-      before.set(repository, { answer: await real(`/v2/${repository}/tags/list`), until: Date.now() + ms });
+      before.keep(repository, await real(`/v2/${repository}/tags/list`));
     }
-    const stale = before.get(repository);
-    if (!TAG_LIST.test(asked.path) || stale === undefined || Date.now() > stale.until) return null;
-    return passedOn(stale.answer);
+    return TAG_LIST.test(asked.path) ? before.answer(repository) : null;
   };
 }
 
