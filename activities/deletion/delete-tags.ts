@@ -10,7 +10,7 @@ import type { RecordedStamp } from '../../domain/stamp/annotations.js';
 import { stampOf, stampsBeside } from '../../domain/stamp/stamp-of.js';
 import type { Dependencies, PlacedTag } from '../dependencies.js';
 import { readBack } from '../repository/read-back.js';
-import { type RepositoryAt, repositoryAt } from '../repository/repository-at.js';
+import { confirmAbsent, type RepositoryAt, repositoryAt } from '../repository/repository-at.js';
 import { type StepContext, step } from '../step.js';
 import { createGraphReader, type GraphReader, type RepositoryTags } from './manifest-graph.js';
 import { removeManifests, type Victim } from './remove-manifests.js';
@@ -186,10 +186,8 @@ async function lookOnce(at: RepositoryAt, { tag, digest, policy, last }: Doomed)
   const patienceMs = last === null ? 0 : last.staleUntil - performance.now();
   const shown = await readBack(look, showsLast, patienceMs);
   if (shown === null) {
-    if ((await at.head(tag)) === null) return 'gone';
-    throw new HoubaError('RegistryUnavailable', `${name} is there for HEAD, but not for GET`, {
-      hint: 'nothing is deleted while the registry contradicts itself',
-    });
+    await confirmAbsent(at, tag);
+    return 'gone';
   }
   const { raw, manifest, referrers, stamp } = shown;
   // An earlier attempt was interrupted after it had moved the tag to the placeholder.

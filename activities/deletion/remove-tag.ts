@@ -6,7 +6,7 @@ import type { ParsedManifest } from '../../domain/manifest.js';
 import { formatPinned, formatRepository, formatTagged, referrersTag } from '../../domain/reference.js';
 import type { Dependencies } from '../dependencies.js';
 import { readBack } from '../repository/read-back.js';
-import type { RepositoryAt } from '../repository/repository-at.js';
+import { confirmAbsent, type RepositoryAt } from '../repository/repository-at.js';
 
 const PLACEHOLDER_TYPE = 'application/vnd.io.houba.deleted-tag';
 const PLACEHOLDER_TAG = 'io.houba.deleted-tag';
@@ -129,8 +129,8 @@ async function putBack(
   const name = formatTagged(repository, tag);
   const now = await at.findManifest(tag);
   if (now === null) {
-    if ((await at.head(tag)) === null) return 'gone';
-    throw new HoubaError('RegistryUnavailable', `${name} is there for HEAD, but not for GET`);
+    await confirmAbsent(at, tag);
+    return 'gone';
   }
   if (now.raw.digest !== shown && !isPlaceholder(now.manifest, tag)) return 'there';
   const raw = await reader.getManifest(repository, shown, signal);

@@ -5,7 +5,7 @@ import { platformText } from '../../domain/platform.js';
 import { formatPinned } from '../../domain/reference.js';
 import { STAMP_ARTIFACT_TYPE } from '../../domain/stamp/keys.js';
 import { DEEPEST_INDEX, isAttestation } from '../repository/read-manifest.js';
-import type { RepositoryAt } from '../repository/repository-at.js';
+import { confirmAbsent, type RepositoryAt } from '../repository/repository-at.js';
 
 /**
  * Refuses a manifest with a subject and houba's keys, or such a child: its copy would be a referrer
@@ -32,8 +32,10 @@ export async function refuseForged(
   for (const child of new Map(manifest.manifests.map((one) => [one.digest, one])).values()) {
     const found = await at.findManifest(child.digest);
     if (found !== null) await refuseForged(at, child.digest, found.manifest, nothing, depth + 1);
-    else if (mayLack(child)) lost.push(child.digest);
-    else {
+    else if (mayLack(child)) {
+      await confirmAbsent(at, child.digest);
+      lost.push(child.digest);
+    } else {
       const what = child.platform === undefined ? 'a part' : `the ${platformText(child.platform)}`;
       throw new HoubaError('NotFound', `there is no ${formatPinned(at.repository, child.digest)}, ${what} of ${name}`, {
         hint: 'its publisher has lost it; with `platforms` the others are taken',

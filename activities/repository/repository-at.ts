@@ -1,9 +1,9 @@
 import type { Manifest, ReferrerDescriptor, RegistryReader } from '../../adapters/registry.js';
-import type { Digest } from '../../domain/digest.js';
+import { type Digest, isDigest } from '../../domain/digest.js';
 import { HoubaError } from '../../domain/errors.js';
 import { type PlacedMark, readMarks } from '../../domain/lifecycle/mark.js';
 import { type ParsedManifest, parseManifest } from '../../domain/manifest.js';
-import { formatPinned, type Repository } from '../../domain/reference.js';
+import { formatPinned, formatTagged, type Repository } from '../../domain/reference.js';
 import { type RecordedStamp, readStamp } from '../../domain/stamp/annotations.js';
 import { stampBeside } from '../../domain/stamp/stamp-of.js';
 
@@ -66,4 +66,16 @@ export function repositoryAt<Where extends Repository>(
       return stampBeside(await referrers(raw.digest), tag, prefix)?.stamp ?? null;
     },
   };
+}
+
+/**
+ * Confirms that what GET did not find is absent (docs/rules/registry-access.md#absence-is-shown-twice). @throws HoubaError
+ * `RegistryUnavailable` when HEAD finds it
+ */
+export async function confirmAbsent({ repository, head }: RepositoryAt, reference: string): Promise<void> {
+  if ((await head(reference)) === null) return;
+  const name = isDigest(reference) ? formatPinned(repository, reference) : formatTagged(repository, reference);
+  throw new HoubaError('RegistryUnavailable', `${name} is there for HEAD, but not for GET`, {
+    hint: 'nothing is done while the registry contradicts itself',
+  });
 }

@@ -240,6 +240,17 @@ describe('a child that upstream has lost', () => {
     expect(annotationsOf(DESTINATION, digest)).toMatchObject({ [OCI_KEYS.vendor]: 'New', [LOST]: attestation });
   });
 
+  it('is not called lost by one wrong answer: the image is read again', async () => {
+    const { placement, attestation } = attested();
+    const { getManifest } = world.registries.reader;
+    world.registries.reader.getManifest = async (repository, reference, signal) =>
+      reference === attestation ? null : getManifest(repository, reference, signal);
+    const error = { type: 'RegistryUnavailable', nonRetryable: false };
+    await expect(run(world.steps.inspectPlacement, placement)).rejects.toMatchObject(error);
+    world.registries.reader.getManifest = getManifest;
+    expect(childrenOf(await place(placement))).toContain(attestation);
+  });
+
   it('comes along while upstream has it, and nothing is said of it', async () => {
     const { placement, attestation } = attested();
     const digest = await place(placement);
