@@ -17,6 +17,8 @@ import {
 const MOST_OPERATIONS = 5_000;
 const MOST_FAILURES = 500;
 const LONGEST_MESSAGE = 500;
+/** Of a longer one: who failed stands at its beginning, why and what to do next at its end. */
+const BEGINNING = 200;
 
 /** Bytes that may travel, compressed; the last part is for failures. */
 const HEAVIEST = 500 * 1024;
@@ -147,5 +149,6 @@ function countsAt(report: PolicyReport, position: Position): Counts | undefined 
 
 function shortened(error: ReportedError): ReportedError {
   if (error.message.length <= LONGEST_MESSAGE) return error;
-  return { ...error, message: `${error.message.slice(0, LONGEST_MESSAGE)}…` };
+  const [beginning, end] = [error.message.slice(0, BEGINNING), error.message.slice(BEGINNING - LONGEST_MESSAGE)];
+  return { ...error, message: `${beginning}…${end}` };
 }

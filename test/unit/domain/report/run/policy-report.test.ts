@@ -118,9 +118,9 @@ describe('a report of very many operations', () => {
 
   it('shortens long messages', () => {
     const one = report();
-    addOperation(one, FIRST, operation({ error: { ...ERROR, message: 'x'.repeat(5_000) } }));
+    addOperation(one, FIRST, operation({ error: { ...ERROR, message: `${'x'.repeat(5_000)} (hint)` } }));
     const [listed] = finishReport(one).targets[0]?.variants[0]?.operations ?? [];
-    expect(listed?.error?.message).toBe(`${'x'.repeat(500)}…`);
+    expect(listed?.error?.message).toBe(`${'x'.repeat(200)}…${'x'.repeat(293)} (hint)`);
   });
 
   const noise = (length: number) => randomBytes(length).toString('base64url').slice(0, length);
