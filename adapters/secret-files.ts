@@ -1,9 +1,13 @@
 import { randomUUID } from 'node:crypto';
+import { constants } from 'node:fs';
 import { type FileHandle, open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 
+/** `O_TMPFILE` of Linux, which Node.js (20) does not name. */
+const NAMELESS = 0o20000000 | constants.O_DIRECTORY | constants.O_RDWR;
+
 /**
- * Writes secrets to unlinked files, so that no kill leaves one; as `/dev/fd/N` they can be read repeatedly, unlike
+ * Writes secrets to files without a name, so that no kill leaves one; as `/dev/fd/N` they can be read repeatedly, unlike
  * pipes.
  */
 export async function withSecretFiles<Result>(
@@ -14,10 +18,8 @@ export async function withSecretFiles<Result>(
   const files: FileHandle[] = [];
   try {
     for (const text of texts) {
-      const path = join(folder, randomUUID());
-      const file = await open(path, 'wx+', 0o600);
+      const file = await openNameless(folder);
       files.push(file);
-      await rm(path);
       // At a position, so that the descriptor still points at the beginning.
       const bytes = Buffer.from(text);
       for (let at = 0; at < bytes.length; ) at += (await file.write(bytes, at, bytes.length - at, at)).bytesWritten;
@@ -25,5 +27,17 @@ export async function withSecretFiles<Result>(
     return await work(files.map(({ fd }) => fd));
   } finally {
     for (const file of files) await file.close();
+  }
+}
+
+async function openNameless(folder: string): Promise<FileHandle> {
+  try {
+    return await open(folder, NAMELESS, 0o600);
+  } catch {
+    // Not every file system can: the name goes before the secret is written.
+    const path = join(folder, randomUUID());
+    const file = await open(path, 'wx+', 0o600);
+    await rm(path);
+    return file;
   }
 }
