@@ -74,7 +74,10 @@ export async function surveyDestination(
   const { sbomFormats, attest } = deps.settings;
   const wanted: WantedEvidence = { sboms: needsSbom ? sbomFormats : [], signed: attest.signer !== '' };
   const at = repositoryAt(deps, repository, looking.signal);
-  const listed = (await deps.reader.listTagsToWrite(repository, looking.signal)) ?? [];
+  // A list may lack for a while what was just placed (docs/rules/registry-access.md#what-was-just-written-is-known-without-reading).
+  const placed = await deps.placedSince(repository, Date.now() - deps.readBackMs);
+  const list = (await deps.reader.listTagsToWrite(repository, looking.signal)) ?? [];
+  const listed = [...new Set([...list, ...placed.map(({ tag }) => tag)])];
   const tags = new Map<string, SeenTag>();
   const marks = new Map<Digest, readonly PlacedMark[]>();
   const closer = new Map<Digest, Promise<DigestFacts>>();

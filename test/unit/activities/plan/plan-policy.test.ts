@@ -1,5 +1,6 @@
 import { CancelledFailure } from '@temporalio/common';
 import { beforeEach, describe, expect, it } from 'vitest';
+import type { PlacedTag } from '../../../../activities/dependencies.js';
 import type { Cosign } from '../../../../adapters/cosign.js';
 import type { Digest } from '../../../../domain/digest.js';
 import { HoubaError } from '../../../../domain/errors.js';
@@ -187,6 +188,21 @@ describe('a plan', () => {
     await plan();
     const heads = world.registries.reads.filter((call) => call.startsWith(`HEAD ${MIRROR}`));
     expect(heads).toEqual([`HEAD ${MIRROR}:7.2.0`, `HEAD ${MIRROR}:ghost`]);
+  });
+
+  it('places nothing again that was just placed, although the list does not show it yet', async () => {
+    const placed: PlacedTag[] = [];
+    world = createWorld({ roster: ROSTER, placedSince: async () => placed });
+    upstream('7.2.0', '7.2.1');
+    await converge();
+    const before = { ...mirror(), tags: new Map() };
+    world.registries.shows = (store, read) => (store === mirror() && read === 'list' ? before : store);
+    expect((await plan()).placements).toHaveLength(2);
+    for (const tag of ['7.2.0', '7.2.1']) {
+      const baseDigest = source().tags.get(tag) as Digest;
+      placed.push({ tag, policy: 'redis', baseDigest, endedAtMs: Date.now() });
+    }
+    expect((await plan()).placements).toEqual([]);
   });
 
   it('never takes an image without a stamp for its own', async () => {
