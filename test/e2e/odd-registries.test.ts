@@ -64,11 +64,13 @@ beforeAll(async () => {
   const arm64 = alike('odd arm64', { platform: { os: 'linux', architecture: 'arm64' } });
   for (const { upstream } of real.values()) {
     for (const tag of ['1.0.0', '1.1.0']) await push(upstream.host, 'odd', [tag], index([alike(`odd ${tag}`), arm64]));
-    await push(upstream.host, 'base', ['1.0.0'], await debianBase('base'));
     await push(upstream.host, 'signed', ['1.0.0'], alike('signed'));
     await stock.sign(theirs, `${upstream.host}/signed:1.0.0`, 'bundle');
   }
   for (const odd of [...DELETING, ...KEEPING]) ends.set(odd.name, await endsOf(odd));
+  // Each its own: what one has brought in is not read again for the next.
+  for (const { name, hasApi } of DELETING)
+    await push(realOf(hasApi).upstream.host, `base-${name}`, ['1.0.0'], await debianBase(`base-${name}`));
   const roster = [...ends].flatMap(([name, { from, to }]) => [[`from-${name}`, from] as const, [name, to] as const]);
   houba.env.HOUBA_REGISTRIES = JSON.stringify(
     Object.fromEntries(
@@ -92,8 +94,10 @@ afterAll(async () => {
   await real.get(true)?.destination.stop();
 });
 
+const realOf = (hasApi: boolean) => real.get(hasApi) as { upstream: RunningRegistry; destination: RunningRegistry };
+
 async function endsOf({ oddity, hasApi, isSource }: OddRegistry): Promise<Ends> {
-  const { upstream, destination } = real.get(hasApi) as { upstream: RunningRegistry; destination: RunningRegistry };
+  const { upstream, destination } = realOf(hasApi);
   const [from, to] = [await startCountingProxy(upstream.host), await startCountingProxy(destination.host)];
   from.intercept = interceptAs(oddity(), upstream.host);
   if (!isSource) to.intercept = interceptAs(oddity(), destination.host);
@@ -175,19 +179,21 @@ describe.each(DELETING)('a registry that $what', ({ name, rebuilds }) => {
   });
 
   it('rebuild', async () => {
-    const dir = policy(name, { image: 'base', import: { transform: [{ injectCA: { certs: ['corp'] } }] } });
+    const dir = policy(name, { image: `base-${name}`, import: { transform: [{ injectCA: { certs: ['corp'] } }] } });
     if (!rebuilds) {
       const { code, failed, totals } = await reconcile(dir);
       expect([code, failed, totals.imported]).toEqual([1, [expect.stringMatching(/says nothing/)], 0]);
       expect(
         endsNamed(name)
           .to.writes()
-          .filter((each) => each.includes('/base/')),
+          .filter((each) => each.includes('/base-')),
       ).toEqual([]);
       return;
     }
     expect(await reconciled(dir)).toMatchObject({ imported: 1 });
-    expect(await typesAt(`${at(name, 'base')}:1.0.0`)).toEqual(expect.arrayContaining([TYPES.spdx, TYPES.bundle]));
+    expect(await typesAt(`${at(name, `base-${name}`)}:1.0.0`)).toEqual(
+      expect.arrayContaining([TYPES.spdx, TYPES.bundle]),
+    );
   });
 
   it('restamp', async () => {
@@ -205,7 +211,7 @@ describe.each(DELETING)('a registry that $what', ({ name, rebuilds }) => {
   });
 
   it('audit: everything is covered', async () => {
-    const where = ['odd', 'base', 'signed'].flatMap((image) => ['--repository', seen(name, image)]);
+    const where = ['odd', `base-${name}`, 'signed'].flatMap((image) => ['--repository', seen(name, image)]);
     const { code, report: audited } = await report<AuditReport>('audit', ...where, '--signed', '--sbom');
     expect(code).toBe(0);
     const all = rebuilds ? 4 : 3;
