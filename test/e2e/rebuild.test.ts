@@ -18,7 +18,7 @@ import {
   UPSTREAM_CA,
 } from '../support/rebuild-world.js';
 import { startDistribution, startOlareg } from '../support/registries.js';
-import { leftIn, operationsOf, processesOf, until } from '../support/stack.js';
+import { createHoubaWithInstantSyft, leftIn, operationsOf, processesOf, until } from '../support/stack.js';
 import { orphansOf, readDistributionStore, readOlaregStore } from '../support/storage.js';
 import { index, push, type TestImage } from '../support/upstream-images.js';
 
@@ -231,9 +231,9 @@ describe.each([
 describe('in one registry', () => {
   let world: RebuildWorld;
   beforeAll(async () => {
-    world = await createRebuildWorld(startOlareg, {
-      HOUBA_TRANSFORM_PACKAGE_MIRRORS: JSON.stringify({ alpine: { apk: 'https://apk.inside' } }),
-    });
+    const mirrors = JSON.stringify({ alpine: { apk: 'https://apk.inside' } });
+    const settings = { HOUBA_TRANSFORM_PACKAGE_MIRRORS: mirrors };
+    world = await createRebuildWorld(startOlareg, settings, createHoubaWithInstantSyft);
     await world.houba.up();
   });
   afterAll(() => world?.stop());

@@ -5,6 +5,7 @@ import { type AddressInfo, connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { hash } from 'bcryptjs';
 import { programPath } from '../../config/programs.js';
 
 /** A real registry on a free loopback port. */
@@ -47,9 +48,18 @@ export async function startOlareg(options: OlaregOptions = {}): Promise<RunningR
     ...(options.inMemory === true ? ['--store-type', 'mem'] : []),
     ...(options.referrersApi === false ? ['--api-referrer=false'] : []),
     ...(options.rateLimit === undefined ? [] : ['--rate-limit', String(options.rateLimit)]),
-    ...(basicAuth === undefined ? [] : ['--auth-static-login', `${basicAuth.username}:${basicAuth.password}`]),
+    ...(basicAuth === undefined ? [] : ['--auth-basic', await writeLogins(storeDir, basicAuth)]),
     ...(tls === undefined ? [] : ['--tls-cert', tls.certFile, '--tls-key', tls.keyFile]),
   ]);
+}
+
+/** With the cheapest hash: olareg computes it for each request, and its own takes a tenth of a second of a processor. */
+async function writeLogins(folder: string, { username, password }: NonNullable<OlaregOptions['basicAuth']>) {
+  const users = { [username]: { cred: await hash(password, 4) } };
+  const acls = [{ repo: '*', access: ['read', 'write', 'delete'], members: [username] }];
+  const file = join(folder, 'logins.yml');
+  await writeFile(file, JSON.stringify({ users, acls }));
+  return file;
 }
 
 /** Has no referrers API, so that referrers are found by the tag `sha256-<hex>`. */
