@@ -117,7 +117,7 @@ export function createRegistryReader(options: RegistryClientOptions): RegistryRe
     const tags = new Set<string>();
     const take = (page: Answer) => {
       const names = namesIn(page, 'tags');
-      for (const tag of names) if (isTag(tag)) tags.add(tag);
+      for (const tag of names) if (tag !== null && isTag(tag)) tags.add(tag);
       if (tags.size > MAX_TAGS) throw tooMany(`${host}/${path}`, MAX_TAGS, 'tags');
       return names;
     };
@@ -151,7 +151,7 @@ export function createRegistryReader(options: RegistryClientOptions): RegistryRe
     const paths = new Set<string>();
     const take = (page: Answer) => {
       const names = namesIn(page, 'repositories');
-      for (const path of names) paths.add(path);
+      for (const path of names) if (path !== null) paths.add(path);
       if (paths.size > MAX_REPOSITORIES) throw tooMany(host, MAX_REPOSITORIES, 'repositories');
       return names;
     };
@@ -380,11 +380,14 @@ export function createRegistryReader(options: RegistryClientOptions): RegistryRe
 
 const JSON_PAGE = { accept: 'application/json', maxBytes: MAX_PAGE_BYTES };
 
-/** The names in a JSON page. An empty list may be null, or left out beside the repository's name (Go). */
-function namesIn(answer: Answer, key: 'tags' | 'repositories'): string[] {
+/**
+ * The names in a JSON page; null: an entry that is none, which counts for its length. An empty list may be null, or left
+ * out beside the repository's name (Go).
+ */
+function namesIn(answer: Answer, key: 'tags' | 'repositories'): (string | null)[] {
   const page = asObject(jsonOrNull(answer.body));
   const list = page[key] ?? (key in page || 'name' in page ? [] : undefined);
-  if (Array.isArray(list)) return list.filter((name) => typeof name === 'string');
+  if (Array.isArray(list)) return list.map((name) => (typeof name === 'string' ? name : null));
   throw notListed(answer, key);
 }
 
@@ -424,5 +427,7 @@ function mismatch(repository: Repository, reference: string, expected: string, a
 }
 
 function tooMany(where: string, limit: number, what: string): HoubaError {
-  return new HoubaError('Unsupported', `${where} has more than ${limit} ${what}`);
+  return new HoubaError('Unsupported', `${where} has more than ${limit} ${what}`, {
+    hint: `houba reads no more of one: remove some there, or spread them`,
+  });
 }

@@ -64,9 +64,9 @@ describe('listTags', () => {
     ['itself with credentials', () => `http://user@${fake.host}/v2/team/app/tags/list?last=a`],
   ])('follows a Link to %s by its path, on the server it came from', async (_, target) => {
     const link = `<${typeof target === 'string' ? target : target()}>; rel="next"`;
-    fake.on('GET /v2/team/app/tags/list?n=1000', { headers: { link }, body: page('a') });
+    fake.on('GET /v2/team/app/tags/list?n=1000', { headers: { link }, body: page('a0', 'a') });
     fake.on('GET /v2/team/app/tags/list?last=a', { body: page('b') });
-    expect(await reader.listTags(repository())).toEqual(['a', 'b']);
+    expect(await reader.listTags(repository())).toEqual(['a0', 'a', 'b']);
     expect(reader.requestCounts()).toEqual(new Map([[`GET ${fake.host}`, 2]]));
     expect(fake.requests.map(({ headers }) => headers.authorization)).toEqual([undefined, undefined]);
   });
@@ -124,12 +124,74 @@ describe('listTags', () => {
     expect(await failure(reader.listTags(repository()))).toMatchObject({ code: 'Unsupported' });
   });
 
-  it.each([400, 413, 422])('asks for less where a page of a thousand is answered with %i', async (status) => {
-    fake.on('GET /v2/team/app/tags/list?n=1000', { status });
-    fake.on('GET /v2/team/app/tags/list?n=100', { body: page('a') });
+  it.each([400, 405, 406, 413, 414, 416, 422, 501])(
+    'asks for less where a page of a thousand is answered with %i',
+    async (status) => {
+      fake.on('GET /v2/team/app/tags/list?n=1000', { status });
+      fake.on('GET /v2/team/app/tags/list?n=100', { body: page('a') });
+      expect(await reader.listTags(repository())).toEqual(['a']);
+      for (const query of ['?n=100', '']) fake.on(`GET /v2/team/app/tags/list${query}`, { status });
+      expect(await failure(reader.listTags(repository()))).toMatchObject({ code: 'Unsupported', facts: { status } });
+    },
+  );
+
+  it.each([404, 500])('asks without a size where a page of a thousand is answered with %i alone', async (status) => {
+    fake.on('GET /v2/team/app/tags/list', ({ path }) => (path.includes('n=') ? { status } : { body: page('a') }));
     expect(await reader.listTags(repository())).toEqual(['a']);
-    for (const query of ['?n=100', '']) fake.on(`GET /v2/team/app/tags/list${query}`, { status });
-    expect(await failure(reader.listTags(repository()))).toMatchObject({ code: 'Unsupported', facts: { status } });
+    fake.on('GET /v2/team/app/tags/list', { status });
+    if (status === 404) expect(await reader.listTags(repository())).toBeNull();
+    else expect(await failure(reader.listTags(repository()))).toMatchObject({ code: 'RegistryUnavailable' });
+  });
+
+  it('takes a failure for no sign that a repository is not there', async () => {
+    fake.on('GET /v2/team/app/tags/list', ({ path }) => ({ status: path.includes('n=') ? 500 : 404 }));
+    expect(await failure(reader.listTags(repository()))).toMatchObject({ code: 'RegistryUnavailable' });
+  });
+
+  it.each([
+    ['below /v2', 'tags/list?last='],
+    ['without /v2', '/team/app/tags/list?last='],
+    ['with the path that it has inside', 'https://inner/artifactory/api/docker/x/v2/team/app/tags/list?last='],
+    ['that is not there', '/v2/gone?last='],
+    ['that is this page', '?n=1000'],
+    ['to nothing', ''],
+    ['longer than eight thousand characters', `/v2/team/app/tags/list?x=${'x'.repeat(9_000)}&last=`],
+  ])('reads on to the end after a Link %s', async (_, target) => {
+    fake.on('GET /v2/team/app/tags/list', ({ path }) => {
+      const last = new URL(path, fake.url).searchParams.get('last');
+      const link = `<${target === '' || target === '?n=1000' ? target : `${target}a3`}>; rel="next"`;
+      return last === null ? { headers: { link }, body: page('a1', 'a2', 'a3') } : { body: page('b') };
+    });
+    expect(await reader.listTags(repository())).toEqual(['a1', 'a2', 'a3', 'b']);
+  });
+
+  it.each([
+    ['a Link says nothing of what it is', { link: '</v2/team/app/tags/list?last=a3>' }],
+    ['no Link follows on pages with one', {}],
+  ])('asks on where %s', async (_, second) => {
+    const pages = new Map([
+      ['', { headers: { link: '<?last=a1>; rel="next"' }, body: page('a0', 'a1') }],
+      ['?last=a1', { headers: second, body: page('a2', 'a3') }],
+      ['?n=1000&last=a3', { body: page('a4') }],
+    ]);
+    fake.on(
+      'GET /v2/team/app/tags/list',
+      ({ path }) => pages.get(path.split('list')[1]?.replace(/^\?n=1000$/, '') ?? '') ?? { status: 400 },
+    );
+    expect(await reader.listTags(repository())).toEqual(['a0', 'a1', 'a2', 'a3', 'a4']);
+  });
+
+  it('counts entries that are no names for the length of a page', async () => {
+    const full = [null, ...many(999)];
+    fake.on('GET /v2/team/app/tags/list', ({ path }) => ({ body: path.includes('last') ? page('z') : pageOf(full) }));
+    expect(await reader.listTags(repository())).toEqual([...many(999), 'z']);
+  });
+
+  it('goes on after an empty page that names a next one', async () => {
+    fake.on('GET /v2/team/app/tags/list?n=1000', { headers: { link: '<?last=a>; rel="next"' }, body: page('a0', 'a') });
+    fake.on('GET /v2/team/app/tags/list?last=a', { headers: { link: '<?last=b>; rel="next"' }, body: page() });
+    fake.on('GET /v2/team/app/tags/list?last=b', { body: page('c') });
+    expect(await reader.listTags(repository())).toEqual(['a0', 'a', 'c']);
   });
 
   it('ends when Links lead in a circle', async () => {
