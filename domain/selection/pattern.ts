@@ -71,10 +71,10 @@ function compile(source: string): RE2JS {
   }
 }
 
-/** Parts of a pattern: an escape, literal text, a class of POSIX, a repetition without a lower end, anything else. */
-const PART = /\\Q[\s\S]*?(?:\\E|$)|\\[\s\S]|\[:\^?\w*:\]|\{,\d*\}|[\s\S]/g;
+/** Parts of a pattern: an escape, literal text, a class of POSIX, a repetition, a brace that is none, anything else. */
+const PART = /\\Q[\s\S]*?(?:\\E|$)|\\[pPx]\{[^}]*\}|\\[\s\S]|\[:\^?\w*:\]|\{\d+(?:,\d*)?\}|\{,\d*\}|\{[^{}[\]]*\}|[\s\S]/g;
 
-/** Finds what RE2 reads otherwise than Python; null: nothing. */
+/** Finds what RE2 reads otherwise than Python or other engines; null: nothing. */
 function findDoubtful(source: string): string | null {
   /** Where the text of the class begins that is being read; null: none is. */
   let inside: number | null = null;
@@ -85,6 +85,9 @@ function findDoubtful(source: string): string | null {
     }
     if (inside === null && part.startsWith('{,')) {
       return `${at} is a repetition in some engines and literal text in others: write {0${part.slice(1)}`;
+    }
+    if (inside === null && /^\{(?!\d+(?:,\d*)?\})/.test(part)) {
+      return `${at} is literal text, which no tag has, or a repetition in other engines: write {n}, {n,} or {n,m}`;
     }
     if (part === '[' && inside === null) inside = index + (source[index + 1] === '^' ? 2 : 1);
     // The first character of a class is one of it, also `]`.

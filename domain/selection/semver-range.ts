@@ -6,8 +6,10 @@ const LOOSE = { loose: true };
 /** Says what is wrong with a range; null: nothing. */
 export function rangeProblem(range: string): string | null {
   if (range.trim() === '') return 'must not be empty; leave the key out for every version';
+  if (range.split('||').some((part) => part.trim() === '')) return 'has an empty alternative, which is every version';
   try {
-    new Range(range, LOOSE);
+    // Loosely read, a range loses in silence what npm does not know: `>=1.2, <3` would be `<3`.
+    new Range(range);
     return null;
   } catch {
     return 'is not a range of versions such as ^1.2, 1.x or >=1.2 <3';

@@ -255,6 +255,11 @@ describe('rules across fields', () => {
     [{ order: 'helm' }, 'spec.imports[0].tags.order: must be "semver"'],
     [{ finalsOnly: 'yes' }, 'spec.imports[0].tags.finalsOnly: must be true or false'],
     [{ semverRange: 'latest' }, 'spec.imports[0].tags.semverRange: "latest" is not a range of versions such as ^1.2'],
+    // npm would read these as <3, >=1.2, ^1 and everything.
+    [{ semverRange: '>=1.2, <3' }, 'is not a range of versions'],
+    [{ semverRange: '>=1.2 !=1.5' }, 'is not a range of versions'],
+    [{ semverRange: '^1 || newest' }, 'is not a range of versions'],
+    [{ semverRange: '^1 ||' }, 'has an empty alternative'],
     [{ semverRange: ' ' }, 'spec.imports[0].tags.semverRange: " " must not be empty'],
     [{ newest: 0 }, 'spec.imports[0].tags.newest: must be at least 1'],
     [{ newest: 1.5 }, 'spec.imports[0].tags.newest: must be a whole number'],

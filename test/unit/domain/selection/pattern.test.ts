@@ -61,6 +61,11 @@ describe('a pattern', () => {
     ['[]{,2}]a{,2}', 9, '{,2}'],
     ['[a[]x{,2}', 6, '{,2}'],
     ['[\\[]{,2}', 5, '{,2}'],
+    ['[{x]{,2}', 5, '{,2}'],
+    ['[{x]a{,2}}', 6, '{,2}'],
+    ['a{1, 2}', 2, '{1, 2}'],
+    ['\\d{ 2 }', 3, '{ 2 }'],
+    ['v{major}', 2, '{major}'],
   ])('refuses %s, which engines read differently, and says where', (source, place, part) => {
     expect(failureOf(source)).toMatchObject({
       code: 'PolicyInvalid',
@@ -76,6 +81,8 @@ describe('a pattern', () => {
     ['[^]x]', 'a'],
     ['[a[]x[:d]', 'ax:'],
     ['a{0,2}b', 'aab'],
+    ['a{2}b{1,}', 'aabb'],
+    ['\\p{Ll}\\x{41}', 'aA'],
   ])('takes %s for what it says', (source, text) => {
     expect(compilePattern(source).matches(text)).toBe(true);
   });
