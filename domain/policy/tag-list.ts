@@ -18,7 +18,7 @@ const HINT = 'give the JSON of GET /v2/<name>/tags/list, page by page if there a
  */
 export function parseTagList(file: string, bytes: Uint8Array): TagList {
   const text = decode(bytes);
-  const names = /^\s*[{[]/.test(text) ? namesOfJson(file, text) : text.split(/\r\n|\r|\n/).map((line) => line.trim());
+  const names = /^\s*[{[]/.test(text) ? namesOfJson(file, text) : text.split(/\r\n|\r|\n/).map(nameInLine);
   const distinct = [...new Set(names)].filter((name) => name !== '');
   const tags = distinct.filter(isTag);
   const odd = distinct.filter((name) => !isTag(name));
@@ -27,10 +27,16 @@ export function parseTagList(file: string, bytes: Uint8Array): TagList {
   throw invalid(`${file}: ${JSON.stringify(odd[0]?.slice(0, 150))} is not a tag, and no other name is`);
 }
 
+/** `jq` writes names in quotes, unless it is told otherwise. */
+function nameInLine(line: string): string {
+  return /^\s*"([^"\\]*)",?\s*$/.exec(line)?.[1] ?? line.trim();
+}
+
 /** PowerShell writes UTF-16 with a byte order mark. */
 function decode(bytes: Uint8Array): string {
   const [first, second] = bytes;
-  const encoding = first === 0xff && second === 0xfe ? 'utf-16le' : 'utf-8';
+  const encoding =
+    first === 0xff && second === 0xfe ? 'utf-16le' : first === 0xfe && second === 0xff ? 'utf-16be' : 'utf-8';
   return new TextDecoder(encoding).decode(bytes);
 }
 
@@ -44,14 +50,13 @@ function namesOfJson(file: string, text: string): string[] {
   });
 }
 
-/** The documents of a text: one, or one a line. */
+/** The documents of a text: one, or several one after the other. */
 function documentsIn(file: string, text: string): unknown[] {
   try {
     return [JSON.parse(text)];
   } catch (cause) {
-    const lines = text.split(/\r\n|\r|\n/).filter((line) => line.trim() !== '');
     try {
-      return lines.map((line) => JSON.parse(line));
+      return JSON.parse(`[${text.replace(/([}\]])\s*(?=[{[])/g, '$1,')}]`) as unknown[];
     } catch {
       throw invalid(`${file}: not valid JSON`, cause);
     }

@@ -8,6 +8,9 @@ describe('a list of tags', () => {
   it.each([
     ['an answer to tags/list', '{"name": "app", "tags": ["1", "2"]}'],
     ['two pages of it, one after the other', '{"name":"app","tags":["1"]}\n\n{"name":"app","tags":["2"]}\n'],
+    ['two pages in a row', '{"name":"app","tags":["1"]}{"name":"app","tags":["2"]}'],
+    ['two pages that jq has laid out', '{\n  "tags": [\n    "1"\n  ]\n}\n{\n  "tags": [\n    "2"\n  ]\n}\n'],
+    ['names in quotes', '"1"\r\n"2",\n'],
     ['its bare list', ' ["1", "2", "2"]'],
     ['what skopeo prints', '{"Repository": "r.example/app", "Tags": ["1", "2"]}'],
     ['a list with null in it', '{"tags": ["1", null, "2", 3]}'],
@@ -23,6 +26,7 @@ describe('a list of tags', () => {
   it('is read from what PowerShell writes', () => {
     const bytes = Buffer.from('\ufeff1\r\n2\r\n', 'utf16le');
     expect(parseTagList('tags', bytes)).toEqual({ tags: ['1', '2'], odd: [] });
+    expect(parseTagList('tags', bytes.swap16())).toEqual({ tags: ['1', '2'], odd: [] });
   });
 
   it.each(['', '\r\n\n', '[]', '[null]', '{"name":"app","tags":null}', '{"name":"app"}', '{"tags":null}'])(
