@@ -64,6 +64,24 @@ describe('proxyFor', () => {
   const target = (hostname: string, port = 443, secure = true) => ({ secure, hostname, port });
   const proxied = { HTTPS_PROXY: 'http://proxy:3128', http_proxy: 'plain-proxy:8080' };
 
+  it.each(['localhost.', 'registry.localhost', '::1', '0.0.0.0', '::', '::ffff:127.0.0.1'])(
+    'proxies no loopback: %s',
+    (hostname) => {
+      expect(proxyFor(target(hostname), proxied)).toBeNull();
+    },
+  );
+
+  it.each(['http://[', 'socks5://u:secret@proxy:1080'])(
+    'names the variable of a proxy that it cannot use: %s',
+    (text) => {
+      const ask = () => proxyFor({ secure: true, hostname: 'r.example', port: 443 }, { https_proxy: text });
+      expect(ask).toThrow(
+        expect.objectContaining({ code: 'ConfigInvalid', hint: expect.stringContaining('NO_PROXY') }),
+      );
+      expect(ask).not.toThrow('secret');
+    },
+  );
+
   it.each([
     ['https by HTTPS_PROXY', target('registry.example'), proxied, 'http://proxy:3128/'],
     [
@@ -83,6 +101,14 @@ describe('proxyFor', () => {
     ['nothing when it is empty', target('registry.example'), { HTTPS_PROXY: '' }, null],
     ['no loopback name', target('localhost', 5000), proxied, null],
     ['no loopback address', target('127.0.0.1', 5000), proxied, null],
+    [
+      'by the other name when one is empty',
+      target('r.example'),
+      { https_proxy: '', HTTPS_PROXY: 'http://b:1' },
+      'http://b:1/',
+    ],
+    ['no address written otherwise', target('fd00::1'), { ...proxied, no_proxy: 'FD00:0::1' }, null],
+    ['no name with a dot at its end', target('r.example'), { ...proxied, no_proxy: 'r.example.' }, null],
   ])('proxies %s', (_, server, environment, expected) => {
     expect(proxyFor(server, environment)?.href ?? null).toBe(expected);
   });
