@@ -99,7 +99,7 @@ function limitedFor(host: string, who: string, ms: number): HoubaError {
 }
 
 /**
- * The wait that a 429 or 5xx asks for, ms, or null: `Retry-After` or `ratelimit-reset`, at most an hour. Times are those
+ * The wait that a 429 or 5xx asks for, ms: `Retry-After` or `ratelimit-reset`, at most an hour; null: none that makes sense. Times are those
  * of the server's clock, where it sends its `Date`; ours may be wrong. @param now our time, ms since 1970
  */
 export function waitAsked(
@@ -108,22 +108,29 @@ export function waitAsked(
 ): number | null {
   const theirs = typeof headers.date === 'string' ? Date.parse(headers.date) : Number.NaN;
   const asked = readWait(headers, Number.isNaN(theirs) ? now : theirs);
-  return asked === null ? null : Math.min(Math.max(asked, 0), RATE_LIMITS.longestMs);
+  return asked === null ? null : Math.min(asked, RATE_LIMITS.longestMs);
 }
 
 function readWait(headers: Readonly<Record<string, string | string[] | undefined>>, now: number): number | null {
-  const retryAfter = headers['retry-after'];
-  if (typeof retryAfter === 'string') {
-    if (/^\d+(?:\.\d+)?$/.test(retryAfter.trim())) return inMilliseconds(Number(retryAfter), now);
-    const at = Date.parse(retryAfter);
-    if (!Number.isNaN(at)) return at - now;
-  }
   const reset = headers['ratelimit-reset'] ?? headers['x-ratelimit-reset'];
-  if (typeof reset !== 'string' || !/^\d+/.test(reset)) return null;
-  return inMilliseconds(Number.parseInt(reset, 10), now);
+  return waitIn(headers['retry-after'], now) ?? waitIn(reset, now);
 }
 
-/** @param seconds from now or, where that would be decades, since 1970 */
-function inMilliseconds(seconds: number, now: number): number {
-  return seconds > 1e9 ? seconds * 1000 - now : Math.ceil(seconds * 1000);
+/** A date of HTTP or ISO 8601; `Date.parse` would take `garbage 12` for one. */
+const DATE = /^(?:[A-Za-z]{3,9},? |\d{4}-\d\d-\d\dT)/;
+
+/** null: nothing that means a time, or one that is over. */
+function waitIn(text: string | string[] | undefined, now: number): number | null {
+  if (typeof text !== 'string') return null;
+  const said = text.trim();
+  const [seconds] = /^\d+(?:\.\d+)?(?=$|[;,\s])/.exec(said) ?? [];
+  const ms =
+    seconds === undefined ? (DATE.test(said) ? Date.parse(said) - now : 0) : inMilliseconds(Number(seconds), now);
+  return ms > 0 ? ms : null;
+}
+
+/** @param time in seconds from now or, where that would be decades, in seconds or milliseconds since 1970 */
+function inMilliseconds(time: number, now: number): number {
+  if (time > 1e11) return time - now;
+  return time > 1e9 ? time * 1000 - now : Math.ceil(time * 1000);
 }

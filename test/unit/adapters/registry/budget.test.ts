@@ -107,7 +107,12 @@ describe('a registry that limits', () => {
     ['an epoch', String(Date.UTC(2030, 0, 1) / 1000 + 600), 600_000],
     ['a date', new Date(Date.UTC(2030, 0, 1) + 600_000).toUTCString(), 600_000],
     ['a year', '31536000', 3_600_000],
-    ['a time that is over', new Date(0).toUTCString(), 0],
+    ['an epoch in milliseconds', String(Date.UTC(2030, 0, 1) + 600_000), 600_000],
+    // The usual pause: a wait of nothing would be asked for again and again.
+    ['a time that is over', new Date(0).toUTCString(), 8_000],
+    ['nothing', '0', 8_000],
+    ['nonsense with a number', 'soon 12', 8_000],
+    ['a number below nothing', '-5', 8_000],
   ])('says until when as %s', async (_, retryAfter, waitMs) => {
     const date = new Date(clock.now()).toUTCString();
     fake.on(HEAD, { status: 429, headers: { date, 'retry-after': retryAfter } });
@@ -276,10 +281,19 @@ describe('waitAsked', () => {
   const now = Date.UTC(2030, 0, 1);
   it.each([
     [{ 'retry-after': '3' }, 3000],
-    [{ 'retry-after': '0' }, 0],
+    [{ 'retry-after': '0' }, null],
+    [{ 'retry-after': '-5' }, null],
+    [{ 'retry-after': '1e30' }, null],
+    [{ 'retry-after': 'soon 12' }, null],
+    [{ 'retry-after': '30, 60' }, 30_000],
+    [{ 'retry-after': String(now + 5_000) }, 5_000],
+    [{ 'retry-after': '0', 'ratelimit-reset': '20' }, 20_000],
+    [{ 'retry-after': '2030-01-01T00:00:10Z' }, 10_000],
+    [{ 'ratelimit-reset': '2030-01-01T00:00:10Z' }, 10_000],
+    [{ 'ratelimit-reset': '20;w=60' }, 20_000],
     [{ 'retry-after': '0.5' }, 500],
     [{ 'retry-after': 'Tue, 01 Jan 2030 00:00:10 GMT' }, 10_000],
-    [{ 'retry-after': 'Tue, 01 Jan 2019 00:00:10 GMT' }, 0],
+    [{ 'retry-after': 'Tue, 01 Jan 2019 00:00:10 GMT' }, null],
     // Its clock is an hour behind ours, or ahead of it.
     [{ date: 'Mon, 31 Dec 2029 23:00:00 GMT', 'retry-after': 'Mon, 31 Dec 2029 23:00:20 GMT' }, 20_000],
     [{ date: 'Tue, 01 Jan 2030 01:00:00 GMT', 'ratelimit-reset': String(now / 1000 + 3_605) }, 5_000],
