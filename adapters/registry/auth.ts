@@ -39,7 +39,7 @@ interface Token {
 
 /** A token is renewed with a quarter of its life left, at most this early. */
 const EARLIEST_RENEWAL_MS = 60_000;
-/** The life of a token without `expires_in` (distribution token specification). */
+/** The life of a token without `expires_in` (distribution token specification), or with none that makes sense. */
 const DEFAULT_LIFE_S = 60;
 const MOST_TOKENS = 1000;
 
@@ -112,8 +112,8 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
 }
 
 const TokenAnswer = z.object({
-  token: z.string().nullish(),
-  access_token: z.string().nullish(),
+  token: z.string().nullish().catch(null),
+  access_token: z.string().nullish().catch(null),
   // A lifetime that cannot be read is no reason to refuse the token.
   expires_in: z.number().nullish().catch(null),
 });
@@ -133,7 +133,7 @@ async function fetchToken(
       facts: { registry: host, status: reply.status },
     });
   }
-  const answer = TokenAnswer.safeParse(reply.status === 200 ? jsonOrNull(reply.body) : null);
+  const answer = TokenAnswer.safeParse(reply.status < 300 ? jsonOrNull(reply.body) : null);
   // OAuth2 names it access_token, Docker token; anything but one header value is refused.
   const token = answer.data?.token || answer.data?.access_token;
   if (token == null || !/^[\x21-\x7e]+$/.test(token)) {
@@ -141,11 +141,13 @@ async function fetchToken(
       'RegistryUnavailable',
       `${scheme.realm.host} answered a token request for ${host} without one`,
       {
+        hint: 'a proxy or a login page may be in the way',
         facts: { registry: host, status: reply.status },
       },
     );
   }
-  return { token, lifeMs: (answer.data?.expires_in ?? DEFAULT_LIFE_S) * 1000 };
+  const lifeS = answer.data?.expires_in ?? 0;
+  return { token, lifeMs: (lifeS > 0 ? lifeS : DEFAULT_LIFE_S) * 1000 };
 }
 
 function tokenRequest(
@@ -185,7 +187,9 @@ function readChallenge(
 ): { readonly scheme: Scheme; readonly scope: string | null } | null {
   const offers = parseChallenges(text ?? '');
   const bearer = offers.get('bearer');
-  if (bearer === undefined) return offers.has('basic') ? { scheme: { kind: 'basic' }, scope: null } : null;
+  if (bearer === undefined || (!bearer.has('realm') && offers.has('basic'))) {
+    return offers.has('basic') ? { scheme: { kind: 'basic' }, scope: null } : null;
+  }
   const realm = bearer.get('realm') ?? '';
   const url = URL.canParse(realm) ? new URL(realm) : null;
   const allowed = url?.protocol === 'https:' || (url?.protocol === 'http:' && options.plainHttp);
@@ -212,7 +216,9 @@ export function parseChallenges(text: string): Map<string, Map<string, string>> 
     const value = quoted?.replace(/\\(.)/g, '$1') ?? plain;
     if (value === undefined) {
       current = new Map();
-      offers.set(name.toLowerCase(), current);
+      const known = offers.get(name.toLowerCase());
+      // The first that says where to go counts.
+      if (known?.has('realm') !== true) offers.set(name.toLowerCase(), current);
     } else {
       current?.set(name.toLowerCase(), value);
     }

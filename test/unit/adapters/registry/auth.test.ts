@@ -174,6 +174,36 @@ describe('Bearer', () => {
     expect(fake.count('GET /token')).toBe(1);
   });
 
+  it.each([
+    [{ token: 5, access_token: 'T' }],
+    [{ token: null, access_token: 'T', expires_in: null }],
+    [{ token: 'T', expires_in: 0 }],
+    [{ token: 'T', expires_in: -5 }],
+    [{ token: 'T', expires_in: 1e300 }],
+    [{ token: 'T', expires_in: '300' }],
+  ])('takes the token of %j, once for several requests', async (body) => {
+    fake.on('GET /token', { status: 201, body: JSON.stringify(body) });
+    fake.on('GET /v2/', ({ headers }) =>
+      headers.authorization === 'Bearer T' ? {} : { status: 401, headers: { 'www-authenticate': challenge(fake.url) } },
+    );
+    const reader = read([rosterEntry(fake.host)]);
+    for (const _ of [1, 2, 3]) await reader.ping(fake.host);
+    expect(fake.count('GET /token')).toBe(1);
+  });
+
+  it.each([
+    ['the first of two', (realm: string) => [challenge(realm), 'Bearer error="invalid_token"'], 'Bearer T'],
+    ['the one with a realm', (realm: string) => ['Bearer error="invalid_token"', challenge(realm)], 'Bearer T'],
+    ['Basic where Bearer has no realm', () => ['Bearer error="invalid_token"', 'Basic realm="r"'], 'Basic dTpw'],
+  ])('of several challenges takes %s', async (_, challenges, expected) => {
+    fake.on('GET /token', { body: '{"token":"T"}' });
+    fake.on('GET /v2/', ({ headers }) =>
+      headers.authorization === undefined ? { status: 401, headers: { 'www-authenticate': challenges(fake.url) } } : {},
+    );
+    await read([rosterEntry(fake.host, { username: 'u', password: 'p' })]).ping(fake.host);
+    expect(fake.requests.at(-1)?.headers.authorization).toBe(expected);
+  });
+
   it('waits for a token service that limits', async () => {
     const issued = guard(300);
     const limited = { status: 429, headers: { 'retry-after': '3' } };
