@@ -10,9 +10,17 @@ import {
   mediaTypeOf,
   OCI_INDEX,
   type ParsedIndex,
+  type ParsedManifest,
   parseManifest,
 } from '../domain/manifest.js';
-import { formatRepository, isTag, type Repository, referrersTag } from '../domain/reference.js';
+import {
+  formatPinned,
+  formatRepository,
+  formatTagged,
+  isTag,
+  type Repository,
+  referrersTag,
+} from '../domain/reference.js';
 import { asObject, jsonOrNull } from '../domain/text/json.js';
 import { type Answer, createRegistryClient, type RegistryClientOptions } from './registry/client.js';
 import { saysUnknown } from './registry/failure.js';
@@ -90,7 +98,7 @@ const ACCEPT_MANIFESTS = MANIFEST_MEDIA_TYPES.join(', ');
 const NO_TAG_DELETED = [400, 404, 405, 415, 501];
 
 /** Answers to HEAD where GET may work. */
-const NO_HEAD: readonly number[] = [405, 501];
+const NO_HEAD: readonly number[] = [405, 406, 501];
 
 /** Answers of registries without a referrers API: 404 by the specification, the others as met. */
 const NO_REFERRERS_API: readonly number[] = [400, 404, 405, 406, 501];
@@ -168,16 +176,16 @@ export function createRegistryReader(options: RegistryClientOptions): RegistryRe
   ): Promise<ManifestHead | null> {
     const answer = await askManifest('HEAD', repository, reference, signal);
     if (answer.status === 404) return null;
-    const said = answer.headers['docker-content-digest'];
+    const said = digestSaid(answer);
     const contentType = answer.headers['content-type'] ?? '';
-    if (NO_HEAD.includes(answer.status) || typeof said !== 'string' || !isDigest(said)) {
+    if (NO_HEAD.includes(answer.status) || said === null || !isDigest(said)) {
       const manifest = await getManifest(repository, reference, signal);
-      return manifest && { digest: manifest.digest, mediaType: manifest.mediaType, size: manifest.bytes.length };
+      return manifest && headOf(repository, reference, manifest);
     }
     if (isDigest(reference) && algorithmOf(said) === algorithmOf(reference) && said !== reference) {
       throw mismatch(repository, reference, reference, said);
     }
-    const length = answer.headers['content-length'];
+    const length = isCompressed(answer) ? undefined : answer.headers['content-length'];
     return {
       digest: isDigest(reference) ? reference : said,
       mediaType: bareMediaType(contentType),
@@ -195,7 +203,7 @@ export function createRegistryReader(options: RegistryClientOptions): RegistryRe
     if (!isKnown && (await headManifest(repository, tag, signal)) === null) {
       withoutHead.set(repository.host, elapsed() + REMEMBERED_MS);
     }
-    return { digest: manifest.digest, mediaType: manifest.mediaType, size: manifest.bytes.length };
+    return headOf(repository, tag, manifest);
   }
 
   async function getManifest(
@@ -205,11 +213,11 @@ export function createRegistryReader(options: RegistryClientOptions): RegistryRe
   ): Promise<Manifest | null> {
     const answer = await askManifest('GET', repository, reference, signal);
     if (answer.status === 404) return null;
-    const bytes = answer.body;
-    const said = answer.headers['docker-content-digest'];
-    if (typeof said === 'string') checkDigest(repository, reference, bytes, said);
+    const said = digestSaid(answer);
+    const bytes = bytesOf(answer, isDigest(reference) ? reference : said);
+    if (said !== null) checkDigest(repository, reference, bytes, said);
     if (isDigest(reference)) checkDigest(repository, reference, bytes, reference);
-    const digest = isDigest(reference) ? reference : typeof said === 'string' ? said : hash(bytes, 'sha256');
+    const digest = isDigest(reference) ? reference : (said ?? hash(bytes, 'sha256'));
     return { digest: digest as Digest, mediaType: mediaTypeOf(bytes, answer.headers['content-type'] ?? ''), bytes };
   }
 
@@ -249,8 +257,9 @@ export function createRegistryReader(options: RegistryClientOptions): RegistryRe
     if (answer.status === 404) {
       throw new HoubaError('NotFound', `${host}/${path} has no blob ${digest}`, { facts: { registry: host, digest } });
     }
-    checkDigest(repository, digest, answer.body, digest);
-    return answer.body;
+    const bytes = bytesOf(answer, digest);
+    checkDigest(repository, digest, bytes, digest);
+    return bytes;
   }
 
   async function listReferrers(
@@ -292,22 +301,34 @@ export function createRegistryReader(options: RegistryClientOptions): RegistryRe
       maxBytes: MAX_MANIFEST_BYTES,
       absent: NO_REFERRERS_API,
     };
-    let found: ReferrerDescriptor[] | null = null;
+    let listed: Descriptor[] | null = null;
     const take = (page: Answer) => {
-      const list = indexIn(page);
-      if (list === null && found !== null) throw notListed(page, 'referrers');
+      const list = indexIn(page, `the list of referrers of ${host}/${path}@${digest}`);
+      if (list === null && listed !== null) throw notListed(page, 'referrers');
       // A page for people, say: such a server answers any path with 200.
       if (list === null) return [];
-      found ??= [];
-      for (const { annotations, ...descriptor } of list) {
-        found.push({ ...descriptor, artifactType: descriptor.artifactType ?? '', annotations: annotations ?? {} });
-      }
-      if (found.length > MAX_REFERRERS) throw tooMany(`${host}/${path}@${digest}`, MAX_REFERRERS, 'referrers');
+      listed = [...(listed ?? []), ...list];
+      if (listed.length > MAX_REFERRERS) throw tooMany(`${host}/${path}@${digest}`, MAX_REFERRERS, 'referrers');
       return list.map((descriptor) => descriptor.digest);
     };
     const absent = await readPages(client, host, first, signal, { take });
     if (absent !== null) return saysUnknown(absent.body) ? 'none' : 'no API';
-    return found ?? 'no API';
+    const found = listed as Descriptor[] | null;
+    if (found === null) return 'no API';
+    return Promise.all(found.map((descriptor) => toReferrer(repository, descriptor, digest, signal)));
+  }
+
+  /** Some registries list no artifact types: those are read from the manifests. */
+  async function toReferrer(
+    repository: Repository,
+    { digest, mediaType, size, artifactType, annotations }: Descriptor,
+    subject: Digest,
+    signal: AbortSignal | undefined,
+  ): Promise<ReferrerDescriptor> {
+    const isUntold = artifactType === undefined && MANIFEST_MEDIA_TYPES.includes(mediaType);
+    const read = isUntold ? await readReferrer(repository, digest, subject, signal) : null;
+    const listed = { digest, mediaType, size, artifactType: artifactType ?? '', annotations: annotations ?? {} };
+    return read === null ? listed : { ...read, annotations: { ...read.annotations, ...annotations } };
   }
 
   /** Reads the manifests named by the fallback index: clients write its other fields in different ways. */
@@ -316,12 +337,15 @@ export function createRegistryReader(options: RegistryClientOptions): RegistryRe
     digest: Digest,
     signal: AbortSignal | undefined,
   ): Promise<ReferrerDescriptor[]> {
-    const index = await getManifest(repository, referrersTag(digest), signal);
-    // Some registries take such a tag for the digest, and show the subject itself.
-    if (index === null || index.digest === digest) return [];
-    const parsed = parseManifest(index.bytes, index.mediaType);
-    if (parsed.kind !== 'index') return [];
-    const listed = new Set(parsed.manifests.map((child) => child.digest));
+    const tag = referrersTag(digest);
+    const isList = (manifest: Manifest | null) => manifest !== null && isIndexType(manifest.mediaType);
+    let index = await getManifest(repository, tag, signal);
+    // One wrong answer would hide the evidence (docs/rules/registry-access.md#absence-is-shown-twice). Some registries
+    // take such a tag for the digest, and show the subject itself.
+    if (index !== null && index.digest !== digest && !isList(index)) index = await getManifest(repository, tag, signal);
+    if (index === null || index.digest === digest || (!isList(index) && isJson(index))) return [];
+    const { manifests } = parseFrom(formatTagged(repository, tag), index.bytes, index.mediaType) as ParsedIndex;
+    const listed = new Set(manifests.map((child) => child.digest));
     const read = await Promise.all([...listed].map((child) => readReferrer(repository, child, digest, signal)));
     return read.filter((referrer) => referrer !== null);
   }
@@ -334,7 +358,7 @@ export function createRegistryReader(options: RegistryClientOptions): RegistryRe
   ): Promise<ReferrerDescriptor | null> {
     const manifest = await getManifest(repository, referrer, signal);
     if (manifest === null) return null;
-    const parsed = parseManifest(manifest.bytes, manifest.mediaType);
+    const parsed = parseFrom(formatPinned(repository, referrer), manifest.bytes, manifest.mediaType);
     if (parsed.subject?.digest !== subject) return null;
     const { mediaType, annotations } = parsed;
     const artifactType = parsed.artifactType ?? (parsed.kind === 'image' ? parsed.config.mediaType : '');
@@ -397,10 +421,64 @@ function notListed({ origin }: Answer, what: string): HoubaError {
   });
 }
 
-/** The entries of an index, whatever type it is served as; null: the answer is no index. */
-export function indexIn({ body }: Pick<Answer, 'body'>): readonly Descriptor[] | null {
+/**
+ * The entries of an index, whatever type it is served as; null: the answer is no index. @param name for messages.
+ * @throws HoubaError `Unsupported` for a list that cannot be read
+ */
+export function indexIn({ body }: Pick<Answer, 'body'>, name: string): readonly Descriptor[] | null {
   const mediaType = mediaTypeOf(body, '');
-  return isIndexType(mediaType) ? (parseManifest(body, mediaType) as ParsedIndex).manifests : null;
+  if (isIndexType(mediaType)) return (parseFrom(name, body, mediaType) as ParsedIndex).manifests;
+  // A list that calls itself something else must not count as none.
+  if ('manifests' in asObject(jsonOrNull(body))) parseFrom(name, body, OCI_INDEX);
+  return null;
+}
+
+/** Parses a manifest. @param name for messages. @throws HoubaError `Unsupported` */
+function parseFrom(name: string, bytes: Uint8Array, mediaType: string): ParsedManifest {
+  try {
+    return parseManifest(bytes, mediaType);
+  } catch (error) {
+    if (!(error instanceof HoubaError)) throw error;
+    throw new HoubaError(error.code, `${name}: ${error.message}`, {
+      hint: error.hint ?? 'what cannot be read cannot be checked: delete it, or push it again with a current client',
+      cause: error,
+    });
+  }
+}
+
+/** @throws HoubaError `RegistryUnavailable` for a page for people: its digest would look like one that has moved */
+function headOf({ host, path }: Repository, reference: string, { digest, mediaType, bytes }: Manifest): ManifestHead {
+  if (mediaType !== 'text/html') return { digest, mediaType, size: bytes.length };
+  throw new HoubaError('RegistryUnavailable', `${host}/${path} answered the manifest ${reference} with a web page`, {
+    hint: 'a proxy or a login page may be in the way',
+    facts: { registry: host },
+  });
+}
+
+/** The digest in the headers; null: none, or one of an algorithm that cannot be checked. */
+function digestSaid({ headers }: Answer): string | null {
+  const header = headers['docker-content-digest'];
+  if (typeof header !== 'string') return null;
+  const said = header
+    .trim()
+    .replace(/^"(.*)"$/, '$1')
+    .toLowerCase();
+  return /^sha(?:256|512):/.test(said) ? said : null;
+}
+
+/** Whether a registry may show this under a tag; a page for people says nothing of what it has there. */
+function isJson({ bytes }: Manifest): boolean {
+  return Object.keys(asObject(jsonOrNull(bytes))).length > 0;
+}
+
+function isCompressed({ headers }: Answer): boolean {
+  return !['', 'identity'].includes(headers['content-encoding']?.trim().toLowerCase() ?? '');
+}
+
+/** The bytes that a digest is of, where an answer was compressed: some registries hold what is, some compress it. */
+function bytesOf({ body, sent }: Answer, digest: string | null): Uint8Array {
+  if (sent === undefined || digest === null || !isDigest(digest)) return body;
+  return hash(sent, algorithmOf(digest)) === digest ? sent : body;
 }
 
 function algorithmOf(digest: Digest): 'sha256' | 'sha512' {

@@ -102,7 +102,9 @@ export function refuseForeignLayers(name: string, layers: readonly Descriptor[],
 }
 
 /** Types that do not say what a document is: its own field does (docs/rules/registry-access.md#no-double-meaning). */
-const NAMELESS: ReadonlySet<string> = new Set(['', 'text/plain', 'application/json', 'application/octet-stream']);
+const NAMELESS: ReadonlySet<string> = new Set([
+  ...['', 'text/plain', 'text/json', 'application/json', 'application/octet-stream', 'binary/octet-stream'],
+]);
 
 /** Whether a `Content-Type` leaves it to the document to say what it is. */
 export function isNameless(contentType: string): boolean {
@@ -113,7 +115,7 @@ export function isNameless(contentType: string): boolean {
 export function mediaTypeOf(bytes: Uint8Array, contentType: string): string {
   if (!isNameless(contentType)) return bareMediaType(contentType);
   const { mediaType, manifests, config } = asObject(jsonOrNull(bytes));
-  if (typeof mediaType === 'string') return mediaType;
+  if (typeof mediaType === 'string' && mediaType !== '') return mediaType;
   if (typeof config === 'object' && config !== null) return OCI_IMAGE;
   // Go writes an empty list as null.
   return Array.isArray(manifests) || manifests === null ? OCI_INDEX : '';
@@ -156,7 +158,8 @@ function refuseDoubleMeaning(document: Record<string, unknown>, mediaType: strin
   if (document.manifests != null && (document.layers != null || document.config != null)) {
     throw unsupported('it is an index and an image at once');
   }
-  if (document.mediaType != null && document.mediaType !== mediaType) {
+  // Go writes a field that is left out as empty text, too.
+  if (document.mediaType != null && document.mediaType !== '' && document.mediaType !== mediaType) {
     const said = JSON.stringify(String(document.mediaType).slice(0, 200));
     throw unsupported(`it calls itself ${said} but was served as ${JSON.stringify(mediaType.slice(0, 200))}`);
   }
@@ -170,9 +173,11 @@ const Annotations = StringMap.nullish().transform((map) => map ?? {});
 const MediaType = z.string().min(1).max(255);
 const Text = z.string().max(255);
 
+const Unsaid = Text.nullish().transform((text) => text ?? '');
+
 const PlatformShape = z.object({
-  os: Text,
-  architecture: Text,
+  os: Unsaid,
+  architecture: Unsaid,
   variant: optional(Text),
 });
 

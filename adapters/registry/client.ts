@@ -236,7 +236,7 @@ export function createRegistryClient(options: RegistryClientOptions): RegistryCl
       const reply = await transport.exchange(origin, { method, path, headers, maxBytes }, signal);
       const { location } = reply.headers;
       if (reply.status < 300 || reply.status >= 400 || location === undefined) {
-        return { status: reply.status, headers: reply.headers, body: reply.body, origin, path };
+        return { ...reply, origin, path };
       }
       if (method === 'DELETE') throw refused(host, 'redirects a deletion');
       if (hops === MOST_REDIRECTS) throw refused(host, `redirects more than ${MOST_REDIRECTS} times`);

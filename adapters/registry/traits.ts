@@ -97,7 +97,7 @@ export async function readTraits(
     written = trial === null ? null : await trial.write(repository, signal);
     const digest = written ?? (await anImage());
     const answer = await ask('GET', `referrers/${digest ?? NOWHERE}`, [...REFUSED, 404, 406], OCI_INDEX);
-    const isList = answer.status < 300 && indexIn(answer) !== null;
+    const isList = answer.status < 300 && indexIn(answer, `the answer of ${host}`) !== null;
     const referrers = isList ? 'api' : saysUnknown(answer.body) ? null : 'tag';
     const showsSubject = digest === null ? null : await showsAnyByList(digest);
     const deletes = trial === null || written === null ? deletion() : deletionOf(trial, written);

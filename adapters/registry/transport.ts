@@ -3,6 +3,7 @@ import http from 'node:http';
 import https from 'node:https';
 import { isIP } from 'node:net';
 import { createSecureContext, rootCertificates, type SecureContext } from 'node:tls';
+import { brotliDecompressSync, gunzipSync, inflateSync } from 'node:zlib';
 import { HttpsProxyAgent } from 'https-proxy-agent';
 import { HoubaError, machineError } from '../../domain/errors.js';
 import { publicLookup, refusePrivateLiteral } from './address.js';
@@ -39,6 +40,8 @@ export interface Reply {
   readonly status: number;
   readonly headers: http.IncomingHttpHeaders;
   readonly body: Uint8Array;
+  /** The body as it was sent, where that was compressed although nobody asked for it. */
+  readonly sent?: Uint8Array;
 }
 
 interface Transport {
@@ -152,9 +155,11 @@ export function createTransport(options: TransportOptions): Transport {
       outgoing.on('response', (incoming) => {
         flight.lastHeard = performance.now();
         incoming.on('error', (error) => fail(connectionError(origin, error)));
-        readBody(incoming, request, flight, (body) => {
+        readBody(incoming, request, flight, (sent) => {
           land(flight, signal);
-          resolve({ status: incoming.statusCode ?? 0, headers: incoming.headers, body });
+          const { headers, statusCode: status = 0 } = incoming;
+          const body = decompress(sent, headers['content-encoding'], request.maxBytes);
+          resolve({ status, headers, ...(body === null ? { body: sent } : { body, sent }) });
         });
       });
       outgoing.end(request.body ?? undefined);
@@ -279,6 +284,24 @@ function readBody(
   incoming.on('end', () => done(Buffer.concat(chunks)));
 }
 
+const DECOMPRESS = new Map([
+  ['gzip', gunzipSync],
+  ['x-gzip', gunzipSync],
+  ['deflate', inflateSync],
+  ['br', brotliDecompressSync],
+]);
+
+/** null: the body is not compressed, or is not what its header says. */
+function decompress(body: Uint8Array, encoding: string | undefined, maxBytes: number): Uint8Array | null {
+  const undo = DECOMPRESS.get(encoding?.trim().toLowerCase() ?? '');
+  if (undo === undefined || body.length === 0) return null;
+  try {
+    return undo(body, { maxOutputLength: maxBytes });
+  } catch {
+    return null;
+  }
+}
+
 function originUrl(server: Server): string {
   const hostname = isIP(server.hostname) === 6 ? `[${server.hostname}]` : server.hostname;
   const usual = server.port === (server.secure ? 443 : 80);
@@ -328,6 +351,10 @@ function tooSlow({ outgoing, started }: Flight, what: string): HoubaError {
 }
 
 function tooLarge({ outgoing }: Flight, limit: number): HoubaError {
-  const what = `${outgoing.method} ${outgoing.protocol}//${outgoing.host}${outgoing.path}`;
-  return new HoubaError('Unsupported', `the answer to ${what} is larger than ${limit} bytes`);
+  const host = outgoing.getHeader('host') ?? outgoing.host;
+  const what = `${outgoing.method} ${outgoing.protocol}//${host}${outgoing.path.split('?', 1)[0]}`;
+  return new HoubaError('Unsupported', `the answer to ${what} is larger than ${limit} bytes`, {
+    hint: 'houba reads no more at once: this is not what was asked for, or it is too large to be mirrored',
+    facts: { registry: String(host) },
+  });
 }

@@ -1,3 +1,4 @@
+import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createRegistryReader, type RegistryReader } from '../../../adapters/registry.js';
 import type { Digest } from '../../../domain/digest.js';
@@ -247,6 +248,17 @@ describe('listTagsToWrite', () => {
 });
 
 describe('headManifest', () => {
+  it('takes no page for people for a manifest', async () => {
+    const page = { headers: { 'content-type': 'text/html' }, body: '<html>' };
+    for (const method of ['HEAD', 'GET']) fake.on(`${method} /v2/team/app/manifests/1.0`, page);
+    for (const read of [reader.headManifest, reader.headListed]) {
+      expect(await failure(read(repository(), '1.0'))).toMatchObject({
+        code: 'RegistryUnavailable',
+        message: expect.stringContaining('1.0 with a web page'),
+      });
+    }
+  });
+
   it('answers digest, type and size from the headers, with one HEAD', async () => {
     const digest = sha256('x');
     const headers = {
@@ -381,6 +393,48 @@ describe('getManifest', () => {
     expect(await failure(reader.getManifest(repository(), '1.0'))).toMatchObject({ code: 'DigestMismatch' });
   });
 
+  it.each(['', 'garbage', `sha384:${'a'.repeat(96)}`])(
+    'hashes them itself where the digest is said to be %j',
+    async (said) => {
+      fake.on('GET /v2/team/app/manifests/1.0', { headers: { ...headers, 'docker-content-digest': said }, body });
+      expect(await reader.getManifest(repository(), '1.0')).toMatchObject({ digest: sha256(body) });
+    },
+  );
+
+  it.each([(digest: string) => `"${digest}"`, (digest: string) => digest.toUpperCase()])(
+    'knows a digest that is written otherwise: %s',
+    async (write) => {
+      const said = { headers: { ...headers, 'docker-content-digest': write(sha256(body)) }, body };
+      for (const method of ['GET', 'HEAD']) fake.on(`${method} /v2/team/app/manifests/1.0`, said);
+      expect(await reader.getManifest(repository(), '1.0')).toMatchObject({ digest: sha256(body) });
+      expect(await reader.headManifest(repository(), '1.0')).toMatchObject({ digest: sha256(body) });
+      expect(fake.count('GET /v2/team/app/manifests/1.0')).toBe(1);
+    },
+  );
+
+  it('reads what was compressed although nobody asked for it, by whichever bytes the digest fits', async () => {
+    const digest = sha256(body);
+    const packed = gzipSync(body);
+    const compressed = { headers: { ...headers, 'content-encoding': 'gzip' }, body: packed };
+    for (const reference of ['1.0', digest, sha256(packed)]) {
+      fake.on(`GET /v2/team/app/manifests/${reference}`, compressed);
+    }
+    expect(await reader.getManifest(repository(), '1.0')).toMatchObject({ digest });
+    expect((await reader.getManifest(repository(), digest))?.bytes.toString()).toBe(body);
+    expect(await reader.getManifest(repository(), sha256(packed))).toMatchObject({ bytes: packed });
+    fake.on('GET /v2/team/app/tags/list', {
+      headers: { 'content-encoding': 'gzip' },
+      body: gzipSync('{"tags":["a"]}'),
+    });
+    expect(await reader.listTags(repository())).toEqual(['a']);
+  });
+
+  it('bounds what a compressed answer comes to', async () => {
+    const bomb = gzipSync(Buffer.alloc(8 * 1024 * 1024, 0x20));
+    fake.on('GET /v2/team/app/manifests/1.0', { headers: { ...headers, 'content-encoding': 'gzip' }, body: bomb });
+    expect((await reader.getManifest(repository(), '1.0'))?.bytes.length).toBe(bomb.length);
+  });
+
   it('refuses bytes that are not the digest that was asked for', async () => {
     fake.on(`GET /v2/team/app/manifests/${sha256('asked')}`, { headers, body });
     expect(await failure(reader.getManifest(repository(), sha256('asked')))).toMatchObject({ code: 'DigestMismatch' });
@@ -437,6 +491,35 @@ describe('listReferrers', () => {
       sbom,
       { ...bare, artifactType: '', annotations: {} },
     ]);
+  });
+
+  it('reads the type of a referrer that the API lists without one', async () => {
+    const about = { mediaType: MANIFEST_TYPE, digest: subject, size: 7 };
+    const text = imageManifest({ artifactType: 'a/b', subject: about, annotations: { by: 'us' } });
+    const untold = { ...descriptor(text, MANIFEST_TYPE), artifactType: null, annotations: null };
+    fake.on(`GET /v2/team/app/referrers/${subject}`, index(untold));
+    fake.on(`GET /v2/team/app/manifests/${sha256(text)}`, { headers: { 'content-type': MANIFEST_TYPE }, body: text });
+    const found = { ...descriptor(text, MANIFEST_TYPE), artifactType: 'a/b', annotations: { by: 'us' } };
+    expect(await reader.listReferrers(repository(), subject, { artifactType: 'a/b' })).toEqual([found]);
+  });
+
+  it.each([
+    ['compressed', (text: string) => ({ headers: { 'content-encoding': 'gzip' }, body: gzipSync(text) })],
+    ['of an empty type', (text: string) => ({ body: text.replace(INDEX_TYPE, '') })],
+  ])('does not take a list that is %s for none', async (_, serve) => {
+    fake.on(`GET /v2/team/app/referrers/${subject}`, serve(index(sbom).body));
+    expect(await reader.listReferrers(repository(), subject)).toEqual([sbom]);
+  });
+
+  it.each([
+    ['calls itself something else', (text: string) => text.replace(INDEX_TYPE, 'application/x-list'), 'calls itself'],
+    ['has an entry without a size', (text: string) => text.replace(/"size":\d+,/, ''), 'manifests.0.size'],
+  ])('names the list that cannot be read: it %s', async (_, change, why) => {
+    fake.on(`GET /v2/team/app/referrers/${subject}`, { body: change(index(sbom).body) });
+    const error = await failure(reader.listReferrers(repository(), subject));
+    expect(error).toMatchObject({ code: 'Unsupported', hint: expect.any(String) });
+    expect(error.message).toContain(`the list of referrers of ${fake.host}/team/app@${subject}: unusable manifest`);
+    expect(error.message).toContain(why);
   });
 
   it('asks for an artifact type, and filters itself where the registry did not', async () => {
