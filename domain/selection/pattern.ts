@@ -72,7 +72,8 @@ function compile(source: string): RE2JS {
 }
 
 /** Parts of a pattern: an escape, literal text, a class of POSIX, a repetition, a brace that is none, anything else. */
-const PART = /\\Q[\s\S]*?(?:\\E|$)|\\[pPx]\{[^}]*\}|\\[\s\S]|\[:\^?\w*:\]|\{\d+(?:,\d*)?\}|\{,\d*\}|\{[^{}[\]]*\}|[\s\S]/g;
+const PART =
+  /\\Q[\s\S]*?(?:\\E|$)|\\[pPx]\{[^}]*\}|\\[\s\S]|\[:\^?\w*:\]|\{\d+(?:,\d*)?\}|\{,\d*\}|\{[^{}[\]]*\}|[\s\S]/g;
 
 /** Finds what RE2 reads otherwise than Python or other engines; null: nothing. */
 function findDoubtful(source: string): string | null {
