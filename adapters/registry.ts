@@ -32,6 +32,8 @@ interface ManifestHead {
   readonly digest: Digest;
   readonly mediaType: string;
   readonly size: number | null;
+  /** Whether it took a GET, for want of HEAD: that may count as a pull. Absent: no. */
+  readonly byGet?: boolean;
 }
 
 export interface Manifest {
@@ -448,7 +450,7 @@ function parseFrom(name: string, bytes: Uint8Array, mediaType: string): ParsedMa
 
 /** @throws HoubaError `RegistryUnavailable` for a page for people: its digest would look like one that has moved */
 function headOf({ host, path }: Repository, reference: string, { digest, mediaType, bytes }: Manifest): ManifestHead {
-  if (mediaType !== 'text/html') return { digest, mediaType, size: bytes.length };
+  if (mediaType !== 'text/html') return { digest, mediaType, size: bytes.length, byGet: true };
   throw new HoubaError('RegistryUnavailable', `${host}/${path} answered the manifest ${reference} with a web page`, {
     hint: 'a proxy or a login page may be in the way',
     facts: { registry: host },

@@ -8,6 +8,7 @@ import type { PlanPage } from '../domain/plan/work.js';
 import { failedLine, operationLine } from '../domain/report/run/journal.js';
 import {
   addCounted,
+  addNotes,
   addOperation,
   type PolicyReport,
   setError,
@@ -89,6 +90,7 @@ export class PolicyRun implements RemovalRecord {
   opened(page: PlanPage): void {
     setTargets(this.report, page.targets);
     if (page.error !== null) setError(this.report, page.error);
+    addNotes(this.report, page.notes ?? []);
     for (const { position, kind, count } of page.counted) addCounted(this.report, position, kind, count);
     for (const { position, operation } of page.settled) addOperation(this.report, position, operation);
     this.report.cut += page.cut;

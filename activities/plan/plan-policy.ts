@@ -5,7 +5,7 @@ import { carryPage, saveItems } from '../../domain/plan/held-plan/carry-plan.js'
 import { planPolicy, type Target } from '../../domain/plan/plan.js';
 import { allWork, fillPage, reportTargets } from '../../domain/plan/plan-page.js';
 import type { PlanRequest } from '../../domain/plan/request.js';
-import type { SeenRepository } from '../../domain/plan/survey.js';
+import type { SeenRepository, SourceDigests } from '../../domain/plan/survey.js';
 import { expandTargets } from '../../domain/plan/targets.js';
 import type { PlanPage } from '../../domain/plan/work.js';
 import { refuseKeyServices, refuseUnrecorded } from '../../domain/policy/refuse.js';
@@ -81,17 +81,27 @@ export function createPlanPolicy(deps: Dependencies) {
     const journal = (reported: readonly PlannedOperation[]) => {
       for (const one of reported) journalPlanned(deps, policy.name, targets, one);
     };
+    const notes = request.first ? notesOn(source, survey) : [];
     if (request.plan !== undefined) {
       const { reported, ...page } = carryPage(request.plan, whole(), dryRun);
       journal(reported);
       const error = survey.error ?? page.error;
-      return { targets: reportTargets(survey.targets), settled: reported, cut: 0, concurrency, ...page, error };
+      return { targets: reportTargets(survey.targets), settled: reported, cut: 0, concurrency, ...page, notes, error };
     }
     const saved = request.save === undefined ? {} : { saved: saveItems(whole(), request.save.after) };
     const { reported, ...page } = fillPage(planning, plan, removals, request, dryRun);
     journal(reported);
-    return { ...page, ...saved, error: survey.error, concurrency };
+    return { ...page, ...saved, notes, error: survey.error, concurrency };
   });
+}
+
+/** What people should know of the survey, although nothing failed. */
+function notesOn(source: Repository, { byGet }: WholeSurvey): string[] {
+  if (byGet === 0) return [];
+  const tags = byGet === 1 ? 'one tag was' : `${byGet} tags were`;
+  return [
+    `${formatRepository(source)}: ${tags} resolved by GET, for HEAD has no answer there; this may count as pulls`,
+  ];
 }
 
 /** Plans the transforms of the rebuilt variants; names and parameters are checked before any registry is read. */
@@ -116,7 +126,8 @@ interface SurveyRequest {
 interface WholeSurvey {
   /** All targets, so that an index means the same on every page; those that could not be read have no variants. */
   readonly targets: readonly Target[];
-  readonly source: Awaited<ReturnType<typeof surveySource>>;
+  readonly source: SourceDigests;
+  readonly byGet: number;
   /** When the survey of the source ended, and never before the run began, whatever this machine's clock says. */
   readonly seenAt: string;
   readonly seen: ReadonlyMap<string, SeenRepository>;
@@ -137,9 +148,9 @@ async function surveyAll(
   const how = { needsSbom: policy.artifactType === 'image', recheck: request.options.recheck };
   const failures = new Map<string, unknown>();
   const seen = new Map<string, SeenRepository>();
-  const [{ digests, seenAt }] = await Promise.all([
-    surveySource(deps.reader, source, [...wanted], looking).then((seenNow) => {
-      return { digests: seenNow, seenAt: formatInstant(Math.max(Date.now(), Date.parse(request.now))) };
+  const [{ digests, byGet, seenAt }] = await Promise.all([
+    surveySource(deps.reader, source, [...wanted], looking).then((found) => {
+      return { ...found, seenAt: formatInstant(Math.max(Date.now(), Date.parse(request.now))) };
     }),
     ...[...repositories].map(async ([name, repository]) => {
       try {
@@ -157,6 +168,7 @@ async function surveyAll(
       failures.has(formatRepository(target.repository)) ? { ...target, variants: [] } : target,
     ),
     source: digests,
+    byGet,
     seenAt,
     seen,
     error: failure === undefined ? null : reportError(failure),

@@ -41,18 +41,27 @@ export async function listSourceTags(
   return tags;
 }
 
+interface SurveyedSource {
+  readonly digests: SourceDigests;
+  /** Tags that were resolved by GET, which may count as a pull, for want of HEAD. */
+  readonly byGet: number;
+}
+
 /** Resolves each tag of the source by one HEAD, where it answers any. */
 export async function surveySource(
   reader: RegistryReader,
   source: Repository,
   tags: readonly string[],
   looking: Looking,
-): Promise<SourceDigests> {
+): Promise<SurveyedSource> {
   const digests = new Map<string, Digest | null>();
+  let byGet = 0;
   await forEach(tags, looking, async (tag) => {
-    digests.set(tag, (await reader.headListed(source, tag, looking.signal))?.digest ?? null);
+    const found = await reader.headListed(source, tag, looking.signal);
+    digests.set(tag, found?.digest ?? null);
+    if (found?.byGet === true) byGet += 1;
   });
-  return digests;
+  return { digests, byGet };
 }
 
 /** The evidence that a stamped digest needs to be complete. */

@@ -154,6 +154,8 @@ export interface PlanPage {
   readonly pending: number;
   /** Operations that are counted but not listed. */
   readonly cut: number;
+  /** What people should know although nothing failed, on the first page. Absent in older recorded histories. */
+  readonly notes?: readonly string[];
   /** The failure of a part, such as a destination (docs/rules/plan.md#what-fails-stays-apart). */
   readonly error: ReportedError | null;
   readonly concurrency: number;

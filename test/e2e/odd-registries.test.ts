@@ -287,7 +287,11 @@ describe('a source that', () => {
   }
 
   it('finds no tag by HEAD is asked by GET', async () => {
-    expect(await reconciled(fromSource(headless, 'odd'))).toMatchObject({ imported: 2 });
+    const dir = fromSource(headless, 'odd');
+    const { report: planned } = await world.houba.reconcile(dir, '--dry-run');
+    const note = expect.stringContaining('2 tags were resolved by GET');
+    expect(planned.policies).toMatchObject([{ totals: { imported: 2 }, notes: [note] }]);
+    expect(await reconciled(dir)).toMatchObject({ imported: 2 });
   });
 
   it('has lost an attestation gives the image without it, which report and stamp say', async () => {

@@ -113,7 +113,7 @@ export function createMemoryRegistries(): MemoryRegistries {
       const head = await reader.headManifest(repository, tag, signal);
       if (head !== null) return head;
       const found = await reader.getManifest(repository, tag, signal);
-      return found && { ...found, size: found.bytes.length };
+      return found && { ...found, size: found.bytes.length, byGet: true };
     },
     async getManifest(repository, reference, signal) {
       await note(reads, `GET ${named(repository, reference)}`, signal);

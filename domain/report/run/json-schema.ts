@@ -85,6 +85,7 @@ const Policy = z
     error: ReportedError.nullable().describe('What stopped the whole policy'),
     totals: Counts,
     targets: z.array(Target),
+    notes: z.array(z.string()).optional().describe('What people should know although nothing failed'),
   })
   .meta({ id: 'Policy' });
 

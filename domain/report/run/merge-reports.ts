@@ -22,7 +22,11 @@ export function mergeReports([first, ...others]: readonly [RunReport, ...RunRepo
 function mergePolicies(a: PolicyNode, b: PolicyNode): PolicyNode {
   // A run that could not plan has no targets.
   const targets = mergeTargets(a.targets, b.targets);
-  return { ...a, status: worstOf([a.status, b.status]), error: a.error ?? b.error, totals: sumOf([a, b]), targets };
+  const notes = a.notes ?? b.notes;
+  return {
+    ...{ ...a, status: worstOf([a.status, b.status]), error: a.error ?? b.error, totals: sumOf([a, b]), targets },
+    ...(notes === undefined ? {} : { notes }),
+  };
 }
 
 /** The targets of one policy come in the same order in all its runs, unless one of them knows none. */

@@ -37,6 +37,8 @@ export interface PolicyReport {
   weight: number;
   cut: number;
   error: ReportedError | null;
+  /** Absent: none, as in older recorded histories. */
+  notes?: readonly string[];
 }
 
 export function startReport(name: string, source: string): PolicyReport {
@@ -90,6 +92,10 @@ export function setError(report: PolicyReport, error: ReportedError): void {
   report.error ??= shortened(error);
 }
 
+export function addNotes(report: PolicyReport, notes: readonly string[]): void {
+  if (notes.length > 0) report.notes = [...(report.notes ?? []), ...notes];
+}
+
 /** Closes a report, in the order of the plan (docs/rules/reports.md#order-does-not-depend-on-timing). */
 export function finishReport(report: PolicyReport): PolicyNode {
   const totals = noCounts();
@@ -113,6 +119,7 @@ export function finishReport(report: PolicyReport): PolicyNode {
     error: report.error,
     totals,
     targets,
+    ...(report.notes === undefined ? {} : { notes: report.notes }),
   };
 }
 

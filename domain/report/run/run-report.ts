@@ -75,6 +75,8 @@ export interface PolicyNode {
   readonly error: ReportedError | null;
   readonly totals: Counts;
   readonly targets: readonly TargetNode[];
+  /** What people should know although nothing failed; absent: nothing. */
+  readonly notes?: readonly string[];
 }
 
 export interface RunReport {

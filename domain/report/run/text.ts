@@ -8,6 +8,7 @@ export function renderReport(report: RunReport, { verbose = false, palette = NO_
   const lines: string[] = [];
   for (const policy of report.policies) {
     lines.push(policyLine(policy, palette));
+    for (const note of policy.notes ?? []) lines.push(`  ${palette.doubtful('note:')} ${escapeControls(note)}`);
     if (verbose) for (const target of policy.targets) targetLines(target, palette, lines);
   }
   if (verbose && report.operations_cut > 0) {

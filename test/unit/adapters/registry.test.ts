@@ -286,6 +286,7 @@ describe('headManifest', () => {
         digest: sha256(body),
         mediaType: MANIFEST_TYPE,
         size: body.length,
+        byGet: true,
       });
     },
   );

@@ -133,6 +133,7 @@ describe('a plan', () => {
       waitsAfter: null,
       pending: 1,
       cut: 0,
+      notes: [],
       error: null,
       concurrency: 4,
     });
@@ -245,6 +246,19 @@ describe('a plan', () => {
     expect((await plan({ ...signed, spec: policyWith({ vendor: 'New' }).spec })).placements).toMatchObject([
       { kind: 'restamped', verifyUpstream: null, upstreamVerified: 'sha256:key' },
     ]);
+  });
+
+  it('notes what only GET resolves at the source, once', async () => {
+    upstream('7.2.0');
+    expect((await plan()).notes).toEqual([]);
+    let asked = 0;
+    const nothing = { ...source(), tags: new Map() };
+    // To every HEAD, and to no GET that follows it.
+    world.registries.shows = (store, read) =>
+      store === source() && read === 'tag' && asked++ % 2 === 0 ? nothing : store;
+    const note = expect.stringMatching(/^upstream\.example\/library\/redis: one tag was resolved by GET, .* pulls$/);
+    expect((await plan()).notes).toEqual([note]);
+    expect((await plan(policyWith(), { first: false })).notes).toEqual([]);
   });
 
   it('holds a tag that moved upstream', async () => {

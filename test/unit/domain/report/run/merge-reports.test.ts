@@ -27,6 +27,14 @@ describe('reports of runs that were one piece of work', () => {
     expect(mergeReports([report])).toBe(report);
   });
 
+  it('tell a note once, whichever of them has it', () => {
+    const [plain, noted] = [policyNode('a', [operation()]), policyNode('a', [operation()], { notes: ['look'] })];
+    const nodesOf = (a: typeof plain, b: typeof plain) => mergeReports([runReport([a]), runReport([b])]).policies;
+    expect(nodesOf(plain, noted)[0]?.notes).toEqual(['look']);
+    expect(nodesOf(noted, noted)[0]?.notes).toEqual(['look']);
+    expect(nodesOf(plain, plain)[0]).not.toHaveProperty('notes');
+  });
+
   it('keep what stopped a policy in one of them', () => {
     const stopped = { status: 'failed' as const, error, targets: [] };
     const done = policyNode('a', [operation()]);

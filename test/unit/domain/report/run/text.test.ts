@@ -32,6 +32,13 @@ describe('the text report', () => {
     );
   });
 
+  it('tells the notes of a policy below its line', () => {
+    const notes = ['up.example/redis: one tag was \u0007resolved by GET'];
+    expect(renderReport(runReport([policyNode('redis', [operation()], { notes })]))).toMatch(
+      /^✓ redis imported=1 .*\n {2}note: up\.example\/redis: one tag was \\x07resolved by GET\n/,
+    );
+  });
+
   it('lists no operation unless asked to', () => {
     expect(renderReport(runReport([mixed]))).not.toContain('7.3.0');
   });
