@@ -1,4 +1,4 @@
-import { accessSync, constants, existsSync, mkdirSync } from 'node:fs';
+import { accessSync, constants, existsSync, mkdirSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { HoubaError, machineError } from '../domain/errors.js';
 
@@ -8,7 +8,7 @@ import { HoubaError, machineError } from '../domain/errors.js';
  */
 export function makeFolder(path: string, setting: string): void {
   try {
-    mkdirSync(path, { recursive: true, mode: 0o700 });
+    makeBelow(path);
   } catch (error) {
     const cause = whyNotBelow(path) ?? error;
     const { code = '' } = cause as NodeJS.ErrnoException;
@@ -23,6 +23,20 @@ export function makeFolder(path: string, setting: string): void {
       })
     );
   }
+}
+
+/** One by one: the recursive way of Node.js (20) never ends where folders cannot be made, as below /proc. */
+function makeBelow(path: string): void {
+  if (!existsSync(path)) {
+    if (dirname(path) !== path) makeBelow(dirname(path));
+    try {
+      mkdirSync(path, { mode: 0o700 });
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    }
+  }
+  // Also a link that leads nowhere exists.
+  if (!statSync(path).isDirectory()) throw Object.assign(new Error(`${path} is no folder`), { code: 'ENOTDIR' });
 }
 
 /** Asks the nearest folder that there is, for Node.js says ENOENT where the file system is read-only; null: it takes more. */

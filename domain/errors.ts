@@ -69,6 +69,7 @@ const MACHINE: Readonly<Record<string, readonly [what: string, hint: string]>> =
   EIO: ['the disk does not answer', 'look at the disk; nothing that was reported done is lost'],
   ENOENT: ['it is not there', GONE],
   ENOTDIR: ['a folder on the way there is none', GONE],
+  ELOOP: ['a link on the way there leads to itself', `mend the link, ${ELSEWHERE}`],
   EMFILE: ['too many files are open', 'raise the limit of open files (ulimit -n)'],
   ENFILE: ['too many files are open on this machine', 'raise the limit of open files (fs.file-max)'],
   EAGAIN: ['no more processes can be started', 'raise the limit of processes (ulimit -u, or that of the container)'],

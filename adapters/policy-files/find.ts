@@ -36,7 +36,8 @@ async function walkFolder(folder: string): Promise<string[]> {
       continue;
     }
     if (!/\.ya?ml$/.test(entry.name)) continue;
-    if (entry.isFile() || (entry.isSymbolicLink() && !(await isFolder(path)))) files.push(path);
+    // Also what is no file: it is refused by name, not left out.
+    if (!(entry.isSymbolicLink() && (await isFolder(path)))) files.push(path);
   }
   return files;
 }

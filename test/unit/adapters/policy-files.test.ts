@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -95,6 +96,11 @@ describe('which files are read', () => {
       'b.yaml:1:1: the file cannot be read (ENOENT)',
       'c.yaml:1:1: the file cannot be read (ELOOP)',
     ]);
+  });
+
+  it('a pipe is a mistake, and is not read', async () => {
+    execFileSync('mkfifo', [join(folder, 'pipe.yaml')]);
+    expect(await mistakes()).toEqual(['pipe.yaml:1:1: not a regular file']);
   });
 
   it.each(['', 'missing', 'empty', 'empty/none.txt/..'])(

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -22,5 +22,29 @@ describe('a folder of houba', () => {
     writeFileSync(join(folder, 'file'), '');
     const error = expect.objectContaining({ code: 'ConfigInvalid', hint: expect.stringContaining('HOUBA_WORK_DIR') });
     expect(() => makeFolder(join(folder, 'file', 'work'), 'HOUBA_WORK_DIR')).toThrow(error);
+    expect(() => makeFolder(join(folder, 'file'), 'HOUBA_WORK_DIR')).toThrow(error);
+  });
+
+  it.skipIf(process.platform !== 'linux')(
+    'below one where nothing can be made is a wrong setting, told at once',
+    () => {
+      const error = expect.objectContaining({
+        code: 'ConfigInvalid',
+        message: expect.stringContaining('/proc/houba/home'),
+      });
+      expect(() => makeFolder('/proc/houba/home', 'HOUBA_HOME')).toThrow(error);
+    },
+  );
+
+  it('behind a link that leads to itself, or nowhere, is told by its path', () => {
+    symlinkSync('loop', join(folder, 'loop'));
+    symlinkSync('nowhere', join(folder, 'dangling'));
+    for (const [name, code] of [
+      ['loop', 'MachineFailed'],
+      ['dangling', 'ConfigInvalid'],
+    ] as const) {
+      const error = expect.objectContaining({ code, message: expect.stringContaining(join(folder, name)) });
+      expect(() => makeFolder(join(folder, name), 'HOUBA_HOME')).toThrow(error);
+    }
   });
 });
