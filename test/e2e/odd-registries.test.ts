@@ -212,10 +212,16 @@ describe.each(DELETING)('a registry that $what', ({ name, rebuilds }) => {
 
   it('audit: everything is covered', async () => {
     const where = ['odd', `base-${name}`, 'signed'].flatMap((image) => ['--repository', seen(name, image)]);
-    const { code, report: audited } = await report<AuditReport>('audit', ...where, '--signed', '--sbom');
-    expect(code).toBe(0);
     const all = rebuilds ? 4 : 3;
-    expect(audited.counts).toMatchObject({ scanned: all, covered: all, signed: all, with_sbom: all, errored: 0 });
+    let audited: AuditReport['counts'] | null = null;
+    // An audit looks at what is listed, which may not be all for a moment.
+    await until(async () => {
+      const { code, report: now } = await report<AuditReport>('audit', ...where, '--signed', '--sbom');
+      expect(code).toBe(0);
+      audited = now.counts;
+      return audited.scanned === all;
+    }, 'all images in the lists');
+    expect(audited).toMatchObject({ scanned: all, covered: all, signed: all, with_sbom: all, errored: 0 });
   });
 
   it('mark, purge: what nobody has used goes', async () => {
