@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { AuditReport } from '../../domain/report/audit-report.js';
 import type { GcReport } from '../../domain/report/collect-report.js';
 import type { PurgeReport } from '../../domain/report/purge-report.js';
@@ -26,6 +26,8 @@ const WALKED = ODDITIES.filter(({ what, inCi }) =>
 );
 const DELETING = WALKED.filter(({ deletes }) => deletes).map((odd, at) => ({ ...odd, name: `odd-${at}` }));
 const KEEPING = WALKED.filter(({ deletes }) => !deletes).map((odd, at) => ({ ...odd, name: `keeping-${at}` }));
+
+const ALL = [...DELETING, ...KEEPING];
 
 const IDLE_MS = 1_000;
 
@@ -67,9 +69,9 @@ beforeAll(async () => {
     await push(upstream.host, 'signed', ['1.0.0'], alike('signed'));
     await stock.sign(theirs, `${upstream.host}/signed:1.0.0`, 'bundle');
   }
-  for (const odd of [...DELETING, ...KEEPING]) ends.set(odd.name, await endsOf(odd));
+  for (const odd of ALL) ends.set(odd.name, await endsOf(odd));
   // Each its own: what one has brought in is not read again for the next.
-  for (const { name, hasApi } of DELETING)
+  for (const { name, hasApi } of ALL)
     await push(realOf(hasApi).upstream.host, `base-${name}`, ['1.0.0'], await debianBase(`base-${name}`));
   const roster = [...ends].flatMap(([name, { from, to }]) => [[`from-${name}`, from] as const, [name, to] as const]);
   houba.env.HOUBA_REGISTRIES = JSON.stringify(
@@ -139,6 +141,14 @@ async function report<Report>(
   return { code, report: JSON.parse(stdout) as Report };
 }
 
+/** Collects twice: the first time dates what has been superseded, from when on its grace time counts. */
+async function collect(registry: string): Promise<GcReport & { readonly code: number | null }> {
+  const words = ['gc', '--repository', seen(registry), '--apply', '--older-than-days', '0'];
+  expect((await report<GcReport>(...words)).code).toBe(0);
+  const { code, report: collected } = await report<GcReport>(...words);
+  return { ...collected, code };
+}
+
 /** The tags that another client lists at the real registry, but for those that only hold evidence. */
 async function tagsOf(registry: string, image = 'odd'): Promise<string[]> {
   const tags = await regctl.tags(at(registry, image));
@@ -165,7 +175,7 @@ async function isSound(registry: string, tag: string): Promise<void> {
 
 const OWNED = { owners: ['group:default/new'] };
 
-describe.each(DELETING)('a registry that $what', ({ name, rebuilds }) => {
+describe.each(ALL)('a registry that $what', ({ name, rebuilds }) => {
   it('copy, sbom, sign: images come with evidence that is found again', async () => {
     expect(await reconciled(policy(name))).toMatchObject({ imported: 2 });
     expect(await tagsOf(name)).toEqual(['1.0.0', '1.1.0']);
@@ -223,7 +233,9 @@ describe.each(DELETING)('a registry that $what', ({ name, rebuilds }) => {
     }, 'all images in the lists');
     expect(audited).toMatchObject({ scanned: all, covered: all, signed: all, with_sbom: all, errored: 0 });
   });
+});
 
+describe.each(DELETING)('a registry that $what', ({ name }) => {
   it('mark, purge: what nobody has used goes', async () => {
     const names = { tags: { names: ['1.0.0'], includeRegex: '^never$' }, ...OWNED };
     expect(await reconciled(policy(name, { import: names }))).toMatchObject({ marked: 1, deleted: 0 });
@@ -245,25 +257,50 @@ describe.each(DELETING)('a registry that $what', ({ name, rebuilds }) => {
   });
 
   it('gc: what no tag shows goes, and nothing else', async () => {
-    const { code, report: collected } = await report<GcReport>(
-      ...['gc', '--repository', seen(name), '--apply', '--older-than-days', '0'],
-    );
-    expect([code, collected.counts.failed]).toEqual([0, 0]);
+    const newer = { owners: ['group:default/newer'], tags: { includeRegex: '^1[.]1' } };
+    expect(await reconciled(policy(name, { import: newer }))).toMatchObject({ restamped: 1 });
+    const { code, counts } = await collect(name);
+    expect([code, counts.failed]).toEqual([0, 0]);
+    expect(counts.collected).toBeGreaterThan(0);
     expect(await tagsOf(name)).toEqual(['1.1.0']);
     await isSound(name, '1.1.0');
   });
 });
 
 describe.each(KEEPING)('a registry that $what', ({ name }) => {
-  it('is told of, and its tags stay as they are', async () => {
-    expect(await reconciled(policy(name))).toMatchObject({ imported: 2 });
-    const before = await regctl.digest(`${at(name)}:1.0.0`);
-    const drops = { deletionMode: 'purge', import: { tags: { includeRegex: '^1[.]1' } } };
+  let before: string;
+  beforeAll(async () => {
+    before = await regctl.digest(`${at(name)}:1.0.0`);
+  });
+  afterEach(async () => {
+    expect(await tagsOf(name)).toEqual(['1.0.0', '1.1.0']);
+    expect(await regctl.digest(`${at(name)}:1.0.0`)).toBe(before);
+    await isSound(name, '1.0.0');
+  });
+
+  it('delete: is told of', async () => {
+    const drops = { deletionMode: 'purge', import: { ...OWNED, tags: { includeRegex: '^1[.]1' } } };
     const { code, failed, totals } = await reconcile(policy(name, drops));
     expect([code, totals.deleted, totals.failed]).toEqual([1, 0, 1]);
     expect(failed).toEqual([expect.stringContaining('does not delete')]);
-    expect(await tagsOf(name)).toEqual(['1.0.0', '1.1.0']);
-    expect(await regctl.digest(`${at(name)}:1.0.0`)).toBe(before);
+  });
+
+  it('mark, purge: what nobody has used is marked, and the purge is told of', async () => {
+    const names = { tags: { names: ['1.0.0'], includeRegex: '^never$' }, ...OWNED };
+    expect(await reconciled(policy(name, { import: names }))).toMatchObject({ marked: 1, deleted: 0 });
+    const since = Date.now();
+    await until(() => Date.now() > since + IDLE_MS + 200, 'the end of the idle window');
+    const { code, report: purged } = await report<PurgeReport>('purge', '--repository', seen(name), '--apply');
+    expect(code).toBe(1);
+    const error = { type: 'Unsupported', message: expect.stringContaining('does not delete') };
+    expect(purged.outcomes).toMatchObject([{ applied: false, error }]);
+  });
+
+  it('gc: takes nothing, and says so', async () => {
+    const { code, counts, outcomes } = await collect(name);
+    expect([code, counts]).toEqual([1, { repositories: 1, collected: 0, failed: 1 }]);
+    const error = { type: 'Unsupported', message: expect.stringContaining('does not delete') };
+    expect(outcomes).toMatchObject([{ applied: false, error }]);
   });
 });
 
@@ -274,13 +311,13 @@ describe('a source that', () => {
     image: string,
     facts: Readonly<Record<string, unknown>> = {},
   ) {
-    const [{ name = '' } = {}] = DELETING;
+    const [{ name = '' } = {}] = ALL;
     return world.houba.policies({
       ...{ name: `source-${image}`, from: `${host}/${image}`, to: [`${name}:demo-${name}/source-${image}`] },
       ...{ import: facts },
     });
   }
-  const placed = (image: string) => `${at(DELETING[0]?.name ?? '', `source-${image}`)}:1.0.0`;
+  const placed = (image: string) => `${at(ALL[0]?.name ?? '', `source-${image}`)}:1.0.0`;
   const whole = alike('odd whole');
   const arm64 = alike('odd whole arm64', { platform: { os: 'linux', architecture: 'arm64' } });
   const { image: statement, descriptor } = attestation(whole);
@@ -325,7 +362,7 @@ describe('a source that', () => {
 it('the doctor says of each registry what is odd about it', async () => {
   world.houba.env.POLICY_DIR = world.houba.policies(...[...ends.keys()].map((name) => documentOf(name)));
   const { report: diagnosis } = await report<{ registries: { name: string; detail: string }[] }>('doctor');
-  for (const { name, says } of [...DELETING, ...KEEPING]) {
+  for (const { name, says } of ALL) {
     const found = diagnosis.registries.find((registry) => registry.name === name);
     if (says === null) expect(found?.detail).toBe(endsNamed(name).to.host);
     else expect(found?.detail).toContain(says);
