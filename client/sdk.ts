@@ -216,21 +216,21 @@ export class HoubaClient {
   ): Promise<void> {
     // Without a run id: a long sweep goes on in further runs.
     const handle = this.#client.workflow.getHandle(workflowId);
-    await this.#follow(handle, () => this.#sweepProgressOf(workflowId), onProgress, options);
+    await this.#follow(handle, (described) => this.#sweepProgressOf(described), onProgress, options);
   }
 
   async #follow<P>(
     handle: WorkflowHandle,
-    look: () => Promise<P>,
+    look: (described: WorkflowExecutionDescription) => Promise<P>,
     onProgress: (progress: P) => void,
     { signal, everyMs = POLL_MS }: Following,
   ): Promise<void> {
     const over = () => this.#closed || signal?.aborted === true;
     while (!over()) {
       try {
-        const { status } = await handle.describe();
-        if (status.name !== 'RUNNING' && status.name !== 'CONTINUED_AS_NEW') return;
-        const progress = await look();
+        const described = await handle.describe();
+        if (described.status.name !== 'RUNNING' && described.status.name !== 'CONTINUED_AS_NEW') return;
+        const progress = await look(described);
         if (!over()) onProgress(progress);
       } catch {
         // A query fails while no worker answers; the run itself reports what is wrong.
@@ -285,7 +285,7 @@ export class HoubaClient {
       }
       if (sweep !== null) {
         const running = info.status.name === 'RUNNING';
-        return running ? { ...base, progress: await this.#sweepProgressOf(workflowId) } : base;
+        return running ? { ...base, progress: await this.#sweepProgressOf(info) } : base;
       }
       if (info.type !== WORKFLOWS.fleet) return { ...base, word: await wordOf(this.#client, info) };
       if (info.status.name !== 'RUNNING') return base;
@@ -449,14 +449,14 @@ export class HoubaClient {
     return { phase: status.phase, policies, placements: placements.sum(), limits: sumLimits(limits.flat()) };
   }
 
-  async #sweepProgressOf(workflowId: string): Promise<SweepProgress> {
+  async #sweepProgressOf({ workflowId, raw }: WorkflowExecutionDescription): Promise<SweepProgress> {
     const handle = this.#client.workflow.getHandle(workflowId);
-    const [{ phase }, { done, current }, { raw }] = await Promise.all([
+    const [{ phase }, { done, current }, limits] = await Promise.all([
       handle.query<Status>(QUERIES.status),
       handle.query<Progress>(QUERIES.progress),
-      handle.describe(),
+      this.#limitsOf(raw),
     ]);
-    return { phase, done, current, limits: sumLimits(await this.#limitsOf(raw)) };
+    return { phase, done, current, limits: sumLimits(limits) };
   }
 
   /** Counts the placements of a policy. @returns what it and some of them wait for */

@@ -71,7 +71,8 @@ interface WantedEvidence {
 }
 
 /**
- * Surveys a destination: one HEAD a tag, and the evidence of each digest that is not remembered as complete. @param how
+ * Surveys a destination: one HEAD a tag, and the evidence of each digest that is not remembered as complete; also of what
+ * was just placed (docs/rules/registry-access.md#what-was-just-written-is-known-without-reading). @param how
  * `needsSbom`: these are images; `recheck`: read the evidence of every digest
  */
 export async function surveyDestination(
@@ -83,10 +84,12 @@ export async function surveyDestination(
   const { sbomFormats, attest } = deps.settings;
   const wanted: WantedEvidence = { sboms: needsSbom ? sbomFormats : [], signed: attest.signer !== '' };
   const at = repositoryAt(deps, repository, looking.signal);
-  // A list may lack for a while what was just placed (docs/rules/registry-access.md#what-was-just-written-is-known-without-reading).
-  const placed = await deps.placedSince(repository, Date.now() - deps.readBackMs);
-  const list = (await deps.reader.listTagsToWrite(repository, looking.signal)) ?? [];
-  const listed = [...new Set([...list, ...placed.map(({ tag }) => tag)])];
+  // A list may lack for a while what was just placed.
+  const [list, placed] = await Promise.all([
+    deps.reader.listTagsToWrite(repository, looking.signal),
+    deps.placedSince(repository, Date.now() - deps.readBackMs),
+  ]);
+  const listed = [...new Set([...(list ?? []), ...placed.map(({ tag }) => tag)])];
   const tags = new Map<string, SeenTag>();
   const marks = new Map<Digest, readonly PlacedMark[]>();
   const closer = new Map<Digest, Promise<DigestFacts>>();
