@@ -138,6 +138,13 @@ export function machineErrorIn(stderr: string): HoubaError | null {
   return code === undefined ? null : machineError(Object.assign(new Error(), { code }));
 }
 
+/** Names the registry by which a program was limited: progress and journal tell limits by it. */
+export function namingRegistry(error: unknown, host: string): unknown {
+  if (!(error instanceof HoubaError) || error.code !== 'RateLimited' || error.facts.registry !== undefined)
+    return error;
+  return new HoubaError('RateLimited', `${host} limits requests (${error.message})`, { facts: { registry: host } });
+}
+
 /** Kills every running child: for a worker that gives up waiting, and on exit. */
 export function killLiveCommands(): void {
   for (const pid of live) killGroup(pid, 'SIGKILL');

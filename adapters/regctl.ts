@@ -6,7 +6,7 @@ import { OCI_INDEX } from '../domain/manifest.js';
 import { oneAtATime } from '../domain/one-at-a-time.js';
 import { formatPinned, formatRepository, formatTagged, type Repository, referrersTag } from '../domain/reference.js';
 import { rosterByHost } from '../domain/roster.js';
-import { machineErrorIn, runCommand } from './command.js';
+import { machineErrorIn, namingRegistry, runCommand } from './command.js';
 import type { CredentialSource, RegistryAccess } from './credentials.js';
 import { inPrivateFolder } from './private-folder.js';
 import { withSecretFiles } from './secret-files.js';
@@ -137,9 +137,7 @@ export function createRegctl(options: RegctlOptions): Regctl {
           classify,
         }),
       ).catch((error: unknown) => {
-        throw error instanceof HoubaError && error.code === 'RateLimited' && error.facts.registry === undefined
-          ? limited(request.hosts.at(-1) ?? '', error.message)
-          : error;
+        throw namingRegistry(error, request.hosts.at(-1) ?? '');
       });
       return stdout.trim();
     });
@@ -377,14 +375,9 @@ function waitIn(line: string): HoubaError | null {
   const [, host = '', hours = 0, minutes = 0, seconds = 0] = ABOUT_TO_WAIT.exec(line) ?? [];
   const ms = ((Number(hours) * 60 + Number(minutes)) * 60 + Number(seconds)) * 1000;
   if (ms <= RATE_LIMITS.heldMs) return null;
-  const waitMs = Math.ceil(Math.min(ms, RATE_LIMITS.longestMs));
-  return limited(host, `for another ${Math.ceil(ms / 1000)} s`, waitMs);
-}
-
-function limited(host: string, what: string, retryAfterMs?: number): HoubaError {
-  return new HoubaError('RateLimited', `${host} limits requests ${retryAfterMs === undefined ? `(${what})` : what}`, {
+  return new HoubaError('RateLimited', `${host} limits requests for another ${Math.ceil(ms / 1000)} s`, {
     facts: { registry: host },
-    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+    retryAfterMs: Math.ceil(Math.min(ms, RATE_LIMITS.longestMs)),
   });
 }
 

@@ -6,7 +6,7 @@ import { type ErrorCode, HoubaError } from '../domain/errors.js';
 import type { SbomFormat } from '../domain/evidence/sbom.js';
 import { formatPinned, type Repository } from '../domain/reference.js';
 import { rosterByHost } from '../domain/roster.js';
-import { machineErrorIn, runCommand } from './command.js';
+import { machineErrorIn, namingRegistry, runCommand } from './command.js';
 import type { CredentialSource, RegistryAccess } from './credentials.js';
 import { inPrivateFolder } from './private-folder.js';
 import { withSecretFiles } from './secret-files.js';
@@ -91,7 +91,7 @@ export function createSyft(options: SyftOptions): Syft {
           withinFolderLimit({ folder, limit: options.mostDisk, tooMuch }, signal, (within) => run(descriptors, within)),
         );
       } catch (error) {
-        throw error instanceof HoubaError && error.code === 'RateLimited' ? limited(repository.host, error) : error;
+        throw namingRegistry(error, repository.host);
       }
       const documents = new Map<SbomFormat, Uint8Array>();
       for (const [format, file] of files) {
@@ -130,11 +130,6 @@ export function createSyft(options: SyftOptions): Syft {
   }
 
   return { scan, version };
-}
-
-/** Names the registry, by which progress and journal tell what is waited for. */
-function limited(host: string, { message }: HoubaError): HoubaError {
-  return new HoubaError('RateLimited', `${host} limits requests (${message})`, { facts: { registry: host } });
 }
 
 function gib(bytes: number): number {

@@ -99,8 +99,8 @@ function limitedFor(host: string, who: string, ms: number): HoubaError {
 }
 
 /**
- * The wait that a 429 or 5xx asks for, ms: `Retry-After` or `ratelimit-reset`, at most an hour; null: none that makes sense. Times are those
- * of the server's clock, where it sends its `Date`; ours may be wrong. @param now our time, ms since 1970
+ * The wait that a 429 or 5xx asks for, ms: `Retry-After` or `ratelimit-reset`, at most an hour; null: none that makes
+ * sense. Times are those of the server's clock, where it sends its `Date`; ours may be wrong. @param now our time, ms since 1970
  */
 export function waitAsked(
   headers: Readonly<Record<string, string | string[] | undefined>>,

@@ -80,7 +80,7 @@ export async function readPages(
 ): Promise<Answer | null> {
   const asked = new Set<string>();
   const names = new Set<string>();
-  const where = host + bare(first.path);
+  const own = bare(first.path);
   let next: Omit<Call, 'method'> = first;
   /** Whether nothing but the length of a page says that there may be another. */
   let isGuess = false;
@@ -93,7 +93,7 @@ export async function readPages(
     if (page.status >= 300) {
       if (asked.size === 1) return page;
       if (isGuess) return null;
-      if (instead === null) throw brokeOff(where, page.status);
+      if (instead === null) throw brokeOff(host, own, page.status);
       next = { ...next, path: instead };
       instead = null;
       continue;
@@ -101,11 +101,11 @@ export async function readPages(
     const onPage = take(page);
     const known = names.size;
     for (const name of onPage) if (name !== null) names.add(name);
-    const link = readLink(page, where, bare(first.path));
+    const link = readLink(page, host, own);
     const leadsOn = link !== null && link !== 'unreadable' && !asked.has(link.path);
     if (asked.size > 1 && names.size === known && !(leadsOn && onPage.length === 0)) {
       if (isGuess || onPage.length === 0) return null;
-      throw contradicts(where, 'repeat themselves');
+      throw contradicts(host, own, 'repeat themselves');
     }
     const isCut = mayBeCut(onPage.length, size) || (longest > 0 && onPage.length >= longest);
     longest = Math.max(longest, onPage.length);
@@ -119,15 +119,15 @@ export async function readPages(
     } else {
       if (link === null && (afterLast === null || !isCut)) return null;
       if (afterLast === null) {
-        throw contradicts(where, link === 'unreadable' ? 'have a link that cannot be read' : 'lead in a circle');
+        throw contradicts(host, own, link === 'unreadable' ? 'have a link that cannot be read' : 'lead in a circle');
       }
       path = afterLast;
       instead = null;
       // A longer page than was asked for is of a registry that knows no pages.
       isGuess = link === null && onPage.length !== size;
     }
-    if (asked.has(path)) throw contradicts(where, 'lead in a circle');
-    if (asked.size >= MOST_PAGES) throw contradicts(where, `are more than ${MOST_PAGES}`);
+    if (asked.has(path)) throw contradicts(host, own, 'lead in a circle');
+    if (asked.size >= MOST_PAGES) throw contradicts(host, own, `are more than ${MOST_PAGES}`);
     next = { ...first, path, origin: page.origin };
   }
 }
@@ -136,13 +136,9 @@ function bare(path: string): string {
   return path.split('?', 1)[0] ?? '';
 }
 
-function isFull(count: number, size: number | null | undefined): boolean {
-  return size != null && count >= size;
-}
-
 /** Whether a page without a link may be cut: as long as was asked for, or of a size that registries cut at. */
 function mayBeCut(count: number, size: number | null | undefined): boolean {
-  return isFull(count, size) || (count >= 10 && (count % 10 === 0 || count % 25 === 0));
+  return (size != null && count >= size) || (count >= 10 && (count % 10 === 0 || count % 25 === 0));
 }
 
 type Link = { readonly path: string } | 'unreadable' | null;
@@ -151,7 +147,7 @@ type Link = { readonly path: string } | 'unreadable' | null;
  * Finds the next page: path and query of the link, on the server of this page
  * (docs/rules/registry-access.md#pages-stay-with-their-server). @param own the path of the listing, without a query
  */
-function readLink(page: Answer, where: string, own: string): Link {
+function readLink(page: Answer, host: string, own: string): Link {
   const { link } = page.headers;
   if (typeof link !== 'string' || link.trim() === '') return null;
   const target = linkedNext(link);
@@ -160,7 +156,7 @@ function readLink(page: Answer, where: string, own: string): Link {
   const here = page.origin.url + page.path;
   if (target.trim() === '' || !URL.canParse(target, here)) return 'unreadable';
   const { pathname, search, protocol } = new URL(target, here);
-  if (!/^https?:$/.test(protocol)) throw contradicts(where, `have a link to ${protocol}`);
+  if (!/^https?:$/.test(protocol)) throw contradicts(host, own, `have a link to ${protocol}`);
   // Behind a proxy a registry may name the path that it has inside.
   return { path: (pathname.endsWith(own.replace(/^\/v2(?=\/)/, '')) ? own : pathname) + search };
 }
@@ -172,16 +168,16 @@ function linkedNext(header: string): string | null {
   return null;
 }
 
-function brokeOff(where: string, status: number): HoubaError {
-  return new HoubaError('NotFound', `${where}: a listing broke off in the middle (${status})`, {
+function brokeOff(host: string, path: string, status: number): HoubaError {
+  return new HoubaError('NotFound', `${host}${path}: a listing broke off in the middle (${status})`, {
     hint: 'the registry names a next page that it does not serve: run again, and look at proxies in between',
-    facts: { registry: where.split('/', 1)[0] ?? where, status },
+    facts: { registry: host, status },
   });
 }
 
-function contradicts(where: string, how: string): HoubaError {
-  return new HoubaError('Unsupported', `${where}: the pages of a listing ${how}`, {
+function contradicts(host: string, path: string, how: string): HoubaError {
+  return new HoubaError('Unsupported', `${host}${path}: the pages of a listing ${how}`, {
     hint: 'nobody can say what is missing: the registry, or something before it, pages its lists wrongly',
-    facts: { registry: where.split('/', 1)[0] ?? where },
+    facts: { registry: host },
   });
 }
