@@ -175,6 +175,15 @@ async function isSound(registry: string, tag: string): Promise<void> {
 
 const OWNED = { owners: ['group:default/new'] };
 
+/** Marks one of two tags, and purges after the idle window. */
+async function markAndPurge(registry: string) {
+  const names = { tags: { names: ['1.0.0'], includeRegex: '^never$' }, ...OWNED };
+  expect(await reconciled(policy(registry, { import: names }))).toMatchObject({ marked: 1, deleted: 0 });
+  const since = Date.now();
+  await until(() => Date.now() > since + IDLE_MS + 200, 'the end of the idle window');
+  return await report<PurgeReport>('purge', '--repository', seen(registry), '--apply');
+}
+
 describe.each(ALL)('a registry that $what', ({ name, rebuilds }) => {
   it('copy, sbom, sign: images come with evidence that is found again', async () => {
     expect(await reconciled(policy(name))).toMatchObject({ imported: 2 });
@@ -237,11 +246,7 @@ describe.each(ALL)('a registry that $what', ({ name, rebuilds }) => {
 
 describe.each(DELETING)('a registry that $what', ({ name }) => {
   it('mark, purge: what nobody has used goes', async () => {
-    const names = { tags: { names: ['1.0.0'], includeRegex: '^never$' }, ...OWNED };
-    expect(await reconciled(policy(name, { import: names }))).toMatchObject({ marked: 1, deleted: 0 });
-    const since = Date.now();
-    await until(() => Date.now() > since + IDLE_MS + 200, 'the end of the idle window');
-    const { code, report: purged } = await report<PurgeReport>('purge', '--repository', seen(name), '--apply');
+    const { code, report: purged } = await markAndPurge(name);
     expect(code, JSON.stringify(purged)).toBe(0);
     expect(purged.outcomes).toMatchObject([{ decision: 'purge', applied: true, error: null }]);
     expect(await tagsOf(name)).toEqual(['1.0.0']);
@@ -286,11 +291,7 @@ describe.each(KEEPING)('a registry that $what', ({ name }) => {
   });
 
   it('mark, purge: what nobody has used is marked, and the purge is told of', async () => {
-    const names = { tags: { names: ['1.0.0'], includeRegex: '^never$' }, ...OWNED };
-    expect(await reconciled(policy(name, { import: names }))).toMatchObject({ marked: 1, deleted: 0 });
-    const since = Date.now();
-    await until(() => Date.now() > since + IDLE_MS + 200, 'the end of the idle window');
-    const { code, report: purged } = await report<PurgeReport>('purge', '--repository', seen(name), '--apply');
+    const { code, report: purged } = await markAndPurge(name);
     expect(code).toBe(1);
     const error = { type: 'Unsupported', message: expect.stringContaining('does not delete') };
     expect(purged.outcomes).toMatchObject([{ applied: false, error }]);

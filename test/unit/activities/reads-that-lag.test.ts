@@ -258,10 +258,7 @@ describe.each(Object.entries(LAGS))('reads that %s', (_, lag) => {
   });
 
   it('collect what is superseded, and nothing that a tag has shown for a moment', async () => {
-    const first = (await place('7', upstreamIndex('one', 'both'))) as Digest;
-    vi.setSystemTime(Date.now() + DAY);
-    await place('7', upstreamIndex('two'), { kind: 'updated' });
-    vi.setSystemTime(Date.now() + 60 * DAY);
+    const first = await movedLongAgo('7');
     await placeMeanwhile('8', upstreamIndex('eight', 'both'));
     await placeMeanwhile('7', upstreamIndex('three'), { kind: 'updated' });
     const request = { repository: DESTINATION, keep: 2, olderThanDays: 30, now: new Date().toISOString(), apply: true };
@@ -289,6 +286,15 @@ function hideFor(ms: number, hidden: string, onHead: () => void = () => {}): voi
     getManifest: async (...[repository, reference, signal]: Parameters<typeof getManifest>) =>
       isHidden(reference) ? null : getManifest(repository, reference, signal),
   });
+}
+
+/** Places a tag, and moves it a day later, which is sixty days ago. @returns what it showed first */
+async function movedLongAgo(tag: string): Promise<Digest> {
+  const first = (await place(tag, upstreamIndex('one', 'both'))) as Digest;
+  vi.setSystemTime(Date.now() + DAY);
+  await place(tag, upstreamIndex('two'), { kind: 'updated' });
+  vi.setSystemTime(Date.now() + 60 * DAY);
+  return first;
 }
 
 describe('a registry that does not serve for a while what another tag shows', () => {
@@ -364,10 +370,7 @@ describe('a clock that is set back an hour', () => {
 });
 
 it('a tag that was seen to go an hour ago is waited for like any other', async () => {
-  const first = (await place('5', upstreamIndex('one', 'both'))) as Digest;
-  vi.setSystemTime(Date.now() + DAY);
-  await place('5', upstreamIndex('two'), { kind: 'updated' });
-  vi.setSystemTime(Date.now() + 60 * DAY);
+  const first = await movedLongAgo('5');
   await place('5', upstreamIndex('three'), { kind: 'updated' });
   const seven = (await place('7', upstreamIndex('seven', 'both'))) as Digest;
   minutesPass(5);
