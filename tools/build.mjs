@@ -1,7 +1,17 @@
 // Compiles to dist/ and bundles the workflows ahead of time. Does nothing when no source has changed.
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { basename, dirname, join, resolve } from 'node:path';
+import {
+  copyFileSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -31,7 +41,7 @@ async function build() {
     workflowsPath: join(next, 'workflows', 'index.js'),
     logger: new DefaultLogger('WARN'),
   });
-  writeFileSync(join(next, 'workflow-bundle.js'), code);
+  writeFileSync(join(next, 'workflow-bundle.js'), withoutSources(code));
   await bundlePrograms(next);
   writeFileSync(join(next, '.stamp'), stamp);
   const old = join(ROOT, `dist.${process.pid}.old`);
@@ -39,6 +49,14 @@ async function build() {
   if (existsSync(DIST)) renameSync(DIST, old);
   renameSync(next, DIST);
   rmSync(old, { recursive: true, force: true });
+}
+
+/** Leaves the sources out of a bundle's source map: a worker reads the map at each start, for the places in traces. */
+function withoutSources(code) {
+  const [bundled, base64] = code.split(/^\/\/# sourceMappingURL=data:application\/json;charset=utf-8;base64,/m);
+  const { sourcesContent, ...map } = JSON.parse(Buffer.from(base64, 'base64').toString('utf8'));
+  const smaller = Buffer.from(JSON.stringify(map)).toString('base64');
+  return `${bundled}//# sourceMappingURL=data:application/json;charset=utf-8;base64,${smaller}`;
 }
 
 /** Makes JavaScript of each module. `make check` checks the types, which takes longer than all of this. */
@@ -59,41 +77,13 @@ async function compile(dist) {
 
 /**
  * The command line and the worker in few files, dist/fast/: loading their modules one by one took a quarter of a short
- * run's time. The worker is bundled apart and without Temporal's packages, for the SDK finds its own files by their
- * places. One class crosses from bundle to bundle, HoubaError: it stays outside, so that `instanceof` holds.
+ * run's time. The SDK starts a thread from a file beside its own, which becomes a file beside the chunks.
  */
 async function bundlePrograms(dist) {
-  const errors = join(dist, 'domain', 'errors.js');
-  const workers = readdirSync(join(dist, 'worker'))
-    .filter((name) => name.endsWith('.js'))
-    .map((name) => join(dist, 'worker', name));
-  const beside = workers.map((path) => [path, `./worker/${basename(path)}`]);
-  await bundle({
-    entryPoints: [join(dist, 'client', 'cli', 'main.js')],
-    outdir: join(dist, 'fast'),
-    external: ['@temporalio/worker', '@temporalio/core-bridge'],
-    outside: new Map([[errors, '../domain/errors.js'], ...beside]),
-  });
-  await bundle({
-    entryPoints: workers,
-    outdir: join(dist, 'fast', 'worker'),
-    external: ['@temporalio/*'],
-    outside: new Map([[errors, '../../domain/errors.js']]),
-  });
-}
-
-/** @param outside files of dist/ that are not bundled, and how the bundle imports them */
-async function bundle({ outside, ...options }) {
   const esbuild = await import('esbuild');
-  const keepOutside = {
-    name: 'keep-outside',
-    setup({ onResolve }) {
-      onResolve({ filter: /^\.\.?\// }, ({ path, resolveDir }) => {
-        const place = outside.get(resolve(resolveDir, path));
-        if (place !== undefined) return { path: place, external: true };
-      });
-    },
-  };
+  const require = createRequire(import.meta.url);
+  const sdk = dirname(require.resolve('@temporalio/worker'));
+  const outdir = join(dist, 'fast');
   // What CommonJS packages expect to find around them.
   const banner = [
     "import{createRequire as $require}from'node:module'",
@@ -102,16 +92,37 @@ async function bundle({ outside, ...options }) {
     'const __dirname=import.meta.dirname',
   ];
   await esbuild.build({
-    ...options,
+    entryPoints: [
+      join(dist, 'client', 'cli', 'main.js'),
+      join(dist, 'client', 'cli', 'program.js'), // for tests, which run many commands in one process
+      join(sdk, 'workflow', 'workflow-worker-thread.js'),
+    ],
+    entryNames: '[name]',
+    outdir,
+    external: ['@temporalio/core-bridge'],
     bundle: true,
     splitting: true,
     format: 'esm',
     platform: 'node',
     target: TARGET,
-    plugins: [keepOutside],
+    plugins: [withoutBundler(join(sdk, 'workflow', 'bundler.js'))],
     banner: { js: `${banner.join(';')};` },
     logLevel: 'warning',
   });
+  // The SDK's reader of source maps looks for it beside itself.
+  copyFileSync(require.resolve('source-map/lib/mappings.wasm', { paths: [sdk] }), join(outdir, 'mappings.wasm'));
+}
+
+/** Leaves the SDK's bundler of workflows out, with the compilers it needs: the bundle is made here. */
+function withoutBundler(path) {
+  return {
+    name: 'without-bundler',
+    setup({ onLoad }) {
+      onLoad({ filter: /bundler\.js$/ }, (file) =>
+        file.path === path ? { contents: 'exports.defaultWorkflowInterceptorModules = []' } : undefined,
+      );
+    },
+  };
 }
 
 /** One hash over the path, size and time of every file that goes into a build. */

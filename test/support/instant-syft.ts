@@ -37,7 +37,7 @@ export default function setup(project: TestProject): () => void {
 function installWithInstantSyft(folder: string): string {
   for (const name of ['bin', 'package.json', 'tools/programs.json', 'docs'])
     cpSync(join(ROOT, name), join(folder, name), { recursive: true });
-  for (const name of ['fast', 'domain/errors.js', 'workflow-bundle.js'])
+  for (const name of ['fast', 'workflow-bundle.js'])
     cpSync(join(ROOT, 'dist', name), join(folder, 'dist', name), { recursive: true });
   symlinkSync(join(ROOT, 'node_modules'), join(folder, 'node_modules'));
   const programs = join(folder, '.tools', 'bin');

@@ -1,5 +1,5 @@
 // A process that carries out houba's commands one after another, each as a message: see command-server.ts.
-import { runCommandLine } from '../../dist/client/cli/program.js';
+import { runCommandLine } from '../../dist/fast/program.js';
 
 const written = { stdout: '', stderr: '' };
 for (const name of ['stdout', 'stderr']) {
