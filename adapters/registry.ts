@@ -80,6 +80,8 @@ export interface RegistryReader {
     options?: { readonly artifactType?: string },
     signal?: AbortSignal,
   ): Promise<ReferrerDescriptor[]>;
+  /** The digests in the list under the tag `sha256-<hex>`, which clients keep; none where the registry lists referrers. */
+  listUnderTag(repository: Repository, digest: Digest, signal?: AbortSignal): Promise<readonly Digest[]>;
   /**
    * Requests the deletion of a tag without its manifest (distribution specification, "Deleting tags"). @returns whether
    * it was accepted (2xx); neither answer proves anything: read the tag back
@@ -117,6 +119,8 @@ export function createRegistryReader(options: RegistryClientOptions): RegistryRe
   const elapsed = options.clock?.elapsed ?? (() => performance.now());
   /** Hosts without a referrers API, until when. */
   const withoutApi = new Map<string, number>();
+  /** Hosts that have listed referrers. */
+  const withApi = new Set<string>();
   /** Repositories that are read with a token for pushing. */
   const pushing = new Set<string>();
   /** Hosts that answer HEAD as if nothing were there, until when. */
@@ -317,6 +321,7 @@ export function createRegistryReader(options: RegistryClientOptions): RegistryRe
     if (absent !== null) return saysUnknown(absent.body) ? 'none' : 'no API';
     const found = listed as Descriptor[] | null;
     if (found === null) return 'no API';
+    withApi.add(host);
     return Promise.all(found.map((descriptor) => toReferrer(repository, descriptor, digest, signal)));
   }
 
@@ -339,6 +344,16 @@ export function createRegistryReader(options: RegistryClientOptions): RegistryRe
     digest: Digest,
     signal: AbortSignal | undefined,
   ): Promise<ReferrerDescriptor[]> {
+    const listed = await readListUnderTag(repository, digest, signal);
+    const read = await Promise.all(listed.map((child) => readReferrer(repository, child, digest, signal)));
+    return read.filter((referrer) => referrer !== null);
+  }
+
+  async function readListUnderTag(
+    repository: Repository,
+    digest: Digest,
+    signal: AbortSignal | undefined,
+  ): Promise<readonly Digest[]> {
     const tag = referrersTag(digest);
     const isList = (manifest: Manifest | null) => manifest !== null && isIndexType(manifest.mediaType);
     let index = await getManifest(repository, tag, signal);
@@ -347,9 +362,7 @@ export function createRegistryReader(options: RegistryClientOptions): RegistryRe
     if (index !== null && index.digest !== digest && !isList(index)) index = await getManifest(repository, tag, signal);
     if (index === null || index.digest === digest || (!isList(index) && isJson(index))) return [];
     const { manifests } = parseFrom(formatTagged(repository, tag), index.bytes, index.mediaType) as ParsedIndex;
-    const listed = new Set(manifests.map((child) => child.digest));
-    const read = await Promise.all([...listed].map((child) => readReferrer(repository, child, digest, signal)));
-    return read.filter((referrer) => referrer !== null);
+    return [...new Set(manifests.map((child) => child.digest))];
   }
 
   async function readReferrer(
@@ -396,6 +409,8 @@ export function createRegistryReader(options: RegistryClientOptions): RegistryRe
     getManifest,
     getBlob,
     listReferrers,
+    listUnderTag: async (repository, digest, signal) =>
+      withApi.has(repository.host) ? [] : await readListUnderTag(repository, digest, signal),
     deleteTag,
     listRepositories,
     ping,

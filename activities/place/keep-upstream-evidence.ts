@@ -6,7 +6,7 @@ import { isPlatform, platformText } from '../../domain/platform.js';
 import { formatPinned, formatTagged, isTag, type Repository } from '../../domain/reference.js';
 import type { DestinationRepository } from '../../domain/roster.js';
 import type { Dependencies } from '../dependencies.js';
-import { requireReferrer } from '../repository/attach-referrer.js';
+import { addReferrer } from '../repository/attach-referrer.js';
 import { readBack } from '../repository/read-back.js';
 import { isAttestation } from '../repository/read-manifest.js';
 import { type RepositoryAt, repositoryAt } from '../repository/repository-at.js';
@@ -92,17 +92,20 @@ async function lookAtTags(at: RepositoryAt, subject: Digest): Promise<ReadonlyMa
 
 /** @throws HoubaError `DigestMismatch` when the destination does not show what was copied */
 async function copyAttached(
-  { regctl, readBackMs }: Dependencies,
+  deps: Dependencies,
   { repository, signal }: RepositoryAt,
   to: RepositoryAt,
   { subject, referrers, tags }: Attached,
 ): Promise<void> {
+  const { regctl, readBackMs } = deps;
   const destination = to.repository;
   const kept = referrers.size === 0 ? [] : await to.referrers(subject);
   for (const digest of referrers) {
     if (kept.some((one) => one.digest === digest)) continue;
-    await regctl.copyImage({ repository, digest }, destination, { subject }, signal);
-    await requireReferrer(to, subject, digest, readBackMs);
+    await addReferrer(deps, to, subject, async () => {
+      await regctl.copyImage({ repository, digest }, destination, { subject }, signal);
+      return digest;
+    });
   }
   for (const [tag, { digest, mediaType, bytes }] of tags) {
     if ((await to.head(tag)) === digest) continue;

@@ -130,6 +130,7 @@ export function createMemoryRegistries(): MemoryRegistries {
       await note(reads, `REFERRERS ${named(repository, digest)}`, signal);
       return referrersOf(repository, digest);
     },
+    listUnderTag: async () => [],
     async deleteTag(repository, tag, signal) {
       await note(writes, `DELETE ${named(repository, tag)}`, signal);
       if (world.deletesTags === true) return store(repository).tags.delete(tag);
