@@ -184,7 +184,7 @@ async function lookOnce(at: RepositoryAt, { tag, digest, policy, last }: Doomed)
   const showsLast = (found: Awaited<ReturnType<typeof look>>) =>
     last === null || (found !== null && (isPlaceholder(found.manifest, tag) || isStampOf(found.stamp, last, prefix)));
   const patienceMs = last === null ? 0 : last.staleUntil - performance.now();
-  const shown = await readBack(look, showsLast, patienceMs);
+  const shown = await readBack(look, showsLast, patienceMs, at.signal);
   if (shown === null) {
     await confirmAbsent(at, tag);
     return 'gone';

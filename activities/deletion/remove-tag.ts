@@ -58,6 +58,7 @@ async function tryPlaceholder(deps: Dependencies, at: RepositoryAt, tag: string)
     () => reader.getManifest(repository, digest, signal),
     (found) => found !== null,
     readBackMs,
+    signal,
   );
   if (raw === null) throw new HoubaError('RegistryUnavailable', `${formatPinned(repository, digest)} cannot be read`);
   if (await deleteManifest(deps, at, digest)) return raw;
@@ -115,7 +116,7 @@ export async function isGone(
   patienceMs = readBackMs,
 ): Promise<boolean> {
   const isAbsent = (shown: Digest | null) => shown === null || reference === referrersTag(shown);
-  return isAbsent(await readBack(() => at.find(reference), isAbsent, patienceMs));
+  return isAbsent(await readBack(() => at.find(reference), isAbsent, patienceMs, at.signal));
 }
 
 /** Moves a tag back to its image, unless somebody moved it or it is gone. A stale read may show that image already. */
@@ -144,6 +145,7 @@ async function putBack(
     () => at.head(tag),
     (digest) => digest === shown,
     readBackMs,
+    signal,
   );
   if (found === shown) return 'there';
   throw new HoubaError('DigestMismatch', `${name} resolves to ${found ?? 'nothing'}`, {

@@ -52,7 +52,7 @@ export async function readShown(
     found.unread === undefined &&
     found.unserved.length === 0 &&
     placed.every((one) => performance.now() >= one.staleUntil || showsImage(found, one));
-  const { shown, graph, kept, unread, unserved } = await readBack(look, isSure, deps.readBackMs);
+  const { shown, graph, kept, unread, unserved } = await readBack(look, isSure, deps.readBackMs, signal);
   if (unread === undefined) {
     // Names that lead nowhere are not waited for by the next deletion as well.
     for (const tag of unserved) rememberGone(deps, at, tag);

@@ -115,6 +115,7 @@ async function copyAttached(
       () => to.head(tag),
       (now) => now === digest,
       readBackMs,
+      signal,
     );
     if (shown === digest) continue;
     throw new HoubaError('DigestMismatch', `${formatTagged(destination, tag)} does not show ${digest}`, {

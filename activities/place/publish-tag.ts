@@ -92,7 +92,7 @@ async function publishTag(
   }
   if (begunAtMs !== undefined && (await wasOvertaken(deps, destination, begunAtMs))) return 'again';
   if (shown !== digest) {
-    shown = await readBack(head, (now) => now === digest, deps.readBackMs);
+    shown = await readBack(head, (now) => now === digest, deps.readBackMs, at.signal);
     // A deletion that began meanwhile may not have seen the tag.
     if (begunAtMs !== undefined && (await wasOvertaken(deps, destination, begunAtMs))) return 'again';
   }

@@ -250,7 +250,7 @@ export function createRemoveWritten(deps: Dependencies) {
         (await isTagged(deps, at, digest)) || stampsBeside(await at.referrers(digest), at.prefix).length > 0;
       // What names no tag of its own may have been published a moment ago for another one.
       const patienceMs = (await namesItsTag(at, digest)) ? 0 : deps.readBackMs;
-      if (await readBack(isNeeded, (needed) => needed, patienceMs)) return { leftBehind: [] };
+      if (await readBack(isNeeded, (needed) => needed, patienceMs, signal)) return { leftBehind: [] };
       const referrers = await at.referrers(digest);
       const victims = [...referrers.map((referrer) => ({ digest: referrer.digest, subject: digest })), { digest }];
       return removeManifests(deps, destination, victims, signal);

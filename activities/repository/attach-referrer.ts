@@ -7,13 +7,14 @@ import { readBack } from './read-back.js';
 import type { RepositoryAt } from './repository-at.js';
 
 type Artifact = Parameters<Regctl['putArtifact']>[2];
+type AttachingDependencies = Pick<Dependencies, 'reader' | 'regctl' | 'readBackMs'>;
 
 /**
  * Attaches an artifact to a manifest and finds it among its referrers (docs/rules/registry-access.md#a-write-is-read-back).
  * @returns its digest. @throws HoubaError `DigestMismatch` when it is not listed, and what a registry throws
  */
 export function attachReferrer(
-  deps: Dependencies,
+  deps: AttachingDependencies,
   at: RepositoryAt,
   subject: Digest,
   artifact: Artifact,
@@ -28,7 +29,7 @@ export function attachReferrer(
  * not all that it named before
  */
 export async function addReferrer(
-  deps: Dependencies,
+  deps: AttachingDependencies,
   at: RepositoryAt,
   subject: Digest,
   write: () => Promise<Digest>,
@@ -43,7 +44,7 @@ export async function addReferrer(
     throw error;
   }
   const isListed = (list: readonly { readonly digest: Digest }[]) => list.some((one) => one.digest === digest);
-  const list = await readBack(() => at.referrers(subject), isListed, deps.readBackMs);
+  const list = await readBack(() => at.referrers(subject), isListed, deps.readBackMs, at.signal);
   if (!isListed(list)) throw notListed(at, subject, digest);
   if (before.some((one) => !list.some((it) => it.digest === one))) await listAgain(deps, at, subject, before);
   return digest;
@@ -51,7 +52,7 @@ export async function addReferrer(
 
 /** Lists again what the list has named and does not name, and which is there. */
 async function listAgain(
-  { reader, regctl, readBackMs }: Dependencies,
+  { reader, regctl, readBackMs }: AttachingDependencies,
   at: RepositoryAt,
   subject: Digest,
   before: readonly Digest[],
@@ -64,7 +65,7 @@ async function listAgain(
     if ((await at.find(digest)) === null) continue; // somebody has deleted it meanwhile
     await regctl.copyImage({ repository, digest }, repository, { subject }, signal);
     const isListed = (list: readonly Digest[]) => list.includes(digest);
-    if (!isListed(await readBack(read, isListed, readBackMs))) throw notListed(at, subject, digest);
+    if (!isListed(await readBack(read, isListed, readBackMs, signal))) throw notListed(at, subject, digest);
   }
 }
 
