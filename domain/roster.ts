@@ -1,5 +1,5 @@
 import { HoubaError } from './errors.js';
-import { parseRepository, type Repository } from './reference.js';
+import { formatRepository, parseRepository, type Repository } from './reference.js';
 
 /** A registry that houba may write to; never a credential. */
 export interface RosterEntry {
@@ -76,4 +76,20 @@ export function findDestination(
 /** A destination with the roster name of its credentials (docs/rules/security.md#credentials-go-to-one-place). */
 export interface DestinationRepository extends Repository {
   readonly registry: string;
+}
+
+/**
+ * Finds the roster entry that a repository lies in, the one with the longest namespace
+ * (docs/rules/registry-access.md#only-listed-hosts-are-written-to). @throws HoubaError `ConfigInvalid`
+ */
+export function placeInRoster(roster: Roster, { host, path }: Repository): DestinationRepository {
+  const fitting = [...roster.values()]
+    .filter((entry) => entry.host === host && (entry.namespace === null || path.startsWith(`${entry.namespace}/`)))
+    .sort((a, b) => (b.namespace?.length ?? 0) - (a.namespace?.length ?? 0));
+  const [entry] = fitting;
+  if (entry !== undefined) return { registry: entry.name, host, path };
+  const known = [...roster.values()].map((one) => one.host).join(', ') || 'none';
+  throw new HoubaError('ConfigInvalid', `${formatRepository({ host, path })} is in no registry of the roster`, {
+    hint: `HOUBA_REGISTRIES has: ${known}`,
+  });
 }

@@ -1,7 +1,5 @@
 import type { RetireDecision } from '../../domain/durable/retire.js';
-import { HoubaError } from '../../domain/errors.js';
-import { formatRepository, type Reference } from '../../domain/reference.js';
-import type { DestinationRepository, Roster } from '../../domain/roster.js';
+import { type DestinationRepository, placeInRoster } from '../../domain/roster.js';
 import { taggedReference, whoami } from './decision.js';
 import type { Output } from './options.js';
 import type { Session } from './session.js';
@@ -27,7 +25,7 @@ export async function decideOnMark(
   const { openSession } = await import('./session.js');
   const { note } = await import('./terminal.js');
   const { settings } = settingsOfProcess();
-  const tag = { destination: placeOf(settings.registries, reference), tag: reference.tag };
+  const tag = { destination: placeInRoster(settings.registries, reference), tag: reference.tag };
   const word: RetireDecision = { by: options.by ?? whoami(), reason: options.reason, digest: reference.digest };
   const session = await openSession({ settings, note, journal: 'stderr', concurrency: null });
   try {
@@ -35,17 +33,4 @@ export async function decideOnMark(
   } finally {
     await session.close();
   }
-}
-
-/** Finds the roster entry of a repository, the one with the longest namespace. */
-function placeOf(roster: Roster, { host, path }: Reference): DestinationRepository {
-  const fitting = [...roster.values()]
-    .filter((entry) => entry.host === host && (entry.namespace === null || path.startsWith(`${entry.namespace}/`)))
-    .sort((a, b) => (b.namespace?.length ?? 0) - (a.namespace?.length ?? 0));
-  const [entry] = fitting;
-  if (entry !== undefined) return { registry: entry.name, host, path };
-  const known = [...roster.values()].map((one) => one.host).join(', ') || 'none';
-  throw new HoubaError('ConfigInvalid', `${formatRepository({ host, path })} is in no registry of the roster`, {
-    hint: `HOUBA_REGISTRIES has: ${known}`,
-  });
 }

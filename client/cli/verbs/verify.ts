@@ -3,9 +3,9 @@ import { durationMs } from '../../../domain/duration.js';
 import { HoubaError } from '../../../domain/errors.js';
 import { REQUIREMENTS, type Requirement, SEVERITIES, type Severity } from '../../../domain/evidence/verify.js';
 import { renderVerifyReport } from '../../../domain/evidence/verify-report.js';
-import { parseReference, type Reference } from '../../../domain/reference.js';
 import { nearest } from '../../../domain/text/nearest.js';
 import { describeError, exitCodeOfError, INTERRUPTED } from '../failure.js';
+import { readImageReference, requireSameHost } from '../image-reference.js';
 import { type Output, outputOption } from '../options.js';
 
 interface VerifyOptions {
@@ -42,7 +42,7 @@ export function verifyCommand(): Command {
 
 async function verify(ref: string, options: VerifyOptions): Promise<void> {
   const { require: asked, maxSeverity = null, maxAge = null, registry = null } = options;
-  const reference = readReference(ref);
+  const reference = readImageReference(ref);
   refuseIdleOptions(options);
   const { settingsOfProcess } = await import('../settings.js');
   const { settings } = settingsOfProcess();
@@ -92,34 +92,11 @@ function age(text: string): number {
   throw new InvalidArgumentError('It must be a duration such as 7d, 36h or 30m.');
 }
 
-/** @throws HoubaError `ConfigInvalid` (exit 3), so that it is not taken for an image that failed (exit 1) */
-function readReference(ref: string): Reference {
-  let reference: Reference;
-  try {
-    reference = parseReference(ref);
-  } catch (error) {
-    if (!(error instanceof HoubaError)) throw error;
-    throw new HoubaError('ConfigInvalid', error.message, { cause: error });
-  }
-  if (reference.tag !== null || reference.digest !== null) return reference;
-  throw new HoubaError('ConfigInvalid', `${JSON.stringify(ref)} names neither a tag nor a digest`, {
-    hint: 'add :<tag> or @sha256:<digest>',
-  });
-}
-
 /** Refuses options without effect, which would look like a passed gate. */
 function refuseIdleOptions({ require: asked, maxSeverity, maxAge }: VerifyOptions): void {
   if (asked.includes('scan-pass') || (maxSeverity === undefined && maxAge === undefined)) return;
   const option = maxSeverity === undefined ? '--max-age' : '--max-severity';
   throw new HoubaError('ConfigInvalid', `${option} is about scan-pass, which --require does not name`, {
     hint: `add scan-pass to --require, or leave ${option} out`,
-  });
-}
-
-/** @param host the roster entry's; null: no entry is named, or none has that name, which another check reports */
-function requireSameHost(reference: Reference, host: string | null, registry: string | null): void {
-  if (host === null || host === reference.host) return;
-  throw new HoubaError('ConfigInvalid', `--registry ${registry} is ${host}, but the image is at ${reference.host}`, {
-    hint: 'leave --registry out: the entry with the host of the image is used by itself',
   });
 }
