@@ -2,6 +2,7 @@ import type { Cosign, Trust } from '../../adapters/cosign.js';
 import type { Manifest, ReferrerDescriptor, RegistryReader } from '../../adapters/registry.js';
 import type { Digest } from '../../domain/digest.js';
 import { HoubaError } from '../../domain/errors.js';
+import type { Severity } from '../../domain/evidence/severity.js';
 import { explainRefusal } from '../../domain/evidence/upstream/refusal.js';
 import {
   attestationTypes,
@@ -10,7 +11,6 @@ import {
   isPredicateRead,
   judgeEvidence,
   type Requirement,
-  type Severity,
   type VerifyReport,
 } from '../../domain/evidence/verify.js';
 import { parseManifest } from '../../domain/manifest.js';

@@ -8,14 +8,11 @@ import { TRANSFORM_PREDICATE_TYPE } from './predicates.js';
 import { BUILD_TYPE, PROVENANCE_PREDICATE_TYPE } from './provenance.js';
 import { SBOM_MEDIA_TYPES, SBOM_PREDICATE_TYPES, type SbomFormat } from './sbom.js';
 import { readScanPredicate, SCAN_PREDICATE_TYPE } from './scan.js';
+import { breachOf, type Severity } from './severity.js';
 
 /** Requirements on an image, in the order of the outcomes. */
 export const REQUIREMENTS = ['stamp', 'scan-pass', 'sbom', 'signature', 'provenance'] as const;
 export type Requirement = (typeof REQUIREMENTS)[number];
-
-/** Severities from the worst down; `unknown` is a finding that nobody has rated. */
-export const SEVERITIES = ['critical', 'high', 'medium', 'low', 'unknown'] as const;
-export type Severity = (typeof SEVERITIES)[number];
 
 export interface RequirementOutcome {
   readonly requirement: Requirement;
@@ -185,18 +182,6 @@ function judgeScan({ attestations }: FoundEvidence, { maxSeverity, maxAgeMs, now
     return fail(`${told}: ${formatDuration(minutes * 60_000)} old, older than ${formatDuration(maxAgeMs)}`);
   }
   return pass(told);
-}
-
-/** Says which counts reach the limit, or are missing; null: none. */
-function breachOf(summary: Readonly<Record<string, string>>, limit: Severity): string | null {
-  const buckets = limit === 'low' ? SEVERITIES : SEVERITIES.slice(0, SEVERITIES.indexOf(limit) + 1);
-  const found: string[] = [];
-  for (const bucket of buckets) {
-    const count = own(summary, `vuln.${bucket}`);
-    if (count === null || !/^\d{1,9}$/.test(count)) return `it does not say how many are ${bucket}`;
-    if (Number(count) > 0) found.push(`${bucket}=${Number(count)}`);
-  }
-  return found.length === 0 ? null : `${found.join(' ')}, at or above ${limit}`;
 }
 
 const TIME = /^(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?)(Z|[+-]\d{2}:\d{2})?$/;

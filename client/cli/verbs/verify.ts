@@ -1,7 +1,8 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { durationMs } from '../../../domain/duration.js';
 import { HoubaError } from '../../../domain/errors.js';
-import { REQUIREMENTS, type Requirement, SEVERITIES, type Severity } from '../../../domain/evidence/verify.js';
+import { SEVERITIES, type Severity } from '../../../domain/evidence/severity.js';
+import { REQUIREMENTS, type Requirement } from '../../../domain/evidence/verify.js';
 import { renderVerifyReport } from '../../../domain/evidence/verify-report.js';
 import { nearest } from '../../../domain/text/nearest.js';
 import { describeError, exitCodeOfError, INTERRUPTED } from '../failure.js';
