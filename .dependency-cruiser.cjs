@@ -59,6 +59,7 @@ const DOMAIN = rooms('domain', ['text', '.'], {
   'report/run': ['report'],
   'evidence/upstream': [],
   evidence: ['report', 'stamp', 'transform'],
+  'evidence/attach': ['evidence', 'report', 'stamp'],
   lifecycle: ['selection', 'stamp'],
   policy: ['evidence/upstream', 'selection', 'transform'],
   plan: ['evidence', 'lifecycle', 'policy', 'report/run', 'selection', 'stamp', 'transform'],
@@ -163,13 +164,13 @@ module.exports = {
       name: 'client-drives-by-messages',
       severity: 'error',
       comment:
-        'only the embedded stack, doctor, verify and the tag list of `policy test` reach further; verbs read policy files',
+        'only the embedded stack, doctor, attach, verify and the tag list of `policy test` reach further; verbs read policy files',
       from: {
         path: '^client/',
         pathNot: [
           '^client/stack/embedded\\.ts$',
           '^client/cli/source-tags\\.ts$',
-          '^client/cli/verbs/(doctor|up|verify|worker)\\.ts$',
+          '^client/cli/verbs/(attach|doctor|up|verify|worker)\\.ts$',
         ],
       },
       to: { path: '^(worker|adapters|activities)/', pathNot: '^adapters/policy-files' },

@@ -2,6 +2,7 @@
 export const EXIT_CODES = {
   PolicyInvalid: 1,
   ReferenceInvalid: 1,
+  ReportInvalid: 1,
   SignatureInvalid: 1,
   PreconditionFailed: 1,
   GateBreached: 1,

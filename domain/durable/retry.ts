@@ -45,6 +45,7 @@ export const STEP_TIMES = {
 export const ATTEMPTS: Readonly<Record<ErrorCode, number>> = {
   PolicyInvalid: 1,
   ReferenceInvalid: 1,
+  ReportInvalid: 1,
   SignatureInvalid: 1,
   PreconditionFailed: 1,
   GateBreached: 1,

@@ -65,10 +65,7 @@ export function bundleAnnotations(
   identity: StatementIdentity | null,
 ): Record<string, string> {
   const { predicateType, platform, format, subjects } = attestation;
-  const annotations: Record<string, string> = {
-    [CONTENT_KEY]: 'dsse-envelope',
-    [BUNDLE_PREDICATE_TYPE]: predicateType,
-  };
+  const annotations: Record<string, string> = signedAs(predicateType);
   const keys = prefixedKeys(prefix);
   if (keys === null) return annotations;
   const about = platform?.digest ?? subjects[0];
@@ -84,6 +81,11 @@ export function bundleAnnotations(
     annotations[keys.variant] = identity.variant;
   }
   return annotations;
+}
+
+/** Builds the annotations by which everybody finds a bundle. */
+export function signedAs(predicateType: string): Record<string, string> {
+  return { [CONTENT_KEY]: 'dsse-envelope', [BUNDLE_PREDICATE_TYPE]: predicateType };
 }
 
 function wantedAttestations(

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { type Digest, isDigest } from '../digest.js';
 import { asObject, jsonOrNull } from '../text/json.js';
 import { optional } from '../text/optional.js';
+import { builderIdOf } from './predicates.js';
 
 export const SCAN_PREDICATE_TYPE = 'https://houba.dev/predicate/scan/v1';
 
@@ -37,4 +38,46 @@ export function readScanBundle(bundle: Uint8Array): ScanPredicate {
   const { payload } = asObject(asObject(jsonOrNull(bundle)).dsseEnvelope);
   const statement = typeof payload === 'string' ? asObject(jsonOrNull(Buffer.from(payload, 'base64'))) : {};
   return readScanPredicate(statement.predicate);
+}
+
+/** The body of `scan/v1`, which is frozen (docs/rules/evidence.md#a-frozen-predicate-stays). */
+export const ScanPredicateShape = z
+  .strictObject({
+    scanner: z
+      .strictObject({
+        name: z.string().describe('As the report names it; unknown where it does not'),
+        version: z.string().describe('Empty where the report tells none'),
+      })
+      .describe('Who scanned'),
+    format: z.string().describe('Format of the report, such as sarif'),
+    summary: z.record(z.string(), z.string()).describe('Facts by name: counts in decimal, and ruleset.hash'),
+    report_digest: z.string().describe('The artifact with the raw report, attached to the same subject'),
+    attested_at: z.iso.datetime({ offset: true }).describe('When the report was attached'),
+    builder_id: z.string().describe('The installation of houba that attached it'),
+  })
+  .describe('What a scanner found in an image');
+
+/** Builds the body of a scan statement. @param attestedAt ISO 8601 */
+export function scanPredicate(
+  scan: { readonly tool: string; readonly toolVersion: string | null; readonly format: string },
+  facts: Readonly<Record<string, string>>,
+  {
+    report,
+    attestedAt,
+    builderId,
+  }: { readonly report: Digest; readonly attestedAt: string; readonly builderId: string },
+): z.infer<typeof ScanPredicateShape> {
+  return {
+    scanner: { name: scan.tool, version: scan.toolVersion ?? '' },
+    format: scan.format,
+    summary: { ...facts },
+    report_digest: report,
+    attested_at: attestedAt,
+    builder_id: builderIdOf(builderId),
+  };
+}
+
+export function scanJsonSchema(): Record<string, unknown> {
+  const { $schema, description, ...body } = z.toJSONSchema(ScanPredicateShape, { target: 'draft-2020-12' });
+  return { $schema, $id: SCAN_PREDICATE_TYPE, title: 'houba scan predicate', description, ...body };
 }

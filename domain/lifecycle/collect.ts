@@ -1,11 +1,9 @@
 import { type Digest, isDigest } from '../digest.js';
 import { formatInstant, parseInstant } from '../instant.js';
+import { prefixedKeys, SCAN_ARTIFACT_TYPE } from '../stamp/keys.js';
 import { compareText } from '../text/compare-text.js';
 import { type ManifestGraph, unneededManifests } from './manifest-graph.js';
 import { MARK_ARTIFACT_TYPE, markKeys } from './mark.js';
-
-/** Artifact type of a raw scan report (docs/rules/evidence.md#scan-reports-are-data). */
-const SCAN_ARTIFACT_TYPE = 'application/vnd.houba.scan.result.v1';
 
 export interface ScanReport {
   readonly digest: Digest;
@@ -18,6 +16,8 @@ export interface ScanReport {
 /** A signed statement about a scan report (docs/rules/collect.md#old-reports-go-in-pairs). */
 export interface SignedScan {
   readonly digest: Digest;
+  /** `vulns`: it goes with its report, and no admission rule of houba's reads it. */
+  readonly kind: 'scan' | 'vulns';
   /** The report it is about; a statement that names none is never collected. */
   readonly report: Digest | null;
   readonly attestedAt: string | null;
@@ -33,16 +33,17 @@ export function readScanReports(
   }[],
   prefix: string,
 ): ScanReport[] {
-  if (prefix === '') return [];
+  const keys = prefixedKeys(prefix);
+  if (keys === null) return [];
   return referrers
     .filter(({ artifactType }) => artifactType === SCAN_ARTIFACT_TYPE)
     .map(({ digest, annotations }) => {
       const read = (key: string) => (Object.hasOwn(annotations, key) ? (annotations[key] ?? null) : null);
       return {
         digest,
-        tool: read(`${prefix}.scan.tool`) ?? '',
-        format: read(`${prefix}.scan.format`) ?? '',
-        timestamp: read(`${prefix}.scan.timestamp`),
+        tool: read(keys.scanTool) ?? '',
+        format: read(keys.scanFormat) ?? '',
+        timestamp: read(keys.scanTimestamp),
       };
     });
 }
@@ -86,8 +87,8 @@ export function supersededScans(
 function neededForAdmission(reports: ReadonlySet<Digest>, signed: readonly SignedScan[]): Set<Digest> {
   const needed = new Set<Digest>();
   const dated: { report: Digest; at: number }[] = [];
-  for (const { report, attestedAt } of signed) {
-    if (report === null || !reports.has(report)) continue;
+  for (const { kind, report, attestedAt } of signed) {
+    if (kind !== 'scan' || report === null || !reports.has(report)) continue;
     const at = attestedAt === null ? null : parseInstant(attestedAt);
     if (at === null) needed.add(report);
     else dated.push({ report, at });

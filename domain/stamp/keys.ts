@@ -14,6 +14,9 @@ export const OCI_KEYS = {
 /** Artifact type of a stamp beside an image (docs/rules/stamp.md#a-stamp-beside-the-image). */
 export const STAMP_ARTIFACT_TYPE = 'application/vnd.houba.stamp.v1+json';
 
+/** Artifact type of a raw scan report (docs/rules/evidence.md#scan-reports-are-data). */
+export const SCAN_ARTIFACT_TYPE = 'application/vnd.houba.scan.result.v1';
+
 /** Builds the keys under the organisation's prefix; null when it is empty. */
 export function prefixedKeys(prefix: string) {
   if (prefix === '') return null;
@@ -41,5 +44,20 @@ export function prefixedKeys(prefix: string) {
     sbomSubject: `${prefix}.sbom.subject`,
     sbomPlatform: `${prefix}.sbom.platform`,
     operation: `${prefix}.operation`,
+    scanTool: `${prefix}.scan.tool`,
+    scanToolVersion: `${prefix}.scan.tool.version`,
+    scanFormat: `${prefix}.scan.format`,
+    scanTimestamp: `${prefix}.scan.timestamp`,
+    scanSubject: `${prefix}.scan.subject`,
+    scanFact: (name: string) => `${prefix}.scan.${name}`,
+    /** On the signed statements about a scan report: its digest. */
+    scanReport: `${prefix}.scan.report`,
+    vexAuthor: `${prefix}.vex.author`,
+    vexFormat: `${prefix}.vex.format`,
+    vexTimestamp: `${prefix}.vex.timestamp`,
+    vexSubject: `${prefix}.vex.subject`,
+    vexFact: (name: string) => `${prefix}.vex.${name}`,
+    /** On the signed statement of a VEX document: its digest. */
+    vexDocument: `${prefix}.vex.document`,
   } as const;
 }

@@ -1,6 +1,8 @@
+import { readFileSync } from 'node:fs';
+import { Ajv2020 } from 'ajv/dist/2020.js';
 import { describe, expect, it } from 'vitest';
 import { digestOf } from '../../../../domain/digest.js';
-import { readScanBundle, readScanPredicate } from '../../../../domain/evidence/scan.js';
+import { readScanBundle, readScanPredicate, scanJsonSchema, scanPredicate } from '../../../../domain/evidence/scan.js';
 
 const REPORT = digestOf(Buffer.from('report'));
 const WHOLE = {
@@ -44,4 +46,31 @@ describe('a bundle', () => {
       expect(readScanBundle(Buffer.from(text))).toEqual(NOTHING);
     },
   );
+});
+
+describe('the predicate that attach signs', () => {
+  const facts = { 'vuln.high': '2', 'ruleset.hash': 'abc' };
+  const about = { report: REPORT, attestedAt: WHOLE.attested_at, builderId: '' };
+  const made = scanPredicate({ tool: 'grype', toolVersion: null, format: 'sarif' }, facts, about);
+
+  it('says an empty version where there is none, and who attached it', () => {
+    expect(made).toEqual({
+      ...WHOLE,
+      scanner: { name: 'grype', version: '' },
+      format: 'sarif',
+      summary: facts,
+      builder_id: 'https://houba.dev/builder',
+    });
+    expect(readScanPredicate(made)).toEqual({ ...READ, summary: facts });
+  });
+
+  it('has the JSON Schema that is published, and no other field', () => {
+    const published = JSON.parse(readFileSync('docs/reference/predicates/scan.schema.json', 'utf8'));
+    expect(published, 'bin/houba schema scan-predicate > docs/reference/predicates/scan.schema.json').toEqual(
+      scanJsonSchema(),
+    );
+    const validate = new Ajv2020({ strict: true, formats: { 'date-time': true } }).compile(published);
+    expect(validate(made), JSON.stringify(validate.errors)).toBe(true);
+    expect(validate({ ...made, surprise: 1 })).toBe(false);
+  });
 });

@@ -25,6 +25,7 @@ function report(number: number, days: number | null, tool = 'trivy'): ScanReport
 function twin(number: number, days: number | null): SignedScan {
   return {
     digest: digest(100 + number),
+    kind: 'scan',
     report: digest(number),
     attestedAt: days === null ? null : daysAgo(days),
     valid: true,
@@ -87,7 +88,7 @@ describe('supersededScans', () => {
   });
 
   it('leaves a signed one alone that does not say which report it is of', () => {
-    const stray: SignedScan = { digest: digest(200), report: null, attestedAt: daysAgo(90), valid: true };
+    const stray: SignedScan = { ...twin(100, 90), report: null };
     expect(collect([report(1, 60), report(2, 40)], [stray])).toEqual([1]);
   });
 
@@ -97,6 +98,13 @@ describe('supersededScans', () => {
     expect(collect(reports, [twin(1, 80), forged])).toEqual([3]);
     const older: SignedScan = { ...twin(2, 90), valid: false };
     expect(collect(reports, [twin(1, 80), older])).toEqual([3, 2]);
+  });
+
+  it('collects a vulnerability statement with its report, and keeps no report for it', () => {
+    const vulns: SignedScan = { ...twin(1, null), kind: 'vulns' };
+    expect(collect([report(1, 60), report(2, 40)], [vulns])).toEqual([101, 1]);
+    expect(collect([report(1, 60), report(2, 40)], [twin(1, 60), { ...vulns, digest: digest(201) }])).toEqual([]);
+    expect(collect([report(1, 60), report(2, 40)], [{ ...vulns, valid: false }])).toEqual([1]);
   });
 
   it('keeps the newest of each tool and the newest signed one, whatever there is', () => {
