@@ -1,10 +1,12 @@
 import type { Trust } from '../../adapters/cosign.js';
 import type { ReferrerDescriptor } from '../../adapters/registry.js';
-import type { Digest } from '../../domain/digest.js';
+import { type Digest, isDigest } from '../../domain/digest.js';
+import { VULNS_PREDICATE_TYPE } from '../../domain/evidence/attach/vulns.js';
 import { readScanBundle, SCAN_PREDICATE_TYPE } from '../../domain/evidence/scan.js';
 import { readScanReports, type ScanReport, type SignedScan, supersededScans } from '../../domain/lifecycle/collect.js';
 import { formatPinned } from '../../domain/reference.js';
 import type { GcOutcome } from '../../domain/report/collect-report.js';
+import { prefixedKeys } from '../../domain/stamp/keys.js';
 import type { Victim } from '../deletion/remove-manifests.js';
 import type { Dependencies } from '../dependencies.js';
 import { readBundles } from '../evidence/read-bundles.js';
@@ -88,17 +90,28 @@ async function readSignedScans(
   { digest, referrers, names, trust }: ScannedImage,
 ): Promise<SignedScan[]> {
   const signed: SignedScan[] = [];
-  const wanted = new Set([SCAN_PREDICATE_TYPE]);
-  for await (const { referrer, content } of readBundles(at, referrers, wanted, LARGEST_BUNDLE)) {
+  const wanted = new Set([SCAN_PREDICATE_TYPE, VULNS_PREDICATE_TYPE]);
+  for await (const bundle of readBundles(at, referrers, wanted, LARGEST_BUNDLE)) {
+    const { referrer, predicateType, content } = bundle;
     if ('fault' in content) continue;
-    const { report: name, attestedAt } = readScanBundle(content.bytes);
-    const report = name === null ? null : (names.get(name) ?? null);
+    const kind = predicateType === SCAN_PREDICATE_TYPE ? 'scan' : 'vulns';
+    const said = kind === 'scan' ? readScanBundle(content.bytes) : readLink(bundle.annotations, at.prefix);
+    const report = said.report === null ? null : (names.get(said.report) ?? null);
     if (report === null) continue;
-    const claim = { digest, predicateType: SCAN_PREDICATE_TYPE };
+    const claim = { digest, predicateType };
     const refused = trust === null ? null : (await cosign.verifyBundle(content.bytes, claim, trust, at.signal)).reason;
-    signed.push({ digest: referrer, report, attestedAt, valid: refused == null });
+    signed.push({ digest: referrer, kind, report, attestedAt: said.attestedAt, valid: refused == null });
   }
   return signed;
+}
+
+/** Reads which report a statement belongs to whose predicate has no place for it. */
+function readLink(
+  annotations: Readonly<Record<string, string>>,
+  prefix: string,
+): Pick<SignedScan, 'report' | 'attestedAt'> {
+  const report = annotations[prefixedKeys(prefix)?.scanReport ?? ''] ?? '';
+  return { report: isDigest(report) ? report : null, attestedAt: null };
 }
 
 /** Maps the referrer digest and the document digest of each report to the report; null: several have that document. */

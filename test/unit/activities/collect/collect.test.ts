@@ -289,6 +289,26 @@ describe('scan reports', () => {
     expect(left.sort()).toEqual([young, newest, newestTwin].sort());
   });
 
+  it('take the vulnerability statements along that name them, and no others', async () => {
+    const vulns = (facts: Record<string, string>) => {
+      const type = 'https://in-toto.io/attestation/vulns/v0.2';
+      return attach(subject, BUNDLE, { 'dev.sigstore.bundle.predicateType': type, ...facts }, { facts });
+    };
+    const oldest = await report(90);
+    const twin = await sign({ report_digest: oldest, attested_at: daysAgo(90) });
+    const along = await vulns({ 'io.houba.scan.report': oldest });
+    await vulns({});
+    await vulns({ 'io.houba.scan.report': 'sha256:soon' });
+    for (const days of [20, 10]) {
+      const young = await report(days);
+      await sign({ report_digest: young, attested_at: daysAgo(days) });
+      await vulns({ 'io.houba.scan.report': young });
+    }
+    const planned = await plan();
+    expect(planned.scans.map(({ digest }) => digest)).toEqual([expect.anything(), expect.anything(), oldest]);
+    expect(planned.scans.map(({ digest }) => digest).sort()).toEqual([oldest, twin, along].sort());
+  });
+
   it('whose signed twin is the newest stays, whatever came after it unsigned', async () => {
     const signed = await report(90);
     await sign({ report_digest: signed, attested_at: daysAgo(90) });
