@@ -138,7 +138,7 @@ export const VARIABLES = {
     group: 'Run',
     type: 'boolean',
     default: 'false',
-    doc: 'Plan only: no copy, build, stamp, SBOM, signature or alias is written.',
+    doc: 'Plan only: no copy, build, stamp, SBOM, signature or alias is written, and nothing is attached.',
     schema: Switch,
   }),
   dryRunDeletions: variable({

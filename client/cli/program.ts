@@ -95,6 +95,11 @@ const VERBS: readonly Verb[] = [
     },
   },
   {
+    name: 'attach',
+    description: 'attach a scan report or VEX document to an image, and sign it',
+    load: async () => (await import('./verbs/attach.js')).attachCommand(),
+  },
+  {
     name: 'verify',
     description: 'judge an image by its evidence: stamp, SBOM, signatures, scans',
     load: async () => (await import('./verbs/verify.js')).verifyCommand(),

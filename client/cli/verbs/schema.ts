@@ -1,6 +1,8 @@
 import { Argument, Command } from 'commander';
+import { attachReportJsonSchema } from '../../../domain/evidence/attach/attach-report.js';
 import { transformJsonSchema } from '../../../domain/evidence/predicates.js';
 import { externalParametersJsonSchema } from '../../../domain/evidence/provenance.js';
+import { scanJsonSchema } from '../../../domain/evidence/scan.js';
 import { verifyReportJsonSchema } from '../../../domain/evidence/verify-report.js';
 import { planJsonSchema } from '../../../domain/plan/held-plan/saved-plan.js';
 import { runReportJsonSchema } from '../../../domain/report/run/json-schema.js';
@@ -11,8 +13,10 @@ const SCHEMAS: Readonly<Record<string, () => object | Promise<object>>> = {
   'run-report': runReportJsonSchema,
   plan: planJsonSchema,
   'verify-report': verifyReportJsonSchema,
+  'attach-report': attachReportJsonSchema,
   ...Object.fromEntries(SWEEP_NAMES.map((verb) => [`${verb}-report`, async () => (await loadSweep(verb)).schema()])),
   'transform-predicate': transformJsonSchema,
+  'scan-predicate': scanJsonSchema,
   'placement-parameters': externalParametersJsonSchema,
 };
 
