@@ -1,5 +1,6 @@
 import { Range, SemVer } from 'semver';
-import { type TagVersion, withoutZeros } from './tag-version.js';
+import { withoutZeros } from '../text/digits.js';
+import type { TagVersion } from './tag-version.js';
 
 const LOOSE = { loose: true };
 

@@ -1,4 +1,5 @@
 import { compareText } from '../text/compare-text.js';
+import { compareDigits } from '../text/digits.js';
 
 /** A tag as an order reads it (docs/rules/selection.md#an-order-reads-a-tag). */
 export interface TagVersion {
@@ -96,15 +97,6 @@ export function compareNaturally(a: string, b: string): number {
     if (difference !== 0) return difference;
   }
   return left.length - right.length;
-}
-
-export function compareDigits(a: string, b: string): number {
-  const [one, other] = [withoutZeros(a), withoutZeros(b)];
-  return one.length - other.length || compareText(one, other);
-}
-
-export function withoutZeros(digits: string): string {
-  return digits.replace(/^0+(?=\d)/, '');
 }
 
 function comparePresence(a: string | null, b: string | null): number {

@@ -1,12 +1,6 @@
 import { compareText } from '../text/compare-text.js';
-import {
-  compareReadTags,
-  type ReadTag,
-  sortByOrder,
-  type TagOrder,
-  type TagVersion,
-  withoutZeros,
-} from './tag-version.js';
+import { withoutZeros } from '../text/digits.js';
+import { compareReadTags, type ReadTag, sortByOrder, type TagOrder, type TagVersion } from './tag-version.js';
 
 /**
  * A tag read as a version (docs/rules/selection.md#versions-are-read-leniently). Numbers are digit strings, of any
