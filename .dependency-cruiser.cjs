@@ -55,6 +55,8 @@ const DOMAIN = rooms('domain', ['text', '.'], {
   stamp: [],
   selection: [],
   transform: [],
+  'packages/orders': [],
+  packages: ['packages/orders'],
   report: [],
   'report/run': ['report'],
   'evidence/upstream': [],

@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 
 RUNTIME := regctl syft cosign buildctl temporal
-TESTING := olareg registry buildkitd fulcio timestamp-server temporal-test-server
+TESTING := olareg registry buildkitd fulcio timestamp-server temporal-test-server comparable-version
 CHECKS := check-types check-imports check-unused check-format
 # Settings of the demo, such as UPSTREAM=docker.io or DEMO_REGISTRY_PORT=5050, may stand behind `make demo`.
 export UPSTREAM DEMO_UPSTREAM_PORT DEMO_REGISTRY_PORT DEMO_TEMPORAL_PORT DEMO_UI_PORT DEMO_BUILDKIT

@@ -16,12 +16,19 @@ export const PINS = process.env.HOUBA_TOOLS_PROGRAMS || join(ROOT, 'tools', 'pro
 
 export const PROGRAMS = {
   ...JSON.parse(readFileSync(PINS, 'utf8')),
-  // The Temporal server whose clock skips, for workflow tests: the one program that is not Go.
+  // Two programs are not Go. The Temporal server whose clock skips, for workflow tests:
   'temporal-test-server': {
     // Without the second, its log library complains on stderr at every start.
     maven: ['io.temporal:temporal-test-server:1.31.0', 'org.slf4j:slf4j-nop:1.7.36'],
     main: 'io.temporal.testserver.TestServer',
     version: '1.31.0',
+    system: ['java', 'mvn'],
+  },
+  // Maven's own order of versions, which a test compares with houba's:
+  'comparable-version': {
+    maven: ['org.apache.maven:maven-artifact:3.9.16'],
+    main: 'org.apache.maven.artifact.versioning.ComparableVersion',
+    version: '3.9.16',
     system: ['java', 'mvn'],
   },
 };

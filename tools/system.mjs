@@ -7,11 +7,27 @@ import { fileURLToPath } from 'node:url';
 
 const PACKAGES = {
   java: { debian: 'default-jre-headless', why: 'runs the time-skipping Temporal test server' },
-  mvn: { debian: 'maven', why: 'fetches that server from Maven Central' },
+  mvn: { debian: 'maven', why: 'fetches that server, and the order of Maven, from Maven Central' },
   mmdebstrap: { debian: 'mmdebstrap', why: 'makes the real Debian images of the demo' },
   openssl: { debian: 'openssl', why: 'makes the throw-away certificate authority of the demo' },
+  rpm: { debian: 'rpm', why: "has RPM's order of versions, which a test compares with houba's" },
+  'python3-packaging': {
+    debian: 'python3-packaging',
+    why: "has PyPI's order of versions, which a test compares with houba's",
+    // A module, no program.
+    there: () => ['python3', '/usr/bin/python3'].some(hasPackaging),
+  },
   runc: { debian: 'runc', why: 'lets buildkitd run build steps' },
 };
+
+function hasPackaging(python) {
+  return spawnSync(python, ['-c', 'import packaging.version'], { stdio: 'ignore' }).status === 0;
+}
+
+function isThere(name) {
+  const { there = () => onPath(name) } = PACKAGES[name];
+  return there();
+}
 
 /** The path of a program: on PATH, or where Debian keeps those of the superuser; undefined if there is none. */
 export function onPath(name) {
@@ -27,7 +43,7 @@ export function onPath(name) {
 /** Sentences, one for each of `names` that is not there, saying what to install. */
 export function missing(names) {
   return names
-    .filter((name) => !onPath(name))
+    .filter((name) => !isThere(name))
     .map((name) => {
       const { debian, why } = PACKAGES[name];
       return `${name} is missing (it ${why}): on Debian run \`apt-get install ${debian}\``;
@@ -35,7 +51,7 @@ export function missing(names) {
 }
 
 function install(names) {
-  const wanted = names.filter((name) => !onPath(name));
+  const wanted = names.filter((name) => !isThere(name));
   if (wanted.length === 0) return;
   const sudo = process.getuid?.() === 0 ? [] : ['sudo', '-n'];
   const may = onPath('apt-get') && (sudo.length === 0 || spawnSync('sudo', ['-n', 'true']).status === 0);

@@ -181,7 +181,7 @@ describe('a set-up that fails', () => {
     const { code, stderr } = await setup(here, ['onne']);
     expect({ code, stderr }).toEqual({
       code: 3,
-      stderr: 'error: unknown program onne; known: one, temporal-test-server\n',
+      stderr: 'error: unknown program onne; known: one, temporal-test-server, comparable-version\n',
     });
   });
 });
