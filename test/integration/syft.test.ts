@@ -8,7 +8,10 @@ import { createSyft, type Syft } from '../../adapters/syft.js';
 import { childEnvironment, readEnvironment } from '../../config/environment.js';
 import { programPath } from '../../config/programs.js';
 import { type Digest, digestOf } from '../../domain/digest.js';
+import { parseQuery, queryTest } from '../../domain/packages/query.js';
+import { packagesIn } from '../../domain/packages/sbom-packages.js';
 import { debianFiles, pushImage } from '../support/images.js';
+import { jarOf, pomProperties } from '../support/jars.js';
 import { type RunningRegistry, startOlareg } from '../support/registries.js';
 import { descriptor, json, OCI, push, rawManifest, sha256, type TestImage } from '../support/upstream-images.js';
 
@@ -64,6 +67,29 @@ describe('an inventory', () => {
     expect(cyclonedx.bomFormat).toBe('CycloneDX');
     expect(cyclonedx.components).toContainEqual(expect.objectContaining({ name: 'busybox-static' }));
     expect(await readdir(workDir)).toEqual([]);
+  });
+
+  it('names what is in a jar of a jar, and the source of a package, as houba reads it', async () => {
+    const log4j = jarOf(pomProperties('org.apache.logging.log4j', 'log4j-core', '2.14.1'));
+    const middle = jarOf({ ...pomProperties('com.example', 'middle', '1.0'), 'BOOT-INF/lib/log4j-core.jar': log4j });
+    const top = jarOf({ ...pomProperties('com.example', 'top', '1.0'), 'lib/middle.jar': middle });
+    const debian = debianFiles('liblzma5', '5.6.1+really5.4.5-1');
+    const status = debian['var/lib/dpkg/status']?.replace('Architecture', 'Source: xz-utils (5.6.1+really5.4.5-1)\n$&');
+    const files = { ...debian, 'var/lib/dpkg/status': status ?? '', 'app/top.jar': top };
+    const { digest } = await pushImage(registry.host, 'lib/jars', null, files);
+    const repository = { host: registry.host, path: 'lib/jars' };
+    const documents = await syftFor(registry.host).scan(repository, digest, ['spdx-json', 'cyclonedx-json']);
+    const inside = ['log4j-core@<2.15', 'xz-utils@5.4.5', 'liblzma5', 'org.apache.logging.log4j:log4j-core@2.14.1'];
+    for (const [format, document] of documents) {
+      const { packages, skipped } = packagesIn(JSON.parse(text(document)));
+      expect(skipped).toBe(0);
+      const found = (query: string) => packages.filter((one) => queryTest(parseQuery(query))(one).kind === 'asked');
+      for (const query of inside) expect(found(query), query).toHaveLength(1);
+      expect(found('xz-utils@>=5.6.0 <5.6.2')).toEqual([]);
+      const nested =
+        format === 'cyclonedx-json' ? '/app/top.jar:lib/middle.jar:BOOT-INF/lib/log4j-core.jar' : '/app/top.jar';
+      expect(found('log4j-core')[0]?.location).toBe(nested);
+    }
   });
 
   it('of a bomb is given up before it has filled the disk', async () => {

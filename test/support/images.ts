@@ -14,7 +14,7 @@ export async function pushImage(
   host: string,
   repository: string,
   tag: string | null,
-  files: Readonly<Record<string, string>>,
+  files: Readonly<Record<string, string | Uint8Array>>,
   architecture = 'amd64',
 ): Promise<PushedManifest> {
   const tar = tarOf(files);
@@ -105,10 +105,10 @@ function encode(value: unknown): Uint8Array<ArrayBuffer> {
 }
 
 /** A ustar archive: a header of 512 bytes for each file, its content padded, two empty blocks at the end. */
-function tarOf(files: Readonly<Record<string, string>>): Buffer {
-  const blocks: Buffer[] = [];
-  for (const [name, text] of Object.entries(files)) {
-    const content = Buffer.from(text);
+function tarOf(files: Readonly<Record<string, string | Uint8Array>>): Buffer {
+  const blocks: Uint8Array[] = [];
+  for (const [name, bytes] of Object.entries(files)) {
+    const content = typeof bytes === 'string' ? Buffer.from(bytes) : bytes;
     const header = Buffer.alloc(512);
     header.write(name, 0);
     header.write('0000644\0', 100);
