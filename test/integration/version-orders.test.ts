@@ -25,7 +25,7 @@ interface Tool {
   /** What to install on Debian. */
   readonly debian: string;
   isThere(): boolean;
-  /** A number of any size for each pair; null: the tool refuses one of the two, or warns of it. */
+  /** A number of any size for each pair; null: the tool refuses one of the two. */
   compare(pairs: readonly Pair[]): Promise<(number | null)[]>;
   /** What the tool orders and houba does not, on purpose: it is no version, or the tool is wrong. */
   leavesOut?(version: string): boolean;
