@@ -170,8 +170,11 @@ function goSemver(): string | null {
   return existsSync(source) ? source : null;
 }
 
+/** Go compiles its comparison first, for up to a minute: it is asked where many pairs are. */
+const TOOLS = [DPKG, RPM, MAVEN, PYTHON, NODE_SEMVER, ...(PAIRS > 2_000 ? [GO] : [])];
+
 describe(`the order of versions is that of the real tool (seed ${SEED})`, () => {
-  it.each([DPKG, RPM, MAVEN, PYTHON, NODE_SEMVER, GO])('$name', async (tool) => {
+  it.each(TOOLS)('$name', async (tool) => {
     if (!tool.isThere()) {
       process.stdout.write(`\nno versions were compared with ${tool.name}: install ${tool.debian}\n`);
       expect(process.env.CI, `in CI, ${tool.name} has to be there`).toBeFalsy();
