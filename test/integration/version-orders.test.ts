@@ -136,6 +136,8 @@ const NODE_SEMVER: Tool = {
   debian: 'npm',
   isThere: () => true,
   compare: async (pairs) => pairs.map(([a, b]) => (parseSemVer(a) && parseSemVer(b) ? compareSemVer(a, b) : null)),
+  // It rounds numbers of pre-releases that JavaScript cannot count to.
+  leavesOut: (version) => /\d{16}/.test(version),
 };
 
 const GO: Tool = {
