@@ -61,7 +61,8 @@ export async function readDistributionStore(
   const folder = join(root, 'repositories', repository, '_manifests');
   const tags = new Map<string, string>();
   for (const tag of list(join(folder, 'tags'))) {
-    tags.set(tag, readFileSync(join(folder, 'tags', tag, 'current', 'link'), 'utf8').trim());
+    const digest = contentOf(join(folder, 'tags', tag, 'current', 'link'));
+    if (digest !== null) tags.set(tag, digest.trim());
   }
   const manifests = new Map<string, StoredManifest>();
   for (const algorithm of list(join(folder, 'revisions'))) {
@@ -120,6 +121,15 @@ function asManifest(bytes: Buffer): StoredManifest | null {
     const value = JSON.parse(bytes.toString('utf8')) as StoredManifest & { schemaVersion?: number };
     const isOne = value.schemaVersion === 2 && (value.manifests !== undefined || value.config !== undefined);
     return isOne ? value : null;
+  } catch {
+    return null;
+  }
+}
+
+/** null: it has gone since its folder was listed, for the registry goes on deleting meanwhile. */
+function contentOf(path: string): string | null {
+  try {
+    return readFileSync(path, 'utf8');
   } catch {
     return null;
   }
