@@ -1,15 +1,17 @@
 import { Connection } from '@temporalio/client';
 import { channelTo } from '../connect.js';
+import { explainFailure } from '../run-failure.js';
 
 const THIRTY_DAYS_SECONDS = 30 * 24 * 3600;
-const REGISTERED_WITHIN_MS = 15_000;
+/** A busy machine may let a server that listens wait for long before it answers. */
+const ANSWERS_WITHIN_MS = 30_000;
 
 /**
  * Sets the embedded server's retention (docs/rules/durability.md#finished-runs-are-kept-for-30-days), once the
  * namespace is registered, a moment after the server listens.
  */
 export async function keepHistories(address: string, namespace: string): Promise<void> {
-  const connection = await Connection.connect({ address, channelArgs: channelTo(address) });
+  const connection = await open(address);
   try {
     await registered(connection, namespace);
     const config = { workflowExecutionRetentionTtl: { seconds: THIRTY_DAYS_SECONDS } };
@@ -19,8 +21,20 @@ export async function keepHistories(address: string, namespace: string): Promise
   }
 }
 
+/** @throws TemporalUnreachable */
+async function open(address: string): Promise<Connection> {
+  try {
+    return await Connection.connect({
+      ...{ address, channelArgs: channelTo(address) },
+      connectTimeout: ANSWERS_WITHIN_MS,
+    });
+  } catch (error) {
+    throw explainFailure(error, `the embedded Temporal at ${address}`);
+  }
+}
+
 async function registered(connection: Connection, namespace: string): Promise<void> {
-  const until = performance.now() + REGISTERED_WITHIN_MS;
+  const until = performance.now() + ANSWERS_WITHIN_MS;
   for (;;) {
     try {
       await connection.workflowService.describeNamespace({ namespace });

@@ -13,6 +13,8 @@ import { type CommandServer, startCommandServer } from './command-server.js';
 
 const HOUBA = fileURLToPath(new URL('../../bin/houba', import.meta.url));
 const run = promisify(execFile);
+/** Verbs that ask registries, and no Temporal. */
+const NEED_NO_STACK = ['attach', 'verify'];
 
 /** houba as a user has it: the built command, in a home of its own. */
 export interface Houba {
@@ -102,8 +104,9 @@ export async function createHouba(
   };
   const live = new Set<ChildProcess>();
   let folders = 0;
-  /** For the commands that join the stack of `up`: they end with it, and read the settings it was started with. */
+  /** For the commands that join the stack of `up`, and for those that need none. */
   let commands: CommandServer | null = null;
+  let isUp = false;
 
   function start(...args: readonly string[]): Started {
     const began = Date.now();
@@ -126,18 +129,23 @@ export async function createHouba(
   }
 
   async function runToEnd(...args: readonly string[]): Promise<Ended> {
-    const isJoining = env.HOUBA_HOME === home && args[0] !== 'up' && args[0] !== 'down';
+    const [verb = ''] = args;
+    const needsNoStack = NEED_NO_STACK.includes(verb);
+    if (needsNoStack) commands ??= startCommandServer(folder, env);
+    const isJoining = needsNoStack || (isUp && env.HOUBA_HOME === home && verb !== 'up' && verb !== 'down');
     return await ((isJoining ? commands?.run(args, env) : null) ?? start(...args).ended);
   }
 
   async function up(): Promise<void> {
     await succeed('up');
+    isUp = true;
     commands ??= startCommandServer(folder, env);
   }
 
   async function down(): Promise<void> {
     await commands?.stop();
     commands = null;
+    isUp = false;
     await succeed('down');
   }
 
