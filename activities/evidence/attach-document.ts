@@ -12,7 +12,7 @@ import {
   makerOf,
   statementsOf,
 } from '../../domain/evidence/attach/attachment.js';
-import { BUNDLE_MEDIA_TYPE } from '../../domain/evidence/attestation.js';
+import { bundleArtifact } from '../../domain/evidence/attestation.js';
 import { buildStatement, type StatementSubject } from '../../domain/evidence/statement.js';
 import { formatInstant } from '../../domain/instant.js';
 import { isPlatform } from '../../domain/platform.js';
@@ -134,10 +134,7 @@ async function attachSigned(
 ): Promise<SignedStatement> {
   const { predicateType, predicate, annotations } = statement;
   const bytes = await signer.signStatement(buildStatement([subject], predicateType, predicate), at.signal);
-  const artifact = {
-    ...{ artifactType: BUNDLE_MEDIA_TYPE, annotations },
-    file: { bytes, mediaType: BUNDLE_MEDIA_TYPE },
-  };
+  const artifact = bundleArtifact(bytes, annotations, at.prefix);
   return { predicateType, referrerDigest: await attachReferrer(attacher, at, subject.digest, artifact) };
 }
 

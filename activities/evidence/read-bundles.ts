@@ -1,7 +1,8 @@
 import type { ReferrerDescriptor } from '../../adapters/registry.js';
-import type { Digest } from '../../domain/digest.js';
+import { type Digest, isDigest } from '../../domain/digest.js';
 import { HoubaError } from '../../domain/errors.js';
 import { ANY_BUNDLE, BUNDLE_PREDICATE_TYPE } from '../../domain/evidence/attestation.js';
+import { prefixedKeys } from '../../domain/stamp/keys.js';
 import type { RepositoryAt } from '../repository/repository-at.js';
 
 /** A Sigstore bundle attached to a manifest, not verified yet. */
@@ -45,6 +46,8 @@ async function readBundle(
     return predicateType === undefined ? null : { referrer: referrer.digest, predicateType, annotations, content };
   };
   try {
+    const named = await readNamedBlob(at, referrer, largest);
+    if (named !== null) return bundle({ bytes: named });
     const { manifest } = await at.manifest(referrer.digest);
     annotations = manifest.annotations;
     if (!wanted.has(annotations[BUNDLE_PREDICATE_TYPE] ?? '')) return null;
@@ -53,6 +56,26 @@ async function readBundle(
     return bundle({ bytes: await at.blob(layer.digest, largest) });
   } catch (error) {
     return bundle({ fault: faultOf(error) });
+  }
+}
+
+/**
+ * Reads the blob that the list of referrers names, where it also names the predicate type
+ * (docs/rules/evidence.md#a-bundle-is-read-in-one-request); null: it names none, or one that cannot be had
+ */
+async function readNamedBlob(
+  at: RepositoryAt,
+  { annotations }: ReferrerDescriptor,
+  largest: number,
+): Promise<Uint8Array | null> {
+  const key = prefixedKeys(at.prefix)?.bundle;
+  const named = key !== undefined && Object.hasOwn(annotations, key) ? annotations[key] : undefined;
+  if (named === undefined || !isDigest(named) || annotations[BUNDLE_PREDICATE_TYPE] === undefined) return null;
+  try {
+    return await at.blob(named, largest);
+  } catch (error) {
+    faultOf(error);
+    return null;
   }
 }
 

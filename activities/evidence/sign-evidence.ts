@@ -2,8 +2,8 @@ import type { ReferrerDescriptor } from '../../adapters/registry.js';
 import type { Digest } from '../../domain/digest.js';
 import { HoubaError } from '../../domain/errors.js';
 import {
-  BUNDLE_MEDIA_TYPE,
   bundleAnnotations,
+  bundleArtifact,
   type MissingAttestation,
   missingAttestations,
 } from '../../domain/evidence/attestation.js';
@@ -86,8 +86,7 @@ async function attest(
   const bytes = await deps.cosign.signStatement(buildStatement(named, predicateType, predicate), signal);
   for (const target of lacking) {
     const annotations = bundleAnnotations(attestation, target, prefix, identityIn(request));
-    const file = { bytes, mediaType: BUNDLE_MEDIA_TYPE };
-    await attachReferrer(deps, at, target, { artifactType: BUNDLE_MEDIA_TYPE, annotations, file });
+    await attachReferrer(deps, at, target, bundleArtifact(bytes, annotations, prefix));
   }
 }
 

@@ -83,6 +83,19 @@ export function bundleAnnotations(
   return annotations;
 }
 
+/**
+ * Builds the artifact that holds a bundle. @param annotations from `bundleAnnotations`, or `signedAs` and more; the blob
+ * is named beside them (docs/rules/evidence.md#a-bundle-is-read-in-one-request)
+ */
+export function bundleArtifact(bytes: Uint8Array, annotations: Readonly<Record<string, string>>, prefix: string) {
+  const keys = prefixedKeys(prefix);
+  return {
+    artifactType: BUNDLE_MEDIA_TYPE,
+    annotations: { ...annotations, ...(keys === null ? {} : { [keys.bundle]: digestOf(bytes) }) },
+    file: { bytes, mediaType: BUNDLE_MEDIA_TYPE },
+  };
+}
+
 /** Builds the annotations by which everybody finds a bundle. */
 export function signedAs(predicateType: string): Record<string, string> {
   return { [CONTENT_KEY]: 'dsse-envelope', [BUNDLE_PREDICATE_TYPE]: predicateType };

@@ -44,6 +44,8 @@ export function prefixedKeys(prefix: string) {
     sbomSubject: `${prefix}.sbom.subject`,
     sbomPlatform: `${prefix}.sbom.platform`,
     operation: `${prefix}.operation`,
+    /** On a signed statement of houba's: the blob of its bundle, which is then read without the manifest. */
+    bundle: `${prefix}.bundle`,
     scanTool: `${prefix}.scan.tool`,
     scanToolVersion: `${prefix}.scan.tool.version`,
     scanFormat: `${prefix}.scan.format`,

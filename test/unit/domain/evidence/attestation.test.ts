@@ -1,9 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { Digest } from '../../../../domain/digest.js';
+import { type Digest, digestOf } from '../../../../domain/digest.js';
 import {
   BUNDLE_MEDIA_TYPE,
   bundleAnnotations,
+  bundleArtifact,
   type MissingAttestation,
   missingAttestations,
 } from '../../../../domain/evidence/attestation.js';
@@ -217,5 +218,23 @@ describe('a bundle', () => {
       'dev.sigstore.bundle.content',
       'dev.sigstore.bundle.predicateType',
     ]);
+  });
+});
+
+describe('the artifact of a bundle', () => {
+  const bytes = new TextEncoder().encode('{}');
+
+  it('names its blob beside what it was given, and nothing without a prefix', () => {
+    const { annotations, artifactType, file } = bundleArtifact(bytes, { a: 'b' }, PREFIX);
+    expect(annotations).toEqual({ a: 'b', 'io.houba.bundle': digestOf(bytes) });
+    expect(file).toEqual({ bytes, mediaType: artifactType });
+    expect(bundleArtifact(bytes, { a: 'b' }, '').annotations).toEqual({ a: 'b' });
+  });
+
+  it('is not looked for by its blob: what an earlier version has signed stays signed', () => {
+    const [attestation] = missingAttestations(index, [], [], new Map(), PREFIX, IDENTITY);
+    expect(Object.keys(bundleAnnotations(attestation as never, index, PREFIX, IDENTITY))).not.toContain(
+      'io.houba.bundle',
+    );
   });
 });
