@@ -42,6 +42,7 @@ const ROSTER = [
   '| `tls_verify` | `true` | `false` means plain HTTP. |',
   '| `ca_cert` | none | Path of a PEM file with the CA of the registry, trusted beside the well-known ones. |',
   '| `deletion_mode` | none | `mark` or `purge`, for this registry; a policy can override it. |',
+  '| `source_only` | `false` | `true`: policies only take from it. Nothing is written there, and no sweep walks it unless `houba audit --registry` names it. |',
   '',
   '```sh',
   `export HOUBA_REGISTRIES='{"main": {"host": "registry.example.com", "username": "houba", "password": "…"}}'`,

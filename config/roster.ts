@@ -21,6 +21,7 @@ const Entry = strictObject({
   tls_verify: z.boolean().default(true),
   ca_cert: z.string().min(1).nullish(),
   deletion_mode: z.enum(['purge', 'mark']).nullish(),
+  source_only: z.boolean().default(false),
 });
 
 /** Parses `HOUBA_REGISTRIES`, roster name to entry. CA files are checked here, so that a missing one shows at start. */
@@ -50,11 +51,15 @@ export const Roster = z.record(z.string().min(1), z.unknown()).transform((writte
     if (entry.ca_cert != null && !entry.tls_verify) {
       refuse('ca_cert', 'has no use with tls_verify false, which means plain HTTP');
     }
+    if (entry.source_only && entry.deletion_mode != null) {
+      refuse('deletion_mode', 'has no use with source_only, under which nothing is deleted');
+    }
     roster.set(name, {
       name,
       ...place,
       tlsVerify: entry.tls_verify,
       deletionMode: entry.deletion_mode ?? null,
+      sourceOnly: entry.source_only,
       username: entry.username ?? null,
       password: entry.password ?? null,
       caCert: entry.ca_cert == null ? null : checkedPem(entry.ca_cert, (message) => refuse('ca_cert', message)),

@@ -455,6 +455,7 @@ function showRoster(roster: ReadonlyMap<string, RegistryAccess>): string {
       tls_verify: entry.tlsVerify,
       ...(entry.caCert === null ? {} : { ca_cert: entry.caCert }),
       ...(entry.deletionMode === null ? {} : { deletion_mode: entry.deletionMode }),
+      ...(entry.sourceOnly ? { source_only: true } : {}),
     };
   }
   return JSON.stringify(shown);

@@ -273,7 +273,8 @@ function houbaEnvironment(facts) {
 
 function houbaSettings(facts) {
   const plain = (variable) => ({ host: host(facts, variable), tls_verify: false });
-  const upstream = facts.upstream === 'local' ? { upstream: plain('DEMO_UPSTREAM_PORT') } : {};
+  const upstream =
+    facts.upstream === 'local' ? { upstream: { ...plain('DEMO_UPSTREAM_PORT'), source_only: true } } : {};
   return {
     HOUBA_HOME: join(STATE, 'home'),
     HOUBA_WORK_DIR: join(STATE, 'work'),

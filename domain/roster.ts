@@ -1,7 +1,7 @@
 import { HoubaError } from './errors.js';
 import { formatRepository, parseRepository, type Repository } from './reference.js';
 
-/** A registry that houba may write to; never a credential. */
+/** A registry that houba knows, and may write to unless it is only a source; never a credential. */
 export interface RosterEntry {
   readonly name: string;
   readonly host: string;
@@ -10,6 +10,8 @@ export interface RosterEntry {
   /** false: plain HTTP. */
   readonly tlsVerify: boolean;
   readonly deletionMode: 'purge' | 'mark' | null;
+  /** Whether it is only read (docs/rules/registry-access.md#a-source-only-entry-is-only-read). */
+  readonly sourceOnly: boolean;
 }
 
 export type Roster = ReadonlyMap<string, RosterEntry>;
@@ -41,6 +43,21 @@ export function rosterByName<Entry extends RosterEntry>(
   });
 }
 
+/** As `rosterByName`, to write there. @throws HoubaError `ConfigInvalid`, also where the entry is only a source */
+export function destinationByName<Entry extends RosterEntry>(
+  roster: ReadonlyMap<string, Entry>,
+  name: string | null,
+): Entry {
+  return requireDestination(rosterByName(roster, name));
+}
+
+function requireDestination<Entry extends RosterEntry>(entry: Entry): Entry {
+  if (!entry.sourceOnly) return entry;
+  throw new HoubaError('ConfigInvalid', `registry ${JSON.stringify(entry.name)} is only a source`, {
+    hint: 'nothing is written or deleted there; if it should be, take source_only out of its entry in HOUBA_REGISTRIES',
+  });
+}
+
 /** Finds the first entry with this host; null: a source outside the roster is read with ambient credentials. */
 export function rosterByHost<Entry extends RosterEntry>(
   roster: ReadonlyMap<string, Entry>,
@@ -59,12 +76,12 @@ export function destinationRepository(entry: RosterEntry, project: string, repos
   return parseRepository(entry.host, path);
 }
 
-/** Builds a destination's repository; null: no registry can hold its path. @throws HoubaError as `rosterByName` */
+/** Builds a destination's repository; null: no registry can hold its path. @throws HoubaError as `destinationByName` */
 export function findDestination(
   roster: Roster,
   { registry, project, repository }: { registry: string | null; project: string; repository: string },
 ): Repository | null {
-  const entry = rosterByName(roster, registry);
+  const entry = destinationByName(roster, registry);
   try {
     return destinationRepository(entry, project, repository);
   } catch (error) {
@@ -80,14 +97,14 @@ export interface DestinationRepository extends Repository {
 
 /**
  * Finds the roster entry that a repository lies in, the one with the longest namespace
- * (docs/rules/registry-access.md#only-listed-hosts-are-written-to). @throws HoubaError `ConfigInvalid`
+ * (docs/rules/registry-access.md#only-listed-hosts-are-written-to), to write there. @throws HoubaError `ConfigInvalid`
  */
 export function placeInRoster(roster: Roster, { host, path }: Repository): DestinationRepository {
   const fitting = [...roster.values()]
     .filter((entry) => entry.host === host && (entry.namespace === null || path.startsWith(`${entry.namespace}/`)))
     .sort((a, b) => (b.namespace?.length ?? 0) - (a.namespace?.length ?? 0));
   const [entry] = fitting;
-  if (entry !== undefined) return { registry: entry.name, host, path };
+  if (entry !== undefined) return { registry: requireDestination(entry).name, host, path };
   const known = [...roster.values()].map((one) => one.host).join(', ') || 'none';
   throw new HoubaError('ConfigInvalid', `${formatRepository({ host, path })} is in no registry of the roster`, {
     hint: `HOUBA_REGISTRIES has: ${known}`,

@@ -2,7 +2,7 @@ import { HoubaError } from '../errors.js';
 import { aliasCollisions, outputCollisions, type TagCollision } from '../policy/ownership.js';
 import type { ResolvedImport, ResolvedPolicy } from '../policy/resolve.js';
 import { formatRepository, parseRepository } from '../reference.js';
-import { destinationRepository, type Roster, rosterByName } from '../roster.js';
+import { destinationByName, destinationRepository, type Roster } from '../roster.js';
 import { aliasClashes, expandAliasTemplates } from '../selection/aliases.js';
 import { orderOf } from '../selection/order.js';
 import { selectTags } from '../selection/select.js';
@@ -11,7 +11,7 @@ import type { Target, TargetVariant } from './plan.js';
 /**
  * Expands a policy over the tags of its source.
  * @throws HoubaError `PolicyInvalid` for two writers of a tag (docs/rules/policy.md#a-tag-has-one-writer), an alias
- * of several flavours, or a source that is a destination, `ConfigInvalid` for an unknown registry
+ * of several flavours, or a source that is a destination, `ConfigInvalid` for an unknown registry, or one that is only a source
  */
 export function expandTargets(
   policy: ResolvedPolicy,
@@ -22,7 +22,7 @@ export function expandTargets(
   const targets = policy.imports.flatMap((entry) => {
     const variants = expandImport(policy.name, entry, upstream);
     return entry.destinations.map(({ registry, project, repository }): Target => {
-      const host = rosterByName(roster, registry);
+      const host = destinationByName(roster, registry);
       return {
         repository: destinationRepository(host, project, repository),
         registry: host.name,

@@ -79,7 +79,7 @@ const RESOURCES: TransformResources = {
 function worker(more: { noCache?: boolean; resources?: TransformResources; address?: string } = {}) {
   const environment = childEnvironment(readEnvironment());
   const entry = (name: string, host: string): RegistryAccess => ({
-    ...{ name, host, namespace: null, tlsVerify: false, deletionMode: null },
+    ...{ name, host, namespace: null, tlsVerify: false, deletionMode: null, sourceOnly: false },
     ...{ caCert: null, username: null, password: null },
   });
   const access = new Map([

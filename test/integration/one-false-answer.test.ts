@@ -112,7 +112,7 @@ class Lane {
 
   /** The steps of a worker that has just begun: it remembers nothing of earlier runs. */
   async with<Result>(settings: Partial<FleetSettings>, work: (steps: Steps) => Promise<Result>): Promise<Result> {
-    const plain = { namespace: null, tlsVerify: false, deletionMode: null, caCert: null };
+    const plain = { namespace: null, tlsVerify: false, deletionMode: null, sourceOnly: false, caCert: null };
     const login = { username: null, password: null };
     const access = new Map<string, RegistryAccess>([
       ['up', { name: 'up', host: this.source.host, ...plain, ...login }],

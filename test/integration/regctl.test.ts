@@ -38,7 +38,7 @@ afterAll(async () => {
 function regctlFor(host: string, login: Pick<RegistryAccess, 'username' | 'password'> | null = null): Regctl {
   const program = programPath('regctl');
   if (program === null) throw new Error('regctl is not there; run make setup');
-  const plain = { namespace: null, tlsVerify: false, deletionMode: null, caCert: null };
+  const plain = { namespace: null, tlsVerify: false, deletionMode: null, sourceOnly: false, caCert: null };
   const { username, password } = login ?? { username: null, password: null };
   return createRegctl({
     program,
@@ -56,7 +56,15 @@ function regctlFor(host: string, login: Pick<RegistryAccess, 'username' | 'passw
 }
 
 function readerFor(host: string): RegistryReader {
-  const entry = { name: 'main', host, namespace: null, tlsVerify: false, deletionMode: null, caCert: null };
+  const entry = {
+    name: 'main',
+    host,
+    namespace: null,
+    tlsVerify: false,
+    deletionMode: null,
+    sourceOnly: false,
+    caCert: null,
+  };
   const access = new Map<string, RegistryAccess>([['main', { ...entry, username: null, password: null }]]);
   return createRegistryReader({
     ...{ access, environment: {}, userAgent: 'houba/0', concurrency: 4 },

@@ -29,7 +29,14 @@ afterAll(async () => {
 });
 
 function readerFor(registry: RunningRegistry, more: Partial<RegistryAccess> = {}): RegistryReader {
-  const plain = { name: 'here', host: registry.host, namespace: null, tlsVerify: false, deletionMode: null };
+  const plain = {
+    name: 'here',
+    host: registry.host,
+    namespace: null,
+    tlsVerify: false,
+    deletionMode: null,
+    sourceOnly: false,
+  };
   const entry = { ...plain, username: null, password: null, caCert: null, ...more };
   return createRegistryReader({
     access: new Map([['here', entry]]),

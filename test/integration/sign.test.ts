@@ -174,7 +174,7 @@ function requestFor(destination: DestinationRepository, subject: Digest, tag: st
 }
 
 async function dependencies(host: string): Promise<Dependencies> {
-  const entry = { name: 'main', host, namespace: null, tlsVerify: false, deletionMode: null };
+  const entry = { name: 'main', host, namespace: null, tlsVerify: false, deletionMode: null, sourceOnly: false };
   const access = new Map<string, RegistryAccess>([
     ['main', { ...entry, username: null, password: null, caCert: null }],
   ]);

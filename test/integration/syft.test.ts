@@ -34,7 +34,7 @@ function syftFor(host: string, login: typeof LOGIN | null = null): Syft {
   const program = programPath('syft');
   if (program === null) throw new Error('syft is not there; run make setup');
   const entry: RegistryAccess = {
-    ...{ name: 'main', host, namespace: null, tlsVerify: false, deletionMode: null, caCert: null },
+    ...{ name: 'main', host, namespace: null, tlsVerify: false, deletionMode: null, sourceOnly: false, caCert: null },
     username: login?.username ?? null,
     password: login?.password ?? null,
   };

@@ -182,7 +182,16 @@ describe.each([
     const login = { username: null, password: null };
     for (const host of [source.host, registry]) {
       access.set(host, {
-        ...{ name: host, host, namespace: null, tlsVerify: false, caCert: null, deletionMode: null, ...login },
+        ...{
+          name: host,
+          host,
+          namespace: null,
+          tlsVerify: false,
+          caCert: null,
+          deletionMode: null,
+          sourceOnly: false,
+          ...login,
+        },
       });
     }
     reader = createRegistryReader({

@@ -124,7 +124,15 @@ function notBrought(name: string): object {
 }
 
 function rosterEntry(name: string, entry: Partial<RosterEntry>): RosterEntry {
-  return { name, host: `${name}.example`, namespace: null, tlsVerify: true, deletionMode: null, ...entry };
+  return {
+    name,
+    host: `${name}.example`,
+    namespace: null,
+    tlsVerify: true,
+    deletionMode: null,
+    sourceOnly: false,
+    ...entry,
+  };
 }
 
 function createMemory(): DigestMemory {

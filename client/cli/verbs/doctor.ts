@@ -116,7 +116,7 @@ async function checkRegistry(entry: RosterEntry, { ping, traits }: DoctorChecks)
   const reached = await check(name, () => ping(host).then(() => host), checkEntry(name));
   if (reached.status !== 'ok') return reached;
   try {
-    const found = await traits(entry);
+    const found = entry.sourceOnly ? null : await traits(entry);
     if (found === null) return reached;
     const fix = FIX_OF_DELETION[found.deletion] ?? null;
     return { name, status: fix === null ? 'ok' : 'warning', detail: [host, ...sentences(found)].join('; '), fix };

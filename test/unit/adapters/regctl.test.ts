@@ -42,6 +42,7 @@ const access: ReadonlyMap<string, RegistryAccess> = new Map([
       namespace: null,
       tlsVerify: false,
       deletionMode: null,
+      sourceOnly: false,
       username: 'robot',
       password: PASSWORD,
       caCert: null,

@@ -39,6 +39,7 @@ const entry: RegistryAccess = {
   namespace: null,
   tlsVerify: true,
   deletionMode: null,
+  sourceOnly: false,
   username: 'robot',
   password: PASSWORD,
   caCert: '/etc/ca.pem',

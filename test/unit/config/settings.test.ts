@@ -175,6 +175,7 @@ describe('the roster', () => {
       namespace: 'acme/cache',
       tlsVerify: true,
       deletionMode: null,
+      sourceOnly: false,
       username: 'u',
       password: PASSWORD,
       caCert: null,
@@ -186,6 +187,12 @@ describe('the roster', () => {
     writeFileSync(path, '-----BEGIN CERTIFICATE-----\n');
     const { registries } = settingsOf(roster({ host: 'r.example:5000', ca_cert: path, deletion_mode: 'purge' }));
     expect(registries.get('main')).toMatchObject({ host: 'r.example:5000', caCert: path, deletionMode: 'purge' });
+  });
+
+  it('says which entries are only sources', () => {
+    const { registries, shown } = settingsOf(roster({ host: 'hub.example', source_only: true }));
+    expect(registries.get('main')).toMatchObject({ sourceOnly: true, deletionMode: null });
+    expect(shown.HOUBA_REGISTRIES).toContain('"source_only":true');
   });
 
   it.each([
@@ -200,6 +207,8 @@ describe('the roster', () => {
     [{ host: 'r.io', tls_verfy: false }, 'did you mean tls_verify?'],
     [{ host: 'r.io', tls_verify: 'no' }, 'main.tls_verify'],
     [{ host: 'r.io', deletion_mode: 'burn' }, 'main.deletion_mode'],
+    [{ host: 'r.io', source_only: 'yes' }, 'main.source_only'],
+    [{ host: 'r.io', source_only: true, deletion_mode: 'purge' }, 'main.deletion_mode has no use with source_only'],
     [{ host: 'r.io', ca_cert: '/nowhere/ca.pem' }, '/nowhere/ca.pem cannot be read (ENOENT)'],
     [{ host: 'r.io', ca_cert: '/dev/null' }, 'holds no certificate'],
     [{ host: 'r.io', ca_cert: '/dev/null', tls_verify: false }, 'plain HTTP'],

@@ -9,7 +9,15 @@ import {
   parseReference,
   parseRepository,
 } from '../../../domain/reference.js';
-import { destinationRepository, type RosterEntry, rosterByHost, rosterByName } from '../../../domain/roster.js';
+import {
+  destinationByName,
+  destinationRepository,
+  findDestination,
+  placeInRoster,
+  type RosterEntry,
+  rosterByHost,
+  rosterByName,
+} from '../../../domain/roster.js';
 
 const NEW = `sha256:${'e'.repeat(64)}` as Digest;
 
@@ -108,6 +116,7 @@ describe('the roster', () => {
     namespace: null,
     tlsVerify: true,
     deletionMode: null,
+    sourceOnly: false,
   });
   const roster = (...names: string[]) => new Map(names.map((name) => [name, entry(name)]));
 
@@ -120,6 +129,17 @@ describe('the roster', () => {
   ])('%s in %j is %s', (name, names, found) => {
     if (found !== null) expect(rosterByName(roster(...names), name).name).toBe(found);
     else expect(() => rosterByName(roster(...names), name)).toThrow(expect.objectContaining({ code: 'ConfigInvalid' }));
+  });
+
+  it('writes nothing to an entry that is only a source, whichever way it is found', () => {
+    const only = new Map([['hub', { ...entry('hub'), sourceOnly: true }]]);
+    const refused = expect.objectContaining({ code: 'ConfigInvalid', message: 'registry "hub" is only a source' });
+    expect(rosterByName(only, 'hub').name).toBe('hub');
+    expect(() => destinationByName(only, 'hub')).toThrow(refused);
+    expect(() => destinationByName(only, null)).toThrow(refused);
+    expect(() => findDestination(only, { registry: 'hub', project: 'a', repository: 'b' })).toThrow(refused);
+    expect(() => placeInRoster(only, { host: 'hub.example', path: 'a/b' })).toThrow(refused);
+    expect(destinationByName(new Map([...only, ...roster('eu')]), 'eu').name).toBe('eu');
   });
 
   it('finds a registry by its host, or says that it is nobody’s', () => {

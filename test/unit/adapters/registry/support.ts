@@ -13,7 +13,15 @@ export const MANIFEST_TYPE = 'application/vnd.oci.image.manifest.v1+json';
 export const INDEX_TYPE = 'application/vnd.oci.image.index.v1+json';
 
 export function rosterEntry(host: string, more: Partial<RegistryAccess> = {}): RegistryAccess {
-  const plain = { namespace: null, tlsVerify: false, deletionMode: null, username: null, password: null, caCert: null };
+  const plain = {
+    namespace: null,
+    tlsVerify: false,
+    deletionMode: null,
+    sourceOnly: false,
+    username: null,
+    password: null,
+    caCert: null,
+  };
   return { name: host, host, ...plain, ...more };
 }
 

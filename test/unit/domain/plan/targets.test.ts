@@ -11,6 +11,7 @@ const main: RosterEntry = {
   namespace: null,
   tlsVerify: true,
   deletionMode: null,
+  sourceOnly: false,
 };
 const roster: Roster = new Map([
   ['main', main],
@@ -34,6 +35,12 @@ describe('expandTargets', () => {
       [{ host: 'registry.example', path: 'lib/redis' }, 'mark'],
       [{ host: 'dr.example', path: 'acme/lib/redis' }, 'purge'],
     ]);
+  });
+
+  it('refuses a destination that is only a source', () => {
+    const entry = resolvedImport({ destinations: [{ registry: 'main', project: 'lib', repository: 'redis' }] });
+    const only: Roster = new Map([['main', { ...main, sourceOnly: true }]]);
+    expect(() => expandTargets(resolvedPolicy({ imports: [entry] }), ['7.2.0'], only, 'mark')).toThrow(/only a source/);
   });
 
   it('refuses an alias that would have to choose between flavours', () => {

@@ -9,7 +9,10 @@ import { policyDocument } from './documents.js';
 
 const VARIANTS = [{ name: 'eu', suffix: '-eu' }];
 const ROSTER = new Map([
-  ['main', { name: 'main', host: 'registry.example', namespace: null, tlsVerify: true, deletionMode: null }],
+  [
+    'main',
+    { name: 'main', host: 'registry.example', namespace: null, tlsVerify: true, deletionMode: null, sourceOnly: false },
+  ],
 ]);
 const OTHER = [{ project: 'p', repository: 'other' }];
 

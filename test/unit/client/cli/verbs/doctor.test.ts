@@ -4,7 +4,14 @@ import { type DoctorChecks, diagnose, renderDiagnosis } from '../../../../../cli
 import { HoubaError } from '../../../../../domain/errors.js';
 import { NO_PALETTE } from '../../../../../domain/report/palette.js';
 
-const main = { name: 'main', host: 'r.example', namespace: null, tlsVerify: true, deletionMode: null };
+const main = {
+  name: 'main',
+  host: 'r.example',
+  namespace: null,
+  tlsVerify: true,
+  deletionMode: null,
+  sourceOnly: false,
+};
 
 function checks(more: Partial<DoctorChecks> = {}): DoctorChecks {
   return {
