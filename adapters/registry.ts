@@ -93,6 +93,8 @@ export interface RegistryReader {
   ping(host: string, signal?: AbortSignal): Promise<void>;
   /** Requests sent so far, by `METHOD host`, tokens and redirects included. */
   requestCounts(): ReadonlyMap<string, number>;
+  /** Requests sent so far under one signal, redirects included; tokens are for all, and not counted. */
+  requestsUnder(signal: AbortSignal): number;
   close(): Promise<void>;
 }
 
@@ -415,6 +417,7 @@ export function createRegistryReader(options: RegistryClientOptions): RegistryRe
     listRepositories,
     ping,
     requestCounts: client.requestCounts,
+    requestsUnder: client.requestsUnder,
     close: async () => client.close(),
   };
 }

@@ -2,7 +2,7 @@ import type { SweepCursor } from '../../domain/durable/sweeps.js';
 import { HoubaError, type ReportedError, reportError } from '../../domain/errors.js';
 import { PAGE_SIZES } from '../../domain/plan/work.js';
 import type { Repository } from '../../domain/reference.js';
-import { type DestinationRepository, type RosterEntry, rosterByName } from '../../domain/roster.js';
+import { type DestinationRepository, destinationByName, type RosterEntry, rosterByName } from '../../domain/roster.js';
 import { compareText } from '../../domain/text/compare-text.js';
 import { purgeWindow } from '../deletion/ask-oracle.js';
 import type { Dependencies } from '../dependencies.js';
@@ -33,6 +33,8 @@ export function createOpenSweep(deps: Dependencies) {
       purgeWindow(deps);
       deps.openOracle();
     }
+    // What houba never writes to holds nothing of its own that could go.
+    if (registry !== null) destinationByName(deps.roster, registry);
     const entries = placesOf(deps, registry === null ? null : [registry], repositories);
     return {
       mode: apply && !settings.dryRunDeletions ? 'apply' : 'dry-run',
@@ -42,15 +44,22 @@ export function createOpenSweep(deps: Dependencies) {
   });
 }
 
-/** Lists the roster entries of a sweep, each place once; null: all. @throws HoubaError `ConfigInvalid` */
+/**
+ * Lists the roster entries of a sweep, each place once. @param names null: all but those that are only sources
+ * (docs/rules/registry-access.md#a-source-only-entry-is-only-read). @throws HoubaError `ConfigInvalid`
+ */
 export function placesOf(
   { roster }: Dependencies,
   names: readonly string[] | null,
   repositories: readonly string[] | null,
 ): RosterEntry[] {
-  const entries = names === null ? [...roster.values()] : names.map((name) => rosterByName(roster, name));
+  const entries =
+    names === null
+      ? [...roster.values()].filter(({ sourceOnly }) => !sourceOnly)
+      : names.map((name) => rosterByName(roster, name));
   if (entries.length === 0) {
-    throw new HoubaError('ConfigInvalid', 'there is no registry to look at', { hint: 'set HOUBA_REGISTRIES' });
+    const hint = roster.size === 0 ? 'set HOUBA_REGISTRIES' : 'every entry of HOUBA_REGISTRIES is only a source';
+    throw new HoubaError('ConfigInvalid', 'there is no registry to look at', { hint });
   }
   for (const name of repositories ?? []) {
     if (entries.some((entry) => isInside(entry, parseName(name)))) continue;
@@ -78,6 +87,8 @@ export interface RepositoriesPage {
   readonly unread: readonly Unread[];
   /** Registries without a catalogue, where there are several; older workers leave it out. */
   readonly passedOver?: readonly Unread[];
+  /** Requests sent for this page; older workers leave it out. */
+  readonly requests?: number;
   readonly next: SweepCursor | null;
 }
 
@@ -87,19 +98,18 @@ export function createListRepositories(deps: Dependencies) {
     const repositories: DestinationRepository[] = [];
     const unreadable: Unread[] = [];
     const passedOver: Unread[] = [];
+    const page = (next: SweepCursor | null): RepositoriesPage => {
+      const requests = deps.reader.requestsUnder(context.signal);
+      return { repositories, unread: unreadable, passedOver, requests, next };
+    };
     for await (const place of walkRepositories(deps, request, context)) {
       if ('repository' in place) repositories.push(place.repository);
       else (place.known ? unreadable : passedOver).push({ name: place.name, error: place.error });
       const last = repositories.at(-1);
       if (repositories.length < PAGE_SIZES.sweep || last === undefined) continue;
-      return {
-        repositories,
-        unread: unreadable,
-        passedOver,
-        next: { registry: last.registry, path: last.path, tag: null },
-      };
+      return page({ registry: last.registry, path: last.path, tag: null });
     }
-    return { repositories, unread: unreadable, passedOver, next: null };
+    return page(null);
   });
 }
 

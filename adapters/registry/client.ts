@@ -53,6 +53,7 @@ export interface RegistryClient {
    */
   call(host: string, call: Call, signal: AbortSignal | undefined): Promise<Answer>;
   requestCounts(): ReadonlyMap<string, number>;
+  requestsUnder(signal: AbortSignal): number;
   close(): void;
 }
 
@@ -270,7 +271,8 @@ export function createRegistryClient(options: RegistryClientOptions): RegistryCl
     return shared;
   }
 
-  return { call, requestCounts: transport.requestCounts, close: transport.close };
+  const { requestCounts, requestsUnder, close } = transport;
+  return { call, requestCounts, requestsUnder, close };
 }
 
 const REAL_CLOCK: Clock = {

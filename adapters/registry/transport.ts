@@ -50,6 +50,7 @@ interface Transport {
   /** @throws the signal's reason; HoubaError `RegistryUnavailable`, `Denied`, `Unsupported` (too large) */
   exchange(origin: Origin, request: Request, signal: AbortSignal | undefined): Promise<Reply>;
   requestCounts(): ReadonlyMap<string, number>;
+  requestsUnder(signal: AbortSignal): number;
   close(): void;
 }
 
@@ -89,6 +90,7 @@ export function createTransport(options: TransportOptions): Transport {
   const opened: Origin[] = [];
   const flights = new Set<Flight>();
   const watches = new Map<AbortSignal, SignalWatch>();
+  const sentUnder = new WeakMap<AbortSignal, number>();
   let watchdog: NodeJS.Timeout | undefined;
 
   function origin(server: Server): Promise<Origin> {
@@ -131,6 +133,7 @@ export function createTransport(options: TransportOptions): Transport {
     return new Promise((resolve, reject) => {
       if (signal?.aborted === true) return reject(signal.reason);
       origin.sent.set(request.method, (origin.sent.get(request.method) ?? 0) + 1);
+      if (signal !== undefined) sentUnder.set(signal, (sentUnder.get(signal) ?? 0) + 1);
       const outgoing = (origin.secure ? https : http).request({
         protocol: origin.secure ? 'https:' : 'http:',
         host: origin.hostname,
@@ -230,7 +233,8 @@ export function createTransport(options: TransportOptions): Transport {
     for (const { agent } of opened) agent.destroy();
   }
 
-  return { origin, exchange, requestCounts, close };
+  const requestsUnder = (signal: AbortSignal) => sentUnder.get(signal) ?? 0;
+  return { origin, exchange, requestCounts, requestsUnder, close };
 }
 
 /** Whether a connection broke off or was closed just when it was used again: worth another try. */

@@ -32,6 +32,13 @@ export function duration(text: string): number {
   throw new InvalidArgumentError('It must be a duration such as 90s, 10m or 2h, at most 24d.');
 }
 
+/** Parses the age that a scan may have, such as `7d`. @returns milliseconds */
+export function age(text: string): number {
+  const ms = durationMs(text);
+  if (ms !== null && ms > 0) return ms;
+  throw new InvalidArgumentError('It must be a duration such as 7d, 36h or 30m.');
+}
+
 export type Output = 'text' | 'json';
 
 /** `--output` of a report, by default the format of the journal. */

@@ -1,5 +1,8 @@
 import { z } from 'zod';
 import { type Digest, isDigest } from '../digest.js';
+import { formatDuration } from '../duration.js';
+import { parseInstant } from '../instant.js';
+import { prefixedKeys, SCAN_ARTIFACT_TYPE } from '../stamp/keys.js';
 import { asObject, jsonOrNull } from '../text/json.js';
 import { optional } from '../text/optional.js';
 import { builderIdOf } from './predicates.js';
@@ -31,6 +34,70 @@ export function readScanPredicate(predicate: unknown): ScanPredicate {
     attestedAt: typeof attestedAt === 'string' ? attestedAt : null,
     summary: Summary.safeParse(summary).data ?? null,
   };
+}
+
+/** A scan as a statement of the documented shape tells it. */
+export interface DatedScan {
+  readonly scanner: string;
+  readonly summary: Readonly<Record<string, string>>;
+  /** When its report was attached, ms since 1970. */
+  readonly at: number;
+}
+
+/** Reads the body of a scan statement; a text says what is wrong with it. */
+export function readDatedScan(predicate: unknown): DatedScan | string {
+  const { scanner, attestedAt, summary } = readScanPredicate(predicate);
+  if (scanner === null || attestedAt === null || summary === null) return 'is not of the documented shape';
+  const at = parseInstant(attestedAt);
+  return at === null ? `gives no time: ${JSON.stringify(attestedAt)}` : { scanner, summary, at };
+}
+
+/**
+ * Judges the age of a scan (docs/rules/evidence.md#the-freshest-scan-decides). @param at ms since 1970
+ * @returns what is wrong with it; null: it is fresh
+ */
+export function staleness(at: number, maxAgeMs: number | null, now: number): string | null {
+  if (maxAgeMs === null || now - at <= maxAgeMs) return null;
+  const minutes = Math.floor((now - at) / 60_000);
+  return `${formatDuration(minutes * 60_000)} old, older than ${formatDuration(maxAgeMs)}`;
+}
+
+interface Referrer {
+  readonly digest: Digest;
+  readonly artifactType: string;
+  readonly annotations: Readonly<Record<string, string>>;
+}
+
+/**
+ * Finds the newest raw report among referrers, by what they say of themselves; nobody has signed that.
+ * @returns `at`: ms since 1970, null where none gives a time; null: there is no report
+ */
+export function newestReport(referrers: readonly Referrer[], prefix: string): { readonly at: number | null } | null {
+  const times = [...reportTimes(referrers, prefix).values()];
+  if (times.length === 0) return null;
+  return { at: times.reduce((newest, at) => (newest === null || (at !== null && at > newest) ? at : newest), null) };
+}
+
+/** Sorts referrers by the time of the raw report that each says to be about; those about none keep their order, last. */
+export function newestReportFirst<One extends Referrer>(referrers: readonly One[], prefix: string): One[] {
+  const link = prefixedKeys(prefix)?.scanReport;
+  const times: ReadonlyMap<string, number | null> = reportTimes(referrers, prefix);
+  const ageOf = ({ annotations }: One) =>
+    (link === undefined ? null : times.get(annotations[link] ?? '')) ?? Number.NEGATIVE_INFINITY;
+  // Not by difference: that of two infinities is no number.
+  return [...referrers].sort((a, b) => Number(ageOf(a) < ageOf(b)) - Number(ageOf(a) > ageOf(b)));
+}
+
+/** Times of the raw reports, by digest; null: it gives none. */
+function reportTimes(referrers: readonly Referrer[], prefix: string): Map<Digest, number | null> {
+  const key = prefixedKeys(prefix)?.scanTimestamp;
+  const times = new Map<Digest, number | null>();
+  for (const { digest, artifactType, annotations } of referrers) {
+    if (artifactType !== SCAN_ARTIFACT_TYPE) continue;
+    const told = key !== undefined && Object.hasOwn(annotations, key) ? annotations[key] : undefined;
+    times.set(digest, told === undefined ? null : parseInstant(told));
+  }
+  return times;
 }
 
 /** Parses the scan statement in a Sigstore bundle, without checking its signature. */

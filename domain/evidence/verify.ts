@@ -1,13 +1,12 @@
 import { z } from 'zod';
 import type { Digest } from '../digest.js';
-import { formatDuration } from '../duration.js';
 import { type RecordedStamp, readStamp } from '../stamp/annotations.js';
 import { prefixedKeys } from '../stamp/keys.js';
 import { type StampReferrer, stampBeside } from '../stamp/stamp-of.js';
 import { TRANSFORM_PREDICATE_TYPE } from './predicates.js';
 import { BUILD_TYPE, PROVENANCE_PREDICATE_TYPE } from './provenance.js';
 import { SBOM_MEDIA_TYPES, SBOM_PREDICATE_TYPES, type SbomFormat } from './sbom.js';
-import { readScanPredicate, SCAN_PREDICATE_TYPE } from './scan.js';
+import { type DatedScan, readDatedScan, SCAN_PREDICATE_TYPE, staleness } from './scan.js';
 import { breachOf, type Severity } from './severity.js';
 
 /** Requirements on an image, in the order of the outcomes. */
@@ -164,32 +163,18 @@ function judgeScan({ attestations }: FoundEvidence, { maxSeverity, maxAgeMs, now
   const candidates = ofType(attestations, SCAN_PREDICATE_TYPE);
   const verified = candidates.filter(verifies);
   if (verified.length === 0) return fail(missing('scan', candidates));
-  const read: { readonly scanner: string; readonly summary: Annotations; readonly at: number }[] = [];
+  const read: DatedScan[] = [];
   for (const { predicate, referrer } of verified) {
-    const { scanner, attestedAt, summary } = readScanPredicate(predicate);
-    if (scanner === null || attestedAt === null || summary === null)
-      return fail(`the scan attestation ${referrer} is not of the documented shape`);
-    const at = timeOf(attestedAt);
-    if (at === null) return fail(`the scan attestation ${referrer} gives no time: ${JSON.stringify(attestedAt)}`);
-    read.push({ scanner, summary, at });
+    const scan = readDatedScan(predicate);
+    if (typeof scan === 'string') return fail(`the scan attestation ${referrer} ${scan}`);
+    read.push(scan);
   }
   const { scanner, summary, at } = read.reduce((freshest, one) => (one.at > freshest.at ? one : freshest));
   const told = `${scanner}, ${new Date(at).toISOString()}`;
   const breach = maxSeverity === null ? null : breachOf(summary, maxSeverity);
   if (breach !== null) return fail(`${told}: ${breach}`);
-  if (maxAgeMs !== null && now - at > maxAgeMs) {
-    const minutes = Math.floor((now - at) / 60_000);
-    return fail(`${told}: ${formatDuration(minutes * 60_000)} old, older than ${formatDuration(maxAgeMs)}`);
-  }
-  return pass(told);
-}
-
-const TIME = /^(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?)(Z|[+-]\d{2}:\d{2})?$/;
-
-function timeOf(text: string): number | null {
-  const [, time, zone = 'Z'] = TIME.exec(text) ?? [];
-  const ms = time === undefined ? Number.NaN : Date.parse(time + zone);
-  return Number.isNaN(ms) ? null : ms;
+  const stale = staleness(at, maxAgeMs, now);
+  return stale === null ? pass(told) : fail(`${told}: ${stale}`);
 }
 
 function ofType(attestations: readonly CheckedAttestation[], predicateType: string): CheckedAttestation[] {

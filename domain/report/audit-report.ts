@@ -5,7 +5,7 @@ import { escapeControls } from '../text/escape.js';
 import { NO_PALETTE, type Palette } from './palette.js';
 
 /** The worst first (docs/rules/reports.md#an-audit-names-the-worst-gap-first). */
-const GAPS = ['ERROR', 'UNCOVERED', 'UNSIGNED', 'NO-SBOM'] as const;
+const GAPS = ['ERROR', 'UNCOVERED', 'UNSIGNED', 'NO-SBOM', 'UNSCANNED'] as const;
 type Gap = (typeof GAPS)[number];
 
 export interface AuditOutcome {
@@ -18,6 +18,10 @@ export interface AuditOutcome {
   readonly signed: boolean | null;
   /** null: not asked, or not covered. */
   readonly sbom: boolean | null;
+  /** Whether a scan counts and is fresh; null: not asked, or not covered. */
+  readonly scan: boolean | null;
+  /** ISO 8601: when the freshest one that counts was attached; null: none, or it does not say. */
+  readonly scanned_at: string | null;
   /** null: no stamp, or none that says. */
   readonly policy: string | null;
   readonly error: ReportedError | null;
@@ -29,60 +33,82 @@ export type AuditCounts = z.infer<typeof CountsShape>;
 export interface AuditReport {
   readonly schema_version: 1;
   readonly registries: readonly string[];
-  /** Whether `signed` means that a signature has been verified; else that somebody has attached one. */
+  /** Names of the roster: entries that are only sources, and were not looked at. */
+  readonly sources_skipped: readonly string[];
+  /** Whether `signed` and `scan` mean that a signature has been verified; else that somebody has attached something. */
   readonly verified: boolean;
+  /** How old a scan may be, such as `7d`; null: of any age. */
+  readonly max_age: string | null;
   readonly counts: AuditCounts;
+  /** Sent to registries, but for tokens and for attempts that failed. */
+  readonly requests: number;
   /** Outcomes left out because there were too many to carry; covered images go first. */
   readonly outcomes_cut: number;
   readonly outcomes: readonly AuditOutcome[];
 }
 
-export type AuditPart = Pick<AuditReport, 'counts' | 'outcomes' | 'outcomes_cut'>;
+export type AuditPart = Pick<AuditReport, 'counts' | 'requests' | 'outcomes' | 'outcomes_cut'>;
 
 /** Further ones are counted. */
 const MOST_LISTED = 5_000;
 
 const MOST_OF_A_REPOSITORY = 1_000;
 
-export function emptyAuditReport(registries: readonly string[], verified: boolean): AuditReport {
-  return { schema_version: 1, registries, verified, ...NOTHING };
+type Asked = Pick<AuditReport, 'registries' | 'sources_skipped' | 'verified' | 'max_age'>;
+
+export function emptyAuditReport({ registries, sources_skipped, verified, max_age }: Asked): AuditReport {
+  return { schema_version: 1, registries, sources_skipped, verified, max_age, ...NOTHING };
 }
 
-export function auditPart(images: readonly AuditOutcome[]): AuditPart {
+/** @param requests sent for these images */
+export function auditPart(images: readonly AuditOutcome[], requests: number): AuditPart {
   const counts = { ...NOTHING.counts };
-  for (const { covered, signed, sbom, error } of images) {
+  for (const { covered, signed, sbom, scan, error } of images) {
     counts.scanned += 1;
     if (error !== null) counts.errored += 1;
     else counts[covered ? 'covered' : 'uncovered'] += 1;
     if (error !== null || !covered) continue;
     if (signed !== null) counts[signed ? 'signed' : 'unsigned'] += 1;
     if (sbom !== null) counts[sbom ? 'with_sbom' : 'without_sbom'] += 1;
+    if (scan !== null) counts[scan ? 'with_scan' : 'without_scan'] += 1;
   }
-  return { counts, ...listed(images, MOST_OF_A_REPOSITORY) };
+  return { counts, requests, ...listed(images, MOST_OF_A_REPOSITORY) };
 }
 
 export function unreadPart(image_ref: string, error: ReportedError): AuditPart {
-  const outcome = { image_ref, digest: null, covered: null, signed: null, sbom: null, policy: null, error };
-  return { counts: { ...NOTHING.counts, errored: 1 }, outcomes_cut: 0, outcomes: [outcome] };
+  return { ...NOTHING, counts: { ...NOTHING.counts, errored: 1 }, outcomes: [unreadOutcome(image_ref, null, error)] };
 }
+
+/** @param digest null: not even that is known */
+export function unreadOutcome(image_ref: string, digest: string | null, error: ReportedError): AuditOutcome {
+  return { image_ref, digest, covered: null, signed: null, sbom: null, ...NO_SCAN, policy: null, error };
+}
+
+/** What an outcome says of scans that were not asked for. */
+export const NO_SCAN = { scan: null, scanned_at: null } as const;
 
 /** Adds a part to a report; errors find room before gaps, and gaps before covered images. */
 export function addPart<Whole extends AuditPart>(whole: Whole, part: AuditPart): Whole {
-  const counts = { ...whole.counts };
-  for (const name of COUNTS) counts[name] += part.counts[name];
+  const counts = { ...NOTHING.counts };
+  // What a worker of an earlier version says has fewer counts.
+  for (const name of COUNTS) counts[name] = (whole.counts[name] ?? 0) + (part.counts[name] ?? 0);
+  const requests = (whole.requests ?? 0) + (part.requests ?? 0);
   const { outcomes, outcomes_cut } = listed([...whole.outcomes, ...part.outcomes], MOST_LISTED);
-  return { ...whole, counts, outcomes, outcomes_cut: whole.outcomes_cut + part.outcomes_cut + outcomes_cut };
+  return { ...whole, counts, requests, outcomes, outcomes_cut: whole.outcomes_cut + part.outcomes_cut + outcomes_cut };
 }
 
-/** Sorts the outcomes by name: repositories end in any order. */
+/** Sorts the outcomes by name: repositories end in any order. Adds what an earlier version left out. */
 export function inOrder(report: AuditReport): AuditReport {
-  return { ...report, outcomes: [...report.outcomes].sort((a, b) => compareText(a.image_ref, b.image_ref)) };
+  const outcomes = report.outcomes.map((outcome) => ({ ...NO_SCAN, ...outcome }));
+  outcomes.sort((a, b) => compareText(a.image_ref, b.image_ref));
+  return { ...emptyAuditReport({ ...report, sources_skipped: [], max_age: null }), ...report, outcomes };
 }
 
 export interface AuditGates {
   readonly uncovered: boolean;
   readonly unsigned: boolean;
   readonly noSbom: boolean;
+  readonly unscanned: boolean;
 }
 
 /** The exit code: the worst of its errors, else 1 for a gap that a gate names. */
@@ -93,7 +119,8 @@ export function auditExitCode({ outcomes, counts }: AuditReport, gates: AuditGat
   const breached =
     (gates.uncovered && counts.uncovered > 0) ||
     (gates.unsigned && counts.unsigned > 0) ||
-    (gates.noSbom && counts.without_sbom > 0);
+    (gates.noSbom && counts.without_sbom > 0) ||
+    (gates.unscanned && counts.without_scan > 0);
   return breached ? EXIT_CODES.GateBreached : 0;
 }
 
@@ -102,14 +129,17 @@ export function renderAuditReport(report: AuditReport, palette: Palette = NO_PAL
     const gap = gapOf(outcome);
     return gap === null ? [] : [lineOf(gap, outcome, palette)];
   });
-  const { counts, verified, outcomes_cut: cut } = report;
-  const signed = counts.signed + counts.unsigned > 0;
-  const sbom = counts.with_sbom + counts.without_sbom > 0;
-  const shown = COUNTS.filter((name) => (signed || !OF_SIGNED.has(name)) && (sbom || !OF_SBOM.has(name)));
-  const told = shown.map((name) => `${name}=${counts[name]}`).join(' ');
-  const tier = signed ? ` signatures=${verified ? 'verified' : 'unverified'}` : '';
-  const more = cut === 0 ? '' : ` (${cut} outcomes are only counted)`;
-  return `${[...lines, `audit ${told}${tier}${more}`].join('\n')}\n`;
+  const { counts, requests, verified, sources_skipped: skipped, outcomes_cut: cut } = report;
+  const unprobed = new Set(TIERS.flatMap((tier) => (tier.some((name) => counts[name] > 0) ? [] : tier)));
+  const told = COUNTS.filter((name) => !unprobed.has(name)).map((name) => `${name}=${counts[name]}`);
+  const isSigned = !unprobed.has('signed') || !unprobed.has('with_scan');
+  const last = [
+    ...['audit', ...told, `requests=${requests}`],
+    ...(isSigned ? [`signatures=${verified ? 'verified' : 'unverified'}`] : []),
+    ...(skipped.length === 0 ? [] : [`sources_skipped=${escapeControls(skipped.join(','))}`]),
+    ...(cut === 0 ? [] : [`(${cut} outcomes are only counted)`]),
+  ];
+  return `${[...lines, last.join(' ')].join('\n')}\n`;
 }
 
 export function auditReportJsonSchema(): Record<string, unknown> {
@@ -118,18 +148,21 @@ export function auditReportJsonSchema(): Record<string, unknown> {
 }
 
 /** null: nothing that was asked for lacks. */
-export function gapOf({ error, covered, signed, sbom }: AuditOutcome): Gap | null {
+export function gapOf({ error, covered, signed, sbom, scan }: AuditOutcome): Gap | null {
   if (error !== null) return 'ERROR';
   if (!covered) return 'UNCOVERED';
   if (signed === false) return 'UNSIGNED';
-  return sbom === false ? 'NO-SBOM' : null;
+  if (sbom === false) return 'NO-SBOM';
+  return scan === false ? 'UNSCANNED' : null;
 }
 
-function lineOf(gap: Gap, { image_ref, digest, policy, error }: AuditOutcome, palette: Palette): string {
+function lineOf(gap: Gap, outcome: AuditOutcome, palette: Palette): string {
+  const { image_ref, digest, policy, scanned_at, error } = outcome;
   const paint = gap === 'ERROR' ? palette.bad : palette.doubtful;
   const pinned = digest === null ? '' : ` ${palette.minor(digest)}`;
   const whose = policy === null ? '' : `  policy ${escapeControls(policy)}`;
-  const why = error === null ? whose : `  ${error.type}: ${escapeControls(error.message)}`;
+  const since = gap === 'UNSCANNED' && scanned_at !== null ? `  last scan ${escapeControls(scanned_at)}` : '';
+  const why = error === null ? `${whose}${since}` : `  ${error.type}: ${escapeControls(error.message)}`;
   return `${paint(gap.padEnd(9))} ${escapeControls(image_ref)}${pinned}${why}`;
 }
 
@@ -149,14 +182,21 @@ const CountsShape = z.strictObject({
   unsigned: Count,
   with_sbom: Count.describe('Of the covered ones; 0 when not asked'),
   without_sbom: Count,
+  with_scan: Count.describe('Of the covered ones: with a scan that counts and is fresh; 0 when not asked'),
+  without_scan: Count,
   errored: Count.describe('Images that could not be read, and repositories and registries that could not be listed'),
 });
 
 const COUNTS = CountsShape.keyof().options;
-const OF_SIGNED: ReadonlySet<string> = new Set(['signed', 'unsigned']);
-const OF_SBOM: ReadonlySet<string> = new Set(['with_sbom', 'without_sbom']);
+/** Counts of what is looked for only when asked. */
+const TIERS: readonly (readonly (keyof AuditCounts)[])[] = [
+  ['signed', 'unsigned'],
+  ['with_sbom', 'without_sbom'],
+  ['with_scan', 'without_scan'],
+];
 const NOTHING: AuditPart = {
-  counts: { scanned: 0, covered: 0, uncovered: 0, signed: 0, unsigned: 0, with_sbom: 0, without_sbom: 0, errored: 0 },
+  counts: Object.fromEntries(COUNTS.map((name) => [name, 0])) as AuditCounts,
+  requests: 0,
   outcomes_cut: 0,
   outcomes: [],
 };
@@ -164,10 +204,17 @@ const NOTHING: AuditPart = {
 export const AuditReportShape = z.strictObject({
   schema_version: z.literal(1),
   registries: z.array(z.string()).describe('Hosts'),
+  sources_skipped: z
+    .array(z.string())
+    .describe('Names of the roster: entries that are only sources, and were not looked at'),
   verified: z
     .boolean()
-    .describe('Whether signed means that a signature has been verified; else that somebody has attached one'),
+    .describe(
+      'Whether signed and scan mean that a signature has been verified; else that somebody has attached something',
+    ),
+  max_age: z.string().nullable().describe('How old a scan may be, such as 7d; null: of any age'),
   counts: CountsShape,
+  requests: Count.describe('Sent to registries, but for tokens and for attempts that failed'),
   outcomes_cut: Count.describe('Outcomes left out because there were too many to carry; covered images go first'),
   outcomes: z.array(
     z.strictObject({
@@ -176,6 +223,11 @@ export const AuditReportShape = z.strictObject({
       covered: z.boolean().nullable().describe('Whether it has a stamp of ours; null: nobody can say'),
       signed: z.boolean().nullable().describe('null: not asked, or not covered'),
       sbom: z.boolean().nullable().describe('null: not asked, or not covered'),
+      scan: z.boolean().nullable().describe('Whether a scan counts and is fresh; null: not asked, or not covered'),
+      scanned_at: z
+        .string()
+        .nullable()
+        .describe('ISO 8601: when the freshest one that counts was attached; null: none, or it does not say'),
       policy: z.string().nullable(),
       error: z.strictObject({ type: z.string(), message: z.string(), exit_code: z.int().min(0).max(255) }).nullable(),
     }),

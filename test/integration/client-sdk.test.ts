@@ -104,9 +104,9 @@ describe('a sweep', () => {
     stage.play({
       listRepositories: async () => ({ repositories: [named('a'), named('b')], unread: [], next: null }),
       auditRepository: async ({ repository }) => {
-        if (repository.path === 'a') return auditPart([]);
+        if (repository.path === 'a') return auditPart([], 0);
         // Until somebody has looked while it waited.
-        if (isTold()) return gate.hold(auditPart([]));
+        if (isTold()) return gate.hold(auditPart([], 0));
         throw new HoubaError('RateLimited', 'registry.example limits requests for another 2 s', {
           facts: { registry: 'registry.example' },
           retryAfterMs: 2_000,

@@ -5,7 +5,7 @@ import { digestOf } from '../../domain/digest.js';
 import { outcomeOf } from '../../domain/durable/retire.js';
 import type { Placement } from '../../domain/plan/work.js';
 import { formatRepository } from '../../domain/reference.js';
-import { type AuditOutcome, auditPart } from '../../domain/report/audit-report.js';
+import { type AuditOutcome, auditPart, NO_SCAN } from '../../domain/report/audit-report.js';
 import { planPage } from './durable-samples.js';
 
 export type Steps = RegistryActivities & BuildActivities & SignActivities;
@@ -69,7 +69,7 @@ export const HAPPY: Fakes = {
   openAudit: async ({ registries, signed }) => ({
     ...{ registries: registries ?? ['main'], hosts: ['registry.example'], verified: signed, concurrency: 4 },
   }),
-  auditRepository: async ({ repository }) => auditPart([auditOutcome(`${formatRepository(repository)}:1`)]),
+  auditRepository: async ({ repository }) => auditPart([auditOutcome(`${formatRepository(repository)}:1`)], 3),
   removeStamp: async () => ({ leftBehind: [] }),
   removeWritten: async () => ({ leftBehind: [] }),
 };
@@ -81,7 +81,7 @@ function inspected({ destination, tag }: Placement) {
 
 /** A covered image that was asked for nothing else. */
 export function auditOutcome(image_ref: string, facts: Partial<AuditOutcome> = {}): AuditOutcome {
-  const found = { covered: true, signed: null, sbom: null, policy: 'redis', error: null };
+  const found = { covered: true, signed: null, sbom: null, ...NO_SCAN, policy: 'redis', error: null };
   return { image_ref, digest: stampedDigest(image_ref), ...found, ...facts };
 }
 

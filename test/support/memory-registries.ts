@@ -54,6 +54,7 @@ export function createMemoryRegistries(): MemoryRegistries {
   const reads: string[] = [];
   const writes: string[] = [];
   const scans: string[] = [];
+  const under = new WeakMap<AbortSignal, number>();
 
   const store = (repository: Repository): Store => {
     const name = formatRepository(repository);
@@ -64,6 +65,7 @@ export function createMemoryRegistries(): MemoryRegistries {
   const note = async (into: string[], call: string, signal: AbortSignal | undefined): Promise<void> => {
     signal?.throwIfAborted();
     into.push(call);
+    if (signal !== undefined) under.set(signal, (under.get(signal) ?? 0) + 1);
     await world.before(call, signal);
   };
   const find = ({ tags, manifests }: Store, reference: string): (StoredManifest & { digest: Digest }) | null => {
@@ -140,6 +142,7 @@ export function createMemoryRegistries(): MemoryRegistries {
       [...stores.keys()].filter((name) => name.startsWith(`${host}/`)).map((name) => name.slice(host.length + 1)),
     ping: async () => undefined,
     requestCounts: () => new Map(),
+    requestsUnder: (signal) => under.get(signal) ?? 0,
     close: async () => undefined,
   };
 

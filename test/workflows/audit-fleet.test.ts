@@ -17,7 +17,7 @@ beforeAll(async () => {
 afterAll(() => stage.close());
 
 const ALL: AuditInput = { registries: null, repositories: null, signed: false, sbom: false, limit: null };
-const NO_GATES = { uncovered: false, unsigned: false, noSbom: false };
+const NO_GATES = { uncovered: false, unsigned: false, noSbom: false, unscanned: false };
 
 function start(input: Partial<AuditInput> = {}) {
   const args = [{ ...ALL, ...input }];
@@ -45,7 +45,10 @@ function fleet(...pages: readonly (readonly string[])[]): Pick<Fakes, 'listRepos
     },
     auditRepository: async ({ repository: { path }, limit }) => {
       const images = Math.min(Number(path.slice(1)), limit ?? Number.POSITIVE_INFINITY);
-      return auditPart(Array.from({ length: images }, (_, index) => auditOutcome(`r.example/${path}:${index}`)));
+      return auditPart(
+        Array.from({ length: images }, (_, index) => auditOutcome(`r.example/${path}:${index}`)),
+        images,
+      );
     },
   };
 }
@@ -64,6 +67,27 @@ describe('an audit', () => {
     ]);
     expect(stage.inputs('openAudit')).toHaveLength(1);
     expect(stage.inputs('auditRepository')).toMatchObject(Array(3).fill({ signed: true, sbom: false, limit: null }));
+    expect(stage.inputs('auditRepository')[0]).not.toHaveProperty('scanned');
+  });
+
+  it('asks for scans of an age, adds up all requests, and names what it did not walk', async () => {
+    const { listRepositories, auditRepository } = fleet(['c1', 'd2'], ['a1']);
+    stage.play({
+      auditRepository,
+      listRepositories: async (...args) => ({ ...(await listRepositories(...args)), requests: 5 }),
+      openAudit: async () => ({
+        ...{
+          registries: ['main'],
+          hosts: ['registry.example'],
+          sourcesSkipped: ['hub'],
+          verified: false,
+          concurrency: 4,
+        },
+      }),
+    });
+    const report = await audit({ scanned: true, maxAgeMs: 7 * 86_400_000 });
+    expect(report).toMatchObject({ requests: 2 * 5 + 4, sources_skipped: ['hub'], max_age: '7d' });
+    expect(stage.inputs('auditRepository')).toMatchObject(Array(3).fill({ scanned: true, maxAgeMs: 604_800_000 }));
   });
 
   it('goes on past an image, a repository and a registry that cannot be read, and tells of all', async () => {
@@ -77,7 +101,7 @@ describe('an audit', () => {
       auditRepository: async (request, context) => {
         if (request.repository.path === 'b1') throw new HoubaError('Denied', 'the registry refuses');
         if (request.repository.path === 'c1')
-          return auditPart([auditOutcome('r.example/c1:0', { covered: null, error })]);
+          return auditPart([auditOutcome('r.example/c1:0', { covered: null, error })], 1);
         return auditRepository(request, context);
       },
     });

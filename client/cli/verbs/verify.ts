@@ -1,5 +1,4 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { durationMs } from '../../../domain/duration.js';
 import { HoubaError } from '../../../domain/errors.js';
 import { SEVERITIES, type Severity } from '../../../domain/evidence/severity.js';
 import { REQUIREMENTS, type Requirement } from '../../../domain/evidence/verify.js';
@@ -7,7 +6,7 @@ import { renderVerifyReport } from '../../../domain/evidence/verify-report.js';
 import { nearest } from '../../../domain/text/nearest.js';
 import { describeError, exitCodeOfError, INTERRUPTED } from '../failure.js';
 import { readImageReference, requireSameHost } from '../image-reference.js';
-import { type Output, outputOption } from '../options.js';
+import { age, type Output, outputOption } from '../options.js';
 
 interface VerifyOptions {
   readonly require: readonly Requirement[];
@@ -85,12 +84,6 @@ export function requirements(text: string): Requirement[] {
   const advice = meant.length === 0 ? '' : ` Did you mean ${meant.join(', ')}?`;
   const told = unknown.map((name) => JSON.stringify(name)).join(', ');
   throw new InvalidArgumentError(`It knows ${known.join(', ')}, not ${told}.${advice}`);
-}
-
-function age(text: string): number {
-  const ms = durationMs(text);
-  if (ms !== null && ms > 0) return ms;
-  throw new InvalidArgumentError('It must be a duration such as 7d, 36h or 30m.');
 }
 
 /** Refuses options without effect, which would look like a passed gate. */

@@ -272,6 +272,20 @@ describe('headManifest', () => {
     expect(fake.requests[0]?.headers.accept).toContain(INDEX_TYPE);
   });
 
+  it('counts the requests of each signal by themselves, redirects included', async () => {
+    const [mine, theirs] = [new AbortController().signal, new AbortController().signal];
+    const blob = Buffer.from('blob');
+    fake.on(`GET /v2/team/app/blobs/${sha256('blob')}`, {
+      status: 307,
+      headers: { location: `http://${fake.host}/store` },
+    });
+    fake.on('GET /store', { body: blob });
+    await reader.getBlob(repository(), sha256('blob'), 100, mine);
+    await reader.headManifest(repository(), '1.0', theirs);
+    await reader.headManifest(repository(), '1.0');
+    expect([mine, theirs, new AbortController().signal].map(reader.requestsUnder)).toEqual([2, 1, 0]);
+  });
+
   it('answers null for what is absent', async () => {
     expect(await reader.headManifest(repository(), '1.0')).toBeNull();
   });

@@ -3,6 +3,8 @@ import type { AuditRequest } from '../../../../activities/audit/audit-repository
 import type { Digest } from '../../../../domain/digest.js';
 import type { AuditInput } from '../../../../domain/durable/audit.js';
 import { HoubaError } from '../../../../domain/errors.js';
+import { bundleArtifact, signedAs } from '../../../../domain/evidence/attestation.js';
+import { formatInstant } from '../../../../domain/instant.js';
 import {
   type ActivityWorld,
   activityEnvironment,
@@ -19,6 +21,10 @@ const STAMP = { ...BASE, 'io.houba.policy': 'redis' };
 const BUNDLE = 'application/vnd.dev.sigstore.bundle.v0.3+json';
 const TRANSFORM = 'https://houba.dev/predicate/transform/v1';
 const SPDX = 'application/spdx+json';
+const SCAN = 'https://houba.dev/predicate/scan/v1';
+const REPORT = 'application/vnd.houba.scan.result.v1';
+const DAY_MS = 86_400_000;
+const NO_SCAN = { scan: null, scanned_at: null };
 
 let world: ActivityWorld;
 function open(facts: WorldFacts = {}): void {
@@ -44,6 +50,20 @@ function sign(subject: Digest, by = 'ours', predicateType = TRANSFORM, digest = 
   return world.registries.regctl.putArtifact(REPOSITORY, subject, { artifactType: BUNDLE, annotations, file });
 }
 
+/** As `attach` does it. @param signed whether the list of referrers names the blob too; null: nobody signs */
+async function scan(subject: Digest, daysAgo: number, by: string | null = 'ours', named = true): Promise<void> {
+  const attested_at = formatInstant(Date.now() - daysAgo * DAY_MS);
+  const report = await attach(subject, REPORT, { 'io.houba.scan.timestamp': attested_at });
+  if (by === null) return;
+  const predicate = { scanner: { name: 'grype' }, report_digest: report, attested_at, summary: {} };
+  const bytes = played({ by, digest: subject, predicateType: SCAN, predicate });
+  const annotations = { ...signedAs(SCAN), 'io.houba.scan.report': report };
+  const artifact = bundleArtifact(bytes, annotations, named ? 'io.houba' : '');
+  await world.registries.regctl.putArtifact(REPOSITORY, subject, artifact);
+}
+
+const daysAgo = (days: number) => expect.stringMatching(formatInstant(Date.now() - days * DAY_MS).slice(0, 10));
+
 const losePayloads = () => world.registries.store(REPOSITORY).blobs.clear();
 const audit = (request: Partial<AuditRequest> = {}) =>
   run(world.steps.auditRepository, { repository: REPOSITORY, signed: false, sbom: false, limit: null, ...request });
@@ -61,7 +81,16 @@ describe('an audit of a repository', () => {
     open({ settings: { prefix } });
     const digest = tagged('1', annotations);
     expect((await audit()).outcomes).toEqual([
-      { image_ref: 'main.example/lib/redis:1', digest, covered, signed: null, sbom: null, policy, error: null },
+      {
+        image_ref: 'main.example/lib/redis:1',
+        digest,
+        covered,
+        signed: null,
+        sbom: null,
+        ...NO_SCAN,
+        policy,
+        error: null,
+      },
     ]);
   });
 
@@ -89,10 +118,28 @@ describe('an audit of a repository', () => {
     const digest = tagged('1');
     for (const tag of ['2', '3', '4']) world.registries.store(REPOSITORY).tags.set(tag, digest);
     await audit();
-    expect([readsOf('HEAD'), readsOf('GET'), readsOf('REFERRERS')]).toEqual([4, 1, 0]);
+    expect([readsOf('HEAD'), readsOf('GET'), readsOf('REFERRERS')]).toEqual([0, 4, 0]);
     world.registries.reads.length = 0;
-    await audit({ signed: true, sbom: true });
-    expect([readsOf('GET'), readsOf('REFERRERS')]).toEqual([1, 1]);
+    await audit({ signed: true, sbom: true, scanned: true });
+    expect([readsOf('GET'), readsOf('REFERRERS')]).toEqual([4, 1]);
+  });
+
+  it('of an image with all its evidence costs four requests, and says how many there were', async () => {
+    open(TRUSTING);
+    for (const tag of ['1', '2', '3']) {
+      const digest = tagged(tag);
+      await sign(digest, 'upstream', 'https://slsa.dev/provenance/v1');
+      const bundle = played({ by: 'ours', digest, predicateType: TRANSFORM });
+      const artifact = bundleArtifact(bundle, { ...signedAs(TRANSFORM), 'io.houba.operation': 'x' }, 'io.houba');
+      await world.registries.regctl.putArtifact(REPOSITORY, digest, artifact);
+      await attach(digest, SPDX);
+      for (const age of [40, 1, 20]) await scan(digest, age);
+    }
+    world.registries.reads.length = 0;
+    const part = await audit({ signed: true, sbom: true, scanned: true, maxAgeMs: 7 * DAY_MS });
+    expect(part.counts).toMatchObject({ signed: 3, with_sbom: 3, with_scan: 3 });
+    expect([readsOf('TAGS'), readsOf('GET'), readsOf('REFERRERS'), readsOf('BLOB')]).toEqual([1, 3, 3, 6]);
+    expect(part.requests).toBe(1 + 3 * 4);
   });
 
   it('looks for signatures and inventories of covered images alone', async () => {
@@ -102,14 +149,16 @@ describe('an audit of a repository', () => {
       await attach(subject, SPDX);
     }
     tagged('3');
-    const part = await audit({ signed: true, sbom: true });
+    await scan(strange, 0, null);
+    const part = await audit({ signed: true, sbom: true, scanned: true });
     expect(part.outcomes).toMatchObject([
-      { covered: true, signed: true, sbom: true },
-      { covered: false, signed: null, sbom: null },
-      { covered: true, signed: false, sbom: false },
+      { covered: true, signed: true, sbom: true, scan: false },
+      { covered: false, signed: null, sbom: null, scan: null },
+      { covered: true, signed: false, sbom: false, scan: false },
     ]);
     expect(part.counts).toEqual({
       ...{ scanned: 3, covered: 2, uncovered: 1, signed: 1, unsigned: 1, with_sbom: 1, without_sbom: 1, errored: 0 },
+      ...{ with_scan: 0, without_scan: 2 },
     });
   });
 
@@ -118,7 +167,7 @@ describe('an audit of a repository', () => {
     ["somebody else's", false, (digest) => sign(digest, 'theirs')],
     ["somebody else's, and ours", true, async (digest) => [await sign(digest, 'theirs'), await sign(digest)]],
     ['ours, about another image', false, (digest) => sign(digest, 'ours', TRANSFORM, tagged('other', {}))],
-    ['ours, about a scan alone', false, (digest) => sign(digest, 'ours', 'https://houba.dev/predicate/scan/v1')],
+    ['ours, about a scan alone', false, (digest) => scan(digest, 0)],
     ['ours, whose file is gone', false, (digest) => sign(digest).then(() => losePayloads())],
   ])('where the settings say whose count, believes a signature only when it verifies: %s', async (_, signed, put) => {
     open(TRUSTING);
@@ -127,11 +176,81 @@ describe('an audit of a repository', () => {
     expect((await audit({ signed: true })).outcomes[0]).toMatchObject({ signed });
   });
 
+  it.each<[string, boolean, unknown, (digest: Digest) => unknown]>([
+    ['ours, of today', true, daysAgo(0), (digest) => scan(digest, 0)],
+    ['ours, whose blob is not named beside it', true, daysAgo(0), (digest) => scan(digest, 0, 'ours', false)],
+    ['ours, too old', false, daysAgo(9), (digest) => scan(digest, 9)],
+    [
+      'ours, two of which one is fresh',
+      true,
+      daysAgo(1),
+      async (digest) => [await scan(digest, 9), await scan(digest, 1)],
+    ],
+    ["somebody else's", false, null, (digest) => scan(digest, 0, 'theirs')],
+    [
+      "somebody else's of today, and ours, too old",
+      false,
+      daysAgo(8),
+      async (digest) => [await scan(digest, 0, 'theirs'), await scan(digest, 8)],
+    ],
+    [
+      "somebody else's of today, and ours, fresh",
+      true,
+      daysAgo(2),
+      async (digest) => [await scan(digest, 0, 'theirs'), await scan(digest, 2)],
+    ],
+    ["nobody's", false, null, (digest) => scan(digest, 0, null)],
+    ['ours, about the image alone', false, null, (digest) => sign(digest)],
+    ['ours, about another image', false, null, (digest) => sign(digest, 'ours', SCAN, tagged('other', {}))],
+    ['ours, of no shape', false, null, (digest) => sign(digest, 'ours', SCAN)],
+    ['ours, whose file is gone', false, null, (digest) => scan(digest, 0).then(() => losePayloads())],
+    ['none', false, null, () => undefined],
+  ])('where the settings say whose count, believes a scan only when it verifies: %s', async (_, found, at, put) => {
+    open(TRUSTING);
+    const digest = tagged('1');
+    await put(digest);
+    const { outcomes } = await audit({ scanned: true, maxAgeMs: 7 * DAY_MS });
+    expect(outcomes[0]).toMatchObject({ scan: found, scanned_at: at, signed: null, sbom: null });
+  });
+
+  it.each<[string, boolean, number | null, (digest: Digest) => unknown]>([
+    ['of today', true, 7, (digest) => scan(digest, 0, null)],
+    ['too old', false, 7, (digest) => scan(digest, 8, null)],
+    ['of any age', true, null, (digest) => scan(digest, 800, null)],
+    ['without a time, where none is asked for', true, null, (digest) => attach(digest, REPORT)],
+    ['without a time', false, 7, (digest) => attach(digest, REPORT)],
+    [
+      'with no time that can be read',
+      false,
+      7,
+      (digest) => attach(digest, REPORT, { 'io.houba.scan.timestamp': 'soon' }),
+    ],
+    ['with and without a time', true, 7, async (digest) => [await attach(digest, REPORT), await scan(digest, 1, null)]],
+    ['none', false, null, () => undefined],
+  ])('where no setting does, a report counts by what it says of itself: %s', async (_, found, days, put) => {
+    const digest = tagged('1');
+    await put(digest);
+    const age = days === null ? {} : { maxAgeMs: days * DAY_MS };
+    expect((await audit({ scanned: true, ...age })).outcomes[0]).toMatchObject({ scan: found });
+  });
+
+  it('of a bundle whose blob is named wrongly reads the manifest', async () => {
+    open(TRUSTING);
+    const digest = tagged('1');
+    const annotations = {
+      'dev.sigstore.bundle.predicateType': TRANSFORM,
+      'io.houba.bundle': `sha256:${'e'.repeat(64)}`,
+    };
+    const file = { bytes: played({ by: 'ours', digest, predicateType: TRANSFORM }), mediaType: BUNDLE };
+    await world.registries.regctl.putArtifact(REPOSITORY, digest, { artifactType: BUNDLE, annotations, file });
+    expect((await audit({ signed: true })).outcomes[0]).toMatchObject({ signed: true });
+  });
+
   it('an image that cannot be read is an outcome, and stops no other', async () => {
     for (const tag of ['1', '3', 'gone']) tagged(tag);
     world.registries.before = (call) => {
-      if (call === 'HEAD main.example/lib/redis:3') throw new HoubaError('Denied', 'no entry');
-      if (call.startsWith('HEAD') && call.endsWith(':gone')) world.registries.store(REPOSITORY).tags.delete('gone');
+      if (call === 'GET main.example/lib/redis:3') throw new HoubaError('Denied', 'no entry');
+      if (call.startsWith('GET') && call.endsWith(':gone')) world.registries.store(REPOSITORY).tags.delete('gone');
     };
     const part = await audit();
     expect(part.counts).toMatchObject({ scanned: 2, covered: 1, errored: 1 });
@@ -139,6 +258,20 @@ describe('an audit of a repository', () => {
       { covered: true },
       { digest: null, covered: null, error: { type: 'Denied', exit_code: 2 } },
     ]);
+  });
+
+  it('a tag that one answer hides is an error, not gone; a manifest that says nothing keeps its digest', async () => {
+    const digest = tagged('1');
+    const store = world.registries.store(REPOSITORY);
+    const hidden = store.manifests.get(digest) as { bytes: Uint8Array; mediaType: string };
+    world.registries.before = (call) => {
+      if (call.startsWith('GET')) store.manifests.delete(digest);
+      else store.manifests.set(digest, hidden);
+    };
+    expect((await audit()).outcomes).toMatchObject([{ covered: null, error: { type: 'RegistryUnavailable' } }]);
+    world.registries.before = () => undefined;
+    store.manifests.set(digest, { ...hidden, bytes: new TextEncoder().encode('{}') });
+    expect((await audit()).outcomes).toMatchObject([{ digest, covered: null, error: { type: 'Unsupported' } }]);
   });
 
   it('of a repository that cannot be listed fails, and of one that is not there finds nothing', async () => {
@@ -154,7 +287,7 @@ describe('an audit of a repository', () => {
     expect((await audit({ limit: 2 })).counts.scanned).toBe(2);
     const environment = activityEnvironment();
     world.registries.before = (call) => {
-      if (call.startsWith('HEAD')) environment.cancel();
+      if (call.startsWith('GET')) environment.cancel();
     };
     const request = { repository: REPOSITORY, signed: false, sbom: false, limit: null };
     await expect(run(world.steps.auditRepository, request, environment)).rejects.toThrow(/cancel/i);
@@ -163,7 +296,7 @@ describe('an audit of a repository', () => {
   it('writes nothing', async () => {
     await sign(tagged('1'));
     world.registries.writes.length = 0;
-    await audit({ signed: true, sbom: true });
+    await audit({ signed: true, sbom: true, scanned: true });
     expect(world.registries.writes).toEqual([]);
   });
 });
@@ -176,9 +309,19 @@ describe('opening an audit', () => {
     open({ roster: { a: {}, b: {}, c: {} } });
     expect(await opened({ registries: ['a', 'c'] })).toEqual({
       ...{ registries: ['a', 'c'], hosts: ['a.example', 'c.example'], verified: false, concurrency: 4 },
+      sourcesSkipped: [],
     });
     open(TRUSTING);
-    expect([(await opened()).verified, (await opened({ signed: false })).verified]).toEqual([true, false]);
+    const verified = async (more: Partial<AuditInput>) => (await opened(more)).verified;
+    expect(await verified({ signed: true })).toBe(true);
+    expect(await verified({ signed: false })).toBe(false);
+    expect(await verified({ signed: false, scanned: true })).toBe(true);
+  });
+
+  it('passes over what is only a source and says so, unless somebody asks for it by name', async () => {
+    open({ roster: { main: {}, hub: { sourceOnly: true } } });
+    expect(await opened()).toMatchObject({ registries: ['main'], sourcesSkipped: ['hub'] });
+    expect(await opened({ registries: ['hub'] })).toMatchObject({ registries: ['hub'], sourcesSkipped: [] });
   });
 
   it.each<[string, Partial<AuditInput>, WorldFacts]>([

@@ -54,6 +54,21 @@ describe('opening a sweep', () => {
     expect((await refused({})).type).toBe('ConfigInvalid');
   });
 
+  it('leaves out an entry that is only a source, and refuses it by name', async () => {
+    open({ roster: { main: {}, hub: { sourceOnly: true } } });
+    expect(await refused({})).toMatchObject({ registries: ['main'] });
+    expect(await refused({ registry: 'hub' })).toMatchObject({ type: 'ConfigInvalid' });
+    expect(await refused({ repositories: ['hub.example/a'] })).toMatchObject({ type: 'ConfigInvalid' });
+    open({ roster: { hub: { sourceOnly: true } } });
+    expect((await refused({})).message).toMatch('every entry of HOUBA_REGISTRIES is only a source');
+  });
+
+  it('walks a place that another entry writes to, whatever the source is called', async () => {
+    const host = 'one.example';
+    open({ roster: { hub: { host, sourceOnly: true }, main: { host } } });
+    expect(await refused({})).toMatchObject({ registries: ['main'] });
+  });
+
   it('is dry when the worker says so, and looks at each place once', async () => {
     const host = 'one.example';
     open({
