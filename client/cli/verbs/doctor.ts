@@ -115,8 +115,9 @@ async function checkRegistry(entry: RosterEntry, { ping, traits }: DoctorChecks)
   const { name, host } = entry;
   const reached = await check(name, () => ping(host).then(() => host), checkEntry(name));
   if (reached.status !== 'ok') return reached;
+  if (entry.sourceOnly) return { ...reached, detail: `${host}, only a source` };
   try {
-    const found = entry.sourceOnly ? null : await traits(entry);
+    const found = await traits(entry);
     if (found === null) return reached;
     const fix = FIX_OF_DELETION[found.deletion] ?? null;
     return { name, status: fix === null ? 'ok' : 'warning', detail: [host, ...sentences(found)].join('; '), fix };

@@ -39,6 +39,11 @@ async function renderOf(more: Partial<DoctorChecks>): Promise<string> {
 }
 
 describe('a healthy house', () => {
+  it('of a registry that is only a source asks whether it answers, and no more', async () => {
+    const traits = () => Promise.reject(new Error('nothing is tried there'));
+    expect(await renderOf({ roster: [{ ...main, sourceOnly: true }], traits })).toContain('r.example, only a source');
+  });
+
   it('is ok, and shows path, version and floor of each program', async () => {
     const diagnosis = await diagnose(checks());
     expect(diagnosis).toMatchObject({
