@@ -116,11 +116,12 @@ export function auditExitCode({ outcomes, counts }: AuditReport, gates: AuditGat
   const worst = Math.max(0, ...outcomes.map(({ error }) => error?.exit_code ?? 0));
   if (worst > 0) return worst;
   if (counts.errored > 0) return EXIT_CODES.Internal;
+  // By what was found, not by what lacks: a worker of an earlier version does not look for all of it.
   const breached =
     (gates.uncovered && counts.uncovered > 0) ||
-    (gates.unsigned && counts.unsigned > 0) ||
-    (gates.noSbom && counts.without_sbom > 0) ||
-    (gates.unscanned && counts.without_scan > 0);
+    (gates.unsigned && counts.signed < counts.covered) ||
+    (gates.noSbom && counts.with_sbom < counts.covered) ||
+    (gates.unscanned && counts.with_scan < counts.covered);
   return breached ? EXIT_CODES.GateBreached : 0;
 }
 

@@ -78,6 +78,7 @@ describe('the exit code of an audit', () => {
       { uncovered: true, unsigned: true, noSbom: true },
       0,
     ],
+    ['an image that nobody has looked for a scan of', [auditOutcome('r.io/b:1')], { unscanned: true }, 1],
     ['a read error', [FAILED], {}, 2],
     ['a gap and a read error', [UNCOVERED, FAILED], { uncovered: true }, 2],
     ['the worst of several errors', [FAILED, { ...FAILED, error: { ...ERROR, exit_code: 4 } }], {}, 4],
