@@ -201,7 +201,12 @@ describe.each([
     expect((await houba.run('audit', '--registry', 'up')).code).toBe(1);
     expect((await houba.run('gc', '--registry', 'up')).code).toBe(3);
     const dir = houba.policies({ name: 'fine', from: `${upstream.host}/fine`, to: ['up:demo/fine'] });
-    expect((await houba.run('plan', dir)).stdout).toContain('is only a source');
+    const planned = await houba.run('plan', dir);
+    expect([planned.code, planned.stdout, planned.stderr]).toEqual([
+      3,
+      '',
+      expect.stringContaining('"up" is only a source'),
+    ]);
   });
 
   it('is told by the stamps alone, where there is regctl and jq and nothing else', async () => {
