@@ -55,7 +55,12 @@ describe.skipIf(!hasJq)('the blast radius, by regctl and jq alone', () => {
     const beside = await put('demo/vendor', '1', {});
     await attach('demo/box', clean, REPORT, found('2026-01-01T00:00:00+00:00', { ...NONE, critical: '9' }));
     await attach('demo/box', clean, REPORT, found('2026-03-01T00:00:00+00:00', NONE));
-    await attach('demo/box', risky, REPORT, found('2026-01-01T00:00:00+00:00', { ...NONE, critical: '100', high: '2' }));
+    await attach(
+      'demo/box',
+      risky,
+      REPORT,
+      found('2026-01-01T00:00:00+00:00', { ...NONE, critical: '100', high: '2' }),
+    );
     await attach('demo/vendor', beside, 'application/vnd.houba.stamp.v1+json', {
       ...stamp(BASE, 'team-c'),
       'io.houba.tag': '1',
