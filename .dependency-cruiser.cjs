@@ -62,6 +62,7 @@ const DOMAIN = rooms('domain', ['text', '.'], {
   'evidence/upstream': [],
   evidence: ['report', 'stamp', 'transform'],
   'evidence/attach': ['evidence', 'report', 'stamp'],
+  'report/fleet': ['evidence'],
   lifecycle: ['selection', 'stamp'],
   policy: ['evidence/upstream', 'selection', 'transform'],
   plan: ['evidence', 'lifecycle', 'policy', 'report/run', 'selection', 'stamp', 'transform'],
@@ -193,6 +194,13 @@ module.exports = {
         path: '^node_modules/@temporalio/[^/]+/',
         pathNot: '^node_modules/@temporalio/[^/]+/(lib|dist)/index\\.(d\\.ts|js)$',
       },
+    },
+    {
+      name: 'page-runs-in-a-browser',
+      severity: 'error',
+      comment: 'the script of the report page has the rules of the domain, and nothing of Node.js',
+      from: { path: '^client/page/' },
+      to: { pathNot: '^(client/page|domain)/' },
     },
     { name: 'no-circle', severity: 'error', comment: 'a circle hides an idea', from: {}, to: { circular: true } },
     {

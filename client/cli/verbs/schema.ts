@@ -5,6 +5,7 @@ import { externalParametersJsonSchema } from '../../../domain/evidence/provenanc
 import { scanJsonSchema } from '../../../domain/evidence/scan.js';
 import { verifyReportJsonSchema } from '../../../domain/evidence/verify-report.js';
 import { planJsonSchema } from '../../../domain/plan/held-plan/saved-plan.js';
+import { fleetReportJsonSchema } from '../../../domain/report/fleet/fleet-report.js';
 import { runReportJsonSchema } from '../../../domain/report/run/json-schema.js';
 import { loadSweep, SWEEP_NAMES } from '../../sweep-kinds.js';
 import { printJson } from '../terminal.js';
@@ -14,6 +15,7 @@ const SCHEMAS: Readonly<Record<string, () => object | Promise<object>>> = {
   plan: planJsonSchema,
   'verify-report': verifyReportJsonSchema,
   'attach-report': attachReportJsonSchema,
+  'fleet-report': fleetReportJsonSchema,
   ...Object.fromEntries(SWEEP_NAMES.map((verb) => [`${verb}-report`, async () => (await loadSweep(verb)).schema()])),
   'transform-predicate': transformJsonSchema,
   'scan-predicate': scanJsonSchema,
