@@ -43,6 +43,7 @@ async function build() {
   });
   writeFileSync(join(next, 'workflow-bundle.js'), withoutSources(code));
   await bundlePrograms(next);
+  await bundlePage(next);
   writeFileSync(join(next, '.stamp'), stamp);
   const old = join(ROOT, `dist.${process.pid}.old`);
   rmSync(old, { recursive: true, force: true });
@@ -111,6 +112,21 @@ async function bundlePrograms(dist) {
   });
   // The SDK's reader of source maps looks for it beside itself.
   copyFileSync(require.resolve('source-map/lib/mappings.wasm', { paths: [sdk] }), join(outdir, 'mappings.wasm'));
+}
+
+/** Script and style sheet of the report page, which goes into browsers of the last few years. */
+async function bundlePage(dist) {
+  const esbuild = await import('esbuild');
+  await esbuild.build({
+    entryPoints: [join(ROOT, 'client', 'page', 'page.ts'), join(ROOT, 'client', 'page', 'page.css')],
+    outdir: join(dist, 'page'),
+    bundle: true,
+    minify: true,
+    format: 'iife',
+    charset: 'utf8',
+    target: ['es2022', 'chrome111', 'firefox113', 'safari16.4'],
+    logLevel: 'warning',
+  });
 }
 
 /** Leaves the SDK's bundler of workflows out, with the compilers it needs: the bundle is made here. */
