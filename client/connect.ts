@@ -45,7 +45,7 @@ export async function connectTo({ address, namespace, connection }: TemporalPlac
 }
 
 /** Keeps a connection to this machine off any proxy: gRPC would ask the proxy of the environment. */
-export function channelTo(address: string): ConnectionOptions['channelArgs'] {
+function channelTo(address: string): ConnectionOptions['channelArgs'] {
   return isLoopback(address) ? { 'grpc.enable_http_proxy': 0 } : {};
 }
 

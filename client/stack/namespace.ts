@@ -1,6 +1,5 @@
-import { Connection } from '@temporalio/client';
-import { channelTo } from '../connect.js';
-import { explainFailure } from '../run-failure.js';
+import type { ConnectionLike } from '@temporalio/client';
+import { connectTo } from '../connect.js';
 
 const THIRTY_DAYS_SECONDS = 30 * 24 * 3600;
 /** A busy machine may let a server that listens wait for long before it answers. */
@@ -11,7 +10,7 @@ const ANSWERS_WITHIN_MS = 30_000;
  * namespace is registered, a moment after the server listens.
  */
 export async function keepHistories(address: string, namespace: string): Promise<void> {
-  const connection = await open(address);
+  const { connection } = await connectTo({ address, namespace, connection: { connectTimeout: ANSWERS_WITHIN_MS } });
   try {
     await registered(connection, namespace);
     const config = { workflowExecutionRetentionTtl: { seconds: THIRTY_DAYS_SECONDS } };
@@ -21,19 +20,7 @@ export async function keepHistories(address: string, namespace: string): Promise
   }
 }
 
-/** @throws TemporalUnreachable */
-async function open(address: string): Promise<Connection> {
-  try {
-    return await Connection.connect({
-      ...{ address, channelArgs: channelTo(address) },
-      connectTimeout: ANSWERS_WITHIN_MS,
-    });
-  } catch (error) {
-    throw explainFailure(error, `the embedded Temporal at ${address}`);
-  }
-}
-
-async function registered(connection: Connection, namespace: string): Promise<void> {
+async function registered(connection: ConnectionLike, namespace: string): Promise<void> {
   const until = performance.now() + ANSWERS_WITHIN_MS;
   for (;;) {
     try {
